@@ -1,0 +1,200 @@
+//! Why something cannot be done. Knows no HTTP: the contract turns each case into a status once.
+
+use crate::id::FileId;
+use crate::session::Status;
+use crate::time::Timestamp;
+
+/// A refusal with what the client may know, and beside it what only the log may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// For the client.
+    pub refusal: Refusal,
+    /// For the log: never in an answer.
+    pub cause: Option<String>,
+}
+
+impl Failure {
+    /// A refusal whose cause lies inside, for the log.
+    pub fn caused(refusal: Refusal, cause: impl Into<String>) -> Self {
+        Self { refusal, cause: Some(cause.into()) }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, cause: None }
+    }
+}
+
+/// A member of a body that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Which one, as a JSON Pointer (RFC 6901).
+    pub pointer: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl FieldError {
+    /// An error of the member at `pointer`.
+    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into() }
+    }
+}
+
+/// Why a file of a session cannot become part of a MOC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFault {
+    /// Its object is not in the bucket.
+    ObjectMissing,
+    /// Its object has another size than was declared.
+    SizeMismatch,
+    /// Its first bytes are not of the declared kind.
+    ContentMismatch,
+}
+
+/// A file that failed its validation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFailure {
+    /// Which file.
+    pub file_id: FileId,
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: FileFault,
+}
+
+/// Everything that a client can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A session without an instruction.
+    InstructionFileRequired,
+    /// More files than a session holds.
+    FileCountExceeded {
+        /// How many it holds.
+        limit: u64,
+    },
+    /// A part without bytes, or a request without a body.
+    EmptyBody,
+    /// A body that is not JSON, or is cut.
+    MalformedBody {
+        /// Where and how.
+        detail: String,
+    },
+    /// A part number outside 1 to `last`.
+    InvalidPartNumber {
+        /// The highest number allowed.
+        last: u16,
+    },
+    /// A part that has another size than the plan says.
+    PartSizeMismatch {
+        /// What the plan says.
+        expected_bytes: u64,
+        /// What the request says.
+        actual_bytes: u64,
+    },
+    /// Parts that are not there.
+    PartCountMismatch {
+        /// Their numbers, in order.
+        missing: Vec<u16>,
+    },
+    /// Bytes that are not those that the client meant.
+    ChecksumMismatch {
+        /// `md5` or `sha-256`.
+        algorithm: &'static str,
+        /// What the client announced, in hex.
+        expected: String,
+        /// What arrived, in hex.
+        actual: String,
+        /// Of which file.
+        file_id: FileId,
+    },
+    /// No valid token.
+    Unauthorized,
+    /// Not there, or somebody else's.
+    NotFound,
+    /// A method that the path does not have.
+    MethodNotAllowed {
+        /// Those that it has, as `Allow` has them.
+        allow: &'static str,
+    },
+    /// The client took too long.
+    RequestTimeout {
+        /// How long it took, in milliseconds.
+        elapsed_ms: u64,
+        /// When the time was over.
+        timeout_at: Timestamp,
+    },
+    /// A file of that name is already registered.
+    DuplicateFile {
+        /// That file.
+        file_id: FileId,
+    },
+    /// A part for a file that is complete.
+    FileAlreadyCompleted,
+    /// A session that takes nothing more.
+    SessionNotActive {
+        /// Its state.
+        status: Status,
+    },
+    /// A finalize is at work.
+    FinalizeInProgress,
+    /// A title whose slug the user already has.
+    TitleConflict {
+        /// A slug that is free.
+        suggested_slug: String,
+        /// Whether the client may append the number by itself.
+        automatic: bool,
+    },
+    /// A session whose time is over.
+    SessionExpired {
+        /// When it ended.
+        expires_at: Timestamp,
+        /// The server's clock.
+        now: Timestamp,
+    },
+    /// A streamed body without `Content-Length`.
+    LengthRequired,
+    /// A file larger than its category allows.
+    FileTooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// A body larger than the route takes.
+    PayloadTooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// A kind of content that is not taken.
+    UnsupportedMediaType {
+        /// The media types that are.
+        allowed: Vec<&'static str>,
+    },
+    /// Members of a body that are wrong.
+    Invalid {
+        /// Which, and how.
+        errors: Vec<FieldError>,
+    },
+    /// Files that are not what they were declared to be.
+    FileValidationFailed {
+        /// Which, and how.
+        failures: Vec<FileFailure>,
+    },
+    /// Too many sessions in a window.
+    RateLimitExceeded {
+        /// How many are allowed.
+        limit: u64,
+        /// The window's length, in seconds.
+        window_seconds: u64,
+        /// Seconds until the next is allowed, at least 1.
+        retry_after_seconds: u64,
+        /// When the next is allowed.
+        next_allowed_at: Timestamp,
+    },
+    /// The bucket does not answer as it should.
+    BucketUnavailable,
+    /// The store does not answer as it should.
+    StoreUnavailable,
+    /// A fault of ours or of the configuration.
+    Internal,
+}

@@ -1,0 +1,336 @@
+//! Files of a session, from their declaration to their completion.
+
+use crate::category::Category;
+use crate::content::Content;
+use crate::etag::ETag;
+use crate::failure::{FieldError, Refusal};
+use crate::id::{FileId, SessionId, UserId};
+use crate::limits::{MEDIA_TYPE_MAX_BYTES, MIB};
+use crate::name::FileName;
+use crate::part::{PartNumber, PartPlan};
+use crate::time::Timestamp;
+
+/// How large a file of each category may be, and how many a session may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileLimits {
+    /// Largest instruction, in MiB.
+    pub instruction_max_mib: u64,
+    /// Largest parts list, in MiB.
+    pub parts_list_max_mib: u64,
+    /// Largest image or thumbnail, in MiB.
+    pub image_max_mib: u64,
+    /// Most files of one session.
+    pub files_max: u64,
+}
+
+impl FileLimits {
+    /// The largest file of a category, in bytes.
+    #[must_use]
+    pub const fn max_bytes(&self, category: Category) -> u64 {
+        let mib = match category {
+            Category::Instruction => self.instruction_max_mib,
+            Category::PartsList => self.parts_list_max_mib,
+            Category::Image | Category::Thumbnail => self.image_max_mib,
+        };
+        mib.saturating_mul(MIB)
+    }
+}
+
+/// What a client says of a file, as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawDeclaration<'a> {
+    /// The category; where absent, it follows from the name.
+    pub category: Option<&'a str>,
+    /// The file's name.
+    pub name: &'a str,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Its media type; where absent, it follows from the name.
+    pub media_type: Option<&'a str>,
+    /// Its extension, where the client names it apart.
+    pub extension: Option<&'a str>,
+}
+
+/// A file that a session can take, by all that is declared of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// What it is for.
+    pub category: Category,
+    /// Its name, for the record.
+    pub name: FileName,
+    /// Its size in bytes, at least 1.
+    pub size_bytes: u64,
+    /// The content that it is said to have; its bytes decide at finalize.
+    pub content: Content,
+}
+
+/// Names of the members of a declaration, as JSON Pointers (RFC 6901), for an answer's errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Pointers {
+    /// The category.
+    pub category: &'static str,
+    /// The name.
+    pub name: &'static str,
+    /// The size.
+    pub size: &'static str,
+    /// The media type.
+    pub media_type: &'static str,
+}
+
+impl Declaration {
+    /// Checks what a client says of a file. `prefix` stands before the pointers of its errors.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] with every member that is wrong, [`Refusal::UnsupportedMediaType`], or
+    /// [`Refusal::FileTooLarge`].
+    pub fn parse(
+        raw: &RawDeclaration<'_>,
+        limits: &FileLimits,
+        prefix: &str,
+        pointers: &Pointers,
+    ) -> Result<Self, Refusal> {
+        let mut errors = Vec::new();
+        let mut wrong =
+            |pointer: &str, message: &str| errors.push(FieldError::new(format!("{prefix}{pointer}"), message));
+
+        let name = FileName::parse(raw.name).map_err(|message| wrong(pointers.name, message)).ok();
+        if raw.size_bytes == 0 {
+            wrong(pointers.size, "must be at least 1");
+        }
+        if raw.media_type.is_some_and(|media_type| media_type.len() > MEDIA_TYPE_MAX_BYTES) {
+            wrong(pointers.media_type, "must have 127 bytes at most");
+        }
+        let named = raw.extension.map(|extension| extension.trim_start_matches('.').to_ascii_lowercase());
+        let extension = named.or_else(|| name.as_ref().and_then(FileName::extension));
+        let by_extension = extension.as_deref().and_then(Content::from_extension);
+        let category = match raw.category {
+            Some(text) => Category::parse(text),
+            None => by_extension.map(Category::of_content),
+        };
+        if raw.category.is_some() && category.is_none() {
+            wrong(pointers.category, "must be instruction, parts-list, image or thumbnail");
+        }
+        if !errors.is_empty() {
+            return Err(Refusal::Invalid { errors });
+        }
+
+        let Some(category) = category else {
+            let allowed = Content::ALL.iter().map(|content| content.media_type()).collect();
+            return Err(Refusal::UnsupportedMediaType { allowed });
+        };
+        // Browsers send an empty or a generic type for what they do not know; the name decides then.
+        let declared = raw.media_type.filter(|text| !text.is_empty() && *text != "application/octet-stream");
+        let content = match declared {
+            Some(media_type) => category.accept(media_type),
+            None => by_extension.filter(|content| category.contents().contains(content)),
+        };
+        // A name that says one thing and a type that says another would be served as what it is not.
+        let named_otherwise = by_extension.is_some_and(|content| !category.contents().contains(&content));
+        let (Some(content), false, Some(name)) = (content, named_otherwise, name) else {
+            return Err(Refusal::UnsupportedMediaType { allowed: category.media_types() });
+        };
+        let limit_bytes = limits.max_bytes(category);
+        if raw.size_bytes > limit_bytes {
+            return Err(Refusal::FileTooLarge { limit_bytes });
+        }
+        Ok(Self { category, name, size_bytes: raw.size_bytes, content })
+    }
+}
+
+/// Checks the files that a session is created for.
+///
+/// # Errors
+/// [`Refusal::FileCountExceeded`] or [`Refusal::InstructionFileRequired`].
+pub fn check_declared(files: &[Declaration], limits: &FileLimits) -> Result<(), Refusal> {
+    if files.len() as u64 > limits.files_max {
+        return Err(Refusal::FileCountExceeded { limit: limits.files_max });
+    }
+    if !files.iter().any(|file| file.category == Category::Instruction) {
+        return Err(Refusal::InstructionFileRequired);
+    }
+    Ok(())
+}
+
+/// A file that was registered: one S3 multipart upload, then one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its id.
+    pub id: FileId,
+    /// The session that it belongs to.
+    pub session_id: SessionId,
+    /// What it is for.
+    pub category: Category,
+    /// The name that the client gave it.
+    pub name: String,
+    /// The content that it was declared to have.
+    pub content: Content,
+    /// Its key in the bucket.
+    pub key: String,
+    /// The S3 multipart upload that makes it.
+    pub upload_id: String,
+    /// Its declared size, in bytes.
+    pub size_bytes: u64,
+    /// How it is cut.
+    pub plan: PartPlan,
+    /// How many different parts are stored.
+    pub parts_completed: u16,
+    /// Their bytes.
+    pub bytes_completed: u64,
+    /// The object's ETag; a file that has one is completed.
+    pub etag: Option<ETag>,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
+impl File {
+    /// Whether its object stands in the bucket.
+    #[must_use]
+    pub const fn is_completed(&self) -> bool {
+        self.etag.is_some()
+    }
+
+    /// Checks that a part of `actual_bytes` bytes fits the plan and may still come.
+    ///
+    /// # Errors
+    /// [`Refusal::FileAlreadyCompleted`], [`Refusal::InvalidPartNumber`] or
+    /// [`Refusal::PartSizeMismatch`].
+    pub fn accepts_part(&self, number: PartNumber, actual_bytes: u64) -> Result<(), Refusal> {
+        if self.is_completed() {
+            return Err(Refusal::FileAlreadyCompleted);
+        }
+        match self.plan.bytes_of(number) {
+            None => Err(Refusal::InvalidPartNumber { last: self.plan.total() }),
+            Some(expected_bytes) if expected_bytes != actual_bytes => {
+                Err(Refusal::PartSizeMismatch { expected_bytes, actual_bytes })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// A part that S3 has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    /// Its number.
+    pub number: PartNumber,
+    /// Its ETag.
+    pub etag: ETag,
+    /// Its size.
+    pub size_bytes: u64,
+    /// When it was stored.
+    pub uploaded_at: Timestamp,
+}
+
+/// The key of a file's object: `uploads/{userId}/{sessionId}/{fileId}/{name}`.
+#[must_use]
+pub fn object_key(user: &UserId, session: SessionId, file: FileId, name: &FileName) -> String {
+    format!("uploads/{}/{session}/{file}/{}", user.key_segment(), name.object_name())
+}
+
+/// The ETags of a whole file in part order, or the numbers of the parts that are not there.
+///
+/// # Errors
+/// The missing numbers, in order.
+pub fn in_order(plan: PartPlan, parts: &[StoredPart]) -> Result<Vec<ETag>, Vec<u16>> {
+    let mut etags: Vec<Option<&ETag>> = vec![None; usize::from(plan.total())];
+    for part in parts {
+        if let Some(slot) = etags.get_mut(usize::from(part.number.get()) - 1)
+            && plan.bytes_of(part.number) == Some(part.size_bytes)
+        {
+            *slot = Some(&part.etag);
+        }
+    }
+    let missing: Vec<u16> =
+        plan.numbers().zip(&etags).filter(|(_, etag)| etag.is_none()).map(|(number, _)| number.get()).collect();
+    if missing.is_empty() { Ok(etags.into_iter().flatten().cloned().collect()) } else { Err(missing) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: FileLimits =
+        FileLimits { instruction_max_mib: 50, parts_list_max_mib: 5, image_max_mib: 10, files_max: 3 };
+    const POINTERS: Pointers = Pointers { category: "/category", name: "/name", size: "/size", media_type: "/type" };
+
+    fn parse(raw: &RawDeclaration<'_>) -> Result<Declaration, Refusal> {
+        Declaration::parse(raw, &LIMITS, "/files/0", &POINTERS)
+    }
+
+    fn pdf() -> RawDeclaration<'static> {
+        RawDeclaration {
+            category: Some("instruction"),
+            name: "castle.pdf",
+            size_bytes: 1,
+            media_type: Some("application/pdf"),
+            extension: None,
+        }
+    }
+
+    #[test]
+    fn a_name_alone_gives_category_and_content() {
+        for (name, category, content) in [
+            ("castle.PDF", Category::Instruction, Content::Pdf),
+            ("parts.csv", Category::PartsList, Content::Csv),
+            ("photo.jpeg", Category::Image, Content::Jpeg),
+        ] {
+            let declared = parse(&RawDeclaration { name, size_bytes: 1, ..Default::default() });
+            assert_eq!(declared.map(|file| (file.category, file.content)), Ok((category, content)));
+        }
+        let unknown = parse(&RawDeclaration { name: "castle.exe", size_bytes: 1, ..Default::default() });
+        assert!(matches!(unknown, Err(Refusal::UnsupportedMediaType { allowed }) if allowed.len() == 9));
+    }
+
+    #[test]
+    fn every_wrong_member_is_named() {
+        let wrong = RawDeclaration { category: Some("virus"), name: " ", size_bytes: 0, ..pdf() };
+        let Err(Refusal::Invalid { errors }) = parse(&wrong) else { panic!("must be invalid") };
+        let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/files/0/name", "/files/0/size", "/files/0/category"]);
+    }
+
+    #[test]
+    fn the_category_decides_types_and_sizes() {
+        assert!(parse(&pdf()).is_ok());
+        let refused = |raw: RawDeclaration<'_>| matches!(parse(&raw), Err(Refusal::UnsupportedMediaType { .. }));
+        assert!(refused(RawDeclaration { media_type: Some("image/png"), ..pdf() }));
+        assert!(refused(RawDeclaration { name: "castle.png", ..pdf() }));
+        assert!(refused(RawDeclaration { name: "castle", media_type: None, ..pdf() }));
+        assert!(parse(&RawDeclaration { name: "castle", ..pdf() }).is_ok());
+        assert!(
+            parse(&RawDeclaration { name: "castle", media_type: Some(""), extension: Some(".pdf"), ..pdf() }).is_ok()
+        );
+
+        let limit_bytes = 50 * MIB;
+        assert!(parse(&RawDeclaration { size_bytes: limit_bytes, ..pdf() }).is_ok());
+        let large = parse(&RawDeclaration { size_bytes: limit_bytes + 1, ..pdf() });
+        assert_eq!(large, Err(Refusal::FileTooLarge { limit_bytes }));
+    }
+
+    #[test]
+    fn a_session_needs_an_instruction_and_few_enough_files() {
+        let declared = parse(&pdf()).into_iter();
+        let files: Vec<Declaration> = declared.cycle().take(4).collect();
+        assert_eq!(check_declared(&files[..3], &LIMITS), Ok(()));
+        assert_eq!(check_declared(&files, &LIMITS), Err(Refusal::FileCountExceeded { limit: 3 }));
+        assert_eq!(check_declared(&[], &LIMITS), Err(Refusal::InstructionFileRequired));
+    }
+
+    #[test]
+    fn missing_parts_are_named_in_order() {
+        let Some(plan) = PartPlan::new(25, 10) else { panic!("a plan") };
+        let part = |number, size_bytes| {
+            Some(StoredPart {
+                number: PartNumber::new(number)?,
+                etag: ETag::parse(&format!("e{number}"))?,
+                size_bytes,
+                uploaded_at: Timestamp::from_millis(0),
+            })
+        };
+        let parts = |given: &[(u64, u64)]| given.iter().filter_map(|(n, size)| part(*n, *size)).collect::<Vec<_>>();
+        let names = in_order(plan, &parts(&[(3, 5), (1, 10), (2, 10)]))
+            .map(|etags| etags.iter().map(|etag| etag.to_string()).collect::<Vec<_>>());
+        assert_eq!(names, Ok(vec!["e1".into(), "e2".into(), "e3".into()]));
+        assert_eq!(in_order(plan, &parts(&[(2, 10), (3, 4), (9, 10)])), Err(vec![1, 3]));
+    }
+}

@@ -1,0 +1,17 @@
+//! The rules of an upload, as pure data and functions.
+//!
+//! Nothing here does I/O, reads a clock, draws a random number or knows HTTP: the time and the
+//! randomness come in as arguments, so that every rule is tested natively in microseconds.
+
+pub mod category;
+pub mod content;
+pub mod etag;
+pub mod failure;
+pub mod file;
+pub mod id;
+pub mod limits;
+pub mod moc;
+pub mod name;
+pub mod part;
+pub mod session;
+pub mod time;

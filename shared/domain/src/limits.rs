@@ -1,0 +1,101 @@
+//! Every bound and default of the product, with its unit in its name.
+
+/// One kibibyte, in bytes.
+pub const KIB: u64 = 1024;
+/// One mebibyte, in bytes.
+pub const MIB: u64 = 1024 * KIB;
+
+/// Highest part number of a multipart upload
+/// ([S3 limits](https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)).
+pub const PART_NUMBER_MAX: u16 = 10_000;
+/// Smallest part that S3 accepts before the last one.
+pub const PART_SIZE_MIN_MIB: u64 = 5;
+/// Largest part size that can be configured.
+pub const PART_SIZE_MAX_MIB: u64 = 100;
+/// Part size where none is configured.
+pub const PART_SIZE_DEFAULT_MIB: u64 = 5;
+
+/// Largest instruction file where no limit is configured.
+pub const INSTRUCTION_MAX_DEFAULT_MIB: u64 = 50;
+/// Largest parts list where no limit is configured.
+pub const PARTS_LIST_MAX_DEFAULT_MIB: u64 = 5;
+/// Largest image or thumbnail where no limit is configured.
+pub const IMAGE_MAX_DEFAULT_MIB: u64 = 10;
+/// Largest file limit that can be configured: what the smallest parts can hold.
+pub const FILE_MAX_MIB: u64 = PART_SIZE_MIN_MIB * PART_NUMBER_MAX as u64;
+/// Files of one session where no limit is configured.
+pub const FILES_PER_SESSION_DEFAULT: u64 = 50;
+/// Most files that a session can be configured to hold.
+pub const FILES_PER_SESSION_MAX: u64 = 1_000;
+
+/// A session's first lifetime, and what activity prolongs it by.
+pub const SESSION_LIFETIME_MS: i64 = 30 * 60 * 1000;
+/// Activity prolongs a session that has less than this left.
+pub const SESSION_PROLONG_BELOW_MS: i64 = 10 * 60 * 1000;
+/// Longest life of a session where none is configured.
+pub const SESSION_LIFETIME_MAX_DEFAULT_HOURS: u64 = 24;
+/// Longest session life that can be configured.
+pub const SESSION_LIFETIME_MAX_HOURS: u64 = 7 * 24;
+
+/// A finalize that has held its lock longer than this is taken for dead.
+pub const FINALIZE_LOCK_STALE_MS: i64 = 5 * 60 * 1000;
+/// How long a finalize that lost the race waits for the winner before it answers 409.
+pub const FINALIZE_WAIT_MS: u64 = 10_000;
+/// Pause between two looks at the winner.
+pub const FINALIZE_POLL_MS: u64 = 100;
+/// A MOC that has stood this long beside an unfinished session was left by a crash: heal it.
+pub const FINALIZE_HEAL_AFTER_MS: i64 = 1_000;
+/// Files that finalize validates at once.
+pub const FINALIZE_CONCURRENCY: usize = 16;
+/// Uploads that cancel aborts at once.
+pub const ABORT_CONCURRENCY: usize = 16;
+/// Bytes of an object that finalize reads to recognise its content.
+pub const CONTENT_PROBE_BYTES: u64 = 512;
+
+/// Longest file name that a client may give, in characters.
+pub const FILE_NAME_MAX_CHARS: usize = 255;
+/// Longest name inside an object key, in characters.
+pub const OBJECT_NAME_MAX_CHARS: usize = 100;
+/// Longest user id (the JWT's `sub`), in bytes.
+pub const USER_ID_MAX_BYTES: usize = 255;
+/// Longest media type, in bytes.
+pub const MEDIA_TYPE_MAX_BYTES: usize = 127;
+/// Longest title, in characters.
+pub const TITLE_MAX_CHARS: usize = 100;
+/// Longest description, in characters.
+pub const DESCRIPTION_MAX_CHARS: usize = 5_000;
+/// Most tags of a MOC.
+pub const TAGS_MAX: usize = 20;
+/// Longest tag or theme, in characters.
+pub const TAG_MAX_CHARS: usize = 50;
+/// Longest slug, in characters, before a number is appended.
+pub const SLUG_MAX_CHARS: usize = 80;
+/// How many numbered slugs are looked at before a title conflict asks the user for another title.
+pub const SLUG_SUFFIX_MAX: u32 = 20;
+
+/// Largest JSON body of a route, the part list of `complete` excepted.
+pub const JSON_BODY_MAX_BYTES: u64 = 256 * KIB;
+/// Largest body of `complete`: room for 10,000 parts.
+pub const COMPLETE_BODY_MAX_BYTES: u64 = 2 * MIB;
+/// Most `/pointer` errors that one validation answer lists.
+pub const VALIDATION_ERRORS_MAX: usize = 50;
+
+/// Longest time that one part may take from the client where none is configured.
+pub const PART_TIMEOUT_DEFAULT_SECONDS: u64 = 300;
+/// Longest part time that can be configured.
+pub const PART_TIMEOUT_MAX_SECONDS: u64 = 3_600;
+/// Presigned part URLs live this long where nothing is configured.
+pub const PRESIGNED_URL_TTL_DEFAULT_MINUTES: u64 = 15;
+/// Longest life of a presigned URL ([SigV4](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html): seven days).
+pub const PRESIGNED_URL_TTL_MAX_MINUTES: u64 = 7 * 24 * 60;
+/// A rate limit counts within windows of this length.
+pub const RATE_WINDOW_MS: i64 = 60 * 60 * 1000;
+
+const _: () = {
+    assert!(PART_SIZE_MIN_MIB <= PART_SIZE_DEFAULT_MIB && PART_SIZE_DEFAULT_MIB <= PART_SIZE_MAX_MIB);
+    assert!(INSTRUCTION_MAX_DEFAULT_MIB <= FILE_MAX_MIB);
+    assert!(SESSION_PROLONG_BELOW_MS < SESSION_LIFETIME_MS);
+    assert!(FINALIZE_HEAL_AFTER_MS < FINALIZE_WAIT_MS as i64);
+    assert!((FINALIZE_WAIT_MS as i64) < FINALIZE_LOCK_STALE_MS);
+    assert!(FILES_PER_SESSION_DEFAULT <= FILES_PER_SESSION_MAX);
+};

@@ -1,0 +1,169 @@
+//! Sessions: their states, their lives, and what they still allow.
+
+use crate::failure::Refusal;
+use crate::id::{MocId, SessionId, UserId};
+use crate::limits::{FINALIZE_LOCK_STALE_MS, SESSION_LIFETIME_MS, SESSION_PROLONG_BELOW_MS};
+use crate::time::Timestamp;
+
+/// The state that the store keeps; a session that has run out of time is still `Active` there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Takes files and parts.
+    Active,
+    /// One finalize works on it.
+    Finalizing,
+    /// Has become a MOC.
+    Finalized,
+    /// Given up by its user.
+    Cancelled,
+}
+
+impl Status {
+    /// The name in the store and on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Finalizing => "finalizing",
+            Self::Finalized => "finalized",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Finalizing, Self::Finalized, Self::Cancelled]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// One user's upload of one MOC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose it is; everyone else is told that it does not exist.
+    pub user: UserId,
+    /// Its stored state.
+    pub status: Status,
+    /// Bytes of every part but a file's last.
+    pub part_size_bytes: u64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it ends unless activity prolongs it.
+    pub expires_at: Timestamp,
+    /// Since when a finalize works on it.
+    pub finalizing_at: Option<Timestamp>,
+    /// What it became.
+    pub moc_id: Option<MocId>,
+}
+
+impl Session {
+    /// Whether its time is over. Only an active session runs out.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.status == Status::Active && now >= self.expires_at
+    }
+
+    /// The state on the wire: as stored, or `expired`.
+    #[must_use]
+    pub fn status_at(&self, now: Timestamp) -> &'static str {
+        if self.is_expired(now) { "expired" } else { self.status.as_str() }
+    }
+
+    /// Whether files and parts may still come.
+    ///
+    /// # Errors
+    /// [`Refusal::SessionExpired`], [`Refusal::FinalizeInProgress`] or [`Refusal::SessionNotActive`].
+    pub fn accepts_uploads(&self, now: Timestamp) -> Result<(), Refusal> {
+        match self.status {
+            Status::Active if self.is_expired(now) => Err(Refusal::SessionExpired { expires_at: self.expires_at, now }),
+            Status::Active => Ok(()),
+            Status::Finalizing => Err(Refusal::FinalizeInProgress),
+            Status::Finalized | Status::Cancelled => Err(Refusal::SessionNotActive { status: self.status }),
+        }
+    }
+
+    /// Whether a finalize has held the lock for so long that it must be dead.
+    #[must_use]
+    pub fn lock_is_stale(&self, now: Timestamp) -> bool {
+        let since = self.finalizing_at.unwrap_or(self.created_at);
+        self.status == Status::Finalizing && now.millis_since(since) >= FINALIZE_LOCK_STALE_MS
+    }
+
+    /// The end that activity at `now` gives the session: 30 minutes more where fewer than 10 are
+    /// left, never beyond `lifetime_max_ms` after its creation. `None` where nothing changes.
+    #[must_use]
+    pub fn prolonged(&self, now: Timestamp, lifetime_max_ms: i64) -> Option<Timestamp> {
+        if self.expires_at.millis_since(now) >= SESSION_PROLONG_BELOW_MS {
+            return None;
+        }
+        let longest = self.created_at.plus_millis(lifetime_max_ms);
+        let end = self.expires_at.plus_millis(SESSION_LIFETIME_MS).min(longest);
+        (end > self.expires_at).then_some(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000 + minutes * MINUTE)
+    }
+
+    fn session(status: Status) -> Option<Session> {
+        Some(Session {
+            id: SessionId::new(at(0), [0; 10]),
+            user: UserId::parse("user")?,
+            status,
+            part_size_bytes: 5 << 20,
+            created_at: at(0),
+            expires_at: at(30),
+            finalizing_at: (status == Status::Finalizing).then(|| at(5)),
+            moc_id: None,
+        })
+    }
+
+    #[test]
+    fn activity_prolongs_only_below_ten_minutes_and_never_beyond_the_longest_life() {
+        let Some(mut session) = session(Status::Active) else { panic!("a session") };
+        assert_eq!(session.prolonged(at(20), 24 * 60 * MINUTE), None);
+        assert_eq!(session.prolonged(at(21), 24 * 60 * MINUTE), Some(at(60)));
+        assert_eq!(session.prolonged(at(21), 40 * MINUTE), Some(at(40)));
+        session.expires_at = at(40);
+        assert_eq!(session.prolonged(at(39), 40 * MINUTE), None);
+    }
+
+    #[test]
+    fn only_an_active_session_in_time_takes_uploads() {
+        let check = |status, minutes| session(status).map(|session| session.accepts_uploads(at(minutes)));
+        assert_eq!(check(Status::Active, 29), Some(Ok(())));
+        assert!(matches!(check(Status::Active, 30), Some(Err(Refusal::SessionExpired { .. }))));
+        assert_eq!(check(Status::Finalizing, 1), Some(Err(Refusal::FinalizeInProgress)));
+        for status in [Status::Finalized, Status::Cancelled] {
+            assert_eq!(check(status, 99), Some(Err(Refusal::SessionNotActive { status })));
+        }
+    }
+
+    #[test]
+    fn a_lock_is_stale_after_five_minutes() {
+        let stale = |status, minutes| session(status).map(|session| session.lock_is_stale(at(minutes)));
+        assert_eq!(stale(Status::Finalizing, 9), Some(false));
+        assert_eq!(stale(Status::Finalizing, 10), Some(true));
+        assert_eq!(stale(Status::Active, 99), Some(false));
+    }
+
+    #[test]
+    fn states_have_names() {
+        for status in [Status::Active, Status::Finalizing, Status::Finalized, Status::Cancelled] {
+            assert_eq!(Status::parse(status.as_str()), Some(status));
+        }
+        assert_eq!(session(Status::Active).map(|s| s.status_at(at(30))), Some("expired"));
+        assert_eq!(session(Status::Finalized).map(|s| s.status_at(at(30))), Some("finalized"));
+    }
+}
