@@ -1,0 +1,347 @@
+//! What clients send.
+
+use moc_domain::etag::ETag;
+use moc_domain::failure::{FieldError, Refusal};
+use moc_domain::file::{Declaration, FileLimits, Pointers, RawDeclaration, check_declared};
+use moc_domain::id::SessionId;
+use moc_domain::limits::{PART_NUMBER_MAX, VALIDATION_ERRORS_MAX};
+use moc_domain::moc::Description;
+use moc_domain::part::PartNumber;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Reads a JSON body.
+///
+/// # Errors
+/// [`Refusal::EmptyBody`], [`Refusal::MalformedBody`] where it is not JSON, [`Refusal::Invalid`]
+/// where a member has the wrong type.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    if bytes.is_empty() {
+        return Err(Refusal::EmptyBody);
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let at = (error.inner().line(), error.inner().column());
+        if error.inner().is_data() {
+            Refusal::Invalid { errors: vec![FieldError::new(pointer(error.path()), without_position(&error))] }
+        } else {
+            malformed(at)
+        }
+    })?;
+    reader.end().map_err(|error| malformed((error.line(), error.column())))?;
+    Ok(value)
+}
+
+fn malformed((line, column): (usize, usize)) -> Refusal {
+    Refusal::MalformedBody { detail: format!("The body is not JSON: line {line}, column {column}.") }
+}
+
+/// A path of `serde_path_to_error` as a JSON Pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        pointer.push('/');
+        pointer.push_str(&segment.to_string().trim_matches(['[', ']']).replace('~', "~0").replace('/', "~1"));
+    }
+    pointer
+}
+
+fn without_position(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let message = error.inner().to_string();
+    message.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// Collects the members that are required and absent.
+#[derive(Default)]
+struct Absent(Vec<FieldError>);
+
+impl Absent {
+    fn require<T>(&mut self, value: Option<T>, pointer: impl Into<String>) -> Option<T> {
+        if value.is_none() && self.0.len() < VALIDATION_ERRORS_MAX {
+            self.0.push(FieldError::new(pointer, "is required"));
+        }
+        value
+    }
+
+    fn refusal(self) -> Refusal {
+        Refusal::Invalid { errors: self.0 }
+    }
+}
+
+/// A file as a client declares it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileBody {
+    /// `instruction`, `parts-list`, `image` or `thumbnail`.
+    pub category: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its size, in bytes.
+    pub size: Option<u64>,
+    /// Its media type.
+    #[serde(rename = "type")]
+    pub media_type: Option<String>,
+    /// Its extension, where it is not in the name.
+    pub ext: Option<String>,
+}
+
+const LONG: Pointers = Pointers { category: "/category", name: "/name", size: "/size", media_type: "/type" };
+const SHORT: Pointers =
+    Pointers { category: "/category", name: "/fileKey", size: "/fileSizeBytes", media_type: "/type" };
+
+impl FileBody {
+    fn declaration(&self, limits: &FileLimits, prefix: &str) -> Result<Declaration, Refusal> {
+        let mut absent = Absent::default();
+        let category = absent.require(self.category.as_deref(), format!("{prefix}/category"));
+        let name = absent.require(self.name.as_deref(), format!("{prefix}/name"));
+        let size = absent.require(self.size, format!("{prefix}/size"));
+        let media_type = absent.require(self.media_type.as_deref(), format!("{prefix}/type"));
+        let (Some(category), Some(name), Some(size_bytes), Some(media_type)) = (category, name, size, media_type)
+        else {
+            return Err(absent.refusal());
+        };
+        let raw = RawDeclaration {
+            category: Some(category),
+            name,
+            size_bytes,
+            media_type: Some(media_type),
+            extension: self.ext.as_deref(),
+        };
+        Declaration::parse(&raw, limits, prefix, &LONG)
+    }
+}
+
+/// Body of `POST /sessions`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CreateSessionBody {
+    /// The files that will come.
+    pub files: Option<Vec<FileBody>>,
+}
+
+impl CreateSessionBody {
+    /// Checks the files: their number first, then each of them, then what a session needs.
+    ///
+    /// # Errors
+    /// Any refusal of [`Declaration::parse`] and [`check_declared`].
+    pub fn check(&self, limits: &FileLimits) -> Result<Vec<Declaration>, Refusal> {
+        let mut absent = Absent::default();
+        let Some(files) = absent.require(self.files.as_ref(), "/files") else { return Err(absent.refusal()) };
+        if files.len() as u64 > limits.files_max {
+            return Err(Refusal::FileCountExceeded { limit: limits.files_max });
+        }
+        let mut errors = Vec::new();
+        let mut declared = Vec::with_capacity(files.len());
+        for (index, file) in files.iter().enumerate() {
+            match file.declaration(limits, &format!("/files/{index}")) {
+                Ok(file) => declared.push(file),
+                Err(Refusal::Invalid { errors: more }) => errors.extend(more),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        if !errors.is_empty() {
+            errors.truncate(VALIDATION_ERRORS_MAX);
+            return Err(Refusal::Invalid { errors });
+        }
+        check_declared(&declared, limits)?;
+        Ok(declared)
+    }
+}
+
+/// Body of `POST /sessions/:sessionId/files`: the long form of a file, or the short one with
+/// `fileKey` and `fileSizeBytes`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterFileBody {
+    /// The long form.
+    #[serde(flatten)]
+    pub file: FileBody,
+    /// Short form: the file's name; its type and category follow from the extension.
+    pub file_key: Option<String>,
+    /// Short form: its size, in bytes.
+    pub file_size_bytes: Option<u64>,
+    /// How many presigned part URLs are wished for.
+    pub part_count: Option<u64>,
+}
+
+impl RegisterFileBody {
+    /// Checks the file, and reads how many presigned URLs are wished for.
+    ///
+    /// # Errors
+    /// Any refusal of [`Declaration::parse`].
+    pub fn check(&self, limits: &FileLimits) -> Result<(Declaration, u16), Refusal> {
+        let presigned = self.part_count.unwrap_or(0);
+        let presigned = u16::try_from(presigned).ok().filter(|count| *count <= PART_NUMBER_MAX);
+        let Some(presigned) = presigned else {
+            let errors = vec![FieldError::new("/partCount", "must be 10000 at most")];
+            return Err(Refusal::Invalid { errors });
+        };
+        let Some(name) = self.file_key.as_deref() else {
+            return Ok((self.file.declaration(limits, "")?, presigned));
+        };
+        let mut absent = Absent::default();
+        let Some(size_bytes) = absent.require(self.file_size_bytes, "/fileSizeBytes") else {
+            return Err(absent.refusal());
+        };
+        let raw = RawDeclaration {
+            category: self.file.category.as_deref(),
+            name,
+            size_bytes,
+            media_type: self.file.media_type.as_deref(),
+            extension: self.file.ext.as_deref(),
+        };
+        Ok((Declaration::parse(&raw, limits, "", &SHORT)?, presigned))
+    }
+}
+
+/// Body of `POST …/complete`, which may also be absent.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct CompleteFileBody {
+    /// The parts as the client knows them.
+    pub parts: Option<Vec<PartBody>>,
+}
+
+/// A part as the client knows it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartBody {
+    /// Its number.
+    pub part_number: u64,
+    /// Its ETag, with or without quotes.
+    pub etag: String,
+}
+
+impl CompleteFileBody {
+    /// The parts, or `None` where the client leaves them to the server.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidPartNumber`], or [`Refusal::Invalid`] for an ETag that is none or a part
+    /// that is named twice.
+    pub fn check(&self) -> Result<Option<Vec<(PartNumber, ETag)>>, Refusal> {
+        let Some(parts) = &self.parts else { return Ok(None) };
+        let mut errors = Vec::new();
+        let mut checked: Vec<(PartNumber, ETag)> = Vec::with_capacity(parts.len().min(usize::from(PART_NUMBER_MAX)));
+        for (index, part) in parts.iter().enumerate() {
+            let number =
+                PartNumber::new(part.part_number).ok_or(Refusal::InvalidPartNumber { last: PART_NUMBER_MAX })?;
+            match ETag::parse(&part.etag) {
+                Some(etag) => checked.push((number, etag)),
+                None if errors.len() < VALIDATION_ERRORS_MAX => {
+                    errors.push(FieldError::new(format!("/parts/{index}/etag"), "must be an ETag"));
+                }
+                None => {}
+            }
+        }
+        checked.sort_by_key(|(number, _)| *number);
+        if checked.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
+            errors.push(FieldError::new("/parts", "must not name a part twice"));
+        }
+        if errors.is_empty() { Ok(Some(checked)) } else { Err(Refusal::Invalid { errors }) }
+    }
+}
+
+/// Body of `POST /finalize`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FinalizeBody {
+    /// The session.
+    pub upload_session_id: Option<String>,
+    /// The MOC's title.
+    pub title: Option<String>,
+    /// Its description.
+    pub description: Option<String>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
+    /// Its theme.
+    pub theme: Option<String>,
+}
+
+impl FinalizeBody {
+    /// Checks what the user says of the MOC.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] with every member that is wrong.
+    pub fn check(&self) -> Result<(SessionId, Description), Refusal> {
+        let mut absent = Absent::default();
+        let session = absent.require(self.upload_session_id.as_deref(), "/uploadSessionId");
+        let title = absent.require(self.title.as_deref(), "/title");
+        let (Some(session), Some(title)) = (session, title) else { return Err(absent.refusal()) };
+        let tags = self.tags.as_deref().unwrap_or_default();
+        let described = Description::parse(title, self.description.as_deref(), tags, self.theme.as_deref());
+        match (SessionId::parse(session), described) {
+            (Some(session), described) => Ok((session, described?)),
+            (None, described) => {
+                let mut errors = vec![FieldError::new("/uploadSessionId", "must be a UUID")];
+                if let Err(Refusal::Invalid { errors: more }) = described {
+                    errors.extend(more);
+                }
+                Err(Refusal::Invalid { errors })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: FileLimits =
+        FileLimits { instruction_max_mib: 50, parts_list_max_mib: 5, image_max_mib: 10, files_max: 3 };
+
+    fn pointers<T>(result: Result<T, Refusal>) -> Vec<String> {
+        match result {
+            Err(Refusal::Invalid { errors }) => errors.into_iter().map(|error| error.pointer).collect(),
+            _ => vec!["not invalid".into()],
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed_and_what_has_the_wrong_type_is_invalid() {
+        let body = |text: &str| read::<CreateSessionBody>(text.as_bytes());
+        assert!(matches!(body(""), Err(Refusal::EmptyBody)));
+        for text in ["{", "{}x", "nonsense", "{\"files\":[{]}"] {
+            assert!(matches!(body(text), Err(Refusal::MalformedBody { .. })), "{text}");
+        }
+        assert_eq!(pointers(body("{\"files\":[{\"size\":-1}]}")), ["/files/0/size"]);
+        assert_eq!(pointers(body("7")), [""]);
+        assert_eq!(pointers(body("{\"files\":7}")), ["/files"]);
+    }
+
+    #[test]
+    fn absent_members_are_all_named() {
+        let body = |text: &str| read::<CreateSessionBody>(text.as_bytes()).and_then(|body| body.check(&LIMITS));
+        assert_eq!(pointers(body("{}")), ["/files"]);
+        let files = "{\"files\":[{\"name\":\"a.pdf\",\"size\":1},{\"category\":\"image\"}]}";
+        let missing = ["/files/0/category", "/files/0/type", "/files/1/name", "/files/1/size", "/files/1/type"];
+        assert_eq!(pointers(body(files)), missing);
+        let finalize = read::<FinalizeBody>(b"{}").and_then(|body| body.check());
+        assert_eq!(pointers(finalize), ["/uploadSessionId", "/title"]);
+    }
+
+    #[test]
+    fn both_forms_of_register_are_read() {
+        let body = |text: &str| read::<RegisterFileBody>(text.as_bytes()).and_then(|body| body.check(&LIMITS));
+        let long =
+            "{\"category\":\"instruction\",\"name\":\"a.pdf\",\"size\":9,\"type\":\"application/pdf\",\"partCount\":2}";
+        let short = "{\"fileKey\":\"a.pdf\",\"fileSizeBytes\":9}";
+        let (long, short) = (body(long), body(short));
+        assert_eq!(long.as_ref().map(|(_, count)| *count), Ok(2));
+        assert_eq!(long.map(|(file, _)| file), short.map(|(file, _)| file));
+        assert_eq!(pointers(body("{\"fileKey\":\"a.pdf\"}")), ["/fileSizeBytes"]);
+        assert_eq!(pointers(body("{\"fileKey\":\"a.pdf\",\"fileSizeBytes\":0}")), ["/fileSizeBytes"]);
+        assert_eq!(pointers(body("{\"fileKey\":\"a.pdf\",\"fileSizeBytes\":1,\"partCount\":10001}")), ["/partCount"]);
+    }
+
+    #[test]
+    fn parts_of_complete_are_sorted_and_told_apart() {
+        let body = |text: &str| read::<CompleteFileBody>(text.as_bytes()).and_then(|body| body.check());
+        assert_eq!(body("{}"), Ok(None));
+        let numbers = body("{\"parts\":[{\"partNumber\":2,\"etag\":\"b\"},{\"partNumber\":1,\"etag\":\"\\\"a\\\"\"}]}")
+            .map(|parts| parts.map(|parts| parts.iter().map(|(n, e)| (n.get(), e.to_string())).collect::<Vec<_>>()));
+        assert_eq!(numbers, Ok(Some(vec![(1, "a".into()), (2, "b".into())])));
+        let twice = "{\"parts\":[{\"partNumber\":1,\"etag\":\"a\"},{\"partNumber\":1,\"etag\":\"\"}]}";
+        assert_eq!(pointers(body(twice)), ["/parts/1/etag"]);
+        let zero = "{\"parts\":[{\"partNumber\":0,\"etag\":\"a\"}]}";
+        assert_eq!(body(zero), Err(Refusal::InvalidPartNumber { last: 10_000 }));
+    }
+}

@@ -1,0 +1,8 @@
+//! The wire contract: what clients send and receive, as types. Knows the domain, and no I/O.
+
+pub mod answer;
+pub mod body;
+pub mod digest;
+pub mod path;
+pub mod problem;
+pub mod variable;

@@ -1,0 +1,136 @@
+//! The only place that parses or builds a path.
+//!
+//! Ids are taken from the path itself, never from a host's `spin-path-match-*` headers: those a
+//! client can forge.
+
+use moc_domain::id::{FileId, MocId, SessionId};
+use moc_domain::part::PartNumber;
+
+const SESSIONS: &str = "/api/mocs/uploads/sessions";
+const MOCS: &str = "/api/mocs";
+
+/// What a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `/api/mocs/uploads/sessions`
+    Sessions,
+    /// `/api/mocs/uploads/sessions/:sessionId`
+    Session(SessionId),
+    /// `/api/mocs/uploads/sessions/:sessionId/files`
+    Files(SessionId),
+    /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts`
+    Parts(SessionId, FileId),
+    /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/:partNumber`, the number `None`
+    /// where it is none.
+    Part(SessionId, FileId, Option<PartNumber>),
+    /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/complete`
+    Complete(SessionId, FileId),
+    /// `/api/mocs/uploads/finalize` and `/api/mocs/uploads/sessions/finalize`
+    Finalize,
+    /// `/api/mocs/:mocId`
+    Moc(MocId),
+}
+
+impl Route {
+    /// Reads a path, without its query. `None` where nothing is there, malformed ids included.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        let segments = path.strip_prefix('/')?.split('/');
+        // The longest path has nine segments; one more tells a path that is too long.
+        let mut parts = [""; 10];
+        let mut count = 0;
+        for segment in segments {
+            *parts.get_mut(count)? = segment;
+            count += 1;
+        }
+        match parts.get(..count)? {
+            ["api", "mocs", id] => MocId::parse(id).map(Self::Moc),
+            ["api", "mocs", "uploads", "finalize"] | ["api", "mocs", "uploads", "sessions", "finalize"] => {
+                Some(Self::Finalize)
+            }
+            ["api", "mocs", "uploads", "sessions"] => Some(Self::Sessions),
+            ["api", "mocs", "uploads", "sessions", session, rest @ ..] => {
+                Self::in_session(SessionId::parse(session)?, rest)
+            }
+            _ => None,
+        }
+    }
+
+    fn in_session(session: SessionId, rest: &[&str]) -> Option<Self> {
+        match rest {
+            [] => Some(Self::Session(session)),
+            ["files"] => Some(Self::Files(session)),
+            ["files", file, "parts"] => Some(Self::Parts(session, FileId::parse(file)?)),
+            ["files", file, "parts", number] => {
+                Some(Self::Part(session, FileId::parse(file)?, PartNumber::parse(number)))
+            }
+            ["files", file, "complete"] => Some(Self::Complete(session, FileId::parse(file)?)),
+            _ => None,
+        }
+    }
+}
+
+/// Where a session is, for `Location`.
+#[must_use]
+pub fn session(id: SessionId) -> String {
+    format!("{SESSIONS}/{id}")
+}
+
+/// Where a file's parts go, for `Location`.
+#[must_use]
+pub fn parts(session: SessionId, file: FileId) -> String {
+    format!("{SESSIONS}/{session}/files/{file}/parts")
+}
+
+/// Where a MOC is, for `Location`.
+#[must_use]
+pub fn moc(id: MocId) -> String {
+    format!("{MOCS}/{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+    #[test]
+    fn every_route_is_read() {
+        let (Some(session), Some(file), Some(moc)) = (SessionId::parse(ID), FileId::parse(ID), MocId::parse(ID)) else {
+            panic!("ids");
+        };
+        let at = |tail: &str| Route::parse(&format!("/api/mocs{tail}"));
+        assert_eq!(at("/uploads/sessions"), Some(Route::Sessions));
+        assert_eq!(at(&format!("/uploads/sessions/{ID}")), Some(Route::Session(session)));
+        assert_eq!(at(&format!("/uploads/sessions/{ID}/files")), Some(Route::Files(session)));
+        assert_eq!(at(&format!("/uploads/sessions/{ID}/files/{ID}/parts")), Some(Route::Parts(session, file)));
+        let part = |number: &str| at(&format!("/uploads/sessions/{ID}/files/{ID}/parts/{number}"));
+        assert_eq!(part("7"), Some(Route::Part(session, file, PartNumber::new(7))));
+        assert_eq!(part("0"), Some(Route::Part(session, file, None)));
+        assert_eq!(at(&format!("/uploads/sessions/{ID}/files/{ID}/complete")), Some(Route::Complete(session, file)));
+        assert_eq!(at("/uploads/finalize"), Some(Route::Finalize));
+        assert_eq!(at("/uploads/sessions/finalize"), Some(Route::Finalize));
+        assert_eq!(at(&format!("/{ID}")), Some(Route::Moc(moc)));
+        assert_eq!(super::session(session), format!("/api/mocs/uploads/sessions/{ID}"));
+        assert_eq!(Route::parse(&super::parts(session, file)), Some(Route::Parts(session, file)));
+        assert_eq!(Route::parse(&super::moc(moc)), Some(Route::Moc(moc)));
+    }
+
+    #[test]
+    fn nothing_else_is() {
+        for path in [
+            "",
+            "/",
+            "/api/mocs",
+            "/api/mocs/x",
+            "/api/mocs/uploads",
+            "/api/mocs/uploads/sessions/",
+            "/api/mocs/uploads/sessions/x",
+            "/api/mocs/uploads/sessions/../sessions",
+            "//api/mocs/uploads/sessions",
+            &"/x".repeat(1_000),
+        ] {
+            assert_eq!(Route::parse(path), None, "{path}");
+        }
+    }
+}

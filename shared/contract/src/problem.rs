@@ -1,0 +1,321 @@
+//! Refusals as problem details (RFC 9457): the one place where a case gets its status and code.
+
+use moc_domain::failure::{FileFault, Refusal};
+use moc_domain::limits::PART_NUMBER_MAX;
+use serde_json::{Map, Value, json};
+
+/// The media type of a problem.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Seconds after which a client may try again when a backend is away.
+const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// A refusal as it goes over the wire.
+#[derive(Debug)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: &'static str,
+    /// Headers that belong to it.
+    pub headers: Vec<(&'static str, String)>,
+    title: &'static str,
+    detail: String,
+    retryable: bool,
+    extras: Map<String, Value>,
+}
+
+impl Problem {
+    /// The JSON body: `instance` is the request's path, `request_id` the id in the log.
+    #[must_use]
+    pub fn body(self, instance: &str, request_id: &str) -> Vec<u8> {
+        let kind = self.code.to_ascii_lowercase().replace('_', "-");
+        let members = [
+            ("type", json!(format!("urn:moc-uploads:problem:{kind}"))),
+            ("title", json!(self.title)),
+            ("status", json!(self.status)),
+            ("detail", json!(self.detail)),
+            ("instance", json!(instance)),
+            ("code", json!(self.code)),
+            ("retryable", json!(self.retryable)),
+            ("requestId", json!(request_id)),
+        ];
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Value::Object(members.chain(self.extras).collect()).to_string().into_bytes()
+    }
+
+    fn new(status: u16, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, headers: Vec::new(), title, detail: detail.into(), retryable: false, extras: Map::new() }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extras.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
+    }
+
+    fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+
+    fn unavailable(code: &'static str, title: &'static str, detail: &'static str) -> Self {
+        Self::new(503, code, title, detail).retryable().header("retry-after", RETRY_AFTER_SECONDS)
+    }
+}
+
+impl From<&Refusal> for Problem {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::InstructionFileRequired => Self::new(
+                400,
+                "INSTRUCTION_FILE_REQUIRED",
+                "An instruction file is required",
+                "A MOC needs at least one file of the category instruction.",
+            ),
+            Refusal::FileCountExceeded { limit } => Self::new(
+                400,
+                "FILE_COUNT_EXCEEDED",
+                "Too many files",
+                format!("A session holds {limit} files at most."),
+            )
+            .with("limit", *limit),
+            Refusal::EmptyBody => Self::new(400, "EMPTY_BODY", "The body is empty", "This request needs a body."),
+            Refusal::MalformedBody { detail } => {
+                Self::new(400, "MALFORMED_BODY", "The body cannot be read", detail.as_str())
+            }
+            Refusal::InvalidPartNumber { last } => Self::new(
+                400,
+                "INVALID_PART_NUMBER",
+                "The part number is out of range",
+                format!("The part number must be a whole number from 1 to {last}."),
+            )
+            .with("validRange", json!([1, last])),
+            Refusal::PartSizeMismatch { expected_bytes, actual_bytes } => Self::new(
+                400,
+                "PART_SIZE_MISMATCH",
+                "The part has the wrong size",
+                format!("This part must have exactly {expected_bytes} bytes."),
+            )
+            .with("expectedBytes", *expected_bytes)
+            .with("actualBytes", *actual_bytes),
+            Refusal::PartCountMismatch { missing } => Self::new(
+                400,
+                "PART_COUNT_MISMATCH",
+                "Parts are missing",
+                format!("{} of the file's parts are not stored as they should be.", missing.len()),
+            )
+            .with("missing", missing.as_slice()),
+            Refusal::ChecksumMismatch { algorithm, expected, actual, file_id } => Self::new(
+                400,
+                "CHECKSUM_MISMATCH",
+                "The checksum does not match",
+                format!("The {algorithm} of the bytes that arrived is not the announced one."),
+            )
+            .with("algorithm", *algorithm)
+            .with("expected", expected.as_str())
+            .with("actual", actual.as_str())
+            .with("fileId", file_id.to_string()),
+            Refusal::Unauthorized => Self::new(
+                401,
+                "UNAUTHORIZED",
+                "Authentication is required",
+                "Send a valid token as Authorization: Bearer.",
+            )
+            .header("www-authenticate", "Bearer"),
+            Refusal::NotFound => Self::new(404, "NOT_FOUND", "Not found", "There is nothing here for you."),
+            Refusal::MethodNotAllowed { allow } => {
+                Self::new(405, "METHOD_NOT_ALLOWED", "The method is not allowed", format!("This path takes {allow}."))
+                    .header("allow", allow)
+            }
+            Refusal::RequestTimeout { elapsed_ms, timeout_at } => Self::new(
+                408,
+                "REQUEST_TIMEOUT",
+                "The request took too long",
+                "The body did not arrive in time. Send it again.",
+            )
+            .retryable()
+            .with("elapsedMs", *elapsed_ms)
+            .with("timeoutAt", timeout_at.to_string()),
+            Refusal::DuplicateFile { file_id } => Self::new(
+                409,
+                "DUPLICATE_FILE",
+                "The file is already registered",
+                "The session has a file of this category and name.",
+            )
+            .with("fileId", file_id.to_string()),
+            Refusal::FileAlreadyCompleted => Self::new(
+                409,
+                "FILE_ALREADY_COMPLETED",
+                "The file is already complete",
+                "A completed file takes no more parts.",
+            ),
+            Refusal::SessionNotActive { status } => Self::new(
+                409,
+                "SESSION_NOT_ACTIVE",
+                "The session is not active",
+                format!("The session is {}.", status.as_str()),
+            )
+            .with("sessionStatus", status.as_str()),
+            Refusal::FinalizeInProgress => Self::new(
+                409,
+                "FINALIZE_IN_PROGRESS",
+                "A finalize is in progress",
+                "Another request finalizes this session. Try again shortly.",
+            )
+            .retryable()
+            .header("retry-after", RETRY_AFTER_SECONDS),
+            Refusal::TitleConflict { suggested_slug, automatic } => Self::new(
+                409,
+                "TITLE_CONFLICT",
+                "The title is taken",
+                "You already have a MOC whose title gives this address.",
+            )
+            .with("suggestedSlug", suggested_slug.as_str())
+            .with("retryStrategy", if *automatic { "AUTO_APPEND" } else { "PROMPT_USER" }),
+            Refusal::SessionExpired { expires_at, now } => Self::new(
+                410,
+                "SESSION_EXPIRED",
+                "The session has expired",
+                "The session's time is over. Create a new one.",
+            )
+            .with("sessionExpired", true)
+            .with("expiresAt", expires_at.to_string())
+            .with("now", now.to_string()),
+            Refusal::LengthRequired => Self::new(
+                411,
+                "LENGTH_REQUIRED",
+                "Content-Length is required",
+                "Send the part with Content-Length, not chunked.",
+            ),
+            Refusal::FileTooLarge { limit_bytes } => Self::new(
+                413,
+                "FILE_TOO_LARGE",
+                "The file is too large",
+                format!("Files of this category have {limit_bytes} bytes at most."),
+            )
+            .with("limitBytes", *limit_bytes),
+            Refusal::PayloadTooLarge { limit_bytes } => Self::new(
+                413,
+                "PAYLOAD_TOO_LARGE",
+                "The body is too large",
+                format!("The body of this request has {limit_bytes} bytes at most."),
+            )
+            .with("limitBytes", *limit_bytes),
+            Refusal::UnsupportedMediaType { allowed } => Self::new(
+                415,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "The type of file is not supported",
+                format!("Allowed are {}.", allowed.join(", ")),
+            )
+            .with("allowed", allowed.as_slice()),
+            Refusal::Invalid { errors } => {
+                let errors: Vec<Value> =
+                    errors.iter().map(|error| json!({ "pointer": error.pointer, "message": error.message })).collect();
+                let detail = format!("{} of the request's values are wrong.", errors.len());
+                Self::new(422, "VALIDATION_ERROR", "The request is not valid", detail).with("errors", errors)
+            }
+            Refusal::FileValidationFailed { failures } => {
+                let failures: Vec<Value> = failures
+                    .iter()
+                    .map(|failure| {
+                        let reason = fault_code(failure.reason);
+                        json!({ "fileId": failure.file_id.to_string(), "name": failure.name, "reason": reason })
+                    })
+                    .collect();
+                Self::new(
+                    422,
+                    "FILE_VALIDATION_FAILED",
+                    "A file is not what it was declared to be",
+                    "The session stays active, so that the files can be put right.",
+                )
+                .with("failures", failures)
+            }
+            Refusal::RateLimitExceeded { limit, window_seconds, retry_after_seconds, next_allowed_at } => Self::new(
+                429,
+                "RATE_LIMIT_EXCEEDED",
+                "Too many sessions",
+                format!("{limit} sessions are allowed in {window_seconds} seconds."),
+            )
+            .retryable()
+            .header("retry-after", retry_after_seconds)
+            .with("retryAfter", *retry_after_seconds)
+            .with("limit", *limit)
+            .with("window", *window_seconds)
+            .with("nextAllowedAt", next_allowed_at.to_string()),
+            Refusal::BucketUnavailable => Self::unavailable(
+                "S3_UNAVAILABLE",
+                "The bucket is unavailable",
+                "The bucket did not answer as it should. Nothing is lost: try again.",
+            ),
+            Refusal::StoreUnavailable => Self::unavailable(
+                "STORE_UNAVAILABLE",
+                "The store is unavailable",
+                "The store did not answer as it should. Nothing is lost: try again.",
+            ),
+            Refusal::Internal => Self::new(
+                500,
+                "INTERNAL_ERROR",
+                "Something is wrong on our side",
+                "The request's id stands beside the cause in the log.",
+            ),
+        }
+    }
+}
+
+/// The refusal of a part number before any file is looked at.
+#[must_use]
+pub const fn part_number_out_of_range() -> Refusal {
+    Refusal::InvalidPartNumber { last: PART_NUMBER_MAX }
+}
+
+const fn fault_code(fault: FileFault) -> &'static str {
+    match fault {
+        FileFault::ObjectMissing => "OBJECT_MISSING",
+        FileFault::SizeMismatch => "SIZE_MISMATCH",
+        FileFault::ContentMismatch => "CONTENT_MISMATCH",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use moc_domain::time::Timestamp;
+
+    #[test]
+    fn a_problem_has_every_member_of_the_contract() {
+        let refusal = Refusal::PartSizeMismatch { expected_bytes: 5, actual_bytes: 4 };
+        let problem = Problem::from(&refusal);
+        assert_eq!((problem.status, problem.code), (400, "PART_SIZE_MISMATCH"));
+        let body: Value = serde_json::from_slice(&problem.body("/x", "id")).unwrap_or_default();
+        let expected = json!({
+            "type": "urn:moc-uploads:problem:part-size-mismatch",
+            "title": "The part has the wrong size",
+            "status": 400,
+            "detail": "This part must have exactly 5 bytes.",
+            "instance": "/x",
+            "code": "PART_SIZE_MISMATCH",
+            "retryable": false,
+            "requestId": "id",
+            "expectedBytes": 5,
+            "actualBytes": 4,
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn headers_come_with_the_problems_that_need_them() {
+        let headers = |refusal: Refusal| Problem::from(&refusal).headers;
+        assert_eq!(headers(Refusal::Unauthorized), [("www-authenticate", "Bearer".to_owned())]);
+        assert_eq!(headers(Refusal::MethodNotAllowed { allow: "GET" }), [("allow", "GET".to_owned())]);
+        assert_eq!(headers(Refusal::BucketUnavailable), [("retry-after", "2".to_owned())]);
+        let next_allowed_at = Timestamp::from_millis(0);
+        let limited =
+            Refusal::RateLimitExceeded { limit: 1, window_seconds: 60, retry_after_seconds: 9, next_allowed_at };
+        assert_eq!(headers(limited), [("retry-after", "9".to_owned())]);
+    }
+}

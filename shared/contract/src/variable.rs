@@ -1,0 +1,453 @@
+//! The variables that configure the product: their names, their defaults, their bounds.
+//!
+//! A variable that is absent or empty has its default. One that cannot be read is an error that
+//! names it; nothing is guessed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use moc_domain::file::FileLimits;
+use moc_domain::id::UserId;
+use moc_domain::limits as bounds;
+use url::Url;
+
+/// The values of some variables, by their names.
+#[derive(Clone, Debug, Default)]
+pub struct Values(BTreeMap<&'static str, String>);
+
+/// A variable that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VariableError {
+    name: &'static str,
+    problem: String,
+}
+
+impl fmt::Display for VariableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the variable {} {}", self.name, self.problem)
+    }
+}
+
+impl std::error::Error for VariableError {}
+
+impl FromIterator<(&'static str, String)> for Values {
+    fn from_iter<T: IntoIterator<Item = (&'static str, String)>>(values: T) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+impl Values {
+    fn text(&self, name: &'static str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn required(&self, name: &'static str) -> Result<&str, VariableError> {
+        self.text(name).ok_or_else(|| VariableError { name, problem: "is not set".into() })
+    }
+
+    fn flag(&self, name: &'static str) -> Result<bool, VariableError> {
+        match self.text(name) {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(_) => Err(VariableError { name, problem: "must be true or false".into() }),
+        }
+    }
+
+    fn number(&self, name: &'static str, range: RangeInclusive<u64>, default: u64) -> Result<u64, VariableError> {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| VariableError {
+            name,
+            problem: format!("must be a whole number from {} to {}", range.start(), range.end()),
+        })
+    }
+
+    fn origin(&self, name: &'static str) -> Result<Option<Url>, VariableError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let origin = url.filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
+        let problem = || "must be an origin such as https://example.com".into();
+        origin.map(Some).ok_or_else(|| VariableError { name, problem: problem() })
+    }
+}
+
+/// What is needed of the variables to take uploads.
+#[derive(Clone, Debug)]
+pub struct UploadSettings {
+    /// Sizes and numbers of files.
+    pub files: FileLimits,
+    /// Bytes of a part.
+    pub part_size_bytes: u64,
+    /// Longest life of a session.
+    pub session_lifetime_max_ms: i64,
+    /// Sessions that a user may create in an hour; `None` for no limit.
+    pub sessions_per_hour: Option<u64>,
+    /// Life of presigned URLs that clients get.
+    pub presigned_url_ttl_seconds: u64,
+    /// Longest time that one part may take.
+    pub part_timeout_seconds: u64,
+}
+
+impl UploadSettings {
+    /// The variables that are read.
+    pub const NAMES: &[&str] = &[
+        "multipart_part_size_mb",
+        "instruction_max_mb",
+        "parts_list_max_mb",
+        "image_max_mb",
+        "max_files_per_session",
+        "max_session_lifetime_hours",
+        "rate_limit_sessions_per_hour",
+        "rate_limit_bypass",
+        "presigned_url_ttl_minutes",
+        "part_timeout_seconds",
+    ];
+
+    /// Reads the variables. A component that is not granted one of them leaves it out, and gets
+    /// its default: it does not use it.
+    ///
+    /// # Errors
+    /// The first variable that cannot be read.
+    pub fn parse(values: &Values) -> Result<Self, VariableError> {
+        let file_max = 1..=bounds::FILE_MAX_MIB;
+        let sessions_per_hour = values.number("rate_limit_sessions_per_hour", 0..=1_000_000, 0)?;
+        let limited = sessions_per_hour > 0 && !values.flag("rate_limit_bypass")?;
+        let lifetime_hours = values.number(
+            "max_session_lifetime_hours",
+            1..=bounds::SESSION_LIFETIME_MAX_HOURS,
+            bounds::SESSION_LIFETIME_MAX_DEFAULT_HOURS,
+        )?;
+        Ok(Self {
+            files: FileLimits {
+                instruction_max_mib: values.number(
+                    "instruction_max_mb",
+                    file_max.clone(),
+                    bounds::INSTRUCTION_MAX_DEFAULT_MIB,
+                )?,
+                parts_list_max_mib: values.number(
+                    "parts_list_max_mb",
+                    file_max.clone(),
+                    bounds::PARTS_LIST_MAX_DEFAULT_MIB,
+                )?,
+                image_max_mib: values.number("image_max_mb", file_max, bounds::IMAGE_MAX_DEFAULT_MIB)?,
+                files_max: values.number(
+                    "max_files_per_session",
+                    1..=bounds::FILES_PER_SESSION_MAX,
+                    bounds::FILES_PER_SESSION_DEFAULT,
+                )?,
+            },
+            part_size_bytes: bounds::MIB
+                * values.number(
+                    "multipart_part_size_mb",
+                    bounds::PART_SIZE_MIN_MIB..=bounds::PART_SIZE_MAX_MIB,
+                    bounds::PART_SIZE_DEFAULT_MIB,
+                )?,
+            session_lifetime_max_ms: i64::try_from(lifetime_hours * 3_600_000).unwrap_or(i64::MAX),
+            sessions_per_hour: limited.then_some(sessions_per_hour),
+            presigned_url_ttl_seconds: 60
+                * values.number(
+                    "presigned_url_ttl_minutes",
+                    1..=bounds::PRESIGNED_URL_TTL_MAX_MINUTES,
+                    bounds::PRESIGNED_URL_TTL_DEFAULT_MINUTES,
+                )?,
+            part_timeout_seconds: values.number(
+                "part_timeout_seconds",
+                1..=bounds::PART_TIMEOUT_MAX_SECONDS,
+                bounds::PART_TIMEOUT_DEFAULT_SECONDS,
+            )?,
+        })
+    }
+}
+
+/// Where the bucket is, and how to sign for it.
+#[derive(Clone, Debug)]
+pub struct BucketSettings {
+    /// The S3 endpoint: an origin.
+    pub endpoint: Url,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// The bucket's name; requests are path style.
+    pub bucket: String,
+    /// The access key's id.
+    pub access_key_id: String,
+    /// The access key's secret.
+    pub secret_access_key: String,
+}
+
+impl BucketSettings {
+    /// The variables that are read.
+    pub const NAMES: &[&str] = &["s3_endpoint", "s3_region", "s3_bucket", "s3_access_key_id", "s3_secret_access_key"];
+
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or cannot be read.
+    pub fn parse(values: &Values) -> Result<Self, VariableError> {
+        let name = "s3_endpoint";
+        let endpoint = values.origin(name)?.ok_or_else(|| VariableError { name, problem: "is not set".into() })?;
+        Ok(Self {
+            endpoint,
+            region: values.text("s3_region").unwrap_or("us-east-1").to_owned(),
+            bucket: values.required("s3_bucket")?.to_owned(),
+            access_key_id: values.required("s3_access_key_id")?.to_owned(),
+            secret_access_key: values.required("s3_secret_access_key")?.to_owned(),
+        })
+    }
+}
+
+/// Where clients read objects.
+#[derive(Clone, Debug)]
+pub struct PublicAddress(String);
+
+impl PublicAddress {
+    /// The variables that are read.
+    pub const NAMES: &[&str] = &["public_base_url", "s3_endpoint", "s3_bucket"];
+
+    /// Reads the variables: `public_base_url`, or the bucket's own address.
+    ///
+    /// # Errors
+    /// The first variable that is missing or cannot be read.
+    pub fn parse(values: &Values) -> Result<Self, VariableError> {
+        if let Some(base) = values.text("public_base_url") {
+            let name = "public_base_url";
+            let url = Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+            let problem = || "must be an http or https URL".into();
+            url.ok_or_else(|| VariableError { name, problem: problem() })?;
+            return Ok(Self(base.trim_end_matches('/').to_owned()));
+        }
+        let endpoint = values.required("s3_endpoint")?.trim_end_matches('/');
+        Ok(Self(format!("{endpoint}/{}", values.required("s3_bucket")?)))
+    }
+
+    /// The address of the object with this key. Keys need no escapes but for `~`, which is
+    /// unreserved (RFC 3986, section 2.3).
+    #[must_use]
+    pub fn of(&self, key: &str) -> String {
+        format!("{}/{key}", self.0)
+    }
+}
+
+/// How users prove who they are.
+#[derive(Clone, Debug)]
+pub enum AuthSettings {
+    /// Everyone is this user. For development only.
+    Bypass(UserId),
+    /// A JWT that verifies with `key`.
+    Token {
+        /// What it verifies with.
+        key: TokenKey,
+        /// The `iss` that it must have.
+        issuer: Option<String>,
+        /// The `aud` that it must have.
+        audience: Option<String>,
+    },
+    /// Nobody can.
+    Closed,
+}
+
+/// What a JWT verifies with.
+#[derive(Clone, Debug)]
+pub enum TokenKey {
+    /// HS256 with this secret.
+    Secret(String),
+    /// RS256 or ES256 with the keys at this address (RFC 7517).
+    JwkSet(Url),
+}
+
+impl AuthSettings {
+    /// The variables that are read.
+    pub const NAMES: &[&str] =
+        &["auth_bypass", "dev_user_sub", "jwt_secret", "jwt_jwks_url", "jwt_jwks_origin", "jwt_issuer", "jwt_audience"];
+
+    /// Reads the variables, and what to warn of.
+    ///
+    /// # Errors
+    /// The first variable that cannot be read.
+    pub fn parse(values: &Values) -> Result<(Self, Vec<String>), VariableError> {
+        let mut warnings = Vec::new();
+        if values.flag("auth_bypass")? {
+            let name = "dev_user_sub";
+            let user = UserId::parse(values.text(name).unwrap_or("dev-user"));
+            let problem = || "must have 1 to 255 bytes and no control characters".into();
+            let user = user.ok_or_else(|| VariableError { name, problem: problem() })?;
+            warnings.push(format!("auth_bypass is on: every request is taken for the user {user}"));
+            return Ok((Self::Bypass(user), warnings));
+        }
+        let key = match (values.text("jwt_secret"), jwk_set(values, &mut warnings)?) {
+            (Some(secret), None) => Some(TokenKey::Secret(secret.to_owned())),
+            (None, jwks) => jwks.map(TokenKey::JwkSet),
+            (Some(_), Some(_)) => {
+                let problem = "is set beside jwt_jwks_url: set one of the two".into();
+                return Err(VariableError { name: "jwt_secret", problem });
+            }
+        };
+        let text = |name| values.text(name).map(str::to_owned);
+        Ok(match key {
+            Some(key) => (Self::Token { key, issuer: text("jwt_issuer"), audience: text("jwt_audience") }, warnings),
+            None => {
+                warnings.push("neither jwt_secret nor jwt_jwks_url is set: every request is refused".into());
+                (Self::Closed, warnings)
+            }
+        })
+    }
+}
+
+/// A JWK set's address counts only inside the origin that the components are granted.
+fn jwk_set(values: &Values, warnings: &mut Vec<String>) -> Result<Option<Url>, VariableError> {
+    let name = "jwt_jwks_url";
+    let Some(text) = values.text(name) else { return Ok(None) };
+    let problem = || "must be an http or https URL".into();
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = url.ok_or_else(|| VariableError { name, problem: problem() })?;
+    let granted = values.origin("jwt_jwks_origin")?;
+    if granted.is_some_and(|origin| origin.origin() == url.origin()) {
+        return Ok(Some(url));
+    }
+    warnings.push("jwt_jwks_url lies outside jwt_jwks_origin, so it counts as unset: set both to one host".into());
+    Ok(None)
+}
+
+/// Which pages may call the routes from a browser.
+#[derive(Clone, Debug, Default)]
+pub struct CorsSettings {
+    origins: Vec<String>,
+}
+
+impl CorsSettings {
+    /// The variables that are read.
+    pub const NAMES: &[&str] = &["allowed_upload_origins"];
+
+    /// Reads the variable: origins with commas between them, or `*`.
+    ///
+    /// # Errors
+    /// Where an entry is no origin.
+    pub fn parse(values: &Values) -> Result<Self, VariableError> {
+        let name = "allowed_upload_origins";
+        let text = values.text(name).unwrap_or_default();
+        let origins: Vec<String> = text
+            .split(',')
+            .map(|origin| origin.trim().trim_end_matches('/').to_owned())
+            .filter(|o| !o.is_empty())
+            .collect();
+        let is_origin = |text: &str| Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
+        if origins.iter().all(|origin| origin == "*" || is_origin(origin)) {
+            return Ok(Self { origins });
+        }
+        let problem = "must be origins such as https://example.com with commas between them, or *".into();
+        Err(VariableError { name, problem })
+    }
+
+    /// Whether any page may call at all.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// Whether a page of this origin may call.
+    #[must_use]
+    pub fn allows(&self, origin: &str) -> bool {
+        self.origins.iter().any(|allowed| allowed == "*" || allowed == origin)
+    }
+}
+
+/// Checks all variables at once, before anything starts. Returns what to warn of.
+///
+/// # Errors
+/// The first variable that is missing or cannot be read.
+pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, VariableError> {
+    let names =
+        [UploadSettings::NAMES, BucketSettings::NAMES, PublicAddress::NAMES, AuthSettings::NAMES, CorsSettings::NAMES];
+    let values: Values = names.concat().into_iter().filter_map(|name| Some((name, get(name)?))).collect();
+    UploadSettings::parse(&values)?;
+    BucketSettings::parse(&values)?;
+    PublicAddress::parse(&values)?;
+    CorsSettings::parse(&values)?;
+    Ok(AuthSettings::parse(&values)?.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(pairs: &[(&'static str, &str)]) -> Values {
+        pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn absent_and_empty_variables_have_their_defaults() {
+        for given in [values(&[]), values(&[("multipart_part_size_mb", " ")])] {
+            let settings = UploadSettings::parse(&given);
+            assert!(settings.is_ok_and(|s| s.part_size_bytes == 5 << 20
+                && s.files.instruction_max_mib == 50
+                && s.sessions_per_hour.is_none()
+                && s.presigned_url_ttl_seconds == 900
+                && s.session_lifetime_max_ms == 86_400_000));
+        }
+    }
+
+    #[test]
+    fn a_broken_variable_is_named() {
+        let message =
+            |pairs: &[(&'static str, &str)]| UploadSettings::parse(&values(pairs)).err().map(|error| error.to_string());
+        for bad in ["4", "101", "five", "-1", "5.5"] {
+            let expected = "the variable multipart_part_size_mb must be a whole number from 5 to 100";
+            assert_eq!(message(&[("multipart_part_size_mb", bad)]).as_deref(), Some(expected));
+        }
+        let bypass = [("rate_limit_sessions_per_hour", "5"), ("rate_limit_bypass", "maybe")];
+        assert_eq!(message(&bypass).as_deref(), Some("the variable rate_limit_bypass must be true or false"));
+        let origin = values(&[("s3_endpoint", "https://s3.example.com/bucket")]);
+        assert!(BucketSettings::parse(&origin).is_err());
+        let missing = values(&[("s3_endpoint", "http://127.0.0.1:9000")]);
+        let missing = BucketSettings::parse(&missing).err().map(|error| error.to_string());
+        assert_eq!(missing.as_deref(), Some("the variable s3_bucket is not set"));
+    }
+
+    #[test]
+    fn the_bypass_lifts_the_rate_limit() {
+        let limit = |bypass| {
+            let given = values(&[("rate_limit_sessions_per_hour", "5"), ("rate_limit_bypass", bypass)]);
+            UploadSettings::parse(&given).map(|settings| settings.sessions_per_hour)
+        };
+        assert_eq!(limit("false"), Ok(Some(5)));
+        assert_eq!(limit("true"), Ok(None));
+    }
+
+    #[test]
+    fn a_key_set_outside_its_origin_counts_as_unset() {
+        let auth = |origin| {
+            let given = values(&[("jwt_jwks_url", "https://id.example.com/keys"), ("jwt_jwks_origin", origin)]);
+            AuthSettings::parse(&given)
+        };
+        assert!(
+            matches!(auth("https://id.example.com"), Ok((AuthSettings::Token { .. }, warnings)) if warnings.is_empty())
+        );
+        for origin in ["", "https://id.example.org", "http://id.example.com", "https://id.example.com:8443"] {
+            let refused = auth(origin);
+            let warned = refused.as_ref().is_ok_and(|(_, warnings)| {
+                warnings.iter().any(|w| w.contains("jwt_jwks_url") && w.contains("jwt_jwks_origin"))
+            });
+            assert!(matches!(refused, Ok((AuthSettings::Closed, _))) && warned, "{origin}");
+        }
+    }
+
+    #[test]
+    fn origins_are_whole_and_exact() {
+        let cors = |text| CorsSettings::parse(&values(&[("allowed_upload_origins", text)]));
+        assert!(cors("").is_ok_and(|cors| cors.is_closed()));
+        let two = cors("https://a.example, http://localhost:5173/").unwrap_or_default();
+        assert!(two.allows("https://a.example") && two.allows("http://localhost:5173"));
+        assert!(!two.allows("https://a.example.evil") && !two.allows("null"));
+        assert!(cors("*").is_ok_and(|cors| cors.allows("https://any.example")));
+        assert!(cors("a.example").is_err());
+        assert!(cors("https://a.example/path").is_err());
+    }
+
+    #[test]
+    fn objects_are_read_at_the_public_address() {
+        let own = PublicAddress::parse(&values(&[("s3_endpoint", "http://s3:9000/"), ("s3_bucket", "b")]));
+        assert_eq!(own.map(|address| address.of("k/a.pdf")), Ok("http://s3:9000/b/k/a.pdf".into()));
+        let cdn = PublicAddress::parse(&values(&[("public_base_url", "https://cdn.example/files/")]));
+        assert_eq!(cdn.map(|address| address.of("k")), Ok("https://cdn.example/files/k".into()));
+    }
+}
