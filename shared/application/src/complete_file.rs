@@ -1,0 +1,158 @@
+//! `POST /sessions/:sessionId/files/:fileId/complete`
+
+use moc_domain::etag::ETag;
+use moc_domain::failure::{Failure, FieldError, FileFailure, FileFault, Refusal};
+use moc_domain::file::{File, StoredPart, in_order};
+use moc_domain::id::{FileId, SessionId, UserId};
+use moc_domain::part::PartNumber;
+use moc_domain::session::Status;
+
+use crate::lookup;
+use crate::port::{Bucket, BucketError, Platform, Store};
+
+/// A file to complete.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Who asks.
+    pub user: &'a UserId,
+    /// The session.
+    pub session: SessionId,
+    /// The file.
+    pub file: FileId,
+    /// The parts as the client knows them, in order; `None` leaves them to the store.
+    pub parts: Option<&'a [(PartNumber, ETag)]>,
+    /// Longest life of a session, in milliseconds.
+    pub session_lifetime_max_ms: i64,
+}
+
+/// Completes a file: every part of its plan must be there, then S3 makes an object of them. A file
+/// that is complete already is answered with what it is.
+///
+/// # Errors
+/// [`Refusal::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`],
+/// [`Refusal::PartCountMismatch`], [`Refusal::Invalid`] for an ETag that is not the part's,
+/// [`Refusal::FileValidationFailed`] where the upload is gone, or those of the store and the bucket.
+pub async fn run(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    request: Request<'_>,
+) -> Result<(File, ETag), Failure> {
+    let Request { user, session, file, .. } = request;
+    let (session, file, recorded) = lookup::file_with_parts(store, user, session, file).await?;
+    if let Some(etag) = file.etag.clone() {
+        return Ok((file, etag));
+    }
+    session.accepts_uploads(platform.now())?;
+
+    let etags = match in_order(file.plan, &recorded) {
+        Ok(etags) => etags,
+        // What is not recorded may have gone straight to the bucket, by presigned URLs.
+        Err(missing) if request.parts.is_none() => return Err(Refusal::PartCountMismatch { missing }.into()),
+        Err(missing) => listed(bucket, &file, missing).await?,
+    };
+    if let Some(claimed) = request.parts {
+        check_claimed(claimed, &etags)?;
+    }
+    let etag = match complete(bucket, &file, &etags).await? {
+        Completion::Made(etag) => etag,
+        Completion::PartsDiffer(missing) => return Err(Refusal::PartCountMismatch { missing }.into()),
+        Completion::Gone => {
+            store.forget_file(file.id).await?;
+            return Err(missing_object(&file).into());
+        }
+    };
+    if !store.complete_file(&file, &etag, platform.now()).await? {
+        // Another completion, a cancellation or a finalize came first.
+        let (session, file) = lookup::file(store, user, session.id, file.id).await?;
+        let Some(etag) = file.etag.clone() else {
+            if session.status == Status::Cancelled {
+                // The cancellation has cleared the bucket already: clear what came after it.
+                let _ = bucket.delete(&file.key).await;
+            }
+            session.accepts_uploads(platform.now())?;
+            return Err(Failure::caused(
+                Refusal::StoreUnavailable,
+                "a pending file of an active session did not complete",
+            ));
+        };
+        return Ok((file, etag));
+    }
+    lookup::prolong(store, platform, &session, request.session_lifetime_max_ms).await;
+    Ok((file, etag))
+}
+
+/// The ETags of all parts as the bucket lists them.
+async fn listed(bucket: &impl Bucket, file: &File, missing: Vec<u16>) -> Result<Vec<ETag>, Failure> {
+    match bucket.list_parts(&file.key, &file.upload_id).await {
+        Ok(parts) => in_order(file.plan, &parts).map_err(|missing| Refusal::PartCountMismatch { missing }.into()),
+        Err(BucketError::NoSuchUpload) => Err(Refusal::PartCountMismatch { missing }.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Every part that the client names must be in the plan, under that ETag, and none left out.
+fn check_claimed(claimed: &[(PartNumber, ETag)], etags: &[ETag]) -> Result<(), Refusal> {
+    let total = u16::try_from(etags.len()).unwrap_or(u16::MAX);
+    if claimed.last().is_some_and(|(number, _)| number.get() > total) {
+        return Err(Refusal::InvalidPartNumber { last: total });
+    }
+    let named = |number: &u16| claimed.binary_search_by_key(number, |(claimed, _)| claimed.get()).is_ok();
+    let missing: Vec<u16> = (1..=total).filter(|number| !named(number)).collect();
+    if !missing.is_empty() {
+        return Err(Refusal::PartCountMismatch { missing });
+    }
+    let differs = |((number, claimed), etag): (&(PartNumber, ETag), &ETag)| {
+        let pointer = format!("/parts/{}/etag", number.get() - 1);
+        (claimed != etag).then(|| FieldError::new(pointer, format!("is not the ETag of part {}", number.get())))
+    };
+    let errors: Vec<FieldError> = claimed.iter().zip(etags).filter_map(differs).collect();
+    if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid { errors }) }
+}
+
+enum Completion {
+    /// The object stands under this ETag.
+    Made(ETag),
+    /// The bucket has these parts not, or under other ETags.
+    PartsDiffer(Vec<u16>),
+    /// Neither the upload nor the object is there.
+    Gone,
+}
+
+/// Completes the upload. An answer that was lost, or one that came to an earlier try, is recovered
+/// by looking at the object: it is ours if its ETag is the one that these parts make.
+async fn complete(bucket: &impl Bucket, file: &File, etags: &[ETag]) -> Result<Completion, Failure> {
+    let error = match bucket.complete_upload(&file.key, &file.upload_id, etags).await {
+        Ok(etag) => return Ok(Completion::Made(etag)),
+        Err(error @ (BucketError::Unavailable(_) | BucketError::NoSuchUpload)) => error,
+        Err(BucketError::InvalidPart(_)) => return parts_that_differ(bucket, file, etags).await,
+        Err(error) => return Err(error.into()),
+    };
+    let head = bucket.head(&file.key).await?;
+    let expected = ETag::of_multipart(etags);
+    match (head, error) {
+        (Some(head), _) if Some(&head.etag) == expected.as_ref() && head.size_bytes == file.size_bytes => {
+            Ok(Completion::Made(head.etag))
+        }
+        (None, BucketError::NoSuchUpload) => Ok(Completion::Gone),
+        (_, error) => Err(error.into()),
+    }
+}
+
+async fn parts_that_differ(bucket: &impl Bucket, file: &File, etags: &[ETag]) -> Result<Completion, Failure> {
+    let parts = match bucket.list_parts(&file.key, &file.upload_id).await {
+        Ok(parts) => parts,
+        Err(BucketError::NoSuchUpload) => return Ok(Completion::Gone),
+        Err(error) => return Err(error.into()),
+    };
+    let stands = |number: PartNumber, etag: &ETag| {
+        parts.iter().any(|part: &StoredPart| part.number == number && part.etag == *etag)
+    };
+    let differing = file.plan.numbers().zip(etags).filter(|(number, etag)| !stands(*number, etag));
+    Ok(Completion::PartsDiffer(differing.map(|(number, _)| number.get()).collect()))
+}
+
+fn missing_object(file: &File) -> Refusal {
+    let failure = FileFailure { file_id: file.id, name: file.name.clone(), reason: FileFault::ObjectMissing };
+    Refusal::FileValidationFailed { failures: vec![failure] }
+}

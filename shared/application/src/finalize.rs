@@ -1,0 +1,167 @@
+//! `POST /finalize`
+//!
+//! The steps: lock the session, validate its files, insert the MOC, give it its files, end the
+//! session. Each is one atomic statement and does nothing the second time, so that after a crash
+//! between any two the next call ends the work:
+//!
+//! | cut after | what stands | the next call |
+//! |---|---|---|
+//! | lock | a session `finalizing` without a MOC | waits, then 409; takes the lock once it is stale |
+//! | MOC, or its files | a session `finalizing` with a MOC | gives it its files, ends the session: `resumed` |
+//! | session | everything | answers the MOC: `idempotent` |
+
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::id::{LockToken, MocId, SessionId, UserId};
+use moc_domain::limits::{FINALIZE_HEAL_AFTER_MS, FINALIZE_LOCK_STALE_MS, FINALIZE_POLL_MS, FINALIZE_WAIT_MS};
+use moc_domain::moc::{Description, Moc, slug_candidates, title_conflict};
+use moc_domain::session::{Session, Status};
+
+use crate::lookup;
+use crate::port::{Bucket, Inserted, Platform, Store};
+use crate::validate;
+
+/// How a call came by its MOC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It made it.
+    Created,
+    /// An earlier call had made it.
+    Idempotent,
+    /// An earlier call was cut short; this one ended its work.
+    Resumed,
+}
+
+/// What the use case works with.
+struct Work<'a, S, B, P> {
+    store: &'a S,
+    bucket: &'a B,
+    platform: &'a P,
+    user: &'a UserId,
+    id: SessionId,
+    described: &'a Description,
+}
+
+/// Makes a MOC of a session, once.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::SessionNotActive`], [`Refusal::SessionExpired`],
+/// [`Refusal::FinalizeInProgress`] where the winner of a race does not end in time,
+/// [`Refusal::InstructionFileRequired`], [`Refusal::FileValidationFailed`],
+/// [`Refusal::TitleConflict`], or those of the store and the bucket.
+pub async fn run(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    user: &UserId,
+    id: SessionId,
+    described: &Description,
+) -> Result<(Moc, Outcome), Failure> {
+    let work = Work { store, bucket, platform, user, id, described };
+    let started = platform.now();
+    loop {
+        let session = lookup::session(store, user, id).await?;
+        let now = platform.now();
+        match session.status {
+            Status::Cancelled => return Err(Refusal::SessionNotActive { status: session.status }.into()),
+            Status::Finalized => return Ok((work.existing(&session).await?, Outcome::Idempotent)),
+            Status::Active if session.is_expired(now) => {
+                return Err(Refusal::SessionExpired { expires_at: session.expires_at, now }.into());
+            }
+            Status::Finalizing if !session.lock_is_stale(now) => {
+                if let Some(moc) = work.left_by_crash().await? {
+                    return Ok((work.end(moc).await?, Outcome::Resumed));
+                }
+            }
+            Status::Active | Status::Finalizing => {
+                let token = LockToken::new(now, platform.random());
+                let stale_before = now.plus_millis(-FINALIZE_LOCK_STALE_MS);
+                if store.lock_session(id, token, now, stale_before).await? {
+                    return work.locked(token).await;
+                }
+            }
+        }
+        if platform.now().millis_since(started).unsigned_abs() >= FINALIZE_WAIT_MS {
+            return Err(Refusal::FinalizeInProgress.into());
+        }
+        platform.sleep(FINALIZE_POLL_MS).await;
+    }
+}
+
+impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
+    /// Everything under the lock. What fails before the MOC stands gives the lock back; what fails
+    /// after it leaves the lock, and the next call goes on from there.
+    async fn locked(&self, token: LockToken) -> Result<(Moc, Outcome), Failure> {
+        let (moc, outcome) = match self.validated().await {
+            Ok(made) => made,
+            Err(failure) => {
+                // A store that is away now leaves a lock that goes stale.
+                let _ = self.store.unlock_session(self.id, token).await;
+                return Err(failure);
+            }
+        };
+        Ok((self.end(moc).await?, outcome))
+    }
+
+    async fn validated(&self) -> Result<(Moc, Outcome), Failure> {
+        if let Some(moc) = self.store.moc_of_session(self.id).await? {
+            return Ok((moc, Outcome::Resumed));
+        }
+        let slug = self.described.slug();
+        // Cheap, and early: the insert below is what decides.
+        let taken = self.taken(&slug).await?;
+        if taken.contains(&slug) {
+            return Err(title_conflict(&slug, &taken).into());
+        }
+        // Read under the lock: from here on no file comes and none completes.
+        let (_, files) = lookup::session_with_files(self.store, self.user, self.id).await?;
+        validate::files(self.bucket, &files).await?;
+        let now = self.platform.now();
+        let moc = Moc {
+            id: MocId::new(now, self.platform.random()),
+            session_id: self.id,
+            user: self.user.clone(),
+            description: self.described.clone(),
+            slug,
+            files: Vec::new(),
+            thumbnail_url: None,
+            created_at: now,
+        };
+        match self.store.insert_moc(&moc).await? {
+            Inserted::Done => Ok((moc, Outcome::Created)),
+            Inserted::SlugTaken => Err(title_conflict(&moc.slug, &self.taken(&moc.slug).await?).into()),
+            Inserted::SessionTaken => {
+                let moc = self.store.moc_of_session(self.id).await?;
+                let gone = || Failure::caused(Refusal::StoreUnavailable, "the session's MOC has gone");
+                Ok((moc.ok_or_else(gone)?, Outcome::Resumed))
+            }
+        }
+    }
+
+    async fn taken(&self, slug: &str) -> Result<Vec<String>, Failure> {
+        Ok(self.store.taken_slugs(self.user, &slug_candidates(slug)).await?)
+    }
+
+    /// Gives the MOC its files and ends the session: both may be done again.
+    async fn end(&self, moc: Moc) -> Result<Moc, Failure> {
+        self.store.insert_moc_files(moc.id, self.id).await?;
+        self.store.finish_session(self.id, moc.id).await?;
+        let whole = self.store.moc(moc.id).await?;
+        whole.ok_or_else(|| Failure::caused(Refusal::StoreUnavailable, "the MOC has gone"))
+    }
+
+    /// The MOC of a session that another call holds, if it has stood for so long that this call
+    /// must have died: the steps after it take milliseconds.
+    async fn left_by_crash(&self) -> Result<Option<Moc>, Failure> {
+        let moc = self.store.moc_of_session(self.id).await?;
+        let now = self.platform.now();
+        Ok(moc.filter(|moc| now.millis_since(moc.created_at) >= FINALIZE_HEAL_AFTER_MS))
+    }
+
+    async fn existing(&self, session: &Session) -> Result<Moc, Failure> {
+        let moc = match session.moc_id {
+            Some(id) => self.store.moc(id).await?,
+            None => self.store.moc_of_session(self.id).await?,
+        };
+        moc.ok_or_else(|| Failure::caused(Refusal::Internal, "a finalized session has no MOC"))
+    }
+}

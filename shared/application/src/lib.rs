@@ -1,0 +1,15 @@
+//! What each route does, one file each, over three ports: a store, a bucket and a platform.
+//!
+//! Nothing here knows SQL, S3's wire or HTTP; the adapters behind the ports decide nothing.
+
+#![allow(async_fn_in_trait, reason = "components run on one thread: no future has to be Send")]
+
+pub mod cancel_session;
+pub mod complete_file;
+pub mod create_session;
+pub mod finalize;
+pub mod lookup;
+pub mod port;
+pub mod register_file;
+pub mod upload_part;
+mod validate;

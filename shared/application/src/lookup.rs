@@ -1,0 +1,75 @@
+//! Finding what a user asks for: what belongs to somebody else is not there.
+
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::file::{File, StoredPart};
+use moc_domain::id::{FileId, MocId, SessionId, UserId};
+use moc_domain::moc::Moc;
+use moc_domain::session::Session;
+
+use crate::port::{Platform, Store};
+
+fn owned<T>(found: Option<T>, user: &UserId, owner: impl Fn(&T) -> &UserId) -> Result<T, Failure> {
+    found.filter(|found| owner(found) == user).ok_or_else(|| Refusal::NotFound.into())
+}
+
+/// The user's session.
+///
+/// # Errors
+/// [`Refusal::NotFound`], or the store's.
+pub async fn session(store: &impl Store, user: &UserId, id: SessionId) -> Result<Session, Failure> {
+    owned(store.session(id).await?, user, |session| &session.user)
+}
+
+/// The user's session with its files.
+///
+/// # Errors
+/// [`Refusal::NotFound`], or the store's.
+pub async fn session_with_files(
+    store: &impl Store,
+    user: &UserId,
+    id: SessionId,
+) -> Result<(Session, Vec<File>), Failure> {
+    owned(store.session_with_files(id).await?, user, |(session, _)| &session.user)
+}
+
+/// A file of the user's session.
+///
+/// # Errors
+/// [`Refusal::NotFound`], or the store's.
+pub async fn file(
+    store: &impl Store,
+    user: &UserId,
+    session: SessionId,
+    file: FileId,
+) -> Result<(Session, File), Failure> {
+    owned(store.file(session, file).await?, user, |(session, _)| &session.user)
+}
+
+/// A file of the user's session with its stored parts.
+///
+/// # Errors
+/// [`Refusal::NotFound`], or the store's.
+pub async fn file_with_parts(
+    store: &impl Store,
+    user: &UserId,
+    session: SessionId,
+    file: FileId,
+) -> Result<(Session, File, Vec<StoredPart>), Failure> {
+    owned(store.file_with_parts(session, file).await?, user, |(session, ..)| &session.user)
+}
+
+/// The user's MOC.
+///
+/// # Errors
+/// [`Refusal::NotFound`], or the store's.
+pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Failure> {
+    owned(store.moc(id).await?, user, |moc| &moc.user)
+}
+
+/// Gives a session that is used more time, where it has little left. A store that fails here fails
+/// nothing: the next use tries again.
+pub async fn prolong(store: &impl Store, platform: &impl Platform, session: &Session, lifetime_max_ms: i64) {
+    if let Some(expires_at) = session.prolonged(platform.now(), lifetime_max_ms) {
+        let _ = store.prolong_session(session.id, expires_at).await;
+    }
+}

@@ -1,0 +1,215 @@
+//! The ports: what the use cases need of the world.
+
+use moc_domain::content::Content;
+use moc_domain::etag::ETag;
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::file::{File, StoredPart};
+use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
+use moc_domain::moc::Moc;
+use moc_domain::part::PartNumber;
+use moc_domain::session::Session;
+use moc_domain::time::Timestamp;
+
+/// The clock, randomness and waiting.
+pub trait Platform {
+    /// The time.
+    fn now(&self) -> Timestamp;
+    /// Ten random bytes, for an id.
+    fn random(&self) -> [u8; 10];
+    /// Comes back after so many milliseconds.
+    async fn sleep(&self, millis: u64);
+}
+
+/// The store did not answer as it should; the text is for the log.
+#[derive(Debug)]
+pub struct StoreError(pub String);
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::caused(Refusal::StoreUnavailable, error.0)
+    }
+}
+
+/// What became of a registration.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Registered {
+    /// The file is in the session.
+    Done,
+    /// The session has a file of that category and name already.
+    Duplicate(FileId),
+    /// The session holds as many files as it may.
+    Full,
+    /// The session takes no more files.
+    NotActive,
+}
+
+/// What became of a MOC's insertion.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is in the store.
+    Done,
+    /// The session has a MOC already.
+    SessionTaken,
+    /// The user has another MOC of that slug.
+    SlugTaken,
+}
+
+/// How much of a file is stored, a part just recorded included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Different parts.
+    pub parts_completed: u16,
+    /// Their bytes.
+    pub bytes_completed: u64,
+}
+
+/// Sessions, files, parts and MOCs. Every change of state is one conditional, atomic step, so that
+/// any number of instances may work on one session; none needs a transaction held across calls.
+pub trait Store {
+    /// Adds one to the sessions that `user` has created in the window that began at
+    /// `window_start`, and returns their number.
+    async fn count_session(&self, user: &UserId, window_start: Timestamp) -> Result<u64, StoreError>;
+    /// Inserts a session.
+    async fn insert_session(&self, session: &Session) -> Result<(), StoreError>;
+    /// The session of that id, whoever's it is.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+    /// The session with its files, in the order of their registration.
+    async fn session_with_files(&self, id: SessionId) -> Result<Option<(Session, Vec<File>)>, StoreError>;
+    /// Sets the end of an active session, never to an earlier time.
+    async fn prolong_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError>;
+    /// Cancels an active session, one whose time is over included. `false` where it is not active.
+    async fn cancel_session(&self, id: SessionId) -> Result<bool, StoreError>;
+
+    /// Adds a file to an active session that holds fewer than `files_max`.
+    async fn insert_file(&self, file: &File, files_max: u64) -> Result<Registered, StoreError>;
+    /// A file and its session.
+    async fn file(&self, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError>;
+    /// A file and its session, with its stored parts in order.
+    async fn file_with_parts(
+        &self,
+        session: SessionId,
+        file: FileId,
+    ) -> Result<Option<(Session, File, Vec<StoredPart>)>, StoreError>;
+    /// Records a part, or replaces its record, while the session is active and the file pending;
+    /// `None` where one of them no longer is. The cost does not grow with the parts stored.
+    async fn record_part(&self, file: FileId, part: &StoredPart) -> Result<Option<Progress>, StoreError>;
+    /// Completes a pending file of an active session. `false` where one of them no longer is.
+    async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;
+    /// Forgets a pending file whose multipart upload is gone, so that it can be registered again.
+    async fn forget_file(&self, file: FileId) -> Result<(), StoreError>;
+
+    /// Locks a session for a finalize: an active one in time, or one whose lock is stale since
+    /// `stale_before`. `false` where another finalize holds it or the session is over.
+    async fn lock_session(
+        &self,
+        id: SessionId,
+        token: LockToken,
+        now: Timestamp,
+        stale_before: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Gives the lock back, if `token` still holds it: the session is active again.
+    async fn unlock_session(&self, id: SessionId, token: LockToken) -> Result<(), StoreError>;
+    /// Inserts a MOC without its files.
+    async fn insert_moc(&self, moc: &Moc) -> Result<Inserted, StoreError>;
+    /// Gives a MOC the completed files of its session; those that it has stay.
+    async fn insert_moc_files(&self, moc: MocId, session: SessionId) -> Result<(), StoreError>;
+    /// Ends a session that has become a MOC.
+    async fn finish_session(&self, id: SessionId, moc: MocId) -> Result<(), StoreError>;
+    /// Those of `slugs` that the user's MOCs have.
+    async fn taken_slugs(&self, user: &UserId, slugs: &[String]) -> Result<Vec<String>, StoreError>;
+    /// A MOC with its files.
+    async fn moc(&self, id: MocId) -> Result<Option<Moc>, StoreError>;
+    /// The MOC that a session has become, with its files.
+    async fn moc_of_session(&self, id: SessionId) -> Result<Option<Moc>, StoreError>;
+}
+
+/// Why the bucket did not do what it was asked; the texts are for the log.
+#[derive(Debug)]
+pub enum BucketError {
+    /// It is away, slow, overloaded, or answers nonsense: trying again may help.
+    Unavailable(String),
+    /// There is no such multipart upload (S3 `NoSuchUpload`).
+    NoSuchUpload,
+    /// A part of a completion is not there under its ETag (S3 `InvalidPart`, `InvalidPartOrder`,
+    /// `EntityTooSmall`).
+    InvalidPart(String),
+    /// The bytes that arrived are not those that the client announced. The part was not stored.
+    Checksum {
+        /// `md5` or `sha-256`.
+        algorithm: &'static str,
+        /// What was announced, in hex.
+        expected: String,
+        /// What arrived, in hex.
+        actual: String,
+    },
+    /// The client's body ended, stalled or broke before all of it was there.
+    BodyCut(String),
+    /// The part took longer than it may.
+    TimedOut {
+        /// How long, in milliseconds.
+        elapsed_ms: u64,
+    },
+    /// It refuses what it was asked: a fault of ours or of the configuration.
+    Refused(String),
+}
+
+impl From<BucketError> for Failure {
+    fn from(error: BucketError) -> Self {
+        match error {
+            BucketError::BodyCut(cause) => {
+                let detail = "The body ended before all of it was there.".into();
+                Self::caused(Refusal::MalformedBody { detail }, cause)
+            }
+            BucketError::Unavailable(cause) | BucketError::InvalidPart(cause) | BucketError::Refused(cause) => {
+                Self::caused(Refusal::BucketUnavailable, cause)
+            }
+            other => Self::caused(Refusal::BucketUnavailable, format!("{other:?}")),
+        }
+    }
+}
+
+/// What S3 knows of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectHead {
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its ETag.
+    pub etag: ETag,
+}
+
+/// One part of a multipart upload.
+#[derive(Clone, Copy, Debug)]
+pub struct PartAddress<'a> {
+    /// The object's key.
+    pub key: &'a str,
+    /// The upload.
+    pub upload_id: &'a str,
+    /// The part.
+    pub number: PartNumber,
+}
+
+/// The bucket: multipart uploads and what comes of them.
+pub trait Bucket {
+    /// The bytes of a part as they come from the client.
+    type Body;
+
+    /// Starts a multipart upload (S3 `CreateMultipartUpload`); returns its id.
+    async fn create_upload(&self, key: &str, content: Content) -> Result<String, BucketError>;
+    /// Streams a part (S3 `UploadPart`); returns the ETag that S3 gave it.
+    async fn upload_part(&self, part: PartAddress<'_>, bytes: u64, body: Self::Body) -> Result<ETag, BucketError>;
+    /// The parts of an upload (S3 `ListParts`), all pages of it.
+    async fn list_parts(&self, key: &str, upload_id: &str) -> Result<Vec<StoredPart>, BucketError>;
+    /// Makes an object of an upload (S3 `CompleteMultipartUpload`) from its parts' ETags in order.
+    async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[ETag]) -> Result<ETag, BucketError>;
+    /// Gives an upload up (S3 `AbortMultipartUpload`). One that is not there is no error.
+    async fn abort_upload(&self, key: &str, upload_id: &str) -> Result<(), BucketError>;
+    /// What is known of an object (S3 `HeadObject`); `None` where there is none.
+    async fn head(&self, key: &str) -> Result<Option<ObjectHead>, BucketError>;
+    /// The first `bytes` bytes of an object (S3 `GetObject` with a range), fewer where it is
+    /// smaller; `None` where there is none.
+    async fn first_bytes(&self, key: &str, bytes: u64) -> Result<Option<Vec<u8>>, BucketError>;
+    /// Deletes an object (S3 `DeleteObject`). One that is not there is no error.
+    async fn delete(&self, key: &str) -> Result<(), BucketError>;
+    /// Where a client can put a part by itself until `ttl_seconds` have passed.
+    fn presign_part(&self, part: PartAddress<'_>, ttl_seconds: u64) -> String;
+}

@@ -1,0 +1,82 @@
+//! `POST /sessions/:sessionId/files`
+
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::file::{Declaration, File, object_key};
+use moc_domain::id::{FileId, SessionId, UserId};
+use moc_domain::part::PartPlan;
+use moc_domain::session::{Session, Status};
+
+use crate::lookup;
+use crate::port::{Bucket, Platform, Registered, Store};
+
+/// The bounds of a registration.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most files of one session.
+    pub files_max: u64,
+    /// Longest life of a session, in milliseconds.
+    pub session_lifetime_max_ms: i64,
+}
+
+/// Registers a file: the multipart upload first, then the record, so that a record always has an
+/// upload. One that gets no record is aborted; where even that fails, the bucket's lifecycle rule
+/// ends it.
+///
+/// # Errors
+/// [`Refusal::NotFound`], those of [`Session::accepts_uploads`], [`Refusal::FileTooLarge`],
+/// [`Refusal::DuplicateFile`], [`Refusal::FileCountExceeded`], or those of the store and the bucket.
+pub async fn run(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    user: &UserId,
+    session: SessionId,
+    declared: Declaration,
+    bounds: Bounds,
+) -> Result<(Session, File), Failure> {
+    let (session, files) = lookup::session_with_files(store, user, session).await?;
+    let now = platform.now();
+    session.accepts_uploads(now)?;
+    let same = |file: &&File| file.category == declared.category && file.name == declared.name.as_str();
+    if let Some(file) = files.iter().find(same) {
+        return Err(Refusal::DuplicateFile { file_id: file.id }.into());
+    }
+    if files.len() as u64 >= bounds.files_max {
+        return Err(Refusal::FileCountExceeded { limit: bounds.files_max }.into());
+    }
+    let too_many_parts = || Refusal::FileTooLarge {
+        limit_bytes: session.part_size_bytes * u64::from(moc_domain::limits::PART_NUMBER_MAX),
+    };
+    let plan = PartPlan::new(declared.size_bytes, session.part_size_bytes).ok_or_else(too_many_parts)?;
+
+    let id = FileId::new(now, platform.random());
+    let key = object_key(user, session.id, id, &declared.name);
+    let upload_id = bucket.create_upload(&key, declared.content).await?;
+    let file = File {
+        id,
+        session_id: session.id,
+        category: declared.category,
+        name: declared.name.as_str().to_owned(),
+        content: declared.content,
+        key,
+        upload_id,
+        size_bytes: declared.size_bytes,
+        plan,
+        parts_completed: 0,
+        bytes_completed: 0,
+        etag: None,
+        created_at: now,
+    };
+    let refusal: Failure = match store.insert_file(&file, bounds.files_max).await {
+        Ok(Registered::Done) => {
+            lookup::prolong(store, platform, &session, bounds.session_lifetime_max_ms).await;
+            return Ok((session, file));
+        }
+        Ok(Registered::Duplicate(file_id)) => Refusal::DuplicateFile { file_id }.into(),
+        Ok(Registered::Full) => Refusal::FileCountExceeded { limit: bounds.files_max }.into(),
+        Ok(Registered::NotActive) => Refusal::SessionNotActive { status: Status::Cancelled }.into(),
+        Err(error) => error.into(),
+    };
+    let _ = bucket.abort_upload(&file.key, &file.upload_id).await;
+    Err(refusal)
+}

@@ -1,0 +1,96 @@
+//! `PUT /sessions/:sessionId/files/:fileId/parts/:partNumber`: the hot path.
+//!
+//! One read, one streamed part, one write; nothing here grows with the number of parts stored.
+
+use moc_domain::etag::ETag;
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::file::StoredPart;
+use moc_domain::id::{FileId, SessionId, UserId};
+use moc_domain::part::PartNumber;
+
+use crate::lookup;
+use crate::port::{Bucket, BucketError, PartAddress, Platform, Progress, Store};
+
+/// A part that a client sends.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// Who sends it.
+    pub user: &'a UserId,
+    /// Into which session.
+    pub session: SessionId,
+    /// Into which file.
+    pub file: FileId,
+    /// Its number.
+    pub number: PartNumber,
+    /// Its size, as `Content-Length` says.
+    pub size_bytes: u64,
+    /// Longest life of a session, in milliseconds.
+    pub session_lifetime_max_ms: i64,
+}
+
+/// A part that S3 has and the store knows.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The ETag that S3 gave it.
+    pub etag: ETag,
+    /// What is now stored of the file.
+    pub progress: Progress,
+}
+
+/// Streams a part to the bucket and records it once S3 has it. A part that is sent again replaces
+/// the one before.
+///
+/// # Errors
+/// [`Refusal::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`] and
+/// [`moc_domain::file::File::accepts_part`], [`Refusal::ChecksumMismatch`],
+/// [`Refusal::RequestTimeout`], or those of the store and the bucket.
+pub async fn run<B: Bucket>(
+    store: &impl Store,
+    bucket: &B,
+    platform: &impl Platform,
+    part: Part<'_>,
+    body: B::Body,
+) -> Result<Stored, Failure> {
+    let (session, file) = lookup::file(store, part.user, part.session, part.file).await?;
+    session.accepts_uploads(platform.now())?;
+    file.accepts_part(part.number, part.size_bytes)?;
+
+    let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number: part.number };
+    let etag = match bucket.upload_part(address, part.size_bytes, body).await {
+        Ok(etag) => etag,
+        // A cancellation or a completion came first: say which.
+        Err(BucketError::NoSuchUpload) => return Err(gone(store, platform, part).await),
+        Err(error) => return Err(failure(error, platform, part.file)),
+    };
+    let stored = StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: platform.now() };
+    let Some(progress) = store.record_part(part.file, &stored).await? else {
+        return Err(gone(store, platform, part).await);
+    };
+    lookup::prolong(store, platform, &session, part.session_lifetime_max_ms).await;
+    Ok(Stored { etag: stored.etag, progress })
+}
+
+/// Why a part that was welcome a moment ago no longer is.
+async fn gone(store: &impl Store, platform: &impl Platform, part: Part<'_>) -> Failure {
+    let (session, file) = match lookup::file(store, part.user, part.session, part.file).await {
+        Ok(found) => found,
+        Err(failure) => return failure,
+    };
+    let still = session.accepts_uploads(platform.now()).and_then(|()| file.accepts_part(part.number, part.size_bytes));
+    match still {
+        Err(refusal) => refusal.into(),
+        Ok(()) => Failure::caused(Refusal::BucketUnavailable, "the multipart upload is gone from the bucket"),
+    }
+}
+
+fn failure(error: BucketError, platform: &impl Platform, file_id: FileId) -> Failure {
+    match error {
+        BucketError::Checksum { algorithm, expected, actual } => {
+            Refusal::ChecksumMismatch { algorithm, expected, actual, file_id }.into()
+        }
+        BucketError::TimedOut { elapsed_ms } => {
+            Refusal::RequestTimeout { elapsed_ms, timeout_at: platform.now() }.into()
+        }
+        other => other.into(),
+    }
+}
