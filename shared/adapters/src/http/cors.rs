@@ -1,0 +1,42 @@
+//! Cross-origin requests from browsers (the Fetch standard, section 3.2).
+
+use moc_contract::variable::CorsSettings;
+
+use super::{Answer, Request};
+
+/// Seconds that a browser may keep a preflight's answer.
+const MAX_AGE_SECONDS: &str = "600";
+
+/// Whether this is a preflight, which no handler sees. Without allowed origins there are none.
+pub fn is_preflight(request: &Request, cors: &CorsSettings) -> bool {
+    let asks = request.header("origin").is_some() && request.header("access-control-request-method").is_some();
+    !cors.is_closed() && request.method() == "OPTIONS" && asks
+}
+
+/// The answer to a preflight, without what [`allow`] adds to every answer.
+pub fn preflight(request: &Request, cors: &CorsSettings) -> Answer {
+    let mut answer = Answer::no_content();
+    if origin(request, cors).is_some() {
+        answer.header("access-control-allow-methods", "GET, POST, PUT, DELETE");
+        let headers = "authorization, content-type, content-md5, content-digest, x-request-id, traceparent, tracestate";
+        answer.header("access-control-allow-headers", headers);
+        answer.header("access-control-max-age", MAX_AGE_SECONDS);
+    }
+    answer
+}
+
+/// Lets a page of an allowed origin read an answer.
+pub fn allow(request: &Request, cors: &CorsSettings, answer: &mut Answer) {
+    if cors.is_closed() {
+        return;
+    }
+    answer.header("vary", "origin");
+    if let Some(origin) = origin(request, cors) {
+        answer.header("access-control-allow-origin", origin);
+        answer.header("access-control-expose-headers", "ETag, Location, Retry-After, X-Request-Id");
+    }
+}
+
+fn origin<'a>(request: &'a Request, cors: &CorsSettings) -> Option<&'a str> {
+    request.header("origin").filter(|origin| cors.allows(origin))
+}

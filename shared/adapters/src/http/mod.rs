@@ -1,0 +1,79 @@
+//! Requests and answers: what every route does the same.
+
+mod answer;
+mod cors;
+mod request;
+
+use std::time::Instant;
+
+use moc_contract::problem::{self, Problem};
+use moc_domain::failure::{Failure, Refusal};
+use serde_json::json;
+use spin_sdk::wasip3::http::types::{self, ErrorCode};
+
+pub use answer::Answer;
+pub use request::{Body, Request};
+
+use crate::log::RequestLog;
+use crate::settings;
+
+/// Answers a request by `handler`, whatever happens: refusals become problems, preflights are
+/// answered, every answer gets its `X-Request-Id`, and one line goes to the log.
+///
+/// # Errors
+/// Only where the host refuses the answer itself.
+pub async fn serve(
+    route: &'static str,
+    request: types::Request,
+    handler: impl AsyncFnOnce(&mut Request, &RequestLog) -> Result<Answer, Failure>,
+) -> Result<types::Response, ErrorCode> {
+    let started = Instant::now();
+    let mut request = Request::new(request);
+    let log = RequestLog::default();
+    let cors = settings::cors().await;
+    let result = match &cors {
+        Ok(cors) if cors::is_preflight(&request, cors) => Ok(cors::preflight(&request, cors)),
+        Ok(_) => handler(&mut request, &log).await,
+        Err(failure) => Err(failure.clone()),
+    };
+    let mut answer = result.unwrap_or_else(|failure| refuse(&request, &log, &failure));
+    answer.header("x-request-id", request.id());
+    if let Ok(cors) = &cors {
+        cors::allow(&request, cors, &mut answer);
+    }
+    let first = [
+        ("level", json!(if answer.status() < 500 { "info" } else { "error" })),
+        ("route", json!(route)),
+        ("method", json!(request.method())),
+        ("status", json!(answer.status())),
+        ("durationMs", json!(started.elapsed().as_micros() as f64 / 1000.0)),
+        ("requestId", json!(request.id())),
+    ];
+    log.write(&first);
+    request.discard();
+    answer.send().await
+}
+
+fn refuse(request: &Request, log: &RequestLog, failure: &Failure) -> Answer {
+    let problem = Problem::from(&failure.refusal);
+    log.set("code", problem.code);
+    if let Some(cause) = &failure.cause {
+        log.set("cause", cause.as_str());
+    }
+    let headers = problem.headers.clone();
+    let status = problem.status;
+    let mut answer = Answer::new(status, problem::MEDIA_TYPE, problem.body(request.path(), request.id()));
+    headers.into_iter().for_each(|(name, value)| answer.header(name, value));
+    answer
+}
+
+impl Request {
+    /// Lets these methods pass; `allow` as the header has it, such as `GET, DELETE`.
+    ///
+    /// # Errors
+    /// [`Refusal::MethodNotAllowed`].
+    pub fn allow(&self, allow: &'static str) -> Result<(), Refusal> {
+        let allowed = allow.split(", ").any(|method| method == self.method());
+        if allowed { Ok(()) } else { Err(Refusal::MethodNotAllowed { allow }) }
+    }
+}

@@ -1,0 +1,192 @@
+//! A request as a component reads it.
+
+use std::pin::pin;
+
+use futures::future::select;
+use moc_application::port::Platform as _;
+use moc_contract::body;
+use moc_contract::path::Route;
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::id::FileId;
+use moc_domain::limits::{MIB, PART_SIZE_MAX_MIB};
+use serde::de::DeserializeOwned;
+use spin_sdk::wasip3::http::types::{self, ErrorCode, Method, Trailers};
+use spin_sdk::wasip3::{spawn, wit_future};
+use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
+
+use crate::platform::Wasi;
+
+/// Longest `X-Request-Id` that is taken over from a client, in bytes.
+const REQUEST_ID_MAX_BYTES: usize = 128;
+/// Bytes that a JSON body is read by.
+const READ_BYTES: usize = 16 * 1024;
+/// Largest body of a refused request that is read to its end: the largest part.
+const DISCARD_MAX_BYTES: u64 = PART_SIZE_MAX_MIB * MIB;
+/// Bytes that it is read by.
+const DISCARD_READ_BYTES: usize = 256 * 1024;
+/// Longest time that is spent on it.
+const DISCARD_MAX_MS: u64 = 10_000;
+
+/// A request: its head, and its body until that is taken.
+pub struct Request {
+    method: String,
+    path: String,
+    headers: Vec<(String, Vec<u8>)>,
+    id: String,
+    unread: Option<types::Request>,
+}
+
+/// A body whose bytes the guest has not touched.
+pub struct Body {
+    /// Its bytes.
+    pub bytes: StreamReader<u8>,
+    /// Resolves once all of them are read, or with why they are not.
+    pub end: FutureReader<Result<Option<Trailers>, ErrorCode>>,
+}
+
+impl Request {
+    pub(super) fn new(request: types::Request) -> Self {
+        let headers = request.get_headers().copy_all();
+        let target = request.get_path_with_query().unwrap_or_default();
+        let path = target.split('?').next().unwrap_or_default().to_owned();
+        let method = method_name(request.get_method());
+        let mut request = Self { method, path, headers, id: String::new(), unread: Some(request) };
+        let given = request.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
+        // Any UUIDv7 does; that of a file has no other meaning here.
+        request.id = given.unwrap_or_else(|| FileId::new(Wasi.now(), Wasi.random()).to_string());
+        request
+    }
+
+    /// The method, in capitals.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The id that the answer and the log name this request by: the client's, or a new one.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What the path names.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], also for ids that are none.
+    pub fn route(&self) -> Result<Route, Refusal> {
+        Route::parse(&self.path).ok_or(Refusal::NotFound)
+    }
+
+    /// The first header of this name (in lower case), where it is UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// `Content-Length`, in bytes. `None` where it is absent or unreadable.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.header("content-length")?.trim().parse().ok()
+    }
+
+    /// The body, untouched. `None` the second time.
+    pub fn body(&mut self) -> Option<Body> {
+        let request = self.unread.take()?;
+        let (_, result) = wit_future::new(|| Ok(()));
+        let (bytes, end) = types::Request::consume_body(request, result);
+        Some(Body { bytes, end })
+    }
+
+    /// Reads a JSON body of at most `limit_bytes`.
+    ///
+    /// # Errors
+    /// [`Refusal::PayloadTooLarge`], or those of [`body::read`].
+    pub async fn json<T: DeserializeOwned>(&mut self, limit_bytes: u64) -> Result<T, Failure> {
+        Ok(body::read(&self.bytes(limit_bytes).await?)?)
+    }
+
+    /// Reads a JSON body that may be absent.
+    ///
+    /// # Errors
+    /// As [`Request::json`].
+    pub async fn optional_json<T: DeserializeOwned + Default>(&mut self, limit_bytes: u64) -> Result<T, Failure> {
+        let bytes = self.bytes(limit_bytes).await?;
+        if bytes.is_empty() { Ok(T::default()) } else { Ok(body::read(&bytes)?) }
+    }
+
+    /// Reads what is left of the body and throws it away, after the answer: a client that is
+    /// refused while it still sends would find its connection closed, and never see why.
+    pub(super) fn discard(&mut self) {
+        if self.content_length().is_none_or(|length| !(1..=DISCARD_MAX_BYTES).contains(&length)) {
+            return;
+        }
+        let Some(Body { mut bytes, end }) = self.body() else { return };
+        spawn(async move {
+            let reading = pin!(async {
+                let mut buffer = Vec::with_capacity(DISCARD_READ_BYTES);
+                loop {
+                    let (result, mut read) = bytes.read(buffer).await;
+                    if !matches!(result, StreamResult::Complete(_)) {
+                        break;
+                    }
+                    read.clear();
+                    buffer = read;
+                }
+            });
+            select(reading, pin!(Wasi.sleep(DISCARD_MAX_MS))).await;
+            drop(end);
+        });
+    }
+
+    async fn bytes(&mut self, limit_bytes: u64) -> Result<Vec<u8>, Failure> {
+        let too_large = || Refusal::PayloadTooLarge { limit_bytes };
+        if self.content_length().is_some_and(|length| length > limit_bytes) {
+            return Err(too_large().into());
+        }
+        let Some(Body { bytes: mut stream, end }) = self.body() else { return Ok(Vec::new()) };
+        let mut bytes = Vec::new();
+        loop {
+            let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > limit_bytes {
+                return Err(too_large().into());
+            }
+            if !matches!(result, StreamResult::Complete(_)) {
+                break;
+            }
+        }
+        drop(stream);
+        end.await.map_err(|error| {
+            let detail = "The body ended before all of it was there.".into();
+            Failure::caused(Refusal::MalformedBody { detail }, error.to_string())
+        })?;
+        Ok(bytes)
+    }
+}
+
+fn is_request_id(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
+    (1..=REQUEST_ID_MAX_BYTES).contains(&id.len()) && id.bytes().all(plain)
+}
+
+fn method_name(method: Method) -> String {
+    match method {
+        Method::Get => "GET".into(),
+        Method::Head => "HEAD".into(),
+        Method::Post => "POST".into(),
+        Method::Put => "PUT".into(),
+        Method::Delete => "DELETE".into(),
+        Method::Connect => "CONNECT".into(),
+        Method::Options => "OPTIONS".into(),
+        Method::Trace => "TRACE".into(),
+        Method::Patch => "PATCH".into(),
+        Method::Other(other) => other,
+    }
+}

@@ -1,0 +1,35 @@
+//! The ports over Spin and WASI 0.3. Everything here translates; nothing decides.
+
+pub mod auth;
+pub mod http;
+pub mod log;
+pub mod outbound;
+pub mod platform;
+pub mod s3;
+pub mod settings;
+pub mod store;
+
+#[doc(hidden)]
+pub use spin_sdk;
+
+/// Makes a component of an async function from a [`http::Request`] and its [`log::RequestLog`] to
+/// a `Result<`[`http::Answer`]`, `[`moc_domain::failure::Failure`]`>`.
+#[macro_export]
+macro_rules! component {
+    ($route:literal, $handler:path) => {
+        struct Component;
+
+        $crate::spin_sdk::wasip3::http::service::export!(Component);
+
+        impl $crate::spin_sdk::wasip3::exports::http::handler::Guest for Component {
+            async fn handle(
+                request: $crate::spin_sdk::wasip3::http::types::Request,
+            ) -> Result<
+                $crate::spin_sdk::wasip3::http::types::Response,
+                $crate::spin_sdk::wasip3::http::types::ErrorCode,
+            > {
+                $crate::http::serve($route, request, $handler).await
+            }
+        }
+    };
+}

@@ -1,0 +1,34 @@
+//! One JSON line a request on stderr. Tokens, secrets and signatures have no field here.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+
+use serde_json::{Map, Value, json};
+
+/// What a request's line says beside its route, status and duration.
+#[derive(Default)]
+pub struct RequestLog(RefCell<Map<String, Value>>);
+
+impl RequestLog {
+    /// Sets a member: `user`, `session`, `file`, `part`, `bytes`, `etag` and the like.
+    pub fn set(&self, member: &str, value: impl Into<Value>) {
+        self.0.borrow_mut().insert(member.to_owned(), value.into());
+    }
+
+    /// Sets a member to what `value` shows of itself.
+    pub fn show(&self, member: &str, value: impl Display) {
+        self.set(member, value.to_string());
+    }
+
+    /// Writes the line.
+    pub(crate) fn write(&self, first: &[(&str, Value)]) {
+        let first = first.iter().map(|(member, value)| ((*member).to_owned(), value.clone()));
+        let line: Map<String, Value> = first.chain(self.0.take()).collect();
+        eprintln!("{}", Value::Object(line));
+    }
+}
+
+/// Writes a warning that belongs to no request.
+pub(crate) fn warn(message: &str) {
+    eprintln!("{}", json!({ "level": "warn", "message": message }));
+}

@@ -1,0 +1,164 @@
+//! Outbound HTTP: one request, its answer's head, and as much of its body as is wanted.
+
+use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme, Trailers};
+use spin_sdk::wasip3::{http::client, wit_future, wit_stream};
+use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use url::Url;
+
+/// Longest time to connect.
+const CONNECT_TIMEOUT_MS: u64 = 5_000;
+/// Longest wait for the first byte of an answer, and between two of its bytes.
+pub const ANSWER_TIMEOUT_MS: u64 = 30_000;
+/// Bytes that an answer is read by.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum SendError {
+    /// Nothing was sent, or the connection broke: the request may be tried again.
+    Connection(String),
+    /// The answer did not come in time.
+    Timeout(String),
+    /// The host or the request forbids it: trying again changes nothing.
+    Denied(String),
+}
+
+impl From<ErrorCode> for SendError {
+    fn from(code: ErrorCode) -> Self {
+        let text = code.to_string();
+        match code {
+            ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => Self::Timeout(text),
+            ErrorCode::HttpRequestDenied
+            | ErrorCode::HttpRequestUriInvalid
+            | ErrorCode::HttpRequestMethodInvalid
+            | ErrorCode::ConfigurationError => Self::Denied(text),
+            _ => Self::Connection(text),
+        }
+    }
+}
+
+/// The bytes that a request sends.
+pub enum Payload {
+    /// None.
+    Empty,
+    /// These.
+    Bytes(Vec<u8>),
+    /// `length` bytes of a stream, whose end says whether they are whole. The time until the
+    /// answer's first byte is the caller's to watch: it includes the stream's own.
+    Stream {
+        /// The bytes.
+        bytes: StreamReader<u8>,
+        /// Their end.
+        end: FutureReader<Result<Option<Trailers>, ErrorCode>>,
+        /// How many there are.
+        length: u64,
+    },
+}
+
+/// An answer whose body is not read yet.
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    headers: Vec<(String, Vec<u8>)>,
+    response: Response,
+}
+
+/// Sends a request and waits for the answer's head.
+///
+/// # Errors
+/// See [`SendError`].
+pub async fn send(method: Method, url: &Url, headers: &[(&str, &str)], payload: Payload) -> Result<Reply, SendError> {
+    let invalid = |()| SendError::Denied("the request's address is not valid".into());
+    let length = match &payload {
+        Payload::Empty if matches!(method, Method::Get | Method::Head | Method::Delete) => None,
+        Payload::Empty => Some(0),
+        Payload::Bytes(bytes) => Some(bytes.len() as u64),
+        Payload::Stream { length, .. } => Some(*length),
+    };
+    let mut list: Vec<(String, Vec<u8>)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    // Without it the body would go out in chunks, which S3 refuses.
+    list.extend(length.map(|length| ("content-length".to_owned(), length.to_string().into_bytes())));
+    let fields = Fields::from_list(&list).map_err(|error| SendError::Denied(error.to_string()))?;
+
+    let streamed = matches!(payload, Payload::Stream { .. });
+    let options = RequestOptions::new();
+    let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_MS * 1_000_000));
+    if !streamed {
+        let _ = options.set_first_byte_timeout(Some(ANSWER_TIMEOUT_MS * 1_000_000));
+    }
+    let _ = options.set_between_bytes_timeout(Some(ANSWER_TIMEOUT_MS * 1_000_000));
+
+    let (contents, writing) = match payload {
+        Payload::Empty => (None, None),
+        Payload::Bytes(bytes) => {
+            let (writer, reader) = wit_stream::new();
+            (Some(reader), Some((writer, bytes)))
+        }
+        Payload::Stream { bytes, end, .. } => {
+            let (request, _sent) = Request::new(fields, Some(bytes), end, Some(options));
+            address(&request, &method, url).map_err(invalid)?;
+            return Ok(Reply::new(client::send(request).await?));
+        }
+    };
+    let (end_writer, end) = wit_future::new(|| Ok(None));
+    let (request, _sent) = Request::new(fields, contents, end, Some(options));
+    address(&request, &method, url).map_err(invalid)?;
+    let write = async move {
+        if let Some((mut writer, bytes)) = writing {
+            writer.write_all(bytes).await;
+        }
+        let _ = end_writer.write(Ok(None)).await;
+    };
+    let (response, ()) = futures::future::join(client::send(request), write).await;
+    Ok(Reply::new(response?))
+}
+
+fn address(request: &Request, method: &Method, url: &Url) -> Result<(), ()> {
+    let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
+    let target = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    request.set_method(method)?;
+    request.set_scheme(Some(&scheme))?;
+    request.set_authority(Some(url.authority()))?;
+    request.set_path_with_query(Some(&target))
+}
+
+impl Reply {
+    fn new(response: Response) -> Self {
+        Self { status: response.get_status_code(), headers: response.get_headers().copy_all(), response }
+    }
+
+    /// The first header of this name, where it is UTF-8.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// Reads the body, at most `limit` bytes of it.
+    ///
+    /// # Errors
+    /// [`SendError::Connection`] where it ends before its time, or is larger and `whole` is asked.
+    pub async fn read(self, limit: usize, whole: bool) -> Result<Vec<u8>, SendError> {
+        let (_, result) = wit_future::new(|| Ok(()));
+        let (mut stream, end) = Response::consume_body(self.response, result);
+        let mut bytes = Vec::new();
+        loop {
+            let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > limit {
+                bytes.truncate(limit);
+                let too_large = || SendError::Connection(format!("the answer has more than {limit} bytes"));
+                return if whole { Err(too_large()) } else { Ok(bytes) };
+            }
+            if !matches!(result, StreamResult::Complete(_)) {
+                break;
+            }
+        }
+        drop(stream);
+        end.await?;
+        Ok(bytes)
+    }
+}

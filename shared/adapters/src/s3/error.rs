@@ -1,0 +1,109 @@
+//! S3's error answers, typed
+//! ([Error responses](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)).
+
+use moc_application::port::BucketError;
+use xmlparser::{ElementEnd, Token, Tokenizer};
+
+use crate::outbound::SendError;
+
+/// Longest message that is kept for the log, in characters.
+const MESSAGE_MAX_CHARS: usize = 200;
+
+/// The `<Error>` of an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ErrorBody {
+    /// `Code`, such as `NoSuchUpload`.
+    pub code: String,
+    /// `Message`.
+    pub message: String,
+}
+
+impl ErrorBody {
+    /// Reads an answer's body, whatever the namespace. `None` where it is not an `<Error>`, also
+    /// under a status of 200: `CompleteMultipartUpload` can fail after it has sent that.
+    pub fn parse(xml: &str) -> Option<Self> {
+        let mut error = Self::default();
+        let mut path: Vec<&str> = Vec::new();
+        for token in Tokenizer::from(xml) {
+            match token.ok()? {
+                Token::ElementStart { local, .. } => {
+                    path.push(local.as_str());
+                    if path.first() != Some(&"Error") {
+                        return None;
+                    }
+                }
+                Token::ElementEnd { end: ElementEnd::Close(..) | ElementEnd::Empty, .. } => {
+                    path.pop();
+                }
+                Token::Text { text } => match path.as_slice() {
+                    ["Error", "Code"] => text.as_str().trim().clone_into(&mut error.code),
+                    ["Error", "Message"] => {
+                        error.message = text.as_str().trim().chars().take(MESSAGE_MAX_CHARS).collect();
+                    }
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        (!error.code.is_empty()).then_some(error)
+    }
+}
+
+/// What an answer that is no success means.
+pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
+    let error = std::str::from_utf8(body).ok().and_then(ErrorBody::parse).unwrap_or_default();
+    let text = format!("{operation}: status {status} {} {}", error.code, error.message);
+    match error.code.as_str() {
+        "NoSuchUpload" => BucketError::NoSuchUpload,
+        "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" => BucketError::InvalidPart(text),
+        "InternalError" | "SlowDown" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted" | "Busy" => {
+            BucketError::Unavailable(text)
+        }
+        _ if status >= 500 || status == 429 || status == 408 => BucketError::Unavailable(text),
+        _ => BucketError::Refused(text),
+    }
+}
+
+/// An answer whose body makes no sense.
+pub fn nonsense(operation: &str) -> BucketError {
+    BucketError::Unavailable(format!("{operation}: the answer cannot be read"))
+}
+
+impl From<SendError> for BucketError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Connection(text) | SendError::Timeout(text) => Self::Unavailable(text),
+            SendError::Denied(text) => Self::Refused(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_read_with_and_without_a_namespace() {
+        let plain = "<?xml version=\"1.0\"?>\n<Error><Code>SlowDown</Code><Message>Please reduce</Message><RequestId>x</RequestId></Error>";
+        let named = "<Error xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Code>SlowDown</Code><Message>Please reduce</Message></Error>";
+        let expected = ErrorBody { code: "SlowDown".into(), message: "Please reduce".into() };
+        assert_eq!(ErrorBody::parse(plain).as_ref(), Some(&expected));
+        assert_eq!(ErrorBody::parse(named), Some(expected));
+        for other in
+            ["", "<a/>", "<Error/>", "<Error><Code></Code></Error>", "<R><Error><Code>x</Code></Error></R>", "{}"]
+        {
+            assert_eq!(ErrorBody::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn codes_decide_before_statuses() {
+        let body = |code: &str| format!("<Error><Code>{code}</Code></Error>").into_bytes();
+        assert!(matches!(classify("op", 404, &body("NoSuchUpload")), BucketError::NoSuchUpload));
+        assert!(matches!(classify("op", 400, &body("InvalidPart")), BucketError::InvalidPart(_)));
+        assert!(matches!(classify("op", 200, &body("InternalError")), BucketError::Unavailable(_)));
+        assert!(matches!(classify("op", 503, b"<html>"), BucketError::Unavailable(_)));
+        assert!(matches!(classify("op", 429, b""), BucketError::Unavailable(_)));
+        assert!(matches!(classify("op", 403, &body("AccessDenied")), BucketError::Refused(_)));
+    }
+}

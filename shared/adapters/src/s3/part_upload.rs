@@ -1,0 +1,191 @@
+//! `UploadPart`: a part on its way from the client to S3.
+//!
+//! Without a checksum the client's stream itself is handed to the outbound request: the host moves
+//! the bytes, and the guest never sees them. With one they pass through here in large reads and are
+//! hashed on the way, and the last of them is held back until the checksum is known to be right: a
+//! wrong part never becomes one in the bucket.
+//!
+//! A part is sent once: its bytes are taken as soon as they are handed on, and only the client has
+//! them again.
+
+use std::pin::pin;
+
+use futures::future::{Either, join, select};
+use md5::{Digest as _, Md5};
+use moc_application::port::{BucketError, PartAddress, Platform as _};
+use moc_contract::digest::Digests;
+use moc_domain::etag::ETag;
+use rusty_s3::actions::{S3Action as _, UploadPart};
+use sha2::Sha256;
+use spin_sdk::wasip3::http::types::{ErrorCode, Method, Trailers};
+use spin_sdk::wasip3::{wit_future, wit_stream};
+use spin_sdk::wit_bindgen::{FutureWriter, StreamReader, StreamResult, StreamWriter};
+
+use super::error::{classify, nonsense};
+use super::{PRESIGNED_FOR, S3Bucket};
+use crate::http::Body;
+use crate::outbound::{self, ANSWER_TIMEOUT_MS, Payload, Reply, SendError};
+use crate::platform::Wasi;
+
+/// Bytes that pass through the guest at once.
+const READ_BYTES: usize = 256 * 1024;
+/// Largest error answer that is read.
+const ANSWER_MAX_BYTES: usize = 64 * 1024;
+
+/// The bytes of a part as they come from the client.
+pub struct PartBody {
+    /// The request's body.
+    pub body: Body,
+    /// The checksums that it must have.
+    pub digests: Digests,
+    /// How long all of it may take to arrive.
+    pub timeout_ms: u64,
+}
+
+/// S3 `UploadPart`.
+pub async fn upload(
+    s3: &S3Bucket,
+    part: PartAddress<'_>,
+    length: u64,
+    part_body: PartBody,
+) -> Result<ETag, BucketError> {
+    let PartBody { body, digests, timeout_ms } = part_body;
+    let action = UploadPart::new(&s3.bucket, Some(&s3.credentials), part.key, part.number.get(), part.upload_id);
+    let url = action.sign(PRESIGNED_FOR);
+    let (end_writer, end) = wit_future::new(|| Err(ErrorCode::HttpRequestBodySize(None)));
+    let (reply, md5) = if digests.is_empty() {
+        let payload = Payload::Stream { bytes: body.bytes, end, length };
+        let arrival = async move {
+            let arrived = body.end.await;
+            let cut = arrived.as_ref().err().map(|error| BucketError::BodyCut(error.to_string()));
+            let _ = end_writer.write(arrived).await;
+            cut.map_or(Ok(None), Err)
+        };
+        answered(outbound::send(Method::Put, &url, &[], payload), arrival, timeout_ms).await?
+    } else {
+        let (writer, bytes) = wit_stream::new();
+        let payload = Payload::Stream { bytes, end, length };
+        let arrival = hash(body, length, digests, writer, end_writer);
+        answered(outbound::send(Method::Put, &url, &[], payload), arrival, timeout_ms).await?
+    };
+    let operation = "UploadPart";
+    let status = reply.status;
+    if !(200..300).contains(&status) {
+        let body = reply.read(ANSWER_MAX_BYTES, false).await?;
+        return Err(classify(operation, status, &body));
+    }
+    let etag = reply.header("etag").and_then(ETag::parse).ok_or_else(|| nonsense(operation))?;
+    // Under SSE-KMS an ETag is no MD5, but has the form of one; S3 says so in a header.
+    let encrypted = reply.header("x-amz-server-side-encryption").is_some_and(|kind| kind.starts_with("aws:kms"));
+    match md5.map(ETag::of_part) {
+        Some(expected) if expected != etag && !encrypted => {
+            Err(BucketError::Unavailable(format!("{operation}: S3 stored {etag}, the client sent {expected}")))
+        }
+        _ => Ok(etag),
+    }
+}
+
+/// Waits for S3's answer while the part arrives: `timeout_ms` for the part, then 30 seconds for
+/// the answer. `arrival` ends with the MD5 where one was computed.
+async fn answered(
+    sending: impl Future<Output = Result<Reply, SendError>>,
+    arrival: impl Future<Output = Result<Option<[u8; 16]>, BucketError>>,
+    timeout_ms: u64,
+) -> Result<(Reply, Option<[u8; 16]>), BucketError> {
+    let timed_out = async {
+        Wasi.sleep(timeout_ms).await;
+        Err(BucketError::TimedOut { elapsed_ms: timeout_ms })
+    };
+    let sending = pin!(sending);
+    let arrival = pin!(arrival);
+    let arrived = async { select(arrival, pin!(timed_out)).await.factor_first().0 };
+    let (md5, sending) = match select(pin!(arrived), sending).await {
+        Either::Left((arrived, sending)) => (arrived?, sending),
+        // S3 answered before it had everything: what it says counts, and is no success.
+        Either::Right((reply, arrived)) => {
+            let reply = reply?;
+            if !(200..300).contains(&reply.status) {
+                return Ok((reply, None));
+            }
+            // All of the body is there; its end is only a step behind.
+            return Ok((reply, arrived.await?));
+        }
+    };
+    let silent = pin!(Wasi.sleep(ANSWER_TIMEOUT_MS));
+    match select(sending, silent).await {
+        Either::Left((reply, _)) => Ok((reply?, md5)),
+        Either::Right(_) => Err(BucketError::Unavailable("UploadPart: no answer in time".into())),
+    }
+}
+
+/// Passes the bytes on and hashes them. The next chunk is read while the one before is written;
+/// the last is written only when the checksums are right.
+async fn hash(
+    body: Body,
+    length: u64,
+    digests: Digests,
+    mut writer: StreamWriter<u8>,
+    end: FutureWriter<Result<Option<Trailers>, ErrorCode>>,
+) -> Result<Option<[u8; 16]>, BucketError> {
+    let Body { mut bytes, end: body_end } = body;
+    let mut md5 = digests.md5.map(|_| Md5::new());
+    let mut sha256 = digests.sha256.map(|_| Sha256::new());
+    let mut passed = 0;
+    let mut held = read(&mut bytes).await;
+    while let Some(chunk) = held.take() {
+        passed += chunk.len() as u64;
+        if let Some(md5) = &mut md5 {
+            md5.update(&chunk);
+        }
+        if let Some(sha256) = &mut sha256 {
+            sha256.update(&chunk);
+        }
+        if passed == length {
+            held = Some(chunk);
+            break;
+        }
+        let (unwritten, next) = join(writer.write_all(chunk), read(&mut bytes)).await;
+        if !unwritten.is_empty() {
+            // S3 has closed: its answer says why, and ends the wait.
+            return futures::future::pending().await;
+        }
+        held = next;
+    }
+    let Some(last) = held else {
+        let cause = body_end.await.err().map_or_else(String::new, |error| error.to_string());
+        return Err(BucketError::BodyCut(cause));
+    };
+    let md5: Option<[u8; 16]> = md5.map(|md5| md5.finalize().into());
+    let sha256: Option<[u8; 32]> = sha256.map(|sha256| sha256.finalize().into());
+    same("md5", digests.md5.as_ref(), md5.as_ref())?;
+    same("sha-256", digests.sha256.as_ref(), sha256.as_ref())?;
+    writer.write_all(last).await;
+    drop(writer);
+    let _ = end.write(Ok(None)).await;
+    Ok(md5)
+}
+
+fn same<const N: usize>(
+    algorithm: &'static str,
+    expected: Option<&[u8; N]>,
+    actual: Option<&[u8; N]>,
+) -> Result<(), BucketError> {
+    match (expected, actual) {
+        (Some(expected), Some(actual)) if expected != actual => {
+            Err(BucketError::Checksum { algorithm, expected: hex::encode(expected), actual: hex::encode(actual) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The next bytes, or `None` at the end.
+async fn read(bytes: &mut StreamReader<u8>) -> Option<Vec<u8>> {
+    loop {
+        let (result, chunk) = bytes.read(Vec::with_capacity(READ_BYTES)).await;
+        match result {
+            _ if !chunk.is_empty() => return Some(chunk),
+            StreamResult::Complete(_) => {}
+            _ => return None,
+        }
+    }
+}

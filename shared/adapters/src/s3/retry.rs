@@ -1,0 +1,101 @@
+//! Trying again: three times, on 5xx, 429 and broken connections, with backoff and jitter. An
+//! answer that did not come in time is not asked for again: the client's patience is shorter.
+
+use moc_application::port::{BucketError, Platform as _};
+use rusty_s3::actions::S3Action;
+use spin_sdk::wasip3::http::types::Method;
+use spin_sdk::wasip3::random::random;
+
+use super::PRESIGNED_FOR;
+use super::error::{ErrorBody, classify};
+use crate::outbound::{self, Payload, Reply, SendError};
+use crate::platform::Wasi;
+
+/// How often a request is sent.
+const TRIES: u32 = 3;
+/// The longest pause before the second try; it doubles. The half of it is certain.
+const PAUSE_MS: u64 = 200;
+/// Largest answer that is read: a page of `ListParts` has 1,000 parts.
+const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+
+/// A request that may be sent more than once.
+pub struct Call<'a> {
+    /// The S3 operation, for the log.
+    pub operation: &'static str,
+    /// Its method.
+    pub method: Method,
+    /// Its headers.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// Its body.
+    pub body: &'a [u8],
+    /// How many bytes of the answer are wanted, where not all are.
+    pub first_bytes: Option<usize>,
+    /// A status that is no failure beside 2xx.
+    pub also: Option<u16>,
+}
+
+/// An answer with its body.
+pub struct Answered {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    /// `Content-Length`.
+    pub length: Option<u64>,
+    /// `ETag`.
+    pub etag: Option<String>,
+}
+
+/// Sends a call until it succeeds or nothing is to be gained from another try.
+pub async fn send<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Answered, BucketError> {
+    let mut tries = 1;
+    loop {
+        let (error, again) = match attempt(call, action).await {
+            Ok(answered) => return Ok(answered),
+            Err(Attempt::Send(error)) => {
+                let again = matches!(error, SendError::Connection(_));
+                (BucketError::from(error), again)
+            }
+            Err(Attempt::Answer(error)) => {
+                let again = matches!(error, BucketError::Unavailable(_));
+                (error, again)
+            }
+        };
+        if !again || tries == TRIES {
+            return Err(error);
+        }
+        let pause_ms = PAUSE_MS << (tries - 1);
+        Wasi.sleep(pause_ms / 2 + random::get_random_u64() % (pause_ms / 2)).await;
+        tries += 1;
+    }
+}
+
+enum Attempt {
+    Send(SendError),
+    Answer(BucketError),
+}
+
+impl From<SendError> for Attempt {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+async fn attempt<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Answered, Attempt> {
+    let payload = if call.body.is_empty() { Payload::Empty } else { Payload::Bytes(call.body.to_vec()) };
+    let reply: Reply = outbound::send(call.method.clone(), &action.sign(PRESIGNED_FOR), call.headers, payload).await?;
+    let status = reply.status;
+    let succeeded = (200..300).contains(&status) || call.also == Some(status);
+    let length = reply.header("content-length").and_then(|length| length.parse().ok());
+    let etag = reply.header("etag").map(str::to_owned);
+    let body = match (succeeded, call.first_bytes) {
+        (true, Some(wanted)) => reply.read(wanted, false).await?,
+        _ => reply.read(ANSWER_MAX_BYTES, true).await?,
+    };
+    let failed_late =
+        call.first_bytes.is_none() && std::str::from_utf8(&body).ok().and_then(ErrorBody::parse).is_some();
+    if !succeeded || (failed_late && call.also != Some(status)) {
+        return Err(Attempt::Answer(classify(call.operation, status, &body)));
+    }
+    Ok(Answered { status, body, length, etag })
+}

@@ -1,0 +1,91 @@
+//! The variables of Spin, read once an instance: a rotated secret is taken up by the next instance,
+//! which Spin starts after 128 requests or one idle second at the latest.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::thread::LocalKey;
+
+use moc_contract::variable::{
+    AuthSettings, BucketSettings, CorsSettings, PublicAddress, UploadSettings, Values, VariableError,
+};
+use moc_domain::failure::{Failure, Refusal};
+use spin_sdk::variables::{self, Error};
+
+use crate::log;
+
+type Cell<T> = OnceCell<Rc<T>>;
+
+thread_local! {
+    static UPLOAD: Cell<UploadSettings> = const { OnceCell::new() };
+    static BUCKET: Cell<BucketSettings> = const { OnceCell::new() };
+    static PUBLIC: Cell<PublicAddress> = const { OnceCell::new() };
+    static AUTH: Cell<AuthSettings> = const { OnceCell::new() };
+    static CORS: Cell<CorsSettings> = const { OnceCell::new() };
+}
+
+/// What is needed to take uploads.
+///
+/// # Errors
+/// [`Refusal::Internal`] where a variable cannot be read.
+pub async fn upload() -> Result<Rc<UploadSettings>, Failure> {
+    load(&UPLOAD, UploadSettings::NAMES, UploadSettings::parse).await
+}
+
+/// Where the bucket is.
+///
+/// # Errors
+/// [`Refusal::Internal`] where a variable is missing or cannot be read.
+pub async fn bucket() -> Result<Rc<BucketSettings>, Failure> {
+    load(&BUCKET, BucketSettings::NAMES, BucketSettings::parse).await
+}
+
+/// Where clients read objects.
+///
+/// # Errors
+/// [`Refusal::Internal`] where a variable is missing or cannot be read.
+pub async fn public_address() -> Result<Rc<PublicAddress>, Failure> {
+    load(&PUBLIC, PublicAddress::NAMES, PublicAddress::parse).await
+}
+
+/// How users prove who they are.
+///
+/// # Errors
+/// [`Refusal::Internal`] where a variable cannot be read.
+pub async fn auth() -> Result<Rc<AuthSettings>, Failure> {
+    let parse = |values: &Values| {
+        let (settings, warnings) = AuthSettings::parse(values)?;
+        warnings.iter().for_each(|warning| log::warn(warning));
+        Ok(settings)
+    };
+    load(&AUTH, AuthSettings::NAMES, parse).await
+}
+
+/// Which pages may call.
+///
+/// # Errors
+/// [`Refusal::Internal`] where the variable cannot be read.
+pub async fn cors() -> Result<Rc<CorsSettings>, Failure> {
+    load(&CORS, CorsSettings::NAMES, CorsSettings::parse).await
+}
+
+async fn load<T>(
+    cell: &'static LocalKey<Cell<T>>,
+    names: &[&'static str],
+    parse: impl Fn(&Values) -> Result<T, VariableError>,
+) -> Result<Rc<T>, Failure> {
+    if let Some(settings) = cell.with(|cell| cell.get().cloned()) {
+        return Ok(settings);
+    }
+    let mut values = Vec::with_capacity(names.len());
+    for name in names {
+        match variables::get(name).await {
+            Ok(value) => values.push((*name, value)),
+            // Not granted to this component, which has no use for it then.
+            Err(Error::Undefined(_)) => {}
+            Err(error) => return Err(Failure::caused(Refusal::Internal, format!("the variable {name}: {error}"))),
+        }
+    }
+    let settings = parse(&values.into_iter().collect());
+    let settings = Rc::new(settings.map_err(|error| Failure::caused(Refusal::Internal, error.to_string()))?);
+    Ok(cell.with(|cell| Rc::clone(cell.get_or_init(|| settings))))
+}
