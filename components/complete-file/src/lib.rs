@@ -1,0 +1,32 @@
+//! `POST /api/mocs/uploads/sessions/:sessionId/files/:fileId/complete`
+
+use moc_adapters::http::{Answer, Request};
+use moc_adapters::log::RequestLog;
+use moc_adapters::platform::Wasi;
+use moc_adapters::s3::S3Bucket;
+use moc_adapters::store::SqliteStore;
+use moc_adapters::{auth, settings};
+use moc_application::complete_file;
+use moc_contract::answer::FileCompleted;
+use moc_contract::body::CompleteFileBody;
+use moc_contract::path::Route;
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::limits::COMPLETE_BODY_MAX_BYTES;
+
+moc_adapters::component!("complete-file", handle);
+
+async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failure> {
+    let user = auth::user(request, log).await?;
+    request.allow("POST")?;
+    let Route::Complete(session, file) = request.route()? else { return Err(Refusal::NotFound.into()) };
+    log.show("session", session);
+    log.show("file", file);
+    let parts = request.optional_json::<CompleteFileBody>(COMPLETE_BODY_MAX_BYTES).await?.check()?;
+    let session_lifetime_max_ms = settings::upload().await?.session_lifetime_max_ms;
+    let asked = complete_file::Request { user: &user, session, file, parts: parts.as_deref(), session_lifetime_max_ms };
+    let (file, etag) = complete_file::run(&SqliteStore::new(), &S3Bucket::open().await?, &Wasi, asked).await?;
+    log.set("bytes", file.size_bytes);
+    log.set("etag", etag.as_str());
+    let url = settings::public_address().await?.of(&file.key);
+    Ok(Answer::json(200, &FileCompleted::new(&file, &etag, url)))
+}

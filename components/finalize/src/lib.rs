@@ -1,0 +1,34 @@
+//! `POST /api/mocs/uploads/finalize` and `POST /api/mocs/uploads/sessions/finalize`
+
+use moc_adapters::http::{Answer, Request};
+use moc_adapters::log::RequestLog;
+use moc_adapters::platform::Wasi;
+use moc_adapters::s3::S3Bucket;
+use moc_adapters::store::SqliteStore;
+use moc_adapters::{auth, settings};
+use moc_application::finalize::{self, Outcome};
+use moc_contract::answer::MocAnswer;
+use moc_contract::body::FinalizeBody;
+use moc_contract::path::{self, Route};
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::limits::JSON_BODY_MAX_BYTES;
+
+moc_adapters::component!("finalize", handle);
+
+async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failure> {
+    let user = auth::user(request, log).await?;
+    request.allow("POST")?;
+    let Route::Finalize = request.route()? else { return Err(Refusal::NotFound.into()) };
+    let (session, described) = request.json::<FinalizeBody>(JSON_BODY_MAX_BYTES).await?.check()?;
+    log.show("session", session);
+    let bucket = S3Bucket::open().await?;
+    let (moc, outcome) = finalize::run(&SqliteStore::new(), &bucket, &Wasi, &user, session, &described).await?;
+    log.show("moc", moc.id);
+    log.set("bytes", moc.total_size_bytes());
+    let address = settings::public_address().await?;
+    let answer = MocAnswer::new(&moc, |key| address.of(key))
+        .idempotent(outcome == Outcome::Idempotent)
+        .resumed(outcome == Outcome::Resumed);
+    let status = if outcome == Outcome::Created { 201 } else { 200 };
+    Ok(Answer::json(status, &answer).with_header("location", path::moc(moc.id)))
+}

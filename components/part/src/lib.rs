@@ -1,0 +1,42 @@
+//! `PUT /api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/:partNumber`: the hot path.
+
+use moc_adapters::http::{Answer, Request};
+use moc_adapters::log::RequestLog;
+use moc_adapters::platform::Wasi;
+use moc_adapters::s3::{PartBody, S3Bucket};
+use moc_adapters::store::SqliteStore;
+use moc_adapters::{auth, settings};
+use moc_application::upload_part::{self, Part};
+use moc_contract::answer::PartStored;
+use moc_contract::digest::Digests;
+use moc_contract::path::Route;
+use moc_contract::problem::part_number_out_of_range;
+use moc_domain::failure::{Failure, Refusal};
+
+moc_adapters::component!("part", handle);
+
+async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failure> {
+    let user = auth::user(request, log).await?;
+    request.allow("PUT")?;
+    let Route::Part(session, file, number) = request.route()? else { return Err(Refusal::NotFound.into()) };
+    log.show("session", session);
+    log.show("file", file);
+    let number = number.ok_or_else(part_number_out_of_range)?;
+    log.set("part", number.get());
+    let size_bytes = request.content_length().ok_or(Refusal::LengthRequired)?;
+    log.set("bytes", size_bytes);
+    if size_bytes == 0 {
+        return Err(Refusal::EmptyBody.into());
+    }
+    let digests = Digests::parse(request.header("content-md5"), request.header("content-digest"))?;
+
+    let settings = settings::upload().await?;
+    let body = request.body().ok_or(Refusal::EmptyBody)?;
+    let body = PartBody { body, digests, timeout_ms: settings.part_timeout_seconds * 1000 };
+    let session_lifetime_max_ms = settings.session_lifetime_max_ms;
+    let part = Part { user: &user, session, file, number, size_bytes, session_lifetime_max_ms };
+    let stored = upload_part::run(&SqliteStore::new(), &S3Bucket::open().await?, &Wasi, part, body).await?;
+    log.set("etag", stored.etag.as_str());
+    log.set("partsCompleted", stored.progress.parts_completed);
+    Ok(Answer::json(200, &PartStored::new(number, &stored.etag)).with_header("etag", stored.etag.quoted()))
+}
