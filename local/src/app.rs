@@ -1,0 +1,140 @@
+//! The application: its components behind their routes.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use wasmtime_wasi_http::{Error, WasiBody, handler::ProxyHandler};
+
+use crate::instance::{ComponentConfig, Pool};
+use crate::request::{append_spin_headers, set_absolute_uri, strip_forbidden_headers};
+use crate::routes::{RouteMatch, Routes, WELL_KNOWN_PREFIX};
+use crate::{allowed_hosts::AllowedHosts, engine::Compiler, key_value::KeyValueFile};
+use crate::{guest_log, manifest::Manifest, variables::Variables};
+
+/// The client address of requests from component to component.
+pub const CHAINED_CLIENT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+
+/// A loaded application.
+pub struct App {
+    address: SocketAddr,
+    info: Bytes,
+    routes: Routes,
+    components: HashMap<String, ProxyHandler<Pool>>,
+}
+
+impl App {
+    /// Loads every component that a trigger names. Databases are in the directory `state`, compiled code in `cache`;
+    /// `address` is where the application listens, for its requests to itself.
+    /// Errors: the first component, route, variable or grant that is not as it must be.
+    pub fn load(
+        manifest: &Manifest,
+        variables: &Variables,
+        state: &Path,
+        cache: &Path,
+        address: SocketAddr,
+    ) -> Result<Arc<Self>> {
+        let routes = Routes::build(manifest.triggers())?;
+        let databases = create_directory(state, "sqlite")?;
+        let key_values = Arc::new(KeyValueFile::new(create_directory(state, "kv")?.join("default.db")));
+
+        let compiler = Compiler::new(cache)?;
+        let ids: BTreeSet<_> = manifest.triggers().iter().map(|trigger| &trigger.component).collect();
+        let mut loaded = Vec::new();
+        for id in ids {
+            let component = &manifest.components[id];
+            let ids = manifest.components.keys();
+            let place = || format!("component `{id}`");
+            let hosts = AllowedHosts::parse(&component.allowed_outbound_hosts, variables, ids).with_context(place)?;
+            let database = |label: &String| (label.clone(), databases.join(format!("{label}.db")));
+            let config = ComponentConfig {
+                id: id.as_str().into(),
+                variables: variables.grants(component).with_context(place)?,
+                allowed_hosts: hosts,
+                databases: component.sqlite_databases.iter().map(database).collect(),
+                stores: component.key_value_stores.iter().map(|label| (label.clone(), key_values.clone())).collect(),
+            };
+            loaded.push((config, &component.source));
+        }
+        // One after the other: each takes all cores, and equal files are compiled once.
+        let codes = loaded.iter().map(|(_, source)| compiler.load(source)).collect::<wasmtime::Result<Vec<_>>>()?;
+
+        let info = serde_json::to_vec_pretty(&serde_json::json!({
+            "name": manifest.application.name,
+            "version": manifest.application.version,
+        }))?;
+        Ok(Arc::new_cyclic(|app| {
+            let pool = |((config, _), code): ((ComponentConfig, _), _)| {
+                let id = config.id.to_string();
+                (id, ProxyHandler::new(Pool { code, component: Arc::new(config), app: app.clone() }))
+            };
+            let components = loaded.into_iter().zip(codes).map(pool).collect();
+            Self { address, info: info.into(), routes, components }
+        }))
+    }
+
+    /// The application's own address, as the authority of a URI.
+    pub fn authority(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Answers a request from outside. An error closes the connection, as under Spin.
+    pub async fn answer(&self, mut request: Request<Incoming>, client: SocketAddr) -> Result<Response<WasiBody>> {
+        strip_forbidden_headers(request.headers_mut());
+        let path = request.uri().path().to_owned();
+        match path.strip_prefix(WELL_KNOWN_PREFIX) {
+            Some("health") => Ok(Response::new(full(Bytes::from_static(b"OK")))),
+            Some("info") => {
+                Ok(Response::builder().header(CONTENT_TYPE, "application/json").body(full(self.info.clone()))?)
+            }
+            Some(_) => Ok(empty(StatusCode::NOT_FOUND)),
+            None => {
+                let Some(route) = self.routes.find(&path) else { return Ok(empty(StatusCode::NOT_FOUND)) };
+                self.call(request.map(|body| body.map_err(Error::Hyper).boxed_unsync()), route, client).await
+            }
+        }
+    }
+
+    /// Has a component answer. One that fails is answered for by an empty 500.
+    /// Errors: a request without a usable authority, or for a component that no trigger names.
+    pub async fn call(
+        &self,
+        mut request: Request<WasiBody>,
+        route: RouteMatch<'_>,
+        client: SocketAddr,
+    ) -> Result<Response<WasiBody>> {
+        set_absolute_uri(&mut request)?;
+        let id = route.component;
+        let component = self.components.get(id).with_context(|| format!("no trigger names component `{id}`"))?;
+        let answer = match append_spin_headers(&mut request, &route, client) {
+            Ok(()) => component.handle((), request).await.map_err(anyhow::Error::from),
+            Err(error) => Err(error),
+        };
+        Ok(answer.unwrap_or_else(|error| {
+            guest_log::print(id, format!("no answer: {error}").as_bytes());
+            empty(StatusCode::INTERNAL_SERVER_ERROR)
+        }))
+    }
+}
+
+fn create_directory(state: &Path, name: &str) -> Result<PathBuf> {
+    let path = state.join(name);
+    std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    Ok(path)
+}
+
+fn full(bytes: Bytes) -> WasiBody {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn empty(status: StatusCode) -> Response<WasiBody> {
+    let mut response = Response::new(full(Bytes::new()));
+    *response.status_mut() = status;
+    response
+}

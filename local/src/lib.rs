@@ -1,0 +1,19 @@
+//! The local host: runs `spin.toml` and its components on wasmtime, as Spin 4.1 does, with an S3 in the same process.
+
+pub mod allowed_hosts;
+mod app;
+mod bindings;
+mod engine;
+mod guest_log;
+mod instance;
+mod key_value;
+mod listener;
+pub mod manifest;
+mod outbound;
+pub mod request;
+pub mod routes;
+mod s3;
+mod spin;
+mod sqlite;
+pub mod up;
+pub mod variables;

@@ -1,0 +1,47 @@
+//! The embedded S3: the s3s-fs library in this process, with real signatures and files on disk.
+
+use std::{fs::File, net::SocketAddr, path::Path};
+
+use anyhow::{Context, Result, anyhow};
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::listener::{bind, serve};
+
+/// An S3 that is ready to serve one directory.
+pub struct EmbeddedS3 {
+    listener: TcpListener,
+    service: S3Service,
+    /// Held while it serves: two processes in one directory would overwrite each other's temporary files.
+    _lock: File,
+}
+
+impl EmbeddedS3 {
+    /// Listens on `address` and makes the bucket's directory, `<state>/s3/<bucket>`; also returns the real address.
+    /// Errors: the address or the directory is in use or cannot be used.
+    pub async fn open(address: SocketAddr, state: &Path, bucket: &str, auth: SimpleAuth) -> Result<(Self, SocketAddr)> {
+        let (listener, address) =
+            bind(address).await.context("the embedded S3 cannot start (--s3-listen names another address)")?;
+        let root = state.join("s3");
+        let directory = root.join(bucket);
+        std::fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        let lock = File::create(state.join("s3.lock")).context("cannot create the S3's lock file")?;
+        lock.try_lock().map_err(|_| anyhow!("another host serves {} already: name another --state", root.display()))?;
+        let files = FileSystem::new(&root).map_err(|error| anyhow!("cannot serve {}: {error:?}", root.display()))?;
+        let mut builder = S3ServiceBuilder::new(files);
+        builder.set_auth(auth);
+        Ok((Self { listener, service: builder.build(), _lock: lock }, address))
+    }
+
+    /// Serves until the process ends.
+    pub async fn run(self) {
+        let connect = |stream: &TcpStream, _| {
+            // Answers follow requests at once: Nagle would only add delay.
+            let _ = stream.set_nodelay(true);
+            self.service.clone()
+        };
+        serve(self.listener, connect, std::future::pending::<()>()).await;
+    }
+}

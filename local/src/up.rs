@@ -1,0 +1,138 @@
+//! The `up` command: the application with its surroundings, until Ctrl-C.
+
+use std::{collections::BTreeMap, env, io::Write, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use hyper::service::service_fn;
+use s3s::auth::SimpleAuth;
+
+use crate::listener::{bind, serve};
+use crate::variables::{Variables, environment_name};
+use crate::{app::App, manifest::Manifest, s3::EmbeddedS3, spin::Spin};
+
+/// Runs the application of a spin.toml, with an S3, until Ctrl-C.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The application.
+    #[arg(long, value_name = "FILE", default_value = "spin.toml")]
+    manifest: PathBuf,
+    /// Where it listens; port 0 is any free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// Databases and bucket.
+    #[arg(long, value_name = "DIR", default_value = ".local")]
+    state: PathBuf,
+    /// Where the embedded S3 listens; it does not start where SPIN_VARIABLE_S3_ENDPOINT is set.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    s3_listen: SocketAddr,
+    /// Have the application run by `spin up` instead of this host.
+    #[arg(long)]
+    spin: bool,
+}
+
+fn env_variable(name: &str) -> Option<String> {
+    env::var(environment_name(name)).ok()
+}
+
+/// Prints a line on stdout, which whoever started this reads; not being read is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Runs until a signal stops it.
+/// Errors: anything that keeps the application from starting, in one sentence.
+pub async fn run(options: Options) -> Result<()> {
+    let manifest = Manifest::load(&options.manifest)?;
+    let state = &options.state;
+    std::fs::create_dir_all(state).with_context(|| format!("cannot create {}", state.display()))?;
+    let (listener, address) = bind(options.listen).await?;
+
+    let mut defaults = BTreeMap::new();
+    // Supplies a value where the environment has none, and returns the one that counts.
+    let mut supply = |name: &str, value: &str| {
+        let supplied = || defaults.entry(name.to_owned()).or_insert(value.to_owned()).clone();
+        env_variable(name).unwrap_or_else(supplied)
+    };
+    if env_variable("s3_endpoint").is_none() && manifest.variables.contains_key("s3_endpoint") {
+        supply("s3_region", "us-east-1");
+        let bucket = supply("s3_bucket", "moc-uploads");
+        let key = supply("s3_access_key_id", "local");
+        let auth = SimpleAuth::from_single(key, supply("s3_secret_access_key", "local-secret"));
+        let (s3, address) = EmbeddedS3::open(options.s3_listen, state, &bucket, auth).await?;
+        supply("s3_endpoint", &format!("http://{address}"));
+        say(&format!("s3 http://{address} bucket {bucket}"));
+        tokio::spawn(s3.run());
+    }
+    let is_set = |name: &str| {
+        let default = || manifest.variables.get(name)?.default.clone();
+        env_variable(name).or_else(default).is_some_and(|value| !value.is_empty())
+    };
+    if !is_set("jwt_secret") && !is_set("jwt_jwks_url") {
+        supply("auth_bypass", "true");
+        supply("dev_user_sub", "dev-user");
+    }
+    let variables = Variables::resolve(&manifest.variables, |key| env::var(key).ok(), &defaults)?;
+    let bypass = variables.get("auth_bypass") == Some("true");
+    for warning in moc_contract::variable::check_all(|name| variables.get(name).map(str::to_owned))? {
+        eprintln!("warning: {warning}");
+    }
+    say(&format!("state {}", state.display()));
+
+    let signal = stop_signal()?;
+    if options.spin {
+        // Spin binds the address itself; this made sure that it is free, and chose one for port 0.
+        drop(listener);
+        let mut spin = Spin::start(&options.manifest, address, state, &defaults)?;
+        let running = async {
+            spin.ready(address).await?;
+            announce(address, bypass);
+            spin.wait().await
+        };
+        let result = tokio::select! {
+            result = running => result,
+            () = signal => Ok(()),
+        };
+        spin.stop().await;
+        return result;
+    }
+
+    let cache = env::current_exe()?.with_file_name("moc-local-cache");
+    let app = App::load(&manifest, &variables, state, &cache, address)?;
+    announce(address, bypass);
+    // Nagle stays on, as Spin leaves it: what delays answers there is to be seen here too.
+    let connect = |_: &_, client| {
+        let app = Arc::clone(&app);
+        service_fn(move |request| {
+            let app = Arc::clone(&app);
+            async move { app.answer(request, client).await }
+        })
+    };
+    serve(listener, connect, signal).await;
+    Ok(())
+}
+
+fn announce(address: SocketAddr, bypass: bool) {
+    let token = if bypass { "" } else { r#" -H "Authorization: Bearer $TOKEN""# };
+    let file = r#"{"category":"instruction","name":"castle.pdf","size":12582912,"type":"application/pdf"}"#;
+    say(&format!(
+        "curl -sS http://{address}/api/mocs/uploads/sessions -H 'Content-Type: application/json'{token} \
+         -d '{{\"files\":[{file}]}}'"
+    ));
+    say(&format!("ready http://{address}"));
+}
+
+/// Done at the first Ctrl-C or SIGTERM.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,7 @@
+//! The host's rules, each against what Spin documents or does.
+
+mod allowed_hosts;
+mod manifest;
+mod request;
+mod routes;
+mod variables;
