@@ -1,0 +1,82 @@
+//! Runs the requests under `http/` with httpyac and checks that each has assertions that hold.
+
+mod installation;
+mod report;
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use self::report::Report;
+use crate::host::{Host, Stack};
+use crate::process;
+use crate::project::Project;
+use crate::seed;
+use crate::test::Outcome;
+
+/// The name of the step.
+pub const STEP: &str = ".http files";
+
+/// The environment of `http/http-client.env.json` whose addresses are replaced by the stack's.
+const ENVIRONMENT: &str = "local";
+/// The most lines of the host's log that are shown when a request failed.
+const LOG_LINES: usize = 20;
+
+/// Runs the requests against a local host that is started and seeded for them.
+///
+/// # Errors
+/// When something cannot be started, or a request fails or has no assertions.
+pub fn run_with_own_host(project: &Project) -> Result<Outcome> {
+    if !installation::possible()? {
+        return Ok(Outcome::Skipped("npm is not installed"));
+    }
+    let host = Host::start(project)?;
+    seed::run_on(project, &host)?;
+    let outcome = run_against(project, host.stack());
+    if outcome.is_err() {
+        eprintln!("the end of the host's log:\n{}", host.last_log_lines(LOG_LINES));
+    }
+    outcome
+}
+
+/// Runs the requests against an app that has the fixtures already.
+///
+/// # Errors
+/// When httpyac cannot be installed or started, or a request fails or has no assertions.
+pub fn run_against(project: &Project, stack: &Stack) -> Result<Outcome> {
+    if !installation::possible()? {
+        return Ok(Outcome::Skipped("npm is not installed"));
+    }
+    let httpyac = installation::install(project)?;
+    let mut command = Command::new("node");
+    command
+        .arg(httpyac)
+        .args(["send", "http/**/*.http", "--all", "--json", "--env", ENVIRONMENT, "--var"])
+        .arg(format!("baseUrl={}", stack.base_url))
+        .arg(format!("s3Url={}", stack.s3_url))
+        .current_dir(project.root());
+    // It exits with an error when an assertion failed, having said which: that is judged below.
+    let output = command.output().context("node cannot be started")?;
+    let report = Report::parse(&output.stdout, project.root()).with_context(|| {
+        format!(
+            "httpyac failed ({}): {}",
+            output.status,
+            process::last_lines(&String::from_utf8_lossy(&output.stderr), 5)
+        )
+    })?;
+    for line in report.lines() {
+        println!("{line}");
+    }
+    let failed = report.failed();
+    println!("{} passed, {failed} failed", report.passed());
+    if failed > 0 {
+        bail!("{failed} of the requests under http/ failed");
+    }
+    if report.passed() == 0 {
+        bail!("there are no requests under http/");
+    }
+    if !output.status.success() {
+        bail!("httpyac failed ({})", output.status);
+    }
+    Ok(Outcome::Passed)
+}

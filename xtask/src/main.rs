@@ -1,0 +1,61 @@
+//! The project's commands, started as `cargo xtask <command>`.
+
+mod bench;
+mod build;
+mod host;
+mod http_files;
+mod process;
+mod project;
+mod seed;
+mod test;
+mod up;
+mod wasm_target;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::project::Project;
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "The project's commands", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: XtaskCommand,
+}
+
+#[derive(Subcommand)]
+enum XtaskCommand {
+    /// Build every component into target/wasm32-wasip2/component/
+    Build,
+    /// Build everything and run the app on this machine, with a bucket; Ctrl-C stops it
+    Up(up::Options),
+    /// Check the format, run clippy and every test; needs nothing prepared
+    Test(test::Options),
+    /// Put the fixtures that the .http files use into the running app's database and bucket
+    Seed(seed::Options),
+    /// Measure speed and size, and print a table
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: XtaskCommand) -> Result<()> {
+    let project = Project::locate()?;
+    match command {
+        XtaskCommand::Build => build::components(&project),
+        XtaskCommand::Up(options) => up::run(&project, &options),
+        XtaskCommand::Test(options) => test::run(&project, &options),
+        XtaskCommand::Seed(options) => seed::run(&project, &options),
+        XtaskCommand::Bench(options) => bench::run(&project, &options),
+    }
+}

@@ -1,0 +1,143 @@
+//! `cargo xtask test`: everything that must pass, step by step, the cheapest first.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::build;
+use crate::host::Stack;
+use crate::http_files;
+use crate::process;
+use crate::project::Project;
+
+/// The crate that tests the app from outside, and the test program in it that does so.
+const TEST_CRATE: &str = "moc-tests";
+const BLACK_BOX_TESTS: &str = "blackbox";
+
+/// Which app is tested: without addresses, one that the tests start themselves.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Test only from outside, against the app that already runs here (with the fixtures of `cargo xtask seed`)
+    #[arg(long, value_name = "URL", requires = "s3")]
+    base_url: Option<String>,
+    /// The S3 server of that app
+    #[arg(long, value_name = "URL", requires = "base_url")]
+    s3: Option<String>,
+}
+
+/// How a step ended that did not fail.
+pub enum Outcome {
+    /// Everything in it passed.
+    Passed,
+    /// It could not run here, for this reason.
+    Skipped(&'static str),
+}
+
+/// Runs the steps, each of which ends the run when it fails.
+///
+/// # Errors
+/// Names the first step that failed.
+pub fn run(project: &Project, options: &Options) -> Result<()> {
+    let mut steps = Steps::default();
+    if let (Some(base_url), Some(s3_url)) = (&options.base_url, &options.s3) {
+        let stack = Stack { base_url: base_url.clone(), s3_url: s3_url.clone() };
+        steps.run("black-box tests", || black_box(project, &stack))?;
+        steps.run(http_files::STEP, || http_files::run_against(project, &stack))?;
+    } else {
+        steps.run("format", || format(project))?;
+        steps.run("components", || build::components(project).map(passed))?;
+        steps.run("clippy", || clippy(project))?;
+        steps.run("clippy for the components", || clippy_components(project))?;
+        steps.run("local host and tests", || build_native(project))?;
+        steps.run("unit tests", || unit_tests(project))?;
+        steps.run("tidy and black-box tests", || integration_tests(project))?;
+        steps.run(http_files::STEP, || http_files::run_with_own_host(project))?;
+    }
+    steps.finish();
+    Ok(())
+}
+
+fn format(project: &Project) -> Result<Outcome> {
+    let mut cargo = project.cargo("fmt");
+    process::run("the format check", cargo.args(["--all", "--check"])).map(passed)
+}
+
+fn clippy(project: &Project) -> Result<Outcome> {
+    let mut cargo = build::for_native_crates(project, "clippy")?;
+    cargo.arg("--all-targets");
+    process::run("clippy", warnings_are_errors(&mut cargo)).map(passed)
+}
+
+fn clippy_components(project: &Project) -> Result<Outcome> {
+    let mut cargo = build::for_components(project, "clippy")?;
+    process::run("clippy for the components", warnings_are_errors(&mut cargo)).map(passed)
+}
+
+fn build_native(project: &Project) -> Result<Outcome> {
+    let mut cargo = build::for_native_crates(project, "build")?;
+    process::run("building the local host and the tests", cargo.args(["--bins", "--tests"])).map(passed)
+}
+
+fn unit_tests(project: &Project) -> Result<Outcome> {
+    let mut cargo = build::for_native_crates(project, "test")?;
+    process::run("unit tests", cargo.args(["--lib", "--bins"])).map(passed)
+}
+
+fn integration_tests(project: &Project) -> Result<Outcome> {
+    let mut cargo = build::for_native_crates(project, "test")?;
+    process::run("tidy and black-box tests", cargo.args(["--test", "*"])).map(passed)
+}
+
+fn black_box(project: &Project, stack: &Stack) -> Result<Outcome> {
+    let mut cargo = project.cargo("test");
+    cargo.args(["--release", "--package", TEST_CRATE, "--test", BLACK_BOX_TESTS]);
+    cargo.env("MOC_BASE_URL", &stack.base_url).env("MOC_S3_URL", &stack.s3_url);
+    process::run("black-box tests", &mut cargo).map(passed)
+}
+
+fn warnings_are_errors(cargo: &mut Command) -> &mut Command {
+    cargo.args(["--", "--deny", "warnings"])
+}
+
+fn passed((): ()) -> Outcome {
+    Outcome::Passed
+}
+
+/// The steps so far.
+struct Steps {
+    started: Instant,
+    passed: usize,
+    skipped: usize,
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self { started: Instant::now(), passed: 0, skipped: 0 }
+    }
+}
+
+impl Steps {
+    fn run(&mut self, name: &str, step: impl FnOnce() -> Result<Outcome>) -> Result<()> {
+        println!("\n== {name}");
+        let started = Instant::now();
+        let outcome = step();
+        let seconds = started.elapsed().as_secs_f64();
+        match outcome.with_context(|| format!("step `{name}` failed after {seconds:.1} s"))? {
+            Outcome::Passed => {
+                self.passed += 1;
+                println!("== {name}: passed in {seconds:.1} s");
+            }
+            Outcome::Skipped(reason) => {
+                self.skipped += 1;
+                println!("== {name}: SKIPPED, {reason}");
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        println!("\nall {} steps passed, {} skipped, in {seconds:.1} s", self.passed, self.skipped);
+    }
+}

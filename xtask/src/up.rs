@@ -1,0 +1,57 @@
+//! `cargo xtask up`: everything is built, then the local host takes this process's place.
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::build;
+use crate::project::Project;
+
+/// What is handed on to the local host; it knows the defaults.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Address to serve the app on [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Folder of the database and the bucket [default: .local]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Address to serve the embedded S3 on [default: 127.0.0.1:9000]
+    #[arg(long, value_name = "ADDR")]
+    s3_listen: Option<String>,
+    /// Run the app by `spin up` instead of the local host
+    #[arg(long)]
+    spin: bool,
+}
+
+/// Builds and runs the app. Returns only when that fails: otherwise the local host has this
+/// process's id, so that Ctrl-C and other signals reach it directly.
+///
+/// # Errors
+/// When something does not build or the local host cannot be started.
+pub fn run(project: &Project, options: &Options) -> Result<()> {
+    build::components(project)?;
+    let mut host = build::program(project, build::LOCAL_HOST)?;
+    let error = with_options(&mut host, project, options)?.exec();
+    Err(error).context("the local host cannot be started")
+}
+
+fn with_options<'a>(host: &'a mut Command, project: &Project, options: &Options) -> Result<&'a mut Command> {
+    host.arg("up").current_dir(project.root());
+    if let Some(address) = &options.listen {
+        host.arg("--listen").arg(address);
+    }
+    if let Some(dir) = &options.state {
+        // Relative to where the command was typed, which may be a folder of the project.
+        host.arg("--state").arg(std::path::absolute(dir)?);
+    }
+    if let Some(address) = &options.s3_listen {
+        host.arg("--s3-listen").arg(address);
+    }
+    if options.spin {
+        host.arg("--spin");
+    }
+    Ok(host)
+}
