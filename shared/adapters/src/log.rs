@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Display;
+use std::io::Write as _;
 
 use serde_json::{Map, Value, json};
 
@@ -24,11 +25,18 @@ impl RequestLog {
     pub(crate) fn write(&self, first: &[(&str, Value)]) {
         let first = first.iter().map(|(member, value)| ((*member).to_owned(), value.clone()));
         let line: Map<String, Value> = first.chain(self.0.take()).collect();
-        eprintln!("{}", Value::Object(line));
+        print(&Value::Object(line));
     }
 }
 
 /// Writes a warning that belongs to no request.
 pub(crate) fn warn(message: &str) {
-    eprintln!("{}", json!({ "level": "warn", "message": message }));
+    print(&json!({ "level": "warn", "message": message }));
+}
+
+/// One write a line: each is a call to the host, and lines of other requests must not fall between.
+fn print(line: &Value) {
+    let line = format!("{line}\n");
+    // A log that cannot be written must not fail the request.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

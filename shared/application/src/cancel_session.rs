@@ -19,16 +19,18 @@ use crate::port::{Bucket, BucketError, Store};
 /// of the store and the bucket.
 pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: SessionId) -> Result<(), Failure> {
     let session = lookup::session(store, user, id).await?;
-    if session.status != Status::Cancelled && !store.cancel_session(id).await? {
+    let again = session.status == Status::Cancelled;
+    if !again && !store.cancel_session(id).await? {
         match lookup::session(store, user, id).await?.status {
             Status::Cancelled => {}
             Status::Finalizing => return Err(Refusal::FinalizeInProgress.into()),
             status => return Err(Refusal::SessionNotActive { status }.into()),
         }
     }
-    // Read again: a file may have come between the first look and the cancellation.
+    // Read after the cancellation: no file comes from now on.
     let (_, files) = lookup::session_with_files(store, user, id).await?;
-    let mut cleared = stream::iter(&files).map(|file| clear(bucket, file)).buffer_unordered(ABORT_CONCURRENCY);
+    let mut cleared =
+        stream::iter(&files).map(|file| clear(bucket, file, again)).buffer_unordered(ABORT_CONCURRENCY);
     let mut failure = None;
     while let Some(result) = cleared.next().await {
         failure = failure.or(result.err());
@@ -36,8 +38,17 @@ pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: Se
     failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
-async fn clear(bucket: &impl Bucket, file: &File) -> Result<(), BucketError> {
-    bucket.abort_upload(&file.key, &file.upload_id).await?;
-    // A completion that was under way may have made the object, so it is not asked whether one did.
-    bucket.delete(&file.key).await
+/// Aborts a file's upload, if it is not completed, and deletes its object: a completion that was
+/// under way may have made one. Some servers refuse to abort an upload that is over, where S3 says
+/// that there is none: the second time that is no failure.
+async fn clear(bucket: &impl Bucket, file: &File, again: bool) -> Result<(), BucketError> {
+    let aborted = match file.is_completed() {
+        true => Ok(()),
+        false => bucket.abort_upload(&file.key, &file.upload_id).await,
+    };
+    bucket.delete(&file.key).await?;
+    match aborted {
+        Err(BucketError::Refused(_)) if again => Ok(()),
+        aborted => aborted,
+    }
 }

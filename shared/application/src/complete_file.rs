@@ -1,14 +1,15 @@
 //! `POST /sessions/:sessionId/files/:fileId/complete`
 
 use moc_domain::etag::ETag;
-use moc_domain::failure::{Failure, FieldError, FileFailure, FileFault, Refusal};
+use moc_domain::failure::{Failure, FieldError, FileFault, Refusal};
 use moc_domain::file::{File, StoredPart, in_order};
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::part::PartNumber;
 use moc_domain::session::Status;
+use moc_domain::time::Timestamp;
 
 use crate::lookup;
-use crate::port::{Bucket, BucketError, Platform, Store};
+use crate::port::{Bucket, BucketError, ListedPart, Platform, Store};
 
 /// A file to complete.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +46,19 @@ pub async fn run(
     }
     session.accepts_uploads(platform.now())?;
 
+    let mut all_listed = true;
     let etags = match in_order(file.plan, &recorded) {
         Ok(etags) => etags,
         // What is not recorded may have gone straight to the bucket, by presigned URLs.
-        Err(missing) if request.parts.is_none() => return Err(Refusal::PartCountMismatch { missing }.into()),
-        Err(missing) => listed(bucket, &file, missing).await?,
+        Err(missing) => match request.parts {
+            Some(claimed) => {
+                let parts = list(bucket, &file, missing).await?;
+                all_listed = parts.iter().all(|part| part.etag.is_some());
+                in_order(file.plan, &claim(parts, claimed, platform.now()))
+                    .map_err(|missing| Refusal::PartCountMismatch { missing })?
+            }
+            None => return Err(Refusal::PartCountMismatch { missing }.into()),
+        },
     };
     if let Some(claimed) = request.parts {
         check_claimed(claimed, &etags)?;
@@ -59,9 +68,16 @@ pub async fn run(
         Completion::PartsDiffer(missing) => return Err(Refusal::PartCountMismatch { missing }.into()),
         Completion::Gone => {
             store.forget_file(file.id).await?;
-            return Err(missing_object(&file).into());
+            return Err(file.failed(FileFault::ObjectMissing).into());
         }
     };
+    if !all_listed && Some(&etag) != ETag::of_multipart(&etags).as_ref() {
+        // The client's claims were all there was to go by, and they were wrong.
+        bucket.delete(&file.key).await?;
+        store.forget_file(file.id).await?;
+        let errors = vec![FieldError::new("/parts", "are not the parts that the bucket had: register the file again")];
+        return Err(Refusal::Invalid { errors }.into());
+    }
     if !store.complete_file(&file, &etag, platform.now()).await? {
         // Another completion, a cancellation or a finalize came first.
         let (session, file) = lookup::file(store, user, session.id, file.id).await?;
@@ -82,13 +98,26 @@ pub async fn run(
     Ok((file, etag))
 }
 
-/// The ETags of all parts as the bucket lists them.
-async fn listed(bucket: &impl Bucket, file: &File, missing: Vec<u16>) -> Result<Vec<ETag>, Failure> {
+/// The parts as the bucket lists them; `missing` where it has no such upload.
+async fn list(bucket: &impl Bucket, file: &File, missing: Vec<u16>) -> Result<Vec<ListedPart>, Failure> {
     match bucket.list_parts(&file.key, &file.upload_id).await {
-        Ok(parts) => in_order(file.plan, &parts).map_err(|missing| Refusal::PartCountMismatch { missing }.into()),
+        Ok(parts) => Ok(parts),
         Err(BucketError::NoSuchUpload) => Err(Refusal::PartCountMismatch { missing }.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The listed parts, those without an ETag under the one that the client claims.
+fn claim(parts: Vec<ListedPart>, claimed: &[(PartNumber, ETag)], now: Timestamp) -> Vec<StoredPart> {
+    let stored = |part: ListedPart| {
+        let claim = || {
+            let at = claimed.binary_search_by_key(&part.number, |(number, _)| *number).ok()?;
+            claimed.get(at).map(|(_, etag)| etag.clone())
+        };
+        let etag = part.etag.clone().or_else(claim)?;
+        Some(StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: now })
+    };
+    parts.into_iter().filter_map(stored).collect()
 }
 
 /// Every part that the client names must be in the plan, under that ETag, and none left out.
@@ -120,17 +149,17 @@ enum Completion {
 }
 
 /// Completes the upload. An answer that was lost, or one that came to an earlier try, is recovered
-/// by looking at the object: it is ours if its ETag is the one that these parts make.
+/// by looking at the object: it is ours if its ETag is the one that these parts make. Some servers
+/// refuse an upload that is over where S3 says that there is none.
 async fn complete(bucket: &impl Bucket, file: &File, etags: &[ETag]) -> Result<Completion, Failure> {
     let error = match bucket.complete_upload(&file.key, &file.upload_id, etags).await {
         Ok(etag) => return Ok(Completion::Made(etag)),
-        Err(error @ (BucketError::Unavailable(_) | BucketError::NoSuchUpload)) => error,
         Err(BucketError::InvalidPart(_)) => return parts_that_differ(bucket, file, etags).await,
+        Err(error @ (BucketError::Unavailable(_) | BucketError::NoSuchUpload | BucketError::Refused(_))) => error,
         Err(error) => return Err(error.into()),
     };
-    let head = bucket.head(&file.key).await?;
     let expected = ETag::of_multipart(etags);
-    match (head, error) {
+    match (bucket.head(&file.key).await?, error) {
         (Some(head), _) if Some(&head.etag) == expected.as_ref() && head.size_bytes == file.size_bytes => {
             Ok(Completion::Made(head.etag))
         }
@@ -146,13 +175,8 @@ async fn parts_that_differ(bucket: &impl Bucket, file: &File, etags: &[ETag]) ->
         Err(error) => return Err(error.into()),
     };
     let stands = |number: PartNumber, etag: &ETag| {
-        parts.iter().any(|part: &StoredPart| part.number == number && part.etag == *etag)
+        parts.iter().any(|part| part.number == number && part.etag.as_ref().is_none_or(|listed| listed == etag))
     };
     let differing = file.plan.numbers().zip(etags).filter(|(number, etag)| !stands(*number, etag));
     Ok(Completion::PartsDiffer(differing.map(|(number, _)| number.get()).collect()))
-}
-
-fn missing_object(file: &File) -> Refusal {
-    let failure = FileFailure { file_id: file.id, name: file.name.clone(), reason: FileFault::ObjectMissing };
-    Refusal::FileValidationFailed { failures: vec![failure] }
 }

@@ -126,8 +126,10 @@ pub trait Store {
 /// Why the bucket did not do what it was asked; the texts are for the log.
 #[derive(Debug)]
 pub enum BucketError {
-    /// It is away, slow, overloaded, or answers nonsense: trying again may help.
+    /// It is away, overloaded, or answers nonsense: trying again may help.
     Unavailable(String),
+    /// It has said nothing for so long that this request must not wait for it again.
+    Silent(String),
     /// There is no such multipart upload (S3 `NoSuchUpload`).
     NoSuchUpload,
     /// A part of a completion is not there under its ETag (S3 `InvalidPart`, `InvalidPartOrder`,
@@ -160,9 +162,10 @@ impl From<BucketError> for Failure {
                 let detail = "The body ended before all of it was there.".into();
                 Self::caused(Refusal::MalformedBody { detail }, cause)
             }
-            BucketError::Unavailable(cause) | BucketError::InvalidPart(cause) | BucketError::Refused(cause) => {
-                Self::caused(Refusal::BucketUnavailable, cause)
-            }
+            BucketError::Unavailable(cause)
+            | BucketError::Silent(cause)
+            | BucketError::InvalidPart(cause)
+            | BucketError::Refused(cause) => Self::caused(Refusal::BucketUnavailable, cause),
             other => Self::caused(Refusal::BucketUnavailable, format!("{other:?}")),
         }
     }
@@ -175,6 +178,17 @@ pub struct ObjectHead {
     pub size_bytes: u64,
     /// Its ETag.
     pub etag: ETag,
+}
+
+/// A part as the bucket lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPart {
+    /// Its number.
+    pub number: PartNumber,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its ETag; some servers that call themselves S3 leave it out.
+    pub etag: Option<ETag>,
 }
 
 /// One part of a multipart upload.
@@ -198,7 +212,7 @@ pub trait Bucket {
     /// Streams a part (S3 `UploadPart`); returns the ETag that S3 gave it.
     async fn upload_part(&self, part: PartAddress<'_>, bytes: u64, body: Self::Body) -> Result<ETag, BucketError>;
     /// The parts of an upload (S3 `ListParts`), all pages of it.
-    async fn list_parts(&self, key: &str, upload_id: &str) -> Result<Vec<StoredPart>, BucketError>;
+    async fn list_parts(&self, key: &str, upload_id: &str) -> Result<Vec<ListedPart>, BucketError>;
     /// Makes an object of an upload (S3 `CompleteMultipartUpload`) from its parts' ETags in order.
     async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[ETag]) -> Result<ETag, BucketError>;
     /// Gives an upload up (S3 `AbortMultipartUpload`). One that is not there is no error.

@@ -3,7 +3,7 @@
 //! One read, one streamed part, one write; nothing here grows with the number of parts stored.
 
 use moc_domain::etag::ETag;
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::failure::{Failure, FileFault, Refusal};
 use moc_domain::file::StoredPart;
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::part::PartNumber;
@@ -59,27 +59,36 @@ pub async fn run<B: Bucket>(
     let etag = match bucket.upload_part(address, part.size_bytes, body).await {
         Ok(etag) => etag,
         // A cancellation or a completion came first: say which.
-        Err(BucketError::NoSuchUpload) => return Err(gone(store, platform, part).await),
+        Err(BucketError::NoSuchUpload) => return Err(gone(store, bucket, platform, part).await),
         Err(error) => return Err(failure(error, platform, part.file)),
     };
     let stored = StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: platform.now() };
     let Some(progress) = store.record_part(part.file, &stored).await? else {
-        return Err(gone(store, platform, part).await);
+        return Err(gone(store, bucket, platform, part).await);
     };
     lookup::prolong(store, platform, &session, part.session_lifetime_max_ms).await;
     Ok(Stored { etag: stored.etag, progress })
 }
 
-/// Why a part that was welcome a moment ago no longer is.
-async fn gone(store: &impl Store, platform: &impl Platform, part: Part<'_>) -> Failure {
+/// Why a part that was welcome a moment ago no longer is. A file whose upload is gone from the
+/// bucket and has left no object is forgotten, so that it can be registered again.
+async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform, part: Part<'_>) -> Failure {
     let (session, file) = match lookup::file(store, part.user, part.session, part.file).await {
         Ok(found) => found,
         Err(failure) => return failure,
     };
     let still = session.accepts_uploads(platform.now()).and_then(|()| file.accepts_part(part.number, part.size_bytes));
-    match still {
-        Err(refusal) => refusal.into(),
-        Ok(()) => Failure::caused(Refusal::BucketUnavailable, "the multipart upload is gone from the bucket"),
+    if let Err(refusal) = still {
+        return refusal.into();
+    }
+    match bucket.head(&file.key).await {
+        Ok(None) => match store.forget_file(file.id).await {
+            Ok(()) => file.failed(FileFault::ObjectMissing).into(),
+            Err(error) => error.into(),
+        },
+        // It was completed, and the record of that was lost: `complete` finds it.
+        Ok(Some(_)) => Refusal::FileAlreadyCompleted.into(),
+        Err(error) => error.into(),
     }
 }
 

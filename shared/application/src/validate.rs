@@ -2,7 +2,7 @@
 
 use futures::stream::{self, StreamExt as _};
 use moc_domain::category::Category;
-use moc_domain::failure::{Failure, FileFailure, FileFault, Refusal};
+use moc_domain::failure::{Failure, FileFault, Refusal};
 use moc_domain::file::File;
 use moc_domain::limits::{CONTENT_PROBE_BYTES, FINALIZE_CONCURRENCY};
 
@@ -24,8 +24,7 @@ pub async fn files(bucket: &impl Bucket, files: &[File]) -> Result<(), Failure> 
         .buffer_unordered(FINALIZE_CONCURRENCY);
     while let Some((file, result)) = checks.next().await {
         if let Some(reason) = result? {
-            let failure = FileFailure { file_id: file.id, name: file.name.clone(), reason };
-            return Err(Refusal::FileValidationFailed { failures: vec![failure] }.into());
+            return Err(file.failed(reason).into());
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use crate::category::Category;
 use crate::content::Content;
 use crate::etag::ETag;
-use crate::failure::{FieldError, Refusal};
+use crate::failure::{FieldError, FileFailure, FileFault, Refusal};
 use crate::id::{FileId, SessionId, UserId};
 use crate::limits::{MEDIA_TYPE_MAX_BYTES, MIB};
 use crate::name::FileName;
@@ -187,6 +187,13 @@ impl File {
     #[must_use]
     pub const fn is_completed(&self) -> bool {
         self.etag.is_some()
+    }
+
+    /// The refusal of a file that has a fault.
+    #[must_use]
+    pub fn failed(&self, reason: FileFault) -> Refusal {
+        let failure = FileFailure { file_id: self.id, name: self.name.clone(), reason };
+        Refusal::FileValidationFailed { failures: vec![failure] }
     }
 
     /// Checks that a part of `actual_bytes` bytes fits the plan and may still come.

@@ -97,6 +97,11 @@ fn subject(
         required.push("iss");
     }
     validation.set_required_spec_claims(&required);
-    let claims = decode::<Claims>(token, key, &validation).map_err(|error| refused(error.to_string()))?.claims;
-    UserId::parse(&claims.sub).ok_or_else(|| refused("the subject is empty, too long, or has control characters"))
+    let token = decode::<Claims>(token, key, &validation).map_err(|error| refused(error.to_string()))?;
+    // RFC 7515, section 4.1.11: what is critical and not understood makes a token invalid.
+    if token.header.crit.is_some() {
+        return Err(refused("the token has critical header parameters"));
+    }
+    UserId::parse(&token.claims.sub)
+        .ok_or_else(|| refused("the subject is empty, too long, or has control characters"))
 }

@@ -2,8 +2,8 @@
 //! ([Error responses](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)).
 
 use moc_application::port::BucketError;
-use xmlparser::{ElementEnd, Token, Tokenizer};
 
+use super::xml::walk;
 use crate::outbound::SendError;
 
 /// Longest message that is kept for the log, in characters.
@@ -23,28 +23,11 @@ impl ErrorBody {
     /// under a status of 200: `CompleteMultipartUpload` can fail after it has sent that.
     pub fn parse(xml: &str) -> Option<Self> {
         let mut error = Self::default();
-        let mut path: Vec<&str> = Vec::new();
-        for token in Tokenizer::from(xml) {
-            match token.ok()? {
-                Token::ElementStart { local, .. } => {
-                    path.push(local.as_str());
-                    if path.first() != Some(&"Error") {
-                        return None;
-                    }
-                }
-                Token::ElementEnd { end: ElementEnd::Close(..) | ElementEnd::Empty, .. } => {
-                    path.pop();
-                }
-                Token::Text { text } => match path.as_slice() {
-                    ["Error", "Code"] => text.as_str().trim().clone_into(&mut error.code),
-                    ["Error", "Message"] => {
-                        error.message = text.as_str().trim().chars().take(MESSAGE_MAX_CHARS).collect();
-                    }
-                    _ => {}
-                },
-                _ => {}
-            }
-        }
+        walk(xml, |path, text| match (path, text) {
+            (["Error", "Code"], Some(text)) => text.clone_into(&mut error.code),
+            (["Error", "Message"], Some(text)) => error.message = text.chars().take(MESSAGE_MAX_CHARS).collect(),
+            _ => {}
+        })?;
         (!error.code.is_empty()).then_some(error)
     }
 }
@@ -72,7 +55,8 @@ pub fn nonsense(operation: &str) -> BucketError {
 impl From<SendError> for BucketError {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Connection(text) | SendError::Timeout(text) => Self::Unavailable(text),
+            SendError::Connection(text) => Self::Unavailable(text),
+            SendError::Timeout(text) => Self::Silent(text),
             SendError::Denied(text) => Self::Refused(text),
         }
     }

@@ -6,16 +6,16 @@ mod objects;
 mod part_upload;
 mod retry;
 mod uploads;
+mod xml;
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use moc_application::port::{Bucket, BucketError, ObjectHead, PartAddress};
+use moc_application::port::{Bucket, BucketError, ListedPart, ObjectHead, PartAddress};
 use moc_contract::variable::BucketSettings;
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::failure::{Failure, Refusal};
-use moc_domain::file::StoredPart;
 use rusty_s3::actions::{S3Action as _, UploadPart};
 use rusty_s3::{Credentials, UrlStyle};
 
@@ -57,7 +57,7 @@ impl Bucket for S3Bucket {
         part_upload::upload(self, part, bytes, body).await
     }
 
-    async fn list_parts(&self, key: &str, upload_id: &str) -> Result<Vec<StoredPart>, BucketError> {
+    async fn list_parts(&self, key: &str, upload_id: &str) -> Result<Vec<ListedPart>, BucketError> {
         uploads::list_parts(self, key, upload_id).await
     }
 

@@ -114,7 +114,7 @@ async fn answered(
     let silent = pin!(Wasi.sleep(ANSWER_TIMEOUT_MS));
     match select(sending, silent).await {
         Either::Left((reply, _)) => Ok((reply?, md5)),
-        Either::Right(_) => Err(BucketError::Unavailable("UploadPart: no answer in time".into())),
+        Either::Right(_) => Err(BucketError::Silent("UploadPart: no answer in time".into())),
     }
 }
 

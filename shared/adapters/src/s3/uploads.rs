@@ -1,10 +1,9 @@
 //! Multipart uploads: create, list, complete, abort
 //! ([Multipart upload](https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html)).
 
-use moc_application::port::{BucketError, Platform as _};
+use moc_application::port::{BucketError, ListedPart};
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
-use moc_domain::file::StoredPart;
 use moc_domain::limits::PART_NUMBER_MAX;
 use moc_domain::part::PartNumber;
 use rusty_s3::actions::{
@@ -15,7 +14,7 @@ use spin_sdk::wasip3::http::types::Method;
 use super::S3Bucket;
 use super::error::nonsense;
 use super::retry::{Answered, Call, send};
-use crate::platform::Wasi;
+use super::xml::{unescape, walk};
 
 fn text(answered: &Answered, operation: &str) -> Result<String, BucketError> {
     String::from_utf8(answered.body.clone()).map_err(|_| nonsense(operation))
@@ -32,9 +31,9 @@ pub async fn create(s3: &S3Bucket, key: &str, content: Content) -> Result<String
 }
 
 /// S3 `ListParts`, page by page of 1,000.
-pub async fn list_parts(s3: &S3Bucket, key: &str, upload_id: &str) -> Result<Vec<StoredPart>, BucketError> {
+pub async fn list_parts(s3: &S3Bucket, key: &str, upload_id: &str) -> Result<Vec<ListedPart>, BucketError> {
     let operation = "ListParts";
-    let mut parts: Vec<StoredPart> = Vec::new();
+    let mut parts: Vec<ListedPart> = Vec::new();
     let mut after = None;
     loop {
         let mut action = ListParts::new(&s3.bucket, Some(&s3.credentials), key, upload_id);
@@ -43,17 +42,57 @@ pub async fn list_parts(s3: &S3Bucket, key: &str, upload_id: &str) -> Result<Vec
         }
         let call = Call { operation, method: Method::Get, headers: &[], body: &[], first_bytes: None, also: None };
         let answered = send(&call, &action).await?;
-        let page = ListParts::parse_response(&text(&answered, operation)?).map_err(|_| nonsense(operation))?;
-        let now = Wasi.now();
-        for part in page.parts {
-            let number = PartNumber::new(part.number.into()).ok_or_else(|| nonsense(operation))?;
-            let etag = ETag::parse(&part.etag).ok_or_else(|| nonsense(operation))?;
-            parts.push(StoredPart { number, etag, size_bytes: part.size, uploaded_at: now });
-        }
-        match page.next_part_number_marker {
+        let page = PartsPage::parse(&text(&answered, operation)?).ok_or_else(|| nonsense(operation))?;
+        parts.extend(page.parts);
+        match page.next {
             Some(next) if after < Some(next) && next < PART_NUMBER_MAX => after = Some(next),
             _ => return Ok(parts),
         }
+    }
+}
+
+/// A page of `ListParts`. rusty-s3 reads one too, but not one without ETags or `MaxParts`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct PartsPage {
+    parts: Vec<ListedPart>,
+    next: Option<u16>,
+}
+
+impl PartsPage {
+    fn parse(xml: &str) -> Option<Self> {
+        #[derive(Default)]
+        struct Raw<'a> {
+            number: &'a str,
+            size: &'a str,
+            etag: Option<String>,
+        }
+        let mut raw: Vec<Raw<'_>> = Vec::new();
+        let (mut is_list, mut truncated, mut next) = (false, false, None);
+        walk(xml, |path, text| match (path, text) {
+            (["ListPartsResult"], None) => is_list = true,
+            (["ListPartsResult", "IsTruncated"], Some(text)) => truncated = text == "true",
+            (["ListPartsResult", "NextPartNumberMarker"], Some(text)) => next = text.parse().ok(),
+            (["ListPartsResult", "Part"], None) => raw.push(Raw::default()),
+            (["ListPartsResult", "Part", member], Some(text)) => {
+                let Some(part) = raw.last_mut() else { return };
+                match *member {
+                    "PartNumber" => part.number = text,
+                    "Size" => part.size = text,
+                    "ETag" => part.etag = Some(unescape(text)),
+                    _ => {}
+                }
+            }
+            _ => {}
+        })?;
+        let part = |raw: Raw<'_>| {
+            Some(ListedPart {
+                number: PartNumber::parse(raw.number)?,
+                size_bytes: raw.size.parse().ok()?,
+                etag: raw.etag.as_deref().and_then(ETag::parse),
+            })
+        };
+        let parts = raw.into_iter().map(part).collect::<Option<_>>()?;
+        is_list.then_some(Self { parts, next: next.filter(|_| truncated) })
     }
 }
 
@@ -80,4 +119,29 @@ pub async fn abort(s3: &S3Bucket, key: &str, upload_id: &str) -> Result<(), Buck
     let operation = "AbortMultipartUpload";
     let call = Call { operation, method: Method::Delete, headers: &[], body: &[], first_bytes: None, also: Some(404) };
     send(&call, &action).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_parts_is_read() {
+        let xml = "<?xml version=\"1.0\"?><ListPartsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+            <IsTruncated>true</IsTruncated><NextPartNumberMarker>2</NextPartNumberMarker><MaxParts>2</MaxParts>\
+            <Part><PartNumber>1</PartNumber><ETag>&quot;abc&quot;</ETag><Size>5</Size></Part>\
+            <Part><Size>7</Size><PartNumber>2</PartNumber></Part></ListPartsResult>";
+        let page = PartsPage::parse(xml).unwrap();
+        let parts: Vec<_> = page.parts.iter().map(|p| (p.number.get(), p.size_bytes, p.etag.clone())).collect();
+        assert_eq!(parts, [(1, 5, ETag::parse("abc")), (2, 7, None)]);
+        assert_eq!(page.next, Some(2));
+    }
+
+    #[test]
+    fn what_is_no_page_is_refused() {
+        assert_eq!(PartsPage::parse("<ListPartsResult/>"), Some(PartsPage::default()));
+        for bad in ["", "<html/>", "<ListPartsResult><Part></Part></ListPartsResult>", "<ListPartsResult><Part"] {
+            assert_eq!(PartsPage::parse(bad), None, "{bad}");
+        }
+    }
 }
