@@ -13,6 +13,7 @@ mod outbound;
 pub mod request;
 pub mod routes;
 mod s3;
+mod s3_files;
 mod spin;
 mod sqlite;
 pub mod up;

@@ -9,6 +9,7 @@ use s3s_fs::FileSystem;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::listener::{bind, serve};
+use crate::s3_files::Files;
 
 /// An S3 that is ready to serve one directory.
 pub struct EmbeddedS3 {
@@ -30,7 +31,7 @@ impl EmbeddedS3 {
         let lock = File::create(state.join("s3.lock")).context("cannot create the S3's lock file")?;
         lock.try_lock().map_err(|_| anyhow!("another host serves {} already: name another --state", root.display()))?;
         let files = FileSystem::new(&root).map_err(|error| anyhow!("cannot serve {}: {error:?}", root.display()))?;
-        let mut builder = S3ServiceBuilder::new(files);
+        let mut builder = S3ServiceBuilder::new(Files(files));
         builder.set_auth(auth);
         Ok((Self { listener, service: builder.build(), _lock: lock }, address))
     }

@@ -31,8 +31,8 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     let digests = Digests::parse(request.header("content-md5"), request.header("content-digest"))?;
 
     let settings = settings::upload().await?;
-    let body = request.body().ok_or(Refusal::EmptyBody)?;
-    let body = PartBody { body, digests, timeout_ms: settings.part_timeout_seconds * 1000 };
+    let timeout_ms = settings.part_timeout_seconds * 1000;
+    let body = || request.body().map(|body| PartBody { body, digests, timeout_ms });
     let session_lifetime_max_ms = settings.session_lifetime_max_ms;
     let part = Part { user: &user, session, file, number, size_bytes, session_lifetime_max_ms };
     let stored = upload_part::run(&SqliteStore::new(), &S3Bucket::open().await?, &Wasi, part, body).await?;

@@ -29,8 +29,7 @@ pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: Se
     }
     // Read after the cancellation: no file comes from now on.
     let (_, files) = lookup::session_with_files(store, user, id).await?;
-    let mut cleared =
-        stream::iter(&files).map(|file| clear(bucket, file, again)).buffer_unordered(ABORT_CONCURRENCY);
+    let mut cleared = stream::iter(&files).map(|file| clear(bucket, file, again)).buffer_unordered(ABORT_CONCURRENCY);
     let mut failure = None;
     while let Some(result) = cleared.next().await {
         failure = failure.or(result.err());
@@ -46,6 +45,9 @@ async fn clear(bucket: &impl Bucket, file: &File, again: bool) -> Result<(), Buc
         true => Ok(()),
         false => bucket.abort_upload(&file.key, &file.upload_id).await,
     };
+    if let Err(BucketError::Silent(_)) = aborted {
+        return aborted;
+    }
     bucket.delete(&file.key).await?;
     match aborted {
         Err(BucketError::Refused(_)) if again => Ok(()),

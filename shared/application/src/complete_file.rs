@@ -2,7 +2,7 @@
 
 use moc_domain::etag::ETag;
 use moc_domain::failure::{Failure, FieldError, FileFault, Refusal};
-use moc_domain::file::{File, StoredPart, in_order};
+use moc_domain::file::{ClaimedPart, File, StoredPart, in_order};
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::part::PartNumber;
 use moc_domain::session::Status;
@@ -21,7 +21,7 @@ pub struct Request<'a> {
     /// The file.
     pub file: FileId,
     /// The parts as the client knows them, in order; `None` leaves them to the store.
-    pub parts: Option<&'a [(PartNumber, ETag)]>,
+    pub parts: Option<&'a [ClaimedPart]>,
     /// Longest life of a session, in milliseconds.
     pub session_lifetime_max_ms: i64,
 }
@@ -63,7 +63,7 @@ pub async fn run(
     if let Some(claimed) = request.parts {
         check_claimed(claimed, &etags)?;
     }
-    let etag = match complete(bucket, &file, &etags).await? {
+    let etag = match complete(bucket, platform, &file, &etags).await? {
         Completion::Made(etag) => etag,
         Completion::PartsDiffer(missing) => return Err(Refusal::PartCountMismatch { missing }.into()),
         Completion::Gone => {
@@ -108,11 +108,11 @@ async fn list(bucket: &impl Bucket, file: &File, missing: Vec<u16>) -> Result<Ve
 }
 
 /// The listed parts, those without an ETag under the one that the client claims.
-fn claim(parts: Vec<ListedPart>, claimed: &[(PartNumber, ETag)], now: Timestamp) -> Vec<StoredPart> {
+fn claim(parts: Vec<ListedPart>, claimed: &[ClaimedPart], now: Timestamp) -> Vec<StoredPart> {
     let stored = |part: ListedPart| {
         let claim = || {
-            let at = claimed.binary_search_by_key(&part.number, |(number, _)| *number).ok()?;
-            claimed.get(at).map(|(_, etag)| etag.clone())
+            let at = claimed.binary_search_by_key(&part.number, |claimed| claimed.number).ok()?;
+            claimed.get(at).map(|claimed| claimed.etag.clone())
         };
         let etag = part.etag.clone().or_else(claim)?;
         Some(StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: now })
@@ -121,19 +121,19 @@ fn claim(parts: Vec<ListedPart>, claimed: &[(PartNumber, ETag)], now: Timestamp)
 }
 
 /// Every part that the client names must be in the plan, under that ETag, and none left out.
-fn check_claimed(claimed: &[(PartNumber, ETag)], etags: &[ETag]) -> Result<(), Refusal> {
+fn check_claimed(claimed: &[ClaimedPart], etags: &[ETag]) -> Result<(), Refusal> {
     let total = u16::try_from(etags.len()).unwrap_or(u16::MAX);
-    if claimed.last().is_some_and(|(number, _)| number.get() > total) {
+    if claimed.last().is_some_and(|part| part.number.get() > total) {
         return Err(Refusal::InvalidPartNumber { last: total });
     }
-    let named = |number: &u16| claimed.binary_search_by_key(number, |(claimed, _)| claimed.get()).is_ok();
+    let named = |number: &u16| claimed.binary_search_by_key(number, |part| part.number.get()).is_ok();
     let missing: Vec<u16> = (1..=total).filter(|number| !named(number)).collect();
     if !missing.is_empty() {
         return Err(Refusal::PartCountMismatch { missing });
     }
-    let differs = |((number, claimed), etag): (&(PartNumber, ETag), &ETag)| {
-        let pointer = format!("/parts/{}/etag", number.get() - 1);
-        (claimed != etag).then(|| FieldError::new(pointer, format!("is not the ETag of part {}", number.get())))
+    let differs = |(claimed, etag): (&ClaimedPart, &ETag)| {
+        let message = || format!("is not the ETag of part {}", claimed.number.get());
+        (claimed.etag != *etag).then(|| FieldError::new(format!("/parts/{}/etag", claimed.index), message()))
     };
     let errors: Vec<FieldError> = claimed.iter().zip(etags).filter_map(differs).collect();
     if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid { errors }) }
@@ -151,15 +151,24 @@ enum Completion {
 /// Completes the upload. An answer that was lost, or one that came to an earlier try, is recovered
 /// by looking at the object: it is ours if its ETag is the one that these parts make. Some servers
 /// refuse an upload that is over where S3 says that there is none.
-async fn complete(bucket: &impl Bucket, file: &File, etags: &[ETag]) -> Result<Completion, Failure> {
+async fn complete(
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    file: &File,
+    etags: &[ETag],
+) -> Result<Completion, Failure> {
     let error = match bucket.complete_upload(&file.key, &file.upload_id, etags).await {
         Ok(etag) => return Ok(Completion::Made(etag)),
         Err(BucketError::InvalidPart(_)) => return parts_that_differ(bucket, file, etags).await,
         Err(error @ (BucketError::Unavailable(_) | BucketError::NoSuchUpload | BucketError::Refused(_))) => error,
         Err(error) => return Err(error.into()),
     };
+    let head = match error {
+        BucketError::NoSuchUpload | BucketError::Refused(_) => lookup::object(bucket, platform, file).await?,
+        _ => bucket.head(&file.key).await?,
+    };
     let expected = ETag::of_multipart(etags);
-    match (bucket.head(&file.key).await?, error) {
+    match (head, error) {
         (Some(head), _) if Some(&head.etag) == expected.as_ref() && head.size_bytes == file.size_bytes => {
             Ok(Completion::Made(head.etag))
         }

@@ -3,10 +3,11 @@
 use moc_domain::failure::{Failure, Refusal};
 use moc_domain::file::{File, StoredPart};
 use moc_domain::id::{FileId, MocId, SessionId, UserId};
+use moc_domain::limits::{COMPLETION_LOOK_PAUSE_MS, COMPLETION_LOOKS};
 use moc_domain::moc::Moc;
 use moc_domain::session::Session;
 
-use crate::port::{Platform, Store};
+use crate::port::{Bucket, ObjectHead, Platform, Store};
 
 fn owned<T>(found: Option<T>, user: &UserId, owner: impl Fn(&T) -> &UserId) -> Result<T, Failure> {
     found.filter(|found| owner(found) == user).ok_or_else(|| Refusal::NotFound.into())
@@ -64,6 +65,25 @@ pub async fn file_with_parts(
 /// [`Refusal::NotFound`], or the store's.
 pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Failure> {
     owned(store.moc(id).await?, user, |moc| &moc.user)
+}
+
+/// What a file whose upload is gone from the bucket has left there. A completion that is still at
+/// work takes the upload away first and shows its object later, so that is waited for.
+///
+/// # Errors
+/// The bucket's.
+pub async fn object(
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    file: &File,
+) -> Result<Option<ObjectHead>, Failure> {
+    for _ in 1..COMPLETION_LOOKS {
+        if let Some(head) = bucket.head(&file.key).await? {
+            return Ok(Some(head));
+        }
+        platform.sleep(COMPLETION_LOOK_PAUSE_MS).await;
+    }
+    Ok(bucket.head(&file.key).await?)
 }
 
 /// Gives a session that is used more time, where it has little left. A store that fails here fails

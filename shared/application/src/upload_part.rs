@@ -38,7 +38,7 @@ pub struct Stored {
 }
 
 /// Streams a part to the bucket and records it once S3 has it. A part that is sent again replaces
-/// the one before.
+/// the one before. `body` is called once the part is welcome.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`] and
@@ -49,12 +49,14 @@ pub async fn run<B: Bucket>(
     bucket: &B,
     platform: &impl Platform,
     part: Part<'_>,
-    body: B::Body,
+    body: impl FnOnce() -> Option<B::Body>,
 ) -> Result<Stored, Failure> {
     let (session, file) = lookup::file(store, part.user, part.session, part.file).await?;
     session.accepts_uploads(platform.now())?;
     file.accepts_part(part.number, part.size_bytes)?;
 
+    // Taken only now: the body of a part that is refused can still be read to its end.
+    let body = body().ok_or(Refusal::EmptyBody)?;
     let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number: part.number };
     let etag = match bucket.upload_part(address, part.size_bytes, body).await {
         Ok(etag) => etag,
@@ -81,14 +83,14 @@ async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform
     if let Err(refusal) = still {
         return refusal.into();
     }
-    match bucket.head(&file.key).await {
+    match lookup::object(bucket, platform, &file).await {
         Ok(None) => match store.forget_file(file.id).await {
             Ok(()) => file.failed(FileFault::ObjectMissing).into(),
             Err(error) => error.into(),
         },
         // It was completed, and the record of that was lost: `complete` finds it.
         Ok(Some(_)) => Refusal::FileAlreadyCompleted.into(),
-        Err(error) => error.into(),
+        Err(failure) => failure,
     }
 }
 

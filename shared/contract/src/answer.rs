@@ -5,7 +5,7 @@ use moc_domain::etag::ETag;
 use moc_domain::file::{File, StoredPart};
 use moc_domain::moc::{Moc, MocFile};
 use moc_domain::part::PartNumber;
-use moc_domain::session::Session;
+use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 use serde::Serialize;
 
@@ -74,7 +74,8 @@ impl SessionState {
             parts_total: file.plan.total(),
             bytes_completed: file.bytes_completed,
             bytes_total: file.size_bytes,
-            file_url: file.is_completed().then(|| url(&file.key)),
+            // A cancellation has deleted its objects.
+            file_url: (file.is_completed() && session.status != Status::Cancelled).then(|| url(&file.key)),
             etag: file.etag.as_ref().map(ETag::quoted),
         };
         Self {

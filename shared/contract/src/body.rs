@@ -2,7 +2,7 @@
 
 use moc_domain::etag::ETag;
 use moc_domain::failure::{FieldError, Refusal};
-use moc_domain::file::{Declaration, FileLimits, Pointers, RawDeclaration, check_declared};
+use moc_domain::file::{ClaimedPart, Declaration, FileLimits, Pointers, RawDeclaration, check_declared};
 use moc_domain::id::SessionId;
 use moc_domain::limits::{PART_NUMBER_MAX, VALIDATION_ERRORS_MAX};
 use moc_domain::moc::Description;
@@ -18,6 +18,10 @@ use serde::de::DeserializeOwned;
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     if bytes.is_empty() {
         return Err(Refusal::EmptyBody);
+    }
+    // A list would be taken for an object's members in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Refusal::Invalid { errors: vec![FieldError::new("", "must be an object")] });
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -216,23 +220,23 @@ impl CompleteFileBody {
     /// # Errors
     /// [`Refusal::InvalidPartNumber`], or [`Refusal::Invalid`] for an ETag that is none or a part
     /// that is named twice.
-    pub fn check(&self) -> Result<Option<Vec<(PartNumber, ETag)>>, Refusal> {
+    pub fn check(&self) -> Result<Option<Vec<ClaimedPart>>, Refusal> {
         let Some(parts) = &self.parts else { return Ok(None) };
         let mut errors = Vec::new();
-        let mut checked: Vec<(PartNumber, ETag)> = Vec::with_capacity(parts.len().min(usize::from(PART_NUMBER_MAX)));
+        let mut checked: Vec<ClaimedPart> = Vec::with_capacity(parts.len().min(usize::from(PART_NUMBER_MAX)));
         for (index, part) in parts.iter().enumerate() {
             let number =
                 PartNumber::new(part.part_number).ok_or(Refusal::InvalidPartNumber { last: PART_NUMBER_MAX })?;
             match ETag::parse(&part.etag) {
-                Some(etag) => checked.push((number, etag)),
+                Some(etag) => checked.push(ClaimedPart { number, etag, index }),
                 None if errors.len() < VALIDATION_ERRORS_MAX => {
                     errors.push(FieldError::new(format!("/parts/{index}/etag"), "must be an ETag"));
                 }
                 None => {}
             }
         }
-        checked.sort_by_key(|(number, _)| *number);
-        if checked.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
+        checked.sort_by_key(|part| part.number);
+        if checked.windows(2).any(|pair| matches!(pair, [a, b] if a.number == b.number)) {
             errors.push(FieldError::new("/parts", "must not name a part twice"));
         }
         if errors.is_empty() { Ok(Some(checked)) } else { Err(Refusal::Invalid { errors }) }
@@ -304,6 +308,7 @@ mod tests {
         }
         assert_eq!(pointers(body("{\"files\":[{\"size\":-1}]}")), ["/files/0/size"]);
         assert_eq!(pointers(body("7")), [""]);
+        assert_eq!(pointers(body(" [[]]")), [""]);
         assert_eq!(pointers(body("{\"files\":7}")), ["/files"]);
     }
 
@@ -337,8 +342,12 @@ mod tests {
         let body = |text: &str| read::<CompleteFileBody>(text.as_bytes()).and_then(|body| body.check());
         assert_eq!(body("{}"), Ok(None));
         let numbers = body("{\"parts\":[{\"partNumber\":2,\"etag\":\"b\"},{\"partNumber\":1,\"etag\":\"\\\"a\\\"\"}]}")
-            .map(|parts| parts.map(|parts| parts.iter().map(|(n, e)| (n.get(), e.to_string())).collect::<Vec<_>>()));
-        assert_eq!(numbers, Ok(Some(vec![(1, "a".into()), (2, "b".into())])));
+            .map(|parts| {
+                parts.map(|parts| {
+                    parts.iter().map(|p| (p.number.get(), p.etag.to_string(), p.index)).collect::<Vec<_>>()
+                })
+            });
+        assert_eq!(numbers, Ok(Some(vec![(1, "a".into(), 1), (2, "b".into(), 0)])));
         let twice = "{\"parts\":[{\"partNumber\":1,\"etag\":\"a\"},{\"partNumber\":1,\"etag\":\"\"}]}";
         assert_eq!(pointers(body(twice)), ["/parts/1/etag"]);
         let zero = "{\"parts\":[{\"partNumber\":0,\"etag\":\"a\"}]}";

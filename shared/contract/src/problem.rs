@@ -231,7 +231,7 @@ impl From<&Refusal> for Problem {
                     422,
                     "FILE_VALIDATION_FAILED",
                     "A file is not what it was declared to be",
-                    "The session stays active, so that the files can be put right.",
+                    "Nothing was published, and the session stays active.",
                 )
                 .with("failures", failures)
             }

@@ -228,6 +228,17 @@ pub struct StoredPart {
     pub uploaded_at: Timestamp,
 }
 
+/// A part as a client knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedPart {
+    /// Its number.
+    pub number: PartNumber,
+    /// Its ETag.
+    pub etag: ETag,
+    /// Where the client named it, counted from 0.
+    pub index: usize,
+}
+
 /// The key of a file's object: `uploads/{userId}/{sessionId}/{fileId}/{name}`.
 #[must_use]
 pub fn object_key(user: &UserId, session: SessionId, file: FileId, name: &FileName) -> String {

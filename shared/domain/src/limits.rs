@@ -47,6 +47,10 @@ pub const FINALIZE_POLL_MS: u64 = 100;
 pub const FINALIZE_HEAL_AFTER_MS: i64 = 1_000;
 /// Files that finalize validates at once.
 pub const FINALIZE_CONCURRENCY: usize = 16;
+/// How often an object is looked for whose upload is gone, before it is given up.
+pub const COMPLETION_LOOKS: u32 = 10;
+/// Pause between two of these looks.
+pub const COMPLETION_LOOK_PAUSE_MS: u64 = 1_000;
 /// Uploads that cancel aborts at once.
 pub const ABORT_CONCURRENCY: usize = 16;
 /// Bytes of an object that finalize reads to recognise its content.

@@ -102,6 +102,5 @@ fn subject(
     if token.header.crit.is_some() {
         return Err(refused("the token has critical header parameters"));
     }
-    UserId::parse(&token.claims.sub)
-        .ok_or_else(|| refused("the subject is empty, too long, or has control characters"))
+    UserId::parse(&token.claims.sub).ok_or_else(|| refused("the subject is empty, too long, or has control characters"))
 }

@@ -23,7 +23,8 @@ impl ErrorBody {
     /// under a status of 200: `CompleteMultipartUpload` can fail after it has sent that.
     pub fn parse(xml: &str) -> Option<Self> {
         let mut error = Self::default();
-        walk(xml, |path, text| match (path, text) {
+        // Bytes that keep the connection alive while S3 works may stand before the declaration.
+        walk(xml.trim_start(), |path, text| match (path, text) {
             (["Error", "Code"], Some(text)) => text.clone_into(&mut error.code),
             (["Error", "Message"], Some(text)) => error.message = text.chars().take(MESSAGE_MAX_CHARS).collect(),
             _ => {}
@@ -72,7 +73,8 @@ mod tests {
         let named = "<Error xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Code>SlowDown</Code><Message>Please reduce</Message></Error>";
         let expected = ErrorBody { code: "SlowDown".into(), message: "Please reduce".into() };
         assert_eq!(ErrorBody::parse(plain).as_ref(), Some(&expected));
-        assert_eq!(ErrorBody::parse(named), Some(expected));
+        assert_eq!(ErrorBody::parse(named).as_ref(), Some(&expected));
+        assert_eq!(ErrorBody::parse(&format!("  \n {plain}")), Some(expected));
         for other in
             ["", "<a/>", "<Error/>", "<Error><Code></Code></Error>", "<R><Error><Code>x</Code></Error></R>", "{}"]
         {

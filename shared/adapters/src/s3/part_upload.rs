@@ -1,9 +1,13 @@
 //! `UploadPart`: a part on its way from the client to S3.
 //!
 //! Without a checksum the client's stream itself is handed to the outbound request: the host moves
-//! the bytes, and the guest never sees them. With one they pass through here in large reads and are
-//! hashed on the way, and the last of them is held back until the checksum is known to be right: a
-//! wrong part never becomes one in the bucket.
+//! the bytes, and the guest never sees them. It does not see when they have arrived either, so the
+//! part and S3's answer share one time limit.
+//!
+//! With a checksum the bytes pass through here in large reads and are hashed on the way, and the
+//! last of them is held back until the checksum is known to be right: a wrong part never becomes
+//! one in the bucket. Small parts pass through as well: it costs little, and S3's silence is told
+//! from the client's.
 //!
 //! A part is sent once: its bytes are taken as soon as they are handed on, and only the client has
 //! them again.
@@ -29,6 +33,8 @@ use crate::platform::Wasi;
 
 /// Bytes that pass through the guest at once.
 const READ_BYTES: usize = 256 * 1024;
+/// Largest part that passes through the guest although nothing of it is checked.
+const PASSED_MAX_BYTES: u64 = 1024 * 1024;
 /// Largest error answer that is read.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
 
@@ -52,20 +58,18 @@ pub async fn upload(
     let PartBody { body, digests, timeout_ms } = part_body;
     let action = UploadPart::new(&s3.bucket, Some(&s3.credentials), part.key, part.number.get(), part.upload_id);
     let url = action.sign(PRESIGNED_FOR);
-    let (end_writer, end) = wit_future::new(|| Err(ErrorCode::HttpRequestBodySize(None)));
-    let (reply, md5) = if digests.is_empty() {
-        let payload = Payload::Stream { bytes: body.bytes, end, length };
-        let arrival = async move {
-            let arrived = body.end.await;
-            let cut = arrived.as_ref().err().map(|error| BucketError::BodyCut(error.to_string()));
-            let _ = end_writer.write(arrived).await;
-            cut.map_or(Ok(None), Err)
-        };
-        answered(outbound::send(Method::Put, &url, &[], payload), arrival, timeout_ms).await?
+    let (reply, md5) = if digests.is_empty() && length > PASSED_MAX_BYTES {
+        let payload = Payload::Stream { bytes: body.bytes, end: body.end, length };
+        let sending = outbound::send(Method::Put, &url, &[], payload);
+        match select(pin!(sending), pin!(Wasi.sleep(timeout_ms))).await {
+            Either::Left((reply, _)) => (reply?, None),
+            Either::Right(_) => return Err(BucketError::TimedOut { elapsed_ms: timeout_ms }),
+        }
     } else {
         let (writer, bytes) = wit_stream::new();
+        let (end_writer, end) = wit_future::new(|| Err(ErrorCode::HttpRequestBodySize(None)));
         let payload = Payload::Stream { bytes, end, length };
-        let arrival = hash(body, length, digests, writer, end_writer);
+        let arrival = pass(body, length, digests, writer, end_writer);
         answered(outbound::send(Method::Put, &url, &[], payload), arrival, timeout_ms).await?
     };
     let operation = "UploadPart";
@@ -118,9 +122,9 @@ async fn answered(
     }
 }
 
-/// Passes the bytes on and hashes them. The next chunk is read while the one before is written;
+/// Passes the bytes on and hashes what is to be checked. The next chunk is read while the one before is written;
 /// the last is written only when the checksums are right.
-async fn hash(
+async fn pass(
     body: Body,
     length: u64,
     digests: Digests,
