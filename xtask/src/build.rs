@@ -10,6 +10,8 @@ use crate::wasm_target::{self, WASM_TARGET};
 
 /// The cargo profile of the components, in the workspace's manifest.
 const COMPONENT_PROFILE: &str = "component";
+/// A component that is no part of the application: the benchmark builds it for its comparison.
+const HELLO: &str = "moc-bench-hello";
 /// The local host's program.
 pub const LOCAL_HOST: &str = "moc-local";
 
@@ -40,7 +42,7 @@ pub fn program(project: &Project, name: &str) -> Result<Command> {
 /// When the list of components cannot be read.
 pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = project.cargo(subcommand);
-    cargo.args(["--release", "--workspace"]);
+    cargo.args(["--release", "--workspace", "--exclude", HELLO]);
     for name in project.components()? {
         cargo.args(["--exclude", &name]);
     }

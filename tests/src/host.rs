@@ -1,0 +1,157 @@
+//! One process of the local host.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+/// Longest time a start may take; the first one compiles every component.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// Starts the host and ends it with SIGKILL as soon as its own standard input ends, which the
+/// operating system sees to however the tests' process ends.
+const KEEPER: &str = r#""$@" & host=$!; exec >/dev/null 2>&1; read -r _; kill -9 "$host"; wait "$host""#;
+
+/// All that a host has written to stderr, from start to start.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    /// The lines so far.
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn append(&self, bytes: &[u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(bytes));
+    }
+}
+
+/// How a host is started.
+pub struct Settings {
+    /// Its `--state`.
+    pub state: PathBuf,
+    /// Names of variables in lower case, and their values.
+    pub variables: Vec<(String, String)>,
+}
+
+/// A running host. Dropping it kills it.
+pub struct Host {
+    keeper: Child,
+    lifeline: Option<ChildStdin>,
+    /// `http://…`, where the app listens.
+    pub base_url: String,
+    /// `http://…`, where the embedded S3 listens, if it runs.
+    pub s3_url: Option<String>,
+}
+
+impl Host {
+    /// Starts a host and waits until it is ready.
+    pub fn start(settings: &Settings, log: &Log) -> Self {
+        let binary = binary();
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spin.toml");
+        let mut command = Command::new("sh");
+        command.args(["-c", KEEPER, "sh"]).arg(&binary).arg("up");
+        command.args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"]);
+        command.arg("--manifest").arg(manifest).arg("--state").arg(&settings.state);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("SPIN_VARIABLE_") {
+                command.env_remove(name);
+            }
+        }
+        for (name, value) in &settings.variables {
+            command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
+        }
+        let mut keeper = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a shell starts");
+
+        let (Some(stdout), Some(stderr)) = (keeper.stdout.take(), keeper.stderr.take()) else {
+            unreachable!("both are piped");
+        };
+        read_into(stderr, log.clone());
+        let lines = lines(stdout);
+        let mut host = Self { lifeline: keeper.stdin.take(), keeper, base_url: String::new(), s3_url: None };
+        while host.base_url.is_empty() {
+            let Ok(line) = lines.recv_timeout(START_LIMIT) else {
+                panic!("{} did not become ready:\n{}", binary.display(), log.text());
+            };
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["s3", url, ..] => host.s3_url = Some(url.to_owned()),
+                ["ready", url] => url.clone_into(&mut host.base_url),
+                _ => {}
+            }
+        }
+        host
+    }
+}
+
+/// Starts a host that must refuse these variables; returns whether it ended with exit code 1, and what it said.
+pub fn refused(state: &Path, variables: &[(&str, &str)]) -> (bool, String) {
+    let mut command = Command::new(binary());
+    command.args(["up", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"]);
+    command.arg("--manifest").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../spin.toml"));
+    command.arg("--state").arg(state).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    for (name, value) in variables {
+        command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
+    }
+    let mut host = command.spawn().expect("the host starts");
+    let log = Log::default();
+    read_into(host.stderr.take().expect("it is piped"), log.clone());
+    let started = std::time::Instant::now();
+    loop {
+        if let Some(status) = host.try_wait().expect("the host can be waited for") {
+            return (status.code() == Some(1), log.text());
+        }
+        if started.elapsed() > START_LIMIT {
+            let _ = host.kill();
+            let _ = host.wait();
+            return (false, log.text());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// `MOC_LOCAL_BIN`, or what the build put beside the tests: `target/release/moc-local`.
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("MOC_LOCAL_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("the tests know their own path");
+    let profile = test.parent().and_then(Path::parent).expect("tests are in target/<profile>/deps");
+    let here = profile.join("moc-local");
+    if here.exists() { here } else { profile.with_file_name("release").join("moc-local") }
+}
+
+fn read_into(mut stream: impl Read + Send + 'static, log: Log) {
+    thread::spawn(move || {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            log.append(&buffer[..count]);
+        }
+    });
+}
+
+/// Lines as they come; the channel closes when the process does.
+fn lines(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            // Nobody listens any more once the host is ready, but it must not wait for a reader.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}

@@ -1,0 +1,42 @@
+//! What the black-box tests work with: a stack of host, database and bucket, and the ways to ask it.
+//!
+//! Tests that only send requests share one stack, or use the one that already runs at
+//! `MOC_BASE_URL` with its S3 at `MOC_S3_URL`. Tests that configure, kill or look into a host
+//! start their own.
+
+mod bucket;
+mod client;
+pub mod content;
+pub mod fault_proxy;
+pub mod host;
+pub mod path;
+pub mod raw;
+mod reply;
+mod snapshot;
+mod stack;
+pub mod token;
+
+pub use bucket::Bucket;
+pub use client::{Client, declared, declared_pdf, unique_title};
+#[doc(hidden)]
+pub use insta;
+pub use reply::Reply;
+pub use snapshot::redacted;
+pub use stack::Stack;
+
+use std::time::{Duration, Instant};
+
+/// Asks until there is an answer.
+///
+/// # Panics
+/// Where there is none within `limit`.
+pub async fn wait_for<T>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(started.elapsed() < limit, "waited {limit:?} in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

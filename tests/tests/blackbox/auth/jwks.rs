@@ -1,0 +1,247 @@
+//! Tokens that verify with the keys that an issuer publishes.
+
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::Algorithm;
+use moc_tests::token::{
+    self, JwksServer, RSA_PUBLIC, claims, es256, forged, hmac, p256_jwk, rs256, rs256_with_header, rsa_jwk,
+};
+use moc_tests::{Stack, own_stack, path, wait_for};
+use serde_json::{Value, json};
+
+use super::{NOBODY, refused, taken};
+
+/// How often an unknown key id may make one instance fetch the keys, in seconds.
+const REFETCH_PAUSE: u64 = 5;
+
+fn start(issuer: &JwksServer) -> Stack {
+    Stack::start(&[("jwt_jwks_url", &issuer.url()), ("jwt_jwks_origin", &issuer.origin())])
+}
+
+#[tokio::test]
+async fn keys_of_both_kinds_verify_and_nothing_else_does() {
+    own_stack!();
+    let (rsa, ec, other_ec) = (rsa_jwk("rsa"), p256_jwk(0, "ec"), p256_jwk(1, "other"));
+    let secret = json!({ "kty": "oct", "kid": "oct", "alg": "HS256", "k": "c2VjcmV0" });
+    let unknown = json!({ "kty": "a kind of tomorrow", "kid": "new", "x": 1 });
+    let edwards =
+        json!({ "kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+    let issuer = JwksServer::start(&[unknown, secret, edwards, json!("no key"), rsa.clone(), ec]);
+    let stack = start(&issuer);
+    let claims = claims("alice");
+    taken(&stack, &rs256(Some("rsa"), &claims), "RS256").await;
+    taken(&stack, &es256(0, Some("ec"), &claims), "ES256").await;
+    let alice = stack.client_as(&es256(0, Some("ec"), &claims));
+    let (session, _) = alice.upload_pdf(100).await;
+    let moc = alice.finalize(&session, "By a key").await.success(201);
+    assert_eq!(moc["userId"], "alice");
+
+    // RS→HS confusion: what everybody knows of the key, as a shared secret.
+    let modulus = rsa["n"].as_str().expect("a modulus").to_owned();
+    for secret in [RSA_PUBLIC, RSA_PUBLIC.trim_end(), &rsa.to_string(), &modulus, "secret", ""] {
+        for kid in [Some("rsa"), Some("ec"), Some("oct"), None] {
+            let header = json!({ "typ": "JWT", "kid": kid });
+            let token = token::hs256_with_header(secret, header, &claims);
+            refused(&stack, &token, &format!("HS256 with {secret:?} under {kid:?}")).await;
+        }
+    }
+    refused(&stack, &hmac(Algorithm::HS512, RSA_PUBLIC.as_bytes(), &claims), "HS512").await;
+
+    refused(&stack, &es256(1, Some("ec"), &claims), "another key's signature").await;
+    refused(&stack, &es256(0, Some("rsa"), &claims), "ES256 under an RSA key").await;
+    refused(&stack, &rs256(Some("ec"), &claims), "RS256 under a P-256 key").await;
+    refused(&stack, &es256(0, Some("oct"), &claims), "ES256 under a secret").await;
+    refused(&stack, &es256(0, Some("ed"), &claims), "ES256 under an Edwards key").await;
+    refused(&stack, &es256(0, Some("new"), &claims), "ES256 under an unknown kind of key").await;
+    refused(&stack, &es256(0, None, &claims), "no key id among several keys").await;
+    for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
+        let token = token::rsa(algorithm, Some("rsa"), &claims);
+        refused(&stack, &token, &format!("{algorithm:?} with the right key")).await;
+    }
+    for kid in ["rsa", "ec"] {
+        let header = json!({ "alg": "none", "kid": kid });
+        refused(&stack, &forged(&header, &claims, &[]), "no signature").await;
+    }
+    // A key that comes with the token, and an address where one would be.
+    let evil = JwksServer::start(std::slice::from_ref(&other_ec));
+    for kid in ["ec", "other"] {
+        let header = json!({ "kid": kid, "jwk": other_ec, "jku": evil.url(), "x5u": evil.url() });
+        refused(&stack, &token::es256_with_header(1, header, &claims), "a key of the token's own").await;
+    }
+    assert_eq!(evil.fetches(), 0, "the token's address was asked");
+
+    for (member, value) in [("exp", json!(token::now() - 60)), ("sub", json!(""))] {
+        let mut claims = claims.clone();
+        claims[member] = value;
+        refused(&stack, &rs256(Some("rsa"), &claims), member).await;
+    }
+    let token = rs256_with_header(json!({ "kid": "rsa", "crit": ["urgent"], "urgent": 1 }), &claims);
+    refused(&stack, &token, "crit").await;
+}
+
+#[tokio::test]
+async fn a_token_without_a_key_id_takes_the_only_key() {
+    own_stack!();
+    let issuer = JwksServer::start(&[p256_jwk(0, "ec")]);
+    let stack = start(&issuer);
+    taken(&stack, &es256(0, None, &claims("alice")), "the only key").await;
+    refused(&stack, &es256(1, None, &claims("alice")), "another key").await;
+    refused(&stack, &rs256(None, &claims("alice")), "another kind of key").await;
+}
+
+#[tokio::test]
+async fn the_keys_are_fetched_once_for_all_components() {
+    own_stack!();
+    let issuer = JwksServer::start(&[rsa_jwk("rsa")]);
+    let mut stack = start(&issuer);
+    let token = rs256(Some("rsa"), &claims("alice"));
+    taken(&stack, &token, "the first").await;
+    assert_eq!(issuer.fetches(), 1);
+
+    let client = stack.client_as(&token);
+    let (session, _) = client.upload_pdf(100).await;
+    let _ = client.get(&path::session(&session)).await.success(200);
+    let moc = client.finalize(&session, "Once").await.success(201);
+    let _ = client.get(&path::moc(moc["id"].as_str().expect("an id"))).await.success(200);
+    let many = (0..64).map(|_| async { client.get(&path::moc(NOBODY)).await });
+    for reply in futures::future::join_all(many).await {
+        let _ = reply.problem(404, "NOT_FOUND");
+    }
+    assert_eq!(issuer.fetches(), 1, "by every component, and by many instances of one");
+
+    // The key-value store keeps them over a restart, and while the issuer is away.
+    issuer.answer(500, "");
+    stack.restart();
+    taken(&stack, &token, "after a restart").await;
+    assert_eq!(issuer.fetches(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_key_id_fetches_once_more_and_a_flood_of_them_hardly_more() {
+    own_stack!();
+    let issuer = JwksServer::start(&[p256_jwk(0, "ec")]);
+    let stack = start(&issuer);
+    let (known, claims) = (es256(0, Some("ec"), &claims("alice")), claims("alice"));
+    taken(&stack, &known, "the first").await;
+    let started = Instant::now();
+    refused(&stack, &es256(0, Some("unknown"), &claims), "an unknown key id").await;
+    assert_eq!(issuer.fetches(), 2, "exactly one more");
+
+    for number in 0..40 {
+        refused(&stack, &es256(1, Some(&format!("random-{number}")), &claims), "a random key id").await;
+    }
+    let allowed = 2 + started.elapsed().as_secs() / REFETCH_PAUSE;
+    assert!(issuer.fetches() as u64 <= allowed, "{} fetches, {allowed} allowed", issuer.fetches());
+
+    // At once, and on another component, whose instances know of the last fetch from the store.
+    let client = stack.client_as(&es256(1, Some("one-more"), &claims));
+    let flood = (0..64).map(|_| async { client.get(&path::moc(NOBODY)).await });
+    for reply in futures::future::join_all(flood).await {
+        super::is_refused(&reply);
+    }
+    let allowed = 2 + started.elapsed().as_secs() / REFETCH_PAUSE;
+    assert!(issuer.fetches() as u64 <= allowed, "{} fetches, {allowed} allowed", issuer.fetches());
+    taken(&stack, &known, "the known one still").await;
+}
+
+#[tokio::test]
+async fn rotated_keys_are_taken_up() {
+    own_stack!();
+    let issuer = JwksServer::start(&[p256_jwk(0, "old")]);
+    let stack = start(&issuer);
+    let (old, new) = (es256(0, Some("old"), &claims("alice")), es256(1, Some("new"), &claims("alice")));
+    taken(&stack, &old, "before").await;
+    issuer.publish(&[p256_jwk(0, "old"), p256_jwk(1, "new")]);
+    taken(&stack, &new, "the new key").await;
+    taken(&stack, &old, "the old key, still published").await;
+    assert_eq!(issuer.fetches(), 2);
+
+    // A second rotation right after the first is seen as soon as a fetch is due.
+    issuer.publish(&[rsa_jwk("newest")]);
+    let newest = stack.client_as(&rs256(Some("newest"), &claims("alice")));
+    let limit = Duration::from_secs(REFETCH_PAUSE + 5);
+    let accepted = async || (newest.get(&path::session(NOBODY)).await.status == 404).then_some(());
+    wait_for("the newest key to be taken", limit, accepted).await;
+    refused(&stack, &old, "a key that is published no more").await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_away_refuses_everyone_until_it_is_back() {
+    own_stack!();
+    let keys = json!({ "keys": [rsa_jwk("rsa")] }).to_string();
+    let issuer = JwksServer::start(&[]);
+    let stack = start(&issuer);
+    let token = rs256(Some("rsa"), &claims("alice"));
+    let padded = format!("{keys}{}", " ".repeat(300 * 1024));
+    for (status, body) in [
+        (500, ""),
+        (404, "no"),
+        (302, ""),
+        (200, ""),
+        (200, "<html>"),
+        (200, "{}"),
+        (200, "[]"),
+        (200, r#"{"keys":{}}"#),
+        (200, padded.as_str()),
+    ] {
+        issuer.answer(status, body);
+        refused(&stack, &token, &format!("{status} {}", body.get(..20).unwrap_or(body))).await;
+    }
+    let warning = stack.logged("jwt_jwks_url cannot be fetched").await;
+    assert!(warning.contains("\"level\":\"warn\""), "{warning}");
+    issuer.answer(200, &keys);
+    taken(&stack, &token, "the issuer is back").await;
+
+    // Its keys count for a while without it.
+    issuer.answer(503, "");
+    taken(&stack, &token, "a key that is known").await;
+    refused(&stack, &rs256(Some("unknown"), &claims("alice")), "a key that is not").await;
+    taken(&stack, &token, "a key that is known, after a fetch that failed").await;
+}
+
+#[tokio::test]
+async fn nobody_listens_at_the_issuers_address() {
+    own_stack!();
+    let gone = JwksServer::start(&[]);
+    let (url, origin) = (gone.url(), gone.origin());
+    drop(gone);
+    let stack = Stack::start(&[("jwt_jwks_url", &url), ("jwt_jwks_origin", &origin)]);
+    refused(&stack, &rs256(Some("rsa"), &claims("alice")), "nobody listens").await;
+}
+
+#[tokio::test]
+async fn an_address_outside_its_origin_counts_as_unset() {
+    own_stack!();
+    let issuer = JwksServer::start(&[rsa_jwk("rsa")]);
+    let outside = JwksServer::start(&[]);
+    let url = issuer.url();
+    for origin in ["", &outside.origin(), "https://127.0.0.1", &issuer.origin().replace("http:", "https:")] {
+        let mut variables = vec![("jwt_jwks_url", url.as_str())];
+        if !origin.is_empty() {
+            variables.push(("jwt_jwks_origin", origin));
+        }
+        let stack = Stack::start(&variables);
+        refused(&stack, &rs256(Some("rsa"), &claims("alice")), origin).await;
+        let warning = stack.logged("jwt_jwks_origin").await;
+        assert!(warning.contains("jwt_jwks_url") && warning.contains("warn"), "{warning}");
+    }
+    assert_eq!((issuer.fetches(), outside.fetches()), (0, 0));
+}
+
+#[tokio::test]
+async fn issuer_and_audience_count_with_keys_too() {
+    own_stack!();
+    let issuer = JwksServer::start(&[rsa_jwk("rsa")]);
+    let stack = Stack::start(&[
+        ("jwt_jwks_url", &issuer.url()),
+        ("jwt_jwks_origin", &issuer.origin()),
+        ("jwt_issuer", "https://id.test/"),
+        ("jwt_audience", "uploads"),
+    ]);
+    let token = |iss: Value, aud: Value| {
+        rs256(Some("rsa"), &json!({ "sub": "alice", "exp": token::now() + 60, "iss": iss, "aud": aud }))
+    };
+    taken(&stack, &token(json!("https://id.test/"), json!("uploads")), "as configured").await;
+    refused(&stack, &token(json!("https://id.test/"), json!("other")), "another audience").await;
+    refused(&stack, &token(json!("https://evil.test/"), json!("uploads")), "another issuer").await;
+}

@@ -1,0 +1,207 @@
+//! Finalize, cut between every two of its steps: lock, validation, MOC, files, session.
+
+use std::time::{Duration, Instant};
+
+use moc_tests::content::pdf;
+use moc_tests::fault_proxy::{Fault, Operation, Times};
+use moc_tests::{Client, Stack, own_stack, path, unique_title};
+
+use super::{break_step, is_whole, let_lock_go_stale, mend_step, moc_count, status, store_is_unavailable};
+use crate::faults::Faulty;
+
+const BEFORE_LOCK: &str = "BEFORE UPDATE ON sessions WHEN NEW.status = 'finalizing'";
+const BEFORE_UNLOCK: &str = "BEFORE UPDATE ON sessions WHEN NEW.status = 'active'";
+const BEFORE_MOC: &str = "BEFORE INSERT ON mocs";
+const BEFORE_MOC_FILES: &str = "BEFORE INSERT ON moc_files";
+const BEFORE_LAST_MOC_FILE: &str = "BEFORE INSERT ON moc_files WHEN NEW.category = 'image'";
+const BEFORE_END: &str = "BEFORE UPDATE ON sessions WHEN NEW.status = 'finalized'";
+
+/// A session with three files, ready to be finalized.
+async fn ready(client: &Client) -> String {
+    let (session, _) = client.upload_pdf(1_000).await;
+    client.upload(&session, "parts.csv", "parts-list", "text/csv", b"part,count\n3001,4\n").await;
+    let mut picture = pdf(600);
+    picture.splice(..8, *b"\x89PNG\r\n\x1a\n");
+    client.upload(&session, "front.png", "image", "image/png", &picture).await;
+    session
+}
+
+/// What fails before the MOC stands gives the lock back, and leaves nothing.
+#[tokio::test]
+async fn a_step_before_the_moc_fails() {
+    own_stack!();
+    let stack = Stack::start(&[]);
+    let client = stack.client();
+    for step in [BEFORE_LOCK, BEFORE_MOC] {
+        let (session, title) = (ready(&client).await, unique_title());
+        break_step(&stack, step);
+        store_is_unavailable(&client.finalize(&session, &title).await);
+        assert_eq!((status(&stack, &session).as_str(), moc_count(&stack, &session)), ("active", 0), "{step}");
+        store_is_unavailable(&client.finalize(&session, &title).await);
+        mend_step(&stack);
+        let moc = client.finalize(&session, &title).await.success(201);
+        assert_eq!(moc["resumed"], serde_json::Value::Null, "{step}");
+        is_whole(&stack, &session, &moc, 3).await;
+    }
+}
+
+/// What fails after it leaves the lock, and the next call ends the work.
+#[tokio::test]
+async fn a_step_after_the_moc_fails() {
+    own_stack!();
+    let stack = Stack::start(&[]);
+    let client = stack.client();
+    for step in [BEFORE_MOC_FILES, BEFORE_LAST_MOC_FILE, BEFORE_END] {
+        let (session, title) = (ready(&client).await, unique_title());
+        break_step(&stack, step);
+        store_is_unavailable(&client.finalize(&session, &title).await);
+        assert_eq!((status(&stack, &session).as_str(), moc_count(&stack, &session)), ("finalizing", 1), "{step}");
+        // As long as it fails, it fails the same way, and makes nothing twice.
+        store_is_unavailable(&client.finalize(&session, &title).await);
+        assert_eq!(moc_count(&stack, &session), 1, "{step}");
+        mend_step(&stack);
+        // The title counts that the MOC was made with.
+        let moc = client.finalize(&session, "Another title").await.success(200);
+        assert_eq!((&moc["resumed"], &moc["title"]), (&true.into(), &title.into()), "{step}");
+        is_whole(&stack, &session, &moc, 3).await;
+    }
+}
+
+/// The same states as a crash leaves them, set in the store: with a fresh lock and with a stale one.
+#[tokio::test]
+async fn a_crash_after_the_moc_is_healed() {
+    own_stack!();
+    let stack = Stack::start(&[]);
+    let client = stack.client();
+    let heal = async |lost: &str, stale: bool| {
+        let (session, title) = (ready(&client).await, unique_title());
+        let made = client.finalize(&session, &title).await.success(201);
+        let database = stack.database();
+        let moc = made["id"].as_str().expect("an id");
+        database.execute(&format!("DELETE FROM moc_files WHERE moc_id = ?1 AND {lost}"), [moc]).expect("rows");
+        let locked = "UPDATE sessions SET status = 'finalizing', lock_token = 'dead', moc_id = NULL WHERE id = ?1";
+        assert_eq!(database.execute(locked, [&session]).expect("the session"), 1);
+        drop(database);
+        if stale {
+            let_lock_go_stale(&stack, &session);
+        }
+        let healed = client.finalize(&session, &title).await.success(200);
+        assert_eq!(healed["resumed"], true, "{lost} {stale}");
+        assert_eq!((&healed["id"], &healed["files"]), (&made["id"], &made["files"]), "{lost} {stale}");
+        is_whole(&stack, &session, &healed, 3).await;
+    };
+    let none_some_all = ["1", "category = 'instruction'", "0"];
+    let heals = none_some_all.into_iter().flat_map(|lost| [heal(lost, false), heal(lost, true)]);
+    futures::future::join_all(heals).await;
+}
+
+/// Many calls find the same half of a MOC: one MOC comes of it, whole, and all of them answer it.
+#[tokio::test]
+async fn many_calls_heal_at_once() {
+    own_stack!();
+    let stack = Stack::start(&[]);
+    let client = stack.client();
+    let session = ready(&client).await;
+    break_step(&stack, BEFORE_MOC_FILES);
+    store_is_unavailable(&client.finalize(&session, "Many").await);
+    mend_step(&stack);
+    let calls = (0..12).map(|_| client.finalize(&session, "Many"));
+    let mut first = None;
+    for reply in futures::future::join_all(calls).await {
+        let moc = reply.success(200);
+        assert!(moc["resumed"] == true || moc["idempotent"] == true, "{moc}");
+        let first = first.get_or_insert_with(|| moc.clone());
+        assert_eq!((&first["id"], &first["files"]), (&moc["id"], &moc["files"]));
+    }
+    is_whole(&stack, &session, &first.expect("answers"), 3).await;
+}
+
+/// The host dies between the lock and the validation. Nobody knows that it is dead until the lock
+/// is stale: until then callers wait a while and are told to come again.
+#[tokio::test]
+async fn a_lock_of_the_dead_is_taken_over_when_it_is_stale() {
+    own_stack!();
+    let Faulty { proxy, mut stack } = Faulty::start();
+    let session = ready(&stack.client()).await;
+    proxy.fail(Operation::Head, &session, Times::Always, Fault::Hold);
+    let client = stack.client();
+    let title = unique_title();
+    let request = client.request(reqwest::Method::POST, path::FINALIZE);
+    let body = serde_json::json!({ "uploadSessionId": session, "title": title });
+    let dying = tokio::spawn(async move { client.try_send(request.body(body.to_string())).await });
+    proxy.wait_for(Operation::Head, &session, 1).await;
+    stack.kill();
+    assert!(dying.await.expect("no panic").is_err(), "the host answered although it was killed");
+    proxy.lift(&session);
+    stack.restart();
+
+    let client = stack.client();
+    let state = client.get(&path::session(&session)).await.success(200);
+    assert_eq!(state["status"], "finalizing");
+    let started = Instant::now();
+    let file = state["files"][0]["fileId"].as_str().expect("an id");
+    let (waited, part, register, cancel) = futures::join!(
+        client.finalize(&session, &title),
+        client.put_part(&session, file, 1, pdf(1_000)),
+        client.try_register(&session, "more.txt", "parts-list", "text/plain", 1),
+        async { client.delete(&path::session(&session)).await },
+    );
+    let elapsed = started.elapsed();
+    for reply in [&waited, &part, &register, &cancel] {
+        let _ = reply.problem(409, "FINALIZE_IN_PROGRESS");
+        assert!(reply.header("retry-after").is_some());
+    }
+    assert!((Duration::from_secs(9)..Duration::from_secs(14)).contains(&elapsed), "{elapsed:?}");
+    assert_eq!(moc_count(&stack, &session), 0);
+
+    let_lock_go_stale(&stack, &session);
+    let moc = client.finalize(&session, &title).await.success(201);
+    is_whole(&stack, &session, &moc, 3).await;
+}
+
+/// A finalize that was taken for dead wakes up after another one has taken its lock and ended.
+#[tokio::test]
+async fn a_finalize_that_was_only_slow_makes_no_second_moc() {
+    own_stack!();
+    let Faulty { proxy, stack } = Faulty::start();
+    let client = stack.client();
+    let (session, title) = (ready(&client).await, unique_title());
+    proxy.fail(Operation::Head, &session, Times::First(3), Fault::Hold);
+    let slow = async {
+        let reply = client.finalize(&session, &title).await;
+        let moc = reply.success(200);
+        assert!(moc["resumed"] == true || moc["idempotent"] == true, "{moc}");
+        moc
+    };
+    let fast = async {
+        proxy.wait_for(Operation::Head, &session, 3).await;
+        let_lock_go_stale(&stack, &session);
+        let moc = client.finalize(&session, &title).await.success(201);
+        proxy.lift(&session);
+        moc
+    };
+    let (slow, fast) = futures::join!(slow, fast);
+    assert_eq!((&slow["id"], &slow["files"]), (&fast["id"], &fast["files"]));
+    is_whole(&stack, &session, &fast, 3).await;
+}
+
+/// The store fails twice: at the MOC, and where the lock is given back. The lock goes stale.
+#[tokio::test]
+async fn a_lock_that_cannot_be_given_back_goes_stale() {
+    own_stack!();
+    let stack = Stack::start(&[]);
+    let client = stack.client();
+    let (session, title) = (ready(&client).await, unique_title());
+    break_step(&stack, BEFORE_MOC);
+    stack
+        .database()
+        .execute_batch(&format!("CREATE TRIGGER stuck {BEFORE_UNLOCK} BEGIN SELECT RAISE(ABORT, ''); END"))
+        .expect("a trigger");
+    store_is_unavailable(&client.finalize(&session, &title).await);
+    assert_eq!(status(&stack, &session), "finalizing");
+    stack.database().execute_batch("DROP TRIGGER stuck").expect("the trigger was there");
+    mend_step(&stack);
+    let_lock_go_stale(&stack, &session);
+    let moc = client.finalize(&session, &title).await.success(201);
+    is_whole(&stack, &session, &moc, 3).await;
+}

@@ -1,0 +1,121 @@
+//! Completions whose answer does not come, or comes and is none.
+
+use moc_tests::content::{MIB, PART_BYTES, multipart_etag, pdf};
+use moc_tests::fault_proxy::{Fault, Operation, Times, error_xml};
+use moc_tests::own_stack;
+
+use super::{Case, TRIES, is_unavailable};
+
+fn etag(size: usize) -> String {
+    multipart_etag(pdf(size).chunks(PART_BYTES))
+}
+
+/// S3 made the object and the answer was lost: the object itself says so.
+#[tokio::test]
+async fn a_lost_answer_is_recovered() {
+    own_stack!();
+    let size = PART_BYTES + MIB;
+    for fault in [Fault::LoseAnswer, Fault::CutAnswer] {
+        for times in [Times::First(1), Times::Always] {
+            let case = Case::start().await;
+            let file = case.stored(size).await;
+            case.fail(Operation::Complete, times, fault.clone());
+            let completed = case.complete(&file).await.success(200);
+            assert_eq!(completed["etag"], etag(size), "{fault:?} {times:?}");
+            assert_eq!(completed["sizeBytes"], size);
+            let tries = if matches!(times, Times::Always) { TRIES } else { 2 };
+            assert_eq!(case.count(Operation::Complete), tries, "{fault:?} {times:?}");
+            assert_eq!(case.count(Operation::Head), 1, "{fault:?} {times:?}");
+            case.lift();
+            // Again: the same, from the store alone.
+            assert_eq!(case.complete(&file).await.success(200), completed);
+            assert_eq!(case.count(Operation::Complete), tries);
+            case.ends_well(&file, size).await;
+        }
+    }
+}
+
+/// Neither the answer nor the object can be had: the next call recovers it.
+#[tokio::test]
+async fn an_answer_that_cannot_be_recovered_yet_is_recovered_later() {
+    own_stack!();
+    let case = Case::start().await;
+    let file = case.stored(3_000).await;
+    case.fail(Operation::Complete, Times::Always, Fault::LoseAnswer);
+    case.fail(Operation::Head, Times::Always, Fault::internal_error());
+    is_unavailable(&case.complete(&file).await);
+    assert_eq!((case.count(Operation::Complete), case.count(Operation::Head)), (TRIES, TRIES));
+    assert_eq!(case.state().await["files"][0]["status"], "pending");
+    case.lift();
+    let completed = case.complete(&file).await.success(200);
+    assert_eq!(completed["etag"], etag(3_000));
+    case.ends_well(&file, 3_000).await;
+}
+
+#[tokio::test]
+async fn a_200_with_an_error_inside_is_none() {
+    own_stack!();
+    let size = PART_BYTES + 1;
+    let case = Case::start().await;
+    let file = case.stored(size).await;
+    case.fail(Operation::Complete, Times::Always, Fault::error_inside());
+    is_unavailable(&case.complete(&file).await);
+    assert_eq!(case.count(Operation::Complete), TRIES);
+    assert_eq!(case.state().await["files"][0]["status"], "pending");
+    case.lift();
+    case.fail(Operation::Complete, Times::First(1), Fault::error_inside());
+    assert_eq!(case.complete(&file).await.success(200)["etag"], etag(size));
+    assert_eq!(case.count(Operation::Complete), TRIES + 2);
+    case.ends_well(&file, size).await;
+}
+
+/// While it works, S3 sends spaces, so that the connection stays: before all, or after the first line.
+#[tokio::test]
+async fn a_200_with_an_error_inside_may_take_its_time() {
+    own_stack!();
+    let xml = error_xml("InternalError");
+    for answer in [xml.replace("?>\n", "?>\n    \n   "), format!("   \n  {xml}")] {
+        let case = Case::start().await;
+        let file = case.stored(3_000).await;
+        case.fail(Operation::Complete, Times::First(1), Fault::Answer(200, answer.clone()));
+        let reply = case.complete(&file).await;
+        assert_eq!(reply.status, 200, "{answer:?}: {}", reply.text());
+        assert_eq!(reply.json()["etag"], etag(3_000));
+        assert_eq!(case.count(Operation::Complete), 2, "{answer:?}");
+        case.ends_well(&file, 3_000).await;
+    }
+}
+
+/// An object of the same key that is another one does not pass for the lost answer's.
+#[tokio::test]
+async fn another_object_is_not_taken_for_the_lost_one() {
+    own_stack!();
+    let case = Case::start().await;
+    let file = case.stored(3_000).await;
+    case.bucket().put(&case.key(&file), vec![b'x'; 3_000]).await;
+    case.fail(Operation::Complete, Times::Always, Fault::Reset);
+    is_unavailable(&case.complete(&file).await);
+    case.lift();
+    case.ends_well(&file, 3_000).await;
+}
+
+/// Many completions of one file at once, the first answer lost: one object, and each answer is
+/// right, or says that it is to be asked for again: S3 may be at work still.
+#[tokio::test]
+async fn completions_at_once_agree_although_an_answer_is_lost() {
+    own_stack!();
+    for size in [3_000, 3 * PART_BYTES] {
+        let case = Case::start().await;
+        let file = case.stored(size).await;
+        case.fail(Operation::Complete, Times::First(1), Fault::LoseAnswer);
+        for reply in futures::future::join_all((0..8).map(|_| case.complete(&file))).await {
+            if reply.status == 503 {
+                is_unavailable(&reply);
+            } else {
+                assert_eq!(reply.success(200)["etag"], etag(size));
+            }
+        }
+        assert_eq!(case.complete(&file).await.success(200)["etag"], etag(size));
+        case.ends_well(&file, size).await;
+    }
+}

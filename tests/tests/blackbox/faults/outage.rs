@@ -1,0 +1,179 @@
+//! An S3 that is gone for a while, and uploads that are gone from it for good.
+
+use moc_tests::content::{PART_BYTES, pdf};
+use moc_tests::fault_proxy::{Fault, Operation, Times, error_xml};
+use moc_tests::{Stack, own_stack, path, unique_title};
+use serde_json::json;
+
+use super::{Case, Faulty, is_unavailable};
+
+/// Nobody listens at S3's address, in the middle of an upload: what needs S3 says so, what does
+/// not goes on, and afterwards the upload ends as if nothing had been.
+#[tokio::test]
+async fn s3_is_gone_in_the_middle_of_an_upload() {
+    own_stack!();
+    let Faulty { proxy, stack } = Faulty::start();
+    let client = stack.client();
+    let size = PART_BYTES + 3_000;
+    let bytes = pdf(size);
+    let session = client.create_session().await;
+    let file = client.register_pdf(&session, size).await;
+    let _ = client.put_part(&session, &file, 1, bytes[..PART_BYTES].to_vec()).await.success(200);
+
+    proxy.refuse().await;
+    is_unavailable(&client.put_part(&session, &file, 2, bytes[PART_BYTES..].to_vec()).await);
+    is_unavailable(&client.try_register(&session, "list.txt", "parts-list", "text/plain", 3).await);
+    assert_eq!(client.stored_parts(&session, &file).await, [1]);
+    let state = client.get(&path::session(&session)).await.success(200);
+    assert_eq!(state["files"][0]["partsCompleted"], 1);
+    let other = client.create_session().await;
+    assert_eq!(client.delete(&path::session(&other)).await.status, 204, "nothing to abort, nothing to ask S3");
+    // What is asked too early is refused before S3 is asked.
+    let missing = client.complete(&session, &file).await.problem(400, "PART_COUNT_MISMATCH");
+    assert_eq!(missing["missing"], json!([2]));
+
+    proxy.listen();
+    let _ = client.put_part(&session, &file, 2, bytes[PART_BYTES..].to_vec()).await.success(200);
+    proxy.refuse().await;
+    is_unavailable(&client.complete(&session, &file).await);
+    proxy.listen();
+    let _ = client.complete(&session, &file).await.success(200);
+    proxy.refuse().await;
+    let title = unique_title();
+    is_unavailable(&client.finalize(&session, &title).await);
+    proxy.listen();
+    let moc = client.finalize(&session, &title).await.success(201);
+
+    // A MOC that stands needs no S3.
+    proxy.refuse().await;
+    let id = moc["id"].as_str().expect("an id");
+    let _ = client.get(&path::moc(id)).await.success(200);
+    let _ = client.finalize(&session, &title).await.success(200);
+    let object = Stack::shared().bucket().get(moc["pdfKey"].as_str().expect("a key")).await;
+    assert!(object.is_some_and(|object| object == bytes));
+}
+
+#[tokio::test]
+async fn a_cancellation_without_s3_is_ended_later() {
+    own_stack!();
+    for fault in [Fault::Reset, Fault::internal_error()] {
+        let case = Case::start().await;
+        let open = case.stored(3_000).await;
+        let upload = upload_id(&open);
+        let done = case.client.upload(&case.session, "list.txt", "parts-list", "text/plain", b"3001").await;
+        case.fail(Operation::Abort, Times::Always, fault.clone());
+        case.fail(Operation::Delete, Times::Always, fault);
+        is_unavailable(&case.client.delete(&path::session(&case.session)).await);
+        assert_eq!(case.state().await["status"], "cancelled", "the state comes first");
+        let _ = case.put_part(&open, 1, &pdf(3_000)).await.problem(409, "SESSION_NOT_ACTIVE");
+        is_unavailable(&case.client.delete(&path::session(&case.session)).await);
+        assert_eq!(case.bucket().parts(&case.key(&open), &upload).await, [1], "the upload is still there");
+        case.lift();
+
+        assert_eq!(case.client.delete(&path::session(&case.session)).await.status, 204);
+        assert_eq!(case.bucket().parts(&case.key(&open), &upload).await, [0_u16; 0]);
+        assert_eq!(case.bucket().list(&format!("uploads/dev-user/{}/", case.session)).await, [""; 0], "{done}");
+        assert_eq!(case.client.delete(&path::session(&case.session)).await.status, 204, "and once more");
+    }
+}
+
+/// One file's abort fails: the others are aborted all the same.
+#[tokio::test]
+async fn a_cancellation_clears_what_it_can() {
+    own_stack!();
+    let case = Case::start().await;
+    let stuck = case.stored(3_000).await;
+    let (mut uploads, proxy) = (Vec::new(), &Faulty::shared().proxy);
+    for number in 0..5 {
+        let name = format!("{number}.txt");
+        let file = case.client.register(&case.session, &name, "parts-list", "text/plain", 4).await;
+        case.client.put_parts(&case.session, &file, b"3001").await;
+        uploads.push((format!("uploads/dev-user/{}/{file}/{name}", case.session), upload_id(&file)));
+    }
+    proxy.fail(Operation::Abort, &stuck, Times::Always, Fault::internal_error());
+    for (key, upload) in &uploads {
+        assert_eq!(case.bucket().parts(key, upload).await, [1]);
+    }
+    is_unavailable(&case.client.delete(&path::session(&case.session)).await);
+    for (key, upload) in &uploads {
+        assert_eq!(case.bucket().parts(key, upload).await, [0_u16; 0]);
+    }
+    assert_eq!(case.bucket().parts(&case.key(&stuck), &upload_id(&stuck)).await, [1]);
+    proxy.lift(&stuck);
+    assert_eq!(case.client.delete(&path::session(&case.session)).await.status, 204);
+    assert_eq!(case.bucket().parts(&case.key(&stuck), &upload_id(&stuck)).await, [0_u16; 0]);
+}
+
+fn no_such_upload() -> Fault {
+    Fault::Answer(404, error_xml("NoSuchUpload"))
+}
+
+/// Somebody, or a lifecycle rule, aborted the upload. Whoever sees it first, part or completion,
+/// says so, and the file can be registered again.
+#[tokio::test]
+async fn an_upload_that_is_gone_can_be_started_again() {
+    own_stack!();
+    let size = PART_BYTES + 3_000;
+    let bytes = pdf(size);
+    for stored in [0, 1, 2] {
+        let case = Case::start().await;
+        let file = case.register(size).await;
+        for (number, part) in (1..).zip(bytes.chunks(PART_BYTES)).take(stored) {
+            let _ = case.put_part(&file, number, part).await.success(200);
+        }
+        case.fail(Operation::UploadPart, Times::Always, no_such_upload());
+        let failed = case.put_part(&file, 2, &bytes[PART_BYTES..]).await.problem(422, "FILE_VALIDATION_FAILED");
+        assert_eq!(failed["failures"][0]["reason"], "OBJECT_MISSING", "{failed}");
+        assert_eq!(failed["failures"][0]["fileId"], file.as_str());
+        let _ = case.complete(&file).await.problem(404, "NOT_FOUND");
+        case.lift();
+        let again = case.stored(size).await;
+        case.ends_well(&again, size).await;
+    }
+    let case = Case::start().await;
+    let file = case.stored(3_000).await;
+    case.fail(Operation::Complete, Times::Always, no_such_upload());
+    let failed = case.complete(&file).await.problem(422, "FILE_VALIDATION_FAILED");
+    assert_eq!(failed["failures"][0]["reason"], "OBJECT_MISSING", "{failed}");
+    assert_eq!(failed["failures"][0]["fileId"], file.as_str());
+    assert_eq!(case.count(Operation::Complete), 1, "what is not there is not asked for again");
+    case.lift();
+    let again = case.stored(3_000).await;
+    case.ends_well(&again, 3_000).await;
+}
+
+/// S3 has completed the upload, nobody recorded it, and a part comes: nothing is forgotten.
+#[tokio::test]
+async fn a_part_of_an_upload_that_is_complete_unknown_to_the_store() {
+    own_stack!();
+    let case = Case::start().await;
+    let file = case.stored(3_000).await;
+    case.fail(Operation::Complete, Times::Always, Fault::LoseAnswer);
+    case.fail(Operation::Head, Times::Always, Fault::internal_error());
+    is_unavailable(&case.complete(&file).await);
+    case.lift();
+    case.fail(Operation::UploadPart, Times::Always, no_such_upload());
+    let _ = case.put_part(&file, 1, &pdf(3_000)).await.problem(409, "FILE_ALREADY_COMPLETED");
+    case.ends_well(&file, 3_000).await;
+}
+
+/// It cannot be told whether the upload is gone: nothing is forgotten.
+#[tokio::test]
+async fn nothing_is_forgotten_while_s3_cannot_be_asked() {
+    own_stack!();
+    let case = Case::start().await;
+    let file = case.stored(3_000).await;
+    case.fail(Operation::UploadPart, Times::Always, no_such_upload());
+    case.fail(Operation::Complete, Times::Always, no_such_upload());
+    case.fail(Operation::Head, Times::Always, Fault::internal_error());
+    is_unavailable(&case.put_part(&file, 1, &pdf(3_000)).await);
+    is_unavailable(&case.complete(&file).await);
+    case.lift();
+    case.ends_well(&file, 3_000).await;
+}
+
+fn upload_id(file: &str) -> String {
+    let database = Faulty::shared().stack.database();
+    let upload = database.query_row("SELECT upload_id FROM files WHERE id = ?1", [file], |row| row.get(0));
+    upload.expect("the file is in the store")
+}

@@ -1,0 +1,137 @@
+//! Bodies that break off or never end.
+
+use std::time::{Duration, Instant};
+
+use moc_tests::content::{PART_BYTES, content_md5, md5_hex, pdf};
+use moc_tests::raw::Connection;
+use moc_tests::{Stack, assert_answer, own_stack, path};
+use serde_json::Value;
+
+/// The log line of the request that came with this id.
+async fn line_of(stack: &Stack, request: &str) -> Value {
+    let line = stack.logged(&format!("\"requestId\":\"{request}\"")).await;
+    serde_json::from_str(line.split_once("] ").expect("a component's line").1).expect("a JSON line")
+}
+
+#[tokio::test]
+async fn a_part_that_breaks_off_is_not_recorded_and_can_be_sent_again() {
+    own_stack!();
+    let (stack, client) = (Stack::shared(), Stack::shared().client());
+    let bytes = pdf(PART_BYTES);
+    let md5 = content_md5(&bytes);
+    let length = PART_BYTES.to_string();
+    for (request, sent, checksum) in [
+        ("cut-head", 0, false),
+        ("cut", PART_BYTES / 2, false),
+        ("cut-late", PART_BYTES - 1, false),
+        ("cut-md5", PART_BYTES / 2, true),
+    ] {
+        let session = client.create_session().await;
+        let file = client.register_pdf(&session, PART_BYTES).await;
+        let part = path::part(&session, &file, 1);
+        let id = format!("{request}-{session}");
+        let mut headers = vec![("content-length", length.as_str()), ("x-request-id", &id)];
+        if checksum {
+            headers.push(("content-md5", &md5));
+        }
+        let mut connection = Connection::start(stack.base_url(), "PUT", &part, &headers).await;
+        connection.send(&bytes[..sent]).await;
+        drop(connection);
+
+        // Nobody reads that answer; the log has it.
+        let line = line_of(stack, &id).await;
+        assert_ne!(line["status"], 200, "{line}");
+        assert_eq!(client.stored_parts(&session, &file).await, Vec::<u64>::new(), "{request}");
+        let reply = client.put(&part, bytes.clone()).await;
+        assert_eq!(reply.success(200)["etag"], format!("\"{}\"", md5_hex(&bytes)), "{request}");
+        let _ = client.complete(&session, &file).await.success(200);
+        let key = stack.bucket().key_of(&session, &file).await;
+        assert!(stack.bucket().get(&key).await.as_ref() == Some(&bytes), "{request}: byte for byte");
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_breaks_off_does_not_replace_the_one_before() {
+    own_stack!();
+    let (stack, client) = (Stack::shared(), Stack::shared().client());
+    let bytes = pdf(PART_BYTES);
+    let session = client.create_session().await;
+    let file = client.register_pdf(&session, PART_BYTES).await;
+    let part = path::part(&session, &file, 1);
+    let _ = client.put(&part, bytes.clone()).await.success(200);
+    let (id, length) = (format!("cut-again-{session}"), PART_BYTES.to_string());
+    let headers = [("content-length", length.as_str()), ("x-request-id", &id)];
+    let mut connection = Connection::start(stack.base_url(), "PUT", &part, &headers).await;
+    connection.send(&vec![0; PART_BYTES / 2]).await;
+    drop(connection);
+    assert_ne!(line_of(stack, &id).await["status"], 200);
+    let _ = client.complete(&session, &file).await.success(200);
+    let key = stack.bucket().key_of(&session, &file).await;
+    assert!(stack.bucket().get(&key).await == Some(bytes), "byte for byte");
+}
+
+#[tokio::test]
+async fn a_client_that_stalls_is_not_waited_for() {
+    own_stack!();
+    let stack = Stack::start(&[("part_timeout_seconds", "1")]);
+    let client = stack.client();
+    let bytes = pdf(PART_BYTES);
+    let (md5, length) = (content_md5(&bytes), PART_BYTES.to_string());
+    let plain = vec![("content-length", length.as_str())];
+    let checked = [plain.clone(), vec![("content-md5", md5.as_str())]].concat();
+    for headers in [plain, checked] {
+        let session = client.create_session().await;
+        let file = client.register_pdf(&session, PART_BYTES).await;
+        let part = path::part(&session, &file, 1);
+        let started = Instant::now();
+        let mut connection = Connection::start(stack.base_url(), "PUT", &part, &headers).await;
+        connection.send(&bytes[..PART_BYTES / 2]).await;
+        let reply = connection.reply().await;
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        let problem = reply.problem(408, "REQUEST_TIMEOUT");
+        assert!(problem["elapsedMs"].as_u64().is_some_and(|elapsed| (1000..5000).contains(&elapsed)), "{problem}");
+        assert!(problem["timeoutAt"].as_str().is_some_and(|at| at.ends_with('Z')), "{problem}");
+        if headers.len() == 1 {
+            assert_answer!("part_request_timeout", reply);
+        }
+        assert_eq!(client.stored_parts(&session, &file).await, Vec::<u64>::new());
+        let _ = client.put(&part, bytes.clone()).await.success(200);
+        let _ = client.complete(&session, &file).await.success(200);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_client_has_more_than_30_seconds() {
+    let stack = Stack::shared();
+    let client = stack.client();
+    let bytes = pdf(PART_BYTES);
+    let (md5, length) = (content_md5(&bytes), PART_BYTES.to_string());
+    let send = async |checksum: Option<&str>| {
+        let session = client.create_session().await;
+        let file = client.register_pdf(&session, PART_BYTES).await;
+        let mut headers = vec![("content-length", length.as_str())];
+        headers.extend(checksum.map(|md5| ("content-md5", md5)));
+        let part = path::part(&session, &file, 1);
+        let mut connection = Connection::start(stack.base_url(), "PUT", &part, &headers).await;
+        for piece in bytes.chunks(PART_BYTES / 66) {
+            connection.send(piece).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let reply = connection.reply().await;
+        assert_eq!(reply.success(200)["etag"], format!("\"{}\"", md5_hex(&bytes)));
+    };
+    futures::future::join(send(None), send(Some(&md5))).await;
+}
+
+#[tokio::test]
+async fn a_json_body_that_breaks_off_is_no_request() {
+    own_stack!();
+    let stack = Stack::shared();
+    let id = format!("cut-json-{}", moc_tests::unique_title().replace(' ', "-"));
+    let headers = [("content-length", "1000"), ("x-request-id", id.as_str())];
+    let mut connection = Connection::start(stack.base_url(), "POST", path::SESSIONS, &headers).await;
+    connection.send(b"{\"files\":[").await;
+    drop(connection);
+    let line = line_of(stack, &id).await;
+    assert_eq!((&line["status"], &line["code"]), (&Value::from(400), &Value::from("MALFORMED_BODY")), "{line}");
+}

@@ -1,0 +1,159 @@
+//! What finalize checks of the files: that they are there, whole, and what they were said to be.
+
+use moc_tests::content::{PART_BYTES, pdf, starting};
+use moc_tests::{Client, Stack, assert_answer, path, unique_title};
+use serde_json::{Value, json};
+
+/// Files as they should be: name, category, media type, first bytes.
+const KINDS: [(&str, &str, &str, &[u8]); 10] = [
+    ("castle.pdf", "instruction", "application/pdf", b"%PDF-1.7\n"),
+    ("a.csv", "parts-list", "text/csv", "part,count\r\nBrique 2×4,7\r\n".as_bytes()),
+    ("a.txt", "parts-list", "text/plain", b"\xef\xbb\xbfa brick\twith studs\n"),
+    ("a.json", "parts-list", "application/json", b"{\"3001\":7}"),
+    ("a.xml", "parts-list", "text/xml", b"<?xml version=\"1.0\"?><parts/>"),
+    ("a.jpg", "image", "image/jpeg", b"\xff\xd8\xff\xe0\x00\x10JFIF"),
+    ("a.png", "image", "image/png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"),
+    ("a.webp", "image", "image/webp", b"RIFF\x24\x00\x00\x00WEBPVP8 "),
+    ("a.gif", "image", "image/gif", b"GIF87a\x01\x00\x01\x00"),
+    ("t.gif", "thumbnail", "image/gif", b"GIF89a\x01\x00\x01\x00"),
+];
+
+/// Finalizes a session that must be refused for one file, and stays active.
+async fn refused(client: &Client, session: &str, file: &str, reason: &str) -> moc_tests::Reply {
+    let reply = client.finalize(session, &unique_title()).await;
+    let problem = reply.problem(422, "FILE_VALIDATION_FAILED");
+    assert_eq!(problem["failures"].as_array().map(Vec::len), Some(1), "{problem}");
+    assert_eq!(problem["failures"][0]["fileId"], json!(file));
+    assert_eq!(problem["failures"][0]["reason"], json!(reason), "{problem}");
+    assert_eq!(client.get(&path::session(session)).await.success(200)["status"], "active");
+    reply
+}
+
+#[tokio::test]
+async fn every_kind_of_file_is_taken() {
+    let client = Stack::shared().client();
+    let session = client.create_session().await;
+    for (name, category, media_type, bytes) in KINDS {
+        let _ = client.upload(&session, name, category, media_type, bytes).await;
+    }
+    let reply = client.finalize(&session, &unique_title()).await;
+    let moc = reply.success(201);
+    assert_answer!("finalize_every_kind", reply);
+    let size: usize = KINDS.iter().map(|(.., bytes)| bytes.len()).sum();
+    assert_eq!(moc["totalSizeBytes"], size);
+    assert_eq!(moc["partsKeys"].as_array().map(Vec::len), Some(4));
+    assert_eq!(moc["imageKeys"].as_array().map(Vec::len), Some(5));
+}
+
+#[tokio::test]
+async fn the_bytes_decide_what_a_file_is() {
+    let client = Stack::shared().client();
+    let checks = KINDS.into_iter().map(async |(name, category, media_type, right)| {
+        let wrong: &[u8] = match category {
+            "parts-list" => b"MZ\x90\x00\x03\x00\x00\x00",
+            _ => b"<script>alert(1)</script>",
+        };
+        let session = client.create_session().await;
+        if category != "instruction" {
+            let _ = client.upload(&session, "right.pdf", "instruction", "application/pdf", &pdf(10)).await;
+        }
+        let file = client.upload(&session, name, category, media_type, wrong).await;
+        let reply = refused(&client, &session, &file, "CONTENT_MISMATCH").await;
+        if category == "instruction" {
+            assert_answer!("finalize_content_mismatch", reply);
+        }
+
+        // The right bytes, a little way in, are wrong ones too.
+        let mut late = b"\x00 ".to_vec();
+        late.extend_from_slice(right);
+        let session = client.create_session().await;
+        if category != "instruction" {
+            let _ = client.upload(&session, "right.pdf", "instruction", "application/pdf", &pdf(10)).await;
+        }
+        let file = client.upload(&session, name, category, media_type, &late).await;
+        refused(&client, &session, &file, "CONTENT_MISMATCH").await;
+    });
+    futures::future::join_all(checks).await;
+}
+
+#[tokio::test]
+async fn text_is_utf_8_in_its_first_512_bytes() {
+    let client = Stack::shared().client();
+    let finalize = async |bytes: &[u8]| {
+        let session = client.create_session().await;
+        let _ = client.upload(&session, "castle.pdf", "instruction", "application/pdf", &pdf(10)).await;
+        let file = client.upload(&session, "a.txt", "parts-list", "text/plain", bytes).await;
+        (client.finalize(&session, &unique_title()).await, file)
+    };
+    // A character that the 512th byte cuts in two, in a file that goes on.
+    let cut = format!("{}×{}", "x".repeat(511), "y".repeat(100));
+    let _ = finalize(cut.as_bytes()).await.0.success(201);
+    // One that the end of the file cuts in two.
+    let broken = [b"x".repeat(511).as_slice(), &"×".as_bytes()[..1]].concat();
+    let _ = finalize(&broken).await.0.problem(422, "FILE_VALIDATION_FAILED");
+    let _ = finalize(b"\xff\xfea\x00b\x00").await.0.problem(422, "FILE_VALIDATION_FAILED");
+    let _ = finalize(b"%PDF-1.7\n").await.0.problem(422, "FILE_VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn an_object_that_is_gone_is_missed() {
+    let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
+    let (session, file) = client.upload_pdf(100).await;
+    let key = bucket.key_of(&session, &file).await;
+    bucket.delete(&key).await;
+    assert_answer!("finalize_object_missing", refused(&client, &session, &file, "OBJECT_MISSING").await);
+    bucket.put(&key, pdf(100)).await;
+    let _ = client.finalize(&session, &unique_title()).await.success(201);
+}
+
+#[tokio::test]
+async fn a_file_that_was_not_completed_is_missed() {
+    let client = Stack::shared().client();
+    let (session, _) = client.upload_pdf(100).await;
+    let open = client.register(&session, "b.png", "image", "image/png", 10).await;
+    refused(&client, &session, &open, "OBJECT_MISSING").await;
+    client.put_parts(&session, &open, b"\x89PNG\r\n\x1a\n..").await;
+    let _ = client.complete(&session, &open).await.success(200);
+    let _ = client.finalize(&session, &unique_title()).await.success(201);
+}
+
+#[tokio::test]
+async fn an_object_of_another_size_is_not_the_file() {
+    let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
+    let (session, file) = client.upload_pdf(100).await;
+    let key = bucket.key_of(&session, &file).await;
+    for (size, shown) in [(99, true), (101, false)] {
+        bucket.put(&key, pdf(size)).await;
+        let reply = refused(&client, &session, &file, "SIZE_MISMATCH").await;
+        if shown {
+            assert_answer!("finalize_size_mismatch", reply);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_can_be_put_right_after_a_failed_validation() {
+    let client = Stack::shared().client();
+    let (session, _) = client.upload_pdf(PART_BYTES + 10).await;
+    let wrong = client.upload(&session, "a.png", "image", "image/png", &starting(b"GIF89a", 600)).await;
+    refused(&client, &session, &wrong, "CONTENT_MISMATCH").await;
+    // The session takes files again, and the wrong one is still there.
+    let _ = client.upload(&session, "b.png", "image", "image/png", b"\x89PNG\r\n\x1a\n..").await;
+    refused(&client, &session, &wrong, "CONTENT_MISMATCH").await;
+    let key = Stack::shared().bucket().key_of(&session, &wrong).await;
+    Stack::shared().bucket().put(&key, starting(b"\x89PNG\r\n\x1a\n", 600)).await;
+    let moc = client.finalize(&session, &unique_title()).await.success(201);
+    assert_eq!(moc["files"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
+async fn forty_files_are_checked_at_once() {
+    let client = Stack::shared().client();
+    let session = client.create_session().await;
+    let _ = client.upload(&session, "castle.pdf", "instruction", "application/pdf", &pdf(100)).await;
+    let names: Vec<String> = (0..39).map(|number| format!("{number}.gif")).collect();
+    let uploads = names.iter().map(|name| client.upload(&session, name, "image", "image/gif", b"GIF89a.."));
+    futures::future::join_all(uploads).await;
+    let moc: Value = client.finalize(&session, &unique_title()).await.success(201);
+    assert_eq!(moc["files"].as_array().map(Vec::len), Some(40));
+}

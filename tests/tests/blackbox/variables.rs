@@ -1,0 +1,79 @@
+//! What the variables change.
+
+use moc_tests::content::{MIB, pdf};
+use moc_tests::{Stack, declared, declared_pdf, own_stack, path, unique_title};
+use serde_json::json;
+
+#[tokio::test]
+async fn part_size_limits_and_addresses_are_configured() {
+    own_stack!();
+    let variables = [
+        ("multipart_part_size_mb", "6"),
+        ("instruction_max_mb", "13"),
+        ("parts_list_max_mb", "2"),
+        ("image_max_mb", "3"),
+        ("presigned_url_ttl_minutes", "2"),
+        ("public_base_url", "https://cdn.example/files/"),
+        ("dev_user_sub", "somebody"),
+    ];
+    let stack = Stack::start(&variables);
+    let client = stack.client();
+    let bytes = pdf(12 * MIB + 1);
+    let created = client.post(path::SESSIONS, &json!({ "files": [declared_pdf(bytes.len())] })).await;
+    assert_eq!(created.success(201)["partSizeBytes"], 6 * MIB);
+    let session = created.text_of("sessionId");
+    for (name, category, media_type, limit) in [
+        ("a.pdf", "instruction", "application/pdf", 13 * MIB),
+        ("a.csv", "parts-list", "text/csv", 2 * MIB),
+        ("a.png", "image", "image/png", 3 * MIB),
+        ("t.png", "thumbnail", "image/png", 3 * MIB),
+    ] {
+        let too_large = json!({ "files": [declared_pdf(1), declared(name, category, media_type, limit + 1)] });
+        let problem = client.post(path::SESSIONS, &too_large).await.problem(413, "FILE_TOO_LARGE");
+        assert_eq!(problem["limitBytes"], limit);
+        let reply = client.try_register(&session, name, category, media_type, limit + 1).await;
+        assert_eq!(reply.problem(413, "FILE_TOO_LARGE")["limitBytes"], limit);
+    }
+
+    let short = json!({ "fileKey": "castle.pdf", "fileSizeBytes": bytes.len(), "partCount": 1 });
+    let registered = client.post(&path::files(&session), &short).await;
+    let body = registered.success(201);
+    assert_eq!((&body["partsTotal"], &body["partSizeBytes"]), (&json!(3), &json!(6 * MIB)));
+    let url = body["presignedUrls"][0]["url"].as_str().expect("a URL");
+    assert!(url.contains("X-Amz-Expires=120&"), "{url}");
+
+    let file = registered.text_of("fileId");
+    for (number, part) in (1..).zip(bytes.chunks(6 * MIB)) {
+        let _ = client.put_part(&session, &file, number, part.to_vec()).await.success(200);
+    }
+    let completed = client.complete(&session, &file).await.success(200);
+    let key = format!("uploads/somebody/{session}/{file}/castle.pdf");
+    assert_eq!(completed["fileUrl"], json!(format!("https://cdn.example/files/{key}")));
+    assert!(stack.bucket().get(&key).await == Some(bytes), "byte for byte");
+    let moc = client.finalize(&session, &unique_title()).await.success(201);
+    assert_eq!((&moc["userId"], &moc["files"][0]["url"]), (&json!("somebody"), &completed["fileUrl"]));
+}
+
+#[tokio::test]
+async fn a_session_keeps_the_part_size_that_it_began_with() {
+    own_stack!();
+    let before = Stack::start(&[]);
+    let after = Stack::start_beside_with(&before, &[("multipart_part_size_mb", "8")]);
+    let (session, bytes) = (before.client().create_session().await, pdf(6 * MIB));
+    let client = after.client();
+    assert_eq!(client.get(&path::session(&session)).await.success(200)["partSizeBytes"], 5 * MIB);
+    let reply = client.try_register(&session, "castle.pdf", "instruction", "application/pdf", bytes.len()).await;
+    let body = reply.success(201);
+    assert_eq!((&body["partsTotal"], &body["partSizeBytes"]), (&json!(2), &json!(5 * MIB)));
+    client.put_parts(&session, &reply.text_of("fileId"), &bytes).await;
+    let _ = client.complete(&session, &reply.text_of("fileId")).await.success(200);
+}
+
+#[test]
+fn a_variable_that_cannot_be_read_stops_the_start_with_a_sentence_that_names_it() {
+    own_stack!();
+    let state = tempfile::tempdir().expect("a folder");
+    let (refused, said) = moc_tests::host::refused(state.path(), &[("multipart_part_size_mb", "4")]);
+    assert!(refused, "{said}");
+    assert!(said.contains("the variable multipart_part_size_mb must be a whole number from 5 to 100"), "{said}");
+}

@@ -1,0 +1,68 @@
+//! Dependencies point one way: components and adapters know the domain, never the reverse.
+
+use std::collections::BTreeSet;
+
+use toml::Table;
+
+use crate::{directories, read};
+
+/// The crates that a crate names, for whatever purpose: of its own code, its tests or its build.
+fn dependencies(directory: &str) -> BTreeSet<String> {
+    let manifest: Table = read(format!("{directory}/Cargo.toml")).parse().expect("TOML");
+    let tables = ["dependencies", "dev-dependencies", "build-dependencies"].map(|name| manifest.get(name));
+    let by_target = manifest.get("target").and_then(|targets| targets.as_table());
+    assert!(by_target.is_none(), "{directory} has dependencies of a target, which this test does not read");
+    tables.into_iter().flatten().filter_map(|table| table.as_table()).flat_map(|table| table.keys().cloned()).collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn shared_crates_depend_on_those_below_them_only() {
+    let layers: [(&str, &[&str]); 4] = [
+        ("shared/domain", &[]),
+        ("shared/contract", &["moc-domain"]),
+        ("shared/application", &["moc-domain"]),
+        ("shared/adapters", &["moc-application", "moc-contract", "moc-domain"]),
+    ];
+    let ours: BTreeSet<String> = directories("components").into_iter().chain(set(&["xtask"])).collect();
+    for (directory, below) in layers {
+        let named = dependencies(directory);
+        let named = named.iter().filter(|name| name.starts_with("moc-") || ours.contains(*name));
+        let above: Vec<&String> = named.filter(|name| !below.contains(&name.as_str())).collect();
+        assert!(above.is_empty(), "{directory} must not depend on {above:?}");
+    }
+    assert_eq!(directories("shared").len(), layers.len(), "a shared crate that no layer names");
+}
+
+#[test]
+fn only_the_adapters_know_the_platform() {
+    let platform = ["http", "hyper", "reqwest", "rusqlite", "rusty-s3", "spin-sdk", "tokio", "wasip3", "wit-bindgen"];
+    for directory in ["shared/domain", "shared/contract", "shared/application"] {
+        let named = dependencies(directory);
+        let known: Vec<&&str> = platform.iter().filter(|name| named.contains(**name)).collect();
+        assert!(known.is_empty(), "{directory} must not depend on {known:?}");
+    }
+    for id in directories("components") {
+        let named = dependencies(&format!("components/{id}"));
+        let shared = set(&["moc-adapters", "moc-application", "moc-contract", "moc-domain"]);
+        let others: Vec<&String> = named.difference(&shared).collect();
+        assert!(others.is_empty(), "components/{id} is thin: it must not depend on {others:?}");
+    }
+}
+
+#[test]
+fn nothing_of_the_product_depends_on_its_tools() {
+    let tools = set(&["moc-local", "moc-tests", "moc-seed", "moc-bench", "xtask"]);
+    let product = directories("components").into_iter().map(|id| format!("components/{id}"));
+    for directory in product.chain(directories("shared").into_iter().map(|name| format!("shared/{name}"))) {
+        assert!(dependencies(&directory).is_disjoint(&tools), "{directory}");
+    }
+    // The local host runs any spin.toml: of this product it knows what the variables mean, so that
+    // a broken one stops it at its start.
+    let mut known: Vec<String> = dependencies("local").into_iter().filter(|name| name.starts_with("moc-")).collect();
+    known.retain(|name| name != "moc-contract");
+    assert!(known.is_empty(), "local must not depend on {known:?}");
+}

@@ -1,0 +1,109 @@
+//! The application's routes, as far as the benchmark needs them.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::client::{Connection, Message, message};
+
+/// Where sessions are.
+const SESSIONS: &str = "/api/mocs/uploads/sessions";
+
+/// The application, and one connection to it.
+pub struct Api {
+    origin: Url,
+    connection: Connection,
+}
+
+/// A registered file.
+pub struct RemoteFile {
+    /// Its session's id.
+    pub session: String,
+    /// Its own.
+    pub id: String,
+}
+
+/// A completed file.
+pub struct Completed {
+    /// The object's ETag.
+    pub etag: String,
+    /// Where the object is.
+    pub url: String,
+}
+
+impl Api {
+    /// The application at an origin.
+    ///
+    /// # Errors
+    /// Where nobody listens.
+    pub async fn connect(origin: &Url) -> Result<Self> {
+        Ok(Self { origin: origin.clone(), connection: Connection::open(origin).await? })
+    }
+
+    /// Makes a session with one file of this size in it.
+    ///
+    /// # Errors
+    /// Where the application refuses.
+    pub async fn register(&mut self, size_bytes: usize) -> Result<RemoteFile> {
+        let session = self.ask(create_session(&self.origin, size_bytes)?).await?;
+        let session = text(&session, "sessionId")?;
+        let body = declaration(size_bytes).to_string().into();
+        let file = self.ask(message(&self.origin, Method::POST, &format!("{SESSIONS}/{session}/files"), body)?).await?;
+        Ok(RemoteFile { id: text(&file, "fileId")?, session })
+    }
+
+    /// Completes a file whose parts are all there.
+    ///
+    /// # Errors
+    /// Where the application refuses.
+    pub async fn complete(&mut self, file: &RemoteFile) -> Result<Completed> {
+        let target = format!("{SESSIONS}/{}/files/{}/complete", file.session, file.id);
+        let completed = self.ask(message(&self.origin, Method::POST, &target, Bytes::new())?).await?;
+        Ok(Completed { etag: text(&completed, "etag")?, url: text(&completed, "fileUrl")? })
+    }
+
+    async fn ask(&mut self, request: Message) -> Result<Value> {
+        let target = request.uri().path().to_owned();
+        self.connection.send(request).await?.json().with_context(|| format!("asking for {target}"))
+    }
+}
+
+/// The request that makes a session.
+///
+/// # Errors
+/// Never with an origin.
+pub fn create_session(origin: &Url, size_bytes: usize) -> Result<Message> {
+    let body = json!({ "files": [declaration(size_bytes)] }).to_string().into();
+    message(origin, Method::POST, SESSIONS, body)
+}
+
+/// The request that puts a part.
+///
+/// # Errors
+/// Never with an origin.
+pub fn put_part(origin: &Url, file: &RemoteFile, number: usize, body: Bytes) -> Result<Message> {
+    message(origin, Method::PUT, &format!("{}/{number}", parts_path(file)), body)
+}
+
+/// The request that lists the stored parts.
+///
+/// # Errors
+/// Never with an origin.
+pub fn list_parts(origin: &Url, file: &RemoteFile) -> Result<Message> {
+    message(origin, Method::GET, &parts_path(file), Bytes::new())
+}
+
+fn parts_path(file: &RemoteFile) -> String {
+    format!("{SESSIONS}/{}/files/{}/parts", file.session, file.id)
+}
+
+fn declaration(size_bytes: usize) -> Value {
+    json!({ "category": "instruction", "name": "castle.pdf", "size": size_bytes, "type": "application/pdf" })
+}
+
+fn text(answer: &Value, member: &str) -> Result<String> {
+    let text = answer.get(member).and_then(Value::as_str);
+    Ok(text.with_context(|| format!("an answer has no {member}"))?.to_owned())
+}

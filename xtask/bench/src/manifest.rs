@@ -1,0 +1,94 @@
+//! The application's manifest, with one more component to compare with.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use toml::{Table, Value};
+
+/// Where the component to compare with answers.
+pub const HELLO_ROUTE: &str = "/hello";
+/// Its id.
+const HELLO_ID: &str = "hello";
+
+/// The components of the application: ids and code files.
+///
+/// # Errors
+/// When the manifest cannot be read.
+pub fn components(manifest: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let root = folder(manifest)?;
+    let table = read(manifest)?;
+    let mut found = Vec::new();
+    for (id, component) in table.get("component").and_then(Value::as_table).into_iter().flatten() {
+        found.push((id.clone(), root.join(source(id, component)?)));
+    }
+    Ok(found)
+}
+
+/// Writes the manifest to `copy`, its paths made absolute, with `hello` at [`HELLO_ROUTE`].
+///
+/// # Errors
+/// When one of the files cannot be read or written.
+pub fn write_with_hello(manifest: &Path, hello: &Path, copy: &Path) -> Result<()> {
+    let root = folder(manifest)?;
+    let mut table = read(manifest)?;
+    let components =
+        table.get_mut("component").and_then(Value::as_table_mut).context("the manifest has no components")?;
+    for (id, component) in components.iter_mut() {
+        let path = root.join(source(id, component)?);
+        set(component, "source", path_value(&path)?);
+    }
+    let hello = std::path::absolute(hello)?;
+    let entry = [("source", path_value(&hello)?), ("allowed_outbound_hosts", Value::Array(Vec::new()))];
+    components
+        .insert(HELLO_ID.into(), Value::Table(entry.map(|(key, value)| (key.into(), value)).into_iter().collect()));
+
+    let triggers = table.get_mut("trigger").and_then(|trigger| trigger.get_mut("http")).and_then(Value::as_array_mut);
+    let trigger = [("route", HELLO_ROUTE), ("component", HELLO_ID)];
+    triggers.context("the manifest has no HTTP triggers")?.push(Value::Table(
+        trigger.map(|(key, value)| (key.to_owned(), Value::String(value.to_owned()))).into_iter().collect(),
+    ));
+    std::fs::write(copy, table.to_string()).with_context(|| format!("{} cannot be written", copy.display()))
+}
+
+fn read(manifest: &Path) -> Result<Table> {
+    let text = std::fs::read_to_string(manifest).with_context(|| format!("{} cannot be read", manifest.display()))?;
+    text.parse().with_context(|| format!("{} is not TOML", manifest.display()))
+}
+
+fn folder(manifest: &Path) -> Result<PathBuf> {
+    Ok(std::path::absolute(manifest)?.parent().context("the manifest is in no folder")?.to_owned())
+}
+
+fn source<'a>(id: &str, component: &'a Value) -> Result<&'a str> {
+    component.get("source").and_then(Value::as_str).with_context(|| format!("the component {id} has no source file"))
+}
+
+fn set(component: &mut Value, key: &str, value: Value) {
+    if let Some(table) = component.as_table_mut() {
+        table.insert(key.into(), value);
+    }
+}
+
+fn path_value(path: &Path) -> Result<Value> {
+    Ok(Value::String(path.to_str().context("a path is not UTF-8")?.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_has_absolute_paths_and_one_more_route() {
+        let dir = std::env::temp_dir().join(format!("moc-bench-manifest-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (manifest, copy) = (dir.join("spin.toml"), dir.join("copy.toml"));
+        let text = "[[trigger.http]]\nroute = \"/a\"\ncomponent = \"a\"\n[component.a]\nsource = \"out/a.wasm\"\n";
+        std::fs::write(&manifest, text).unwrap();
+        write_with_hello(&manifest, &dir.join("hello.wasm"), &copy).unwrap();
+        let found = components(&copy).unwrap();
+        let routes = read(&copy).unwrap()["trigger"]["http"].as_array().unwrap().len();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(found, [("a".into(), dir.join("out/a.wasm")), ("hello".into(), dir.join("hello.wasm"))]);
+        assert_eq!(routes, 2);
+    }
+}

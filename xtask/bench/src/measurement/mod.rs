@@ -1,0 +1,83 @@
+//! What is measured: one module each.
+
+mod latency;
+mod memory;
+mod requests;
+mod size;
+mod upload;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::report::Report;
+use crate::stack::Stack;
+
+/// A group of figures, by the name that the command line has for it.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Measurement {
+    /// Bytes of each component
+    Size,
+    /// Bytes per second through the part route against the same straight to S3
+    Upload,
+    /// Memory of the host while files of 512 MiB and 2 GiB pass
+    Memory,
+    /// Requests per second of create-session and list-parts against hello-world
+    Requests,
+    /// Latency of the part route with few and with many parts stored
+    Latency,
+}
+
+/// What the measurements are made with.
+pub struct Bench {
+    /// Shorter rounds, and fewer.
+    pub quick: bool,
+    /// The local host's program.
+    pub host: PathBuf,
+    /// The application.
+    pub manifest: PathBuf,
+    /// The component to compare with, where it is built already.
+    pub hello: Option<PathBuf>,
+    /// Where stacks have their state.
+    pub state: PathBuf,
+}
+
+impl Bench {
+    async fn stack(&self, manifest: &Path) -> Result<Stack> {
+        Stack::start(&self.host, manifest, &self.state).await
+    }
+
+    const fn choose<T: Copy>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+}
+
+impl Measurement {
+    /// Measures, and adds figures to the report.
+    ///
+    /// # Errors
+    /// Where something cannot be started, is refused, or answers with what it must not.
+    pub async fn run(self, bench: &Bench, report: &mut Report) -> Result<()> {
+        match self {
+            Self::Size => size::measure(bench, report),
+            Self::Upload => upload::measure(bench, report).await,
+            Self::Memory => memory::measure(bench, report).await,
+            Self::Requests => requests::measure(bench, report).await,
+            Self::Latency => latency::measure(bench, report).await,
+        }
+    }
+}
+
+impl fmt::Display for Measurement {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Size => "size",
+            Self::Upload => "upload",
+            Self::Memory => "memory",
+            Self::Requests => "requests",
+            Self::Latency => "latency",
+        })
+    }
+}
