@@ -19,8 +19,9 @@ use spin_sdk::sqlite::Value;
 pub const SESSION: &str =
     "json_array(s.id, s.user_id, s.status, s.part_size_bytes, s.created_at, s.expires_at, s.finalizing_at, s.moc_id)";
 
-/// The expression whose value [`FileRow`] reads; `f` is the table, `s` its session's.
-pub const FILE: &str = "json_array(f.id, f.session_id, f.category, f.name, f.media_type, f.object_key, f.upload_id, f.size_bytes, s.part_size_bytes, f.parts_completed, f.bytes_completed, f.etag, f.created_at)";
+/// The expression whose value [`FileRow`] reads; `f` is the table. The session's column comes by a
+/// subquery: newer SQLites prepare a statement with a join anew for every run.
+pub const FILE: &str = "json_array(f.id, f.session_id, f.category, f.name, f.media_type, f.object_key, f.upload_id, f.size_bytes, (SELECT part_size_bytes FROM sessions WHERE id = f.session_id), f.parts_completed, f.bytes_completed, f.etag, f.created_at)";
 
 /// The expression whose value [`PartRow`] reads; `p` is the table.
 pub const PART: &str = "json_array(p.part_number, p.etag, p.size_bytes, p.uploaded_at)";

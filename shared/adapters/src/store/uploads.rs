@@ -47,8 +47,8 @@ pub async fn insert(store: &Connection, file: &File, files_max: u64) -> Result<R
 
 pub async fn get(store: &Connection, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError> {
     let statement = format!(
-        "SELECT {SESSION}, {FILE} FROM files f JOIN sessions s ON s.id = f.session_id
-         WHERE f.id = ?1 AND f.session_id = ?2"
+        "SELECT (SELECT {SESSION} FROM sessions s WHERE s.id = f.session_id), {FILE}
+         FROM files f WHERE f.id = ?1 AND f.session_id = ?2"
     );
     let Some(row) = store.first(&statement, &[text(file), text(session)]).await? else { return Ok(None) };
     Ok(Some((json::<SessionRow>(&row, 0)?.try_into()?, json::<FileRow>(&row, 1)?.try_into()?)))
@@ -60,9 +60,9 @@ pub async fn get_with_parts(
     file: FileId,
 ) -> Result<Option<(Session, File, Vec<StoredPart>)>, StoreError> {
     let statement = format!(
-        "SELECT {SESSION}, {FILE},
+        "SELECT (SELECT {SESSION} FROM sessions s WHERE s.id = f.session_id), {FILE},
            (SELECT json_group_array({PART}) FROM (SELECT * FROM parts WHERE file_id = f.id ORDER BY part_number) p)
-         FROM files f JOIN sessions s ON s.id = f.session_id WHERE f.id = ?1 AND f.session_id = ?2"
+         FROM files f WHERE f.id = ?1 AND f.session_id = ?2"
     );
     let Some(row) = store.first(&statement, &[text(file), text(session)]).await? else { return Ok(None) };
     let parts = all(json::<Vec<PartRow>>(&row, 2)?)?;

@@ -2,7 +2,7 @@
 
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::fault_proxy::{Fault, Operation, Times, error_xml};
-use moc_tests::{Stack, own_stack, path, unique_title};
+use moc_tests::{Reply, Stack, own_stack, path, unique_title};
 use serde_json::json;
 
 use super::{Case, Faulty, is_unavailable};
@@ -109,37 +109,46 @@ fn no_such_upload() -> Fault {
 }
 
 /// Somebody, or a lifecycle rule, aborted the upload. Whoever sees it first, part or completion,
-/// says so, and the file can be registered again.
+/// says so, though not at once: a completion may be at work. Then the file can be registered again.
 #[tokio::test]
 async fn an_upload_that_is_gone_can_be_started_again() {
     own_stack!();
+    let by_a_part = [0, 1, 2].map(gone_before_a_part);
+    futures::join!(futures::future::join_all(by_a_part), gone_before_the_completion());
+}
+
+async fn gone_before_a_part(stored: usize) {
     let size = PART_BYTES + 3_000;
     let bytes = pdf(size);
-    for stored in [0, 1, 2] {
-        let case = Case::start().await;
-        let file = case.register(size).await;
-        for (number, part) in (1..).zip(bytes.chunks(PART_BYTES)).take(stored) {
-            let _ = case.put_part(&file, number, part).await.success(200);
-        }
-        case.fail(Operation::UploadPart, Times::Always, no_such_upload());
-        let failed = case.put_part(&file, 2, &bytes[PART_BYTES..]).await.problem(422, "FILE_VALIDATION_FAILED");
-        assert_eq!(failed["failures"][0]["reason"], "OBJECT_MISSING", "{failed}");
-        assert_eq!(failed["failures"][0]["fileId"], file.as_str());
-        let _ = case.complete(&file).await.problem(404, "NOT_FOUND");
-        case.lift();
-        let again = case.stored(size).await;
-        case.ends_well(&again, size).await;
+    let case = Case::start().await;
+    let file = case.register(size).await;
+    for (number, part) in (1..).zip(bytes.chunks(PART_BYTES)).take(stored) {
+        let _ = case.put_part(&file, number, part).await.success(200);
     }
+    case.fail(Operation::UploadPart, Times::Always, no_such_upload());
+    object_is_missing(&case.put_part(&file, 2, &bytes[PART_BYTES..]).await, &file);
+    let _ = case.complete(&file).await.problem(404, "NOT_FOUND");
+    case.lift();
+    let again = case.stored(size).await;
+    case.ends_well(&again, size).await;
+}
+
+async fn gone_before_the_completion() {
     let case = Case::start().await;
     let file = case.stored(3_000).await;
     case.fail(Operation::Complete, Times::Always, no_such_upload());
-    let failed = case.complete(&file).await.problem(422, "FILE_VALIDATION_FAILED");
-    assert_eq!(failed["failures"][0]["reason"], "OBJECT_MISSING", "{failed}");
-    assert_eq!(failed["failures"][0]["fileId"], file.as_str());
+    object_is_missing(&case.complete(&file).await, &file);
     assert_eq!(case.count(Operation::Complete), 1, "what is not there is not asked for again");
     case.lift();
     let again = case.stored(3_000).await;
     case.ends_well(&again, 3_000).await;
+}
+
+#[track_caller]
+fn object_is_missing(reply: &Reply, file: &str) {
+    let failed = reply.problem(422, "FILE_VALIDATION_FAILED");
+    let failure = &failed["failures"][0];
+    assert_eq!((&failure["reason"], &failure["fileId"]), (&json!("OBJECT_MISSING"), &json!(file)), "{failed}");
 }
 
 /// S3 has completed the upload, nobody recorded it, and a part comes: nothing is forgotten.
