@@ -15,6 +15,9 @@ use crate::project::Project;
 const TEST_CRATE: &str = "moc-tests";
 const BLACK_BOX_TESTS: &str = "blackbox";
 
+/// The black-box tests mostly wait: more of them at once than there are cores end sooner.
+const WAITING_TESTS: &str = "--test-threads=6";
+
 /// Which app is tested: without addresses, one that the tests start themselves.
 #[derive(clap::Args)]
 pub struct Options {
@@ -86,7 +89,8 @@ fn unit_tests(project: &Project) -> Result<Outcome> {
 
 fn integration_tests(project: &Project) -> Result<Outcome> {
     let mut cargo = build::for_native_crates(project, "test")?;
-    process::run("tidy and black-box tests", cargo.args(["--test", "*"])).map(passed)
+    cargo.args(["--test", "*", "--", WAITING_TESTS]);
+    process::run("tidy and black-box tests", &mut cargo).map(passed)
 }
 
 fn black_box(project: &Project, stack: &Stack) -> Result<Outcome> {
