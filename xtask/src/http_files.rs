@@ -3,6 +3,7 @@
 mod installation;
 mod report;
 
+use std::fs::File;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -19,6 +20,8 @@ pub const STEP: &str = ".http files";
 
 /// The environment of `http/http-client.env.json` whose addresses are replaced by the stack's.
 const ENVIRONMENT: &str = "local";
+/// What httpyac says of the requests, beside its installation.
+const REPORT: &str = "report.json";
 /// The most lines of the host's log that are shown when a request failed.
 const LOG_LINES: usize = 20;
 
@@ -55,9 +58,12 @@ pub fn run_against(project: &Project, stack: &Stack) -> Result<Outcome> {
         .arg(format!("baseUrl={}", stack.base_url))
         .arg(format!("s3Url={}", stack.s3_url))
         .current_dir(project.root());
+    // Into a file: httpyac exits without waiting for its output, of which a pipe would lose the end.
+    let written = project.target_dir().join("httpyac").join(REPORT);
+    command.stdout(File::create(&written)?);
     // It exits with an error when an assertion failed, having said which: that is judged below.
     let output = command.output().context("node cannot be started")?;
-    let report = Report::parse(&output.stdout, project.root()).with_context(|| {
+    let report = Report::parse(&std::fs::read(&written)?, project.root()).with_context(|| {
         format!(
             "httpyac failed ({}): {}",
             output.status,

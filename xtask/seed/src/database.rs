@@ -1,18 +1,20 @@
 //! Puts the fixtures' records into the database.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use moc_adapters::store::MIGRATIONS;
 use moc_domain::moc::Moc;
 use moc_domain::session::Session;
-use rusqlite::{Connection, Transaction, TransactionBehavior, named_params};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, named_params};
 
 use crate::fixture::{Fixture, FixtureFile};
 
 /// How long a busy database is waited for.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
+/// The pause between two tries of what SQLite does not wait for.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// Whoever held the stale lock.
 const LOCK_TOKEN: &str = "01941f29-7c00-7000-8000-400000000001";
 
@@ -35,7 +37,7 @@ impl Database {
 
     fn prepare(connection: Connection) -> Result<Self> {
         connection.busy_timeout(BUSY_LIMIT)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        use_wal(&connection)?;
         // Each migration may run again.
         for migration in MIGRATIONS {
             connection.execute_batch(migration)?;
@@ -57,6 +59,19 @@ impl Database {
             written.with_context(|| format!("the fixture {} cannot be written", fixture.name))?;
         }
         transaction.commit().context("the fixtures cannot be written")
+    }
+}
+
+/// SQLite itself does not wait for a connection that changes the mode at the same time.
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + BUSY_LIMIT;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            outcome => return outcome,
+        }
     }
 }
 
@@ -228,7 +243,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("moc-seed-{}", std::process::id()));
         let path = dir.join("sqlite").join("default.db");
         std::thread::scope(|scope| {
-            for _ in 0..4 {
+            for _ in 0..8 {
                 scope.spawn(|| {
                     let now = Timestamp::from_millis(1_000_000_000_000);
                     Database::open(&path).unwrap().reset(&fixtures(now)).unwrap();
