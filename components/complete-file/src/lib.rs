@@ -5,10 +5,11 @@ use moc_adapters::log::RequestLog;
 use moc_adapters::platform::Wasi;
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::store::SqliteStore;
-use moc_adapters::{auth, settings};
-use moc_application::complete_file;
+use moc_adapters::{auth, progress, settings};
+use moc_application::complete_file::{self, Completed};
 use moc_contract::answer::FileCompleted;
 use moc_contract::body::CompleteFileBody;
+use moc_contract::event;
 use moc_contract::path::Route;
 use moc_domain::failure::{Failure, Refusal};
 use moc_domain::limits::COMPLETE_BODY_MAX_BYTES;
@@ -24,9 +25,13 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     let parts = request.optional_json::<CompleteFileBody>(COMPLETE_BODY_MAX_BYTES).await?.check()?;
     let session_lifetime_max_ms = settings::upload().await?.session_lifetime_max_ms;
     let asked = complete_file::Request { user: &user, session, file, parts: parts.as_deref(), session_lifetime_max_ms };
-    let (file, etag) = complete_file::run(&SqliteStore::new(), &S3Bucket::open().await?, &Wasi, asked).await?;
+    let Completed { file, etag, idempotent } =
+        complete_file::run(&SqliteStore::new(), &S3Bucket::open().await?, &Wasi, asked).await?;
     log.set("bytes", file.size_bytes);
     log.set("etag", etag.as_str());
+    if !idempotent {
+        progress::tell(&user, session, |now| event::file_completed(&file, &etag, now)).await;
+    }
     let url = settings::public_address().await?.of(&file.key);
     Ok(Answer::json(200, &FileCompleted::new(&file, &etag, url)))
 }

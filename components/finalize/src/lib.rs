@@ -5,10 +5,11 @@ use moc_adapters::log::RequestLog;
 use moc_adapters::platform::Wasi;
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::store::SqliteStore;
-use moc_adapters::{auth, settings};
+use moc_adapters::{auth, progress, settings};
 use moc_application::finalize::{self, Outcome};
 use moc_contract::answer::MocAnswer;
 use moc_contract::body::FinalizeBody;
+use moc_contract::event;
 use moc_contract::path::{self, Route};
 use moc_domain::failure::{Failure, Refusal};
 use moc_domain::limits::JSON_BODY_MAX_BYTES;
@@ -25,6 +26,9 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     let (moc, outcome) = finalize::run(&SqliteStore::new(), &bucket, &Wasi, &user, session, &described).await?;
     log.show("moc", moc.id);
     log.set("bytes", moc.total_size_bytes());
+    if outcome != Outcome::Idempotent {
+        progress::tell(&user, session, |now| event::session_finalized(&moc, now)).await;
+    }
     let address = settings::public_address().await?;
     let answer = MocAnswer::new(&moc, |key| address.of(key))
         .idempotent(outcome == Outcome::Idempotent)

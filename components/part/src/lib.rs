@@ -5,8 +5,8 @@ use moc_adapters::log::RequestLog;
 use moc_adapters::platform::Wasi;
 use moc_adapters::s3::{PartBody, S3Bucket};
 use moc_adapters::store::SqliteStore;
-use moc_adapters::{auth, settings};
-use moc_application::upload_part::{self, Part};
+use moc_adapters::{auth, progress, settings};
+use moc_application::upload_part::{self, Part, Stored};
 use moc_contract::answer::PartStored;
 use moc_contract::digest::Digests;
 use moc_contract::path::Route;
@@ -36,7 +36,9 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     let session_lifetime_max_ms = settings.session_lifetime_max_ms;
     let part = Part { user: &user, session, file, number, size_bytes, session_lifetime_max_ms };
     let stored = upload_part::run(&SqliteStore::new(), &S3Bucket::open().await?, &Wasi, part, body).await?;
-    log.set("etag", stored.etag.as_str());
-    log.set("partsCompleted", stored.progress.parts_completed);
-    Ok(Answer::json(200, &PartStored::new(number, &stored.etag)).with_header("etag", stored.etag.quoted()))
+    progress::tell_of_part(&user, &stored).await;
+    let Stored { part, progress, .. } = &stored;
+    log.set("etag", part.etag.as_str());
+    log.set("partsCompleted", progress.parts_completed);
+    Ok(Answer::json(200, &PartStored::new(number, &part.etag)).with_header("etag", part.etag.quoted()))
 }

@@ -5,11 +5,12 @@ use moc_adapters::log::RequestLog;
 use moc_adapters::platform::Wasi;
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::store::SqliteStore;
-use moc_adapters::{auth, settings};
+use moc_adapters::{auth, progress, settings};
 use moc_application::port::{Bucket as _, PartAddress, Platform as _};
 use moc_application::register_file::{self, Bounds};
 use moc_contract::answer::FileRegistered;
 use moc_contract::body::RegisterFileBody;
+use moc_contract::event;
 use moc_contract::path::{self, Route};
 use moc_domain::failure::{Failure, Refusal};
 use moc_domain::limits::JSON_BODY_MAX_BYTES;
@@ -32,6 +33,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
         register_file::run(&SqliteStore::new(), &bucket, &Wasi, &user, session, declared, bounds).await?;
     log.show("file", file.id);
     log.set("bytes", file.size_bytes);
+    progress::tell(&user, session.id, |now| event::file_registered(&file, now)).await;
 
     let ttl_seconds = settings.presigned_url_ttl_seconds;
     let expire_at = Wasi.now().plus_millis(i64::try_from(ttl_seconds * 1000).unwrap_or(i64::MAX));

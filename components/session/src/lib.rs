@@ -26,5 +26,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     }
     let (session, files) = lookup::session_with_files(&store, &user, id).await?;
     let address = settings::public_address().await?;
-    Ok(Answer::json(200, &SessionState::new(&session, &files, Wasi.now(), |key| address.of(key))))
+    let now = Wasi.now();
+    let ws_url = auth::watch_token::url(&session, now).await;
+    Ok(Answer::json(200, &SessionState::new(&session, &files, now, |key| address.of(key), ws_url)))
 }

@@ -5,6 +5,7 @@ pub mod http;
 pub mod log;
 pub mod outbound;
 pub mod platform;
+pub mod progress;
 pub mod s3;
 pub mod settings;
 pub mod store;
@@ -29,6 +30,29 @@ macro_rules! component {
                 $crate::spin_sdk::wasip3::http::types::ErrorCode,
             > {
                 $crate::http::serve($route, request, $handler).await
+            }
+        }
+    };
+}
+
+/// Makes a component of an async function from a [`http::Request`] to a
+/// `Result<`[`http::Answer`]`, `[`moc_domain::failure::Failure`]`>`, for a private route: whoever
+/// calls it logs what becomes of that.
+#[macro_export]
+macro_rules! private_component {
+    ($handler:path) => {
+        struct Component;
+
+        $crate::spin_sdk::wasip3::http::service::export!(Component);
+
+        impl $crate::spin_sdk::wasip3::exports::http::handler::Guest for Component {
+            async fn handle(
+                request: $crate::spin_sdk::wasip3::http::types::Request,
+            ) -> Result<
+                $crate::spin_sdk::wasip3::http::types::Response,
+                $crate::spin_sdk::wasip3::http::types::ErrorCode,
+            > {
+                $crate::http::serve_private(request, $handler).await
             }
         }
     };

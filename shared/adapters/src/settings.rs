@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 
 use moc_contract::variable::{
-    AuthSettings, BucketSettings, CorsSettings, PublicAddress, UploadSettings, Values, VariableError,
+    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, ProgressSettings, PublicAddress, UploadSettings,
+    Values, VariableError, WatchSettings,
 };
 use moc_domain::failure::{Failure, Refusal};
 use spin_sdk::variables::{self, Error};
@@ -21,6 +22,9 @@ thread_local! {
     static PUBLIC: Cell<PublicAddress> = const { OnceCell::new() };
     static AUTH: Cell<AuthSettings> = const { OnceCell::new() };
     static CORS: Cell<CorsSettings> = const { OnceCell::new() };
+    static PROGRESS: Cell<ProgressSettings> = const { OnceCell::new() };
+    static BROADCASTER: Cell<Option<BroadcasterSettings>> = const { OnceCell::new() };
+    static WATCH: Cell<Option<WatchSettings>> = const { OnceCell::new() };
 }
 
 /// What is needed to take uploads.
@@ -66,6 +70,37 @@ pub async fn auth() -> Result<Rc<AuthSettings>, Failure> {
 /// [`Refusal::Internal`] where the variable cannot be read.
 pub async fn cors() -> Result<Rc<CorsSettings>, Failure> {
     load(&CORS, CorsSettings::NAMES, CorsSettings::parse).await
+}
+
+/// Whether routes tell of their steps.
+///
+/// # Errors
+/// [`Refusal::Internal`] where a variable cannot be read.
+pub async fn progress() -> Result<Rc<ProgressSettings>, Failure> {
+    load(&PROGRESS, ProgressSettings::NAMES, ProgressSettings::parse).await
+}
+
+/// The broadcaster; `None` where there is none.
+///
+/// # Errors
+/// [`Refusal::Internal`] where a variable cannot be read.
+pub async fn broadcaster() -> Result<Rc<Option<BroadcasterSettings>>, Failure> {
+    let parse = |values: &Values| BroadcasterSettings::parse(values).map(warned);
+    load(&BROADCASTER, BroadcasterSettings::NAMES, parse).await
+}
+
+/// Where clients watch; `None` where they cannot.
+///
+/// # Errors
+/// [`Refusal::Internal`] where a variable cannot be read.
+pub async fn watch() -> Result<Rc<Option<WatchSettings>>, Failure> {
+    let parse = |values: &Values| WatchSettings::parse(values).map(warned);
+    load(&WATCH, WatchSettings::NAMES, parse).await
+}
+
+fn warned<T>((settings, warning): (T, Option<String>)) -> T {
+    warning.iter().for_each(|warning| log::warn(warning));
+    settings
 }
 
 async fn load<T>(

@@ -9,7 +9,7 @@ use moc_domain::session::Status;
 use moc_domain::time::Timestamp;
 
 use crate::lookup;
-use crate::port::{Bucket, BucketError, ListedPart, Platform, Store};
+use crate::port::{Bucket, BucketError, ListedPart, ObjectHead, Platform, Store};
 
 /// A file to complete.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,17 @@ pub struct Request<'a> {
     pub session_lifetime_max_ms: i64,
 }
 
+/// A file that is complete.
+#[derive(Clone, Debug)]
+pub struct Completed {
+    /// The file.
+    pub file: File,
+    /// The ETag of its object.
+    pub etag: ETag,
+    /// Whether an earlier call had completed it.
+    pub idempotent: bool,
+}
+
 /// Completes a file: every part of its plan must be there, then S3 makes an object of them. A file
 /// that is complete already is answered with what it is.
 ///
@@ -38,11 +49,11 @@ pub async fn run(
     bucket: &impl Bucket,
     platform: &impl Platform,
     request: Request<'_>,
-) -> Result<(File, ETag), Failure> {
+) -> Result<Completed, Failure> {
     let Request { user, session, file, .. } = request;
     let (session, file, recorded) = lookup::file_with_parts(store, user, session, file).await?;
     if let Some(etag) = file.etag.clone() {
-        return Ok((file, etag));
+        return Ok(Completed { file, etag, idempotent: true });
     }
     session.accepts_uploads(platform.now())?;
 
@@ -92,10 +103,10 @@ pub async fn run(
                 "a pending file of an active session did not complete",
             ));
         };
-        return Ok((file, etag));
+        return Ok(Completed { file, etag, idempotent: true });
     }
     lookup::prolong(store, platform, &session, request.session_lifetime_max_ms).await;
-    Ok((file, etag))
+    Ok(Completed { file, etag, idempotent: false })
 }
 
 /// The parts as the bucket lists them; `missing` where it has no such upload.
@@ -163,15 +174,14 @@ async fn complete(
         Err(error @ (BucketError::Unavailable(_) | BucketError::NoSuchUpload | BucketError::Refused(_))) => error,
         Err(error) => return Err(error.into()),
     };
+    let expected = ETag::of_multipart(etags);
+    let ours = |head: &ObjectHead| Some(&head.etag) == expected.as_ref() && head.size_bytes == file.size_bytes;
     let head = match error {
-        BucketError::NoSuchUpload | BucketError::Refused(_) => lookup::object(bucket, platform, file).await?,
+        BucketError::NoSuchUpload | BucketError::Refused(_) => lookup::object(bucket, platform, file, ours).await?,
         _ => bucket.head(&file.key).await?,
     };
-    let expected = ETag::of_multipart(etags);
     match (head, error) {
-        (Some(head), _) if Some(&head.etag) == expected.as_ref() && head.size_bytes == file.size_bytes => {
-            Ok(Completion::Made(head.etag))
-        }
+        (Some(head), _) if ours(&head) => Ok(Completion::Made(head.etag)),
         (None, BucketError::NoSuchUpload) => Ok(Completion::Gone),
         (_, error) => Err(error.into()),
     }

@@ -68,7 +68,7 @@ pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Fa
 }
 
 /// What a file whose upload is gone from the bucket has left there. A completion that is still at
-/// work takes the upload away first and shows its object later, so that is waited for.
+/// work takes the upload away first and shows its object later, so one that `is_it` is waited for.
 ///
 /// # Errors
 /// The bucket's.
@@ -76,10 +76,12 @@ pub async fn object(
     bucket: &impl Bucket,
     platform: &impl Platform,
     file: &File,
+    is_it: impl Fn(&ObjectHead) -> bool,
 ) -> Result<Option<ObjectHead>, Failure> {
     for _ in 1..COMPLETION_LOOKS {
-        if let Some(head) = bucket.head(&file.key).await? {
-            return Ok(Some(head));
+        let head = bucket.head(&file.key).await?;
+        if head.as_ref().is_some_and(&is_it) {
+            return Ok(head);
         }
         platform.sleep(COMPLETION_LOOK_PAUSE_MS).await;
     }

@@ -3,7 +3,7 @@
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::failure::{Failure, Refusal};
-use moc_domain::file::{File, StoredPart};
+use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::moc::Moc;
 use moc_domain::part::PartNumber;
@@ -54,15 +54,6 @@ pub enum Inserted {
     SlugTaken,
 }
 
-/// How much of a file is stored, a part just recorded included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Different parts.
-    pub parts_completed: u16,
-    /// Their bytes.
-    pub bytes_completed: u64,
-}
-
 /// Sessions, files, parts and MOCs. Every change of state is one conditional, atomic step, so that
 /// any number of instances may work on one session; none needs a transaction held across calls.
 pub trait Store {
@@ -90,8 +81,8 @@ pub trait Store {
         session: SessionId,
         file: FileId,
     ) -> Result<Option<(Session, File, Vec<StoredPart>)>, StoreError>;
-    /// Records a part, or replaces its record, while the session is active and the file pending;
-    /// `None` where one of them no longer is. The cost does not grow with the parts stored.
+    /// Records a part, or replaces its record, while the session is active and the file pending,
+    /// and tells what is stored since; `None` where one of them no longer is. The cost does not grow with the parts stored.
     async fn record_part(&self, file: FileId, part: &StoredPart) -> Result<Option<Progress>, StoreError>;
     /// Completes a pending file of an active session. `false` where one of them no longer is.
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;

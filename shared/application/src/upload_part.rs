@@ -2,14 +2,13 @@
 //!
 //! One read, one streamed part, one write; nothing here grows with the number of parts stored.
 
-use moc_domain::etag::ETag;
 use moc_domain::failure::{Failure, FileFault, Refusal};
-use moc_domain::file::StoredPart;
+use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::part::PartNumber;
 
 use crate::lookup;
-use crate::port::{Bucket, BucketError, PartAddress, Platform, Progress, Store};
+use crate::port::{Bucket, BucketError, PartAddress, Platform, Store};
 
 /// A part that a client sends.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +30,11 @@ pub struct Part<'a> {
 /// A part that S3 has and the store knows.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The ETag that S3 gave it.
-    pub etag: ETag,
-    /// What is now stored of the file.
+    /// The file, as it was before.
+    pub file: File,
+    /// The part, with the ETag that S3 gave it.
+    pub part: StoredPart,
+    /// What is stored of the file since.
     pub progress: Progress,
 }
 
@@ -69,7 +70,7 @@ pub async fn run<B: Bucket>(
         return Err(gone(store, bucket, platform, part).await);
     };
     lookup::prolong(store, platform, &session, part.session_lifetime_max_ms).await;
-    Ok(Stored { etag: stored.etag, progress })
+    Ok(Stored { file, part: stored, progress })
 }
 
 /// Why a part that was welcome a moment ago no longer is. A file whose upload is gone from the
@@ -83,7 +84,7 @@ async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform
     if let Err(refusal) = still {
         return refusal.into();
     }
-    match lookup::object(bucket, platform, &file).await {
+    match lookup::object(bucket, platform, &file, |_| true).await {
         Ok(None) => match store.forget_file(file.id).await {
             Ok(()) => file.failed(FileFault::ObjectMissing).into(),
             Err(error) => error.into(),

@@ -16,14 +16,19 @@ pub struct SessionCreated {
     session_id: String,
     part_size_bytes: u64,
     expires_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ws_url: Option<String>,
 }
 
-impl From<&Session> for SessionCreated {
-    fn from(session: &Session) -> Self {
+impl SessionCreated {
+    /// A new session, and where it can be watched.
+    #[must_use]
+    pub fn new(session: &Session, ws_url: Option<String>) -> Self {
         Self {
             session_id: session.id.to_string(),
             part_size_bytes: session.part_size_bytes,
             expires_at: session.expires_at.to_string(),
+            ws_url,
         }
     }
 }
@@ -39,6 +44,8 @@ pub struct SessionState {
     files: Vec<FileState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     moc_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ws_url: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,9 +68,16 @@ struct FileState {
 }
 
 impl SessionState {
-    /// The state of a session at `now`; `url` gives an object's address by its key.
+    /// The state of a session at `now`, and where it can be watched; `url` gives an object's
+    /// address by its key.
     #[must_use]
-    pub fn new(session: &Session, files: &[File], now: Timestamp, url: impl Fn(&str) -> String) -> Self {
+    pub fn new(
+        session: &Session,
+        files: &[File],
+        now: Timestamp,
+        url: impl Fn(&str) -> String,
+        ws_url: Option<String>,
+    ) -> Self {
         let state = |file: &File| FileState {
             file_id: file.id.to_string(),
             category: file.category.as_str(),
@@ -85,6 +99,7 @@ impl SessionState {
             part_size_bytes: session.part_size_bytes,
             files: files.iter().map(state).collect(),
             moc_id: session.moc_id.map(|id| id.to_string()),
+            ws_url,
         }
     }
 }

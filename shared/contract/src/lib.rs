@@ -2,7 +2,9 @@
 
 pub mod answer;
 pub mod body;
+pub mod broadcast;
 pub mod digest;
+pub mod event;
 pub mod path;
 pub mod problem;
 pub mod variable;

@@ -228,6 +228,24 @@ pub struct StoredPart {
     pub uploaded_at: Timestamp,
 }
 
+/// How much of a file is stored: different parts, and their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Different parts.
+    pub parts_completed: u16,
+    /// Their bytes.
+    pub bytes_completed: u64,
+}
+
+impl Progress {
+    /// Of all its parts, in whole per cent: 100 only where all are stored.
+    #[must_use]
+    pub fn percent_of(self, plan: PartPlan) -> u8 {
+        let percent = u32::from(self.parts_completed) * 100 / u32::from(plan.total()).max(1);
+        u8::try_from(percent).unwrap_or(100).min(100)
+    }
+}
+
 /// A part as a client knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedPart {
@@ -283,6 +301,18 @@ mod tests {
             media_type: Some("application/pdf"),
             extension: None,
         }
+    }
+
+    #[test]
+    fn only_the_last_part_makes_a_hundred_per_cent() {
+        let percent = |parts_completed, total: u16| {
+            let plan = PartPlan::new(u64::from(total), 1);
+            plan.map(|plan| Progress { parts_completed, bytes_completed: 0 }.percent_of(plan))
+        };
+        let of_three: Vec<_> = (0..=3).map(|parts| percent(parts, 3)).collect();
+        assert_eq!(of_three, [Some(0), Some(33), Some(66), Some(100)]);
+        assert_eq!((percent(9_999, 10_000), percent(10_000, 10_000)), (Some(99), Some(100)));
+        assert_eq!((percent(1, 10), percent(1, 1)), (Some(10), Some(100)));
     }
 
     #[test]

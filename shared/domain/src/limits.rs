@@ -92,6 +92,16 @@ pub const PART_TIMEOUT_MAX_SECONDS: u64 = 3_600;
 pub const PRESIGNED_URL_TTL_DEFAULT_MINUTES: u64 = 15;
 /// Longest life of a presigned URL ([SigV4](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html): seven days).
 pub const PRESIGNED_URL_TTL_MAX_MINUTES: u64 = 7 * 24 * 60;
+/// Longest time that the events of one request may take where none is configured.
+pub const EMIT_TIMEOUT_DEFAULT_MS: u64 = 500;
+/// Longest such time that can be configured.
+pub const EMIT_TIMEOUT_MAX_MS: u64 = 10_000;
+/// For so long nothing is sent to a broadcaster that has failed.
+pub const BROADCASTER_PAUSE_MS: i64 = 5_000;
+/// Longest life of a token to watch a session with.
+pub const WATCH_TOKEN_MAX_SECONDS: i64 = 3_600;
+/// Largest batch of events that the relay takes.
+pub const EVENT_BATCH_MAX_BYTES: u64 = 256 * KIB;
 /// A rate limit counts within windows of this length.
 pub const RATE_WINDOW_MS: i64 = 60 * 60 * 1000;
 

@@ -61,6 +61,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether there is more to come of it: it is active and in time, or being finalized.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        matches!(self.status, Status::Active | Status::Finalizing) && now < self.expires_at
+    }
+
     /// Whether its time is over. Only an active session runs out.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use moc_contract::variable::{AuthSettings, BucketSettings, CorsSettings, PublicAddress, UploadSettings};
+use moc_contract::variable::{
+    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, ProgressSettings, PublicAddress, UploadSettings,
+    WatchSettings,
+};
 use toml::{Table, Value};
 
 use crate::source::idents;
@@ -75,8 +78,15 @@ fn variable(template: &str) -> Option<&str> {
     template.strip_prefix("{{ ")?.strip_suffix(" }}")
 }
 
+/// The relay, as other components reach it.
+const RELAY: &str = "http://progress-relay.spin.internal";
+
 /// What a component loads of the settings, as its code shows.
 struct Loads {
+    public_route: bool,
+    progress: bool,
+    relay: bool,
+    watch: bool,
     auth: bool,
     bucket: bool,
     public: bool,
@@ -90,6 +100,10 @@ impl Loads {
         let has = |name: &str| idents.contains(name);
         let fields = upload_fields().into_values().filter(|field| has("upload") && has(field));
         Self {
+            public_route: has("component"),
+            progress: has("tell") || has("tell_of_part"),
+            relay: has("publish"),
+            watch: has("watch_token"),
             auth: has("auth"),
             bucket: has("S3Bucket"),
             public: has("public_address"),
@@ -121,8 +135,12 @@ fn upload_fields() -> BTreeMap<&'static str, &'static str> {
 fn every_component_is_granted_the_variables_that_it_reads() {
     for (id, grants) in Manifest::read().components() {
         let loads = Loads::of(&id);
-        let mut read: BTreeSet<&str> = CorsSettings::NAMES.iter().copied().collect();
+        let mut read = BTreeSet::new();
         for (loaded, names) in [
+            (loads.public_route, CorsSettings::NAMES),
+            (loads.progress, ProgressSettings::NAMES),
+            (loads.relay, BroadcasterSettings::NAMES),
+            (loads.watch, WatchSettings::NAMES),
             (loads.auth, AuthSettings::NAMES),
             (loads.bucket, BucketSettings::NAMES),
             (loads.public, PublicAddress::NAMES),
@@ -143,11 +161,16 @@ fn every_component_is_granted_the_hosts_and_stores_that_it_uses() {
     for (id, grants) in Manifest::read().components() {
         let loads = Loads::of(&id);
         let hosts: BTreeSet<&str> = grants.hosts.iter().map(String::as_str).collect();
-        let used = [(loads.bucket, "{{ s3_endpoint }}"), (loads.auth, "{{ jwt_jwks_origin }}")];
+        let used = [
+            (loads.bucket, "{{ s3_endpoint }}"),
+            (loads.auth, "{{ jwt_jwks_origin }}"),
+            (loads.progress, RELAY),
+            (loads.relay, "{{ websocket_api_origin }}"),
+        ];
         assert_eq!(hosts, used.into_iter().filter(|(used, _)| *used).map(|(_, host)| host).collect(), "{id}");
         let default = |used: bool| if used { vec!["default".to_owned()] } else { Vec::new() };
         assert_eq!(grants.databases, default(loads.store), "{id}");
-        assert_eq!(grants.key_values, default(loads.auth), "{id}: the issuer's keys are kept there");
+        assert_eq!(grants.key_values, default(loads.auth), "{id}: what instances share is kept there");
     }
 }
 
@@ -155,7 +178,7 @@ fn every_component_is_granted_the_hosts_and_stores_that_it_uses() {
 fn no_host_is_a_wildcard() {
     let manifest = Manifest::read();
     for (id, grants) in manifest.components() {
-        for host in grants.hosts {
+        for host in grants.hosts.into_iter().filter(|host| host != RELAY) {
             let Some(name) = variable(&host) else { panic!("{id}: the host {host} is no variable's") };
             let is_origin = name.ends_with("_origin") || name.ends_with("_endpoint");
             assert!(is_origin && manifest.variables().contains_key(name), "{id}: {host}");
@@ -181,7 +204,7 @@ fn variables_have_one_name_and_all_are_used() {
     assert_eq!(declared, granted, "every variable is used by some component");
     for (name, variable) in manifest.variables() {
         let hidden = variable.get("secret").and_then(Value::as_bool) == Some(true);
-        let secret = name.contains("secret") || name.contains("access_key");
+        let secret = ["secret", "access_key", "api_key"].iter().any(|part| name.contains(part));
         assert_eq!(hidden, secret, "{name}");
         let readme = read("README.md");
         assert!(readme.contains(&format!("`{name}`")), "README.md does not say what {name} is");

@@ -17,8 +17,7 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 /// How the application's variables begin in the environment.
 const VARIABLE_PREFIX: &str = "SPIN_VARIABLE_";
 /// What differs from the defaults: parts of 8 MiB, and files of 2 GiB.
-const VARIABLES: [(&str, &str); 2] =
-    [("SPIN_VARIABLE_MULTIPART_PART_SIZE_MB", "8"), ("SPIN_VARIABLE_INSTRUCTION_MAX_MB", "2048")];
+const VARIABLES: [(&str, &str); 2] = [("MULTIPART_PART_SIZE_MB", "8"), ("INSTRUCTION_MAX_MB", "2048")];
 
 /// A running local host.
 pub struct Stack {
@@ -31,12 +30,12 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts the host program `host` with `manifest` and waits until it is ready. Its state is in a
-    /// new folder under `parent`.
+    /// Starts the host program `host` with `manifest` and these variables (names in capitals), and
+    /// waits until it is ready. Its state is in a new folder under `parent`.
     ///
     /// # Errors
     /// When it cannot be started or is not ready in two minutes; the error then has what it said.
-    pub async fn start(host: &Path, manifest: &Path, parent: &Path) -> Result<Self> {
+    pub async fn start(host: &Path, manifest: &Path, parent: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         let dir = std::path::absolute(parent.join(format!("moc-bench-{}", std::process::id())))?;
         std::fs::create_dir(&dir).with_context(|| format!("the folder {} cannot be made", dir.display()))?;
         let mut command = Command::new(host);
@@ -47,7 +46,9 @@ impl Stack {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(VARIABLE_PREFIX)) {
             command.env_remove(name);
         }
-        command.envs(VARIABLES);
+        for (name, value) in VARIABLES.iter().chain(variables) {
+            command.env(format!("{VARIABLE_PREFIX}{name}"), value);
+        }
         let child = command.spawn().with_context(|| format!("{} cannot be started", host.display()))?;
         let nowhere = Url::parse("http://127.0.0.1:0")?;
         let mut stack = Self { child, dir, app: nowhere.clone(), s3: nowhere, _output: None };

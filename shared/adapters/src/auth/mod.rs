@@ -1,7 +1,9 @@
-//! Who asks: the bearer token of a request (RFC 6750), verified (RFC 7519).
+//! Who asks: the bearer token of a request (RFC 6750), verified (RFC 7519); and the tokens that let
+//! a browser watch its session.
 
 mod jwk_set;
-mod verifier;
+mod provider;
+pub mod watch_token;
 
 use jsonwebtoken::jwk::AlgorithmParameters;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -35,7 +37,7 @@ pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Failure
         AuthSettings::Bypass(user) => user.clone(),
         AuthSettings::Closed => return Err(refused("no way to verify a token is configured")),
         AuthSettings::Token { key, issuer, audience } => {
-            verifier::install();
+            provider::install();
             let token = bearer(request)?;
             let (key, algorithm) = key_for(key, token).await?;
             subject(token, &key, algorithm, issuer.as_deref(), audience.as_deref())?

@@ -54,12 +54,30 @@ pub async fn serve(
     answer.send().await
 }
 
+/// Answers a request of another component of the application by `handler`. Its line is the
+/// caller's to log.
+///
+/// # Errors
+/// Only where the host refuses the answer itself.
+pub async fn serve_private(
+    request: types::Request,
+    handler: impl AsyncFnOnce(&mut Request) -> Result<Answer, Failure>,
+) -> Result<types::Response, ErrorCode> {
+    let mut request = Request::new(request);
+    let answer = handler(&mut request).await;
+    answer.unwrap_or_else(|failure| problem(&request, &failure)).send().await
+}
+
 fn refuse(request: &Request, log: &RequestLog, failure: &Failure) -> Answer {
-    let problem = Problem::from(&failure.refusal);
-    log.set("code", problem.code);
+    log.set("code", Problem::from(&failure.refusal).code);
     if let Some(cause) = &failure.cause {
         log.set("cause", cause.as_str());
     }
+    problem(request, failure)
+}
+
+fn problem(request: &Request, failure: &Failure) -> Answer {
+    let problem = Problem::from(&failure.refusal);
     let headers = problem.headers.clone();
     let status = problem.status;
     let mut answer = Answer::new(status, problem::MEDIA_TYPE, problem.body(request.path(), request.id()));

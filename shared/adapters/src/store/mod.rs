@@ -8,9 +8,9 @@ mod uploads;
 
 use std::rc::Rc;
 
-use moc_application::port::{Inserted, Progress, Registered, Store, StoreError};
+use moc_application::port::{Inserted, Registered, Store, StoreError};
 use moc_domain::etag::ETag;
-use moc_domain::file::{File, StoredPart};
+use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::moc::Moc;
 use moc_domain::session::Session;

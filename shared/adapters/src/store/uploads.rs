@@ -1,8 +1,8 @@
 //! Statements on files and their parts.
 
-use moc_application::port::{Progress, Registered, StoreError};
+use moc_application::port::{Registered, StoreError};
 use moc_domain::etag::ETag;
-use moc_domain::file::{File, StoredPart};
+use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{FileId, SessionId};
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;

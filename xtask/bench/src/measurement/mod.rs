@@ -2,6 +2,7 @@
 
 mod latency;
 mod memory;
+mod progress;
 mod requests;
 mod size;
 mod upload;
@@ -28,7 +29,12 @@ pub enum Measurement {
     Requests,
     /// Latency of the part route with few and with many parts stored
     Latency,
+    /// Latency of the part route with and without a broadcaster, and with a broken one
+    Progress,
 }
+
+/// The variables of a stack that tells nobody of its uploads.
+const NO_BROADCASTER: [(&str, &str); 1] = [("WEBSOCKET_API_URL", "")];
 
 /// What the measurements are made with.
 pub struct Bench {
@@ -46,7 +52,12 @@ pub struct Bench {
 
 impl Bench {
     async fn stack(&self, manifest: &Path) -> Result<Stack> {
-        Stack::start(&self.host, manifest, &self.state).await
+        self.stack_with(manifest, &NO_BROADCASTER).await
+    }
+
+    /// A stack with these variables, their names in capitals.
+    async fn stack_with(&self, manifest: &Path, variables: &[(&str, &str)]) -> Result<Stack> {
+        Stack::start(&self.host, manifest, &self.state, variables).await
     }
 
     const fn choose<T: Copy>(&self, full: T, quick: T) -> T {
@@ -66,6 +77,7 @@ impl Measurement {
             Self::Memory => memory::measure(bench, report).await,
             Self::Requests => requests::measure(bench, report).await,
             Self::Latency => latency::measure(bench, report).await,
+            Self::Progress => progress::measure(bench, report).await,
         }
     }
 }
@@ -78,6 +90,7 @@ impl fmt::Display for Measurement {
             Self::Memory => "memory",
             Self::Requests => "requests",
             Self::Latency => "latency",
+            Self::Progress => "progress",
         })
     }
 }

@@ -3,6 +3,8 @@
 //! A variable that is absent or empty has its default. One that cannot be read is an error that
 //! names it; nothing is guessed.
 
+mod websocket;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -11,6 +13,8 @@ use moc_domain::file::FileLimits;
 use moc_domain::id::UserId;
 use moc_domain::limits as bounds;
 use url::Url;
+
+pub use websocket::{BroadcasterSettings, ProgressSettings, WatchSettings};
 
 /// The values of some variables, by their names.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +65,13 @@ impl Values {
             name,
             problem: format!("must be a whole number from {} to {}", range.start(), range.end()),
         })
+    }
+
+    fn url(&self, name: &'static str, schemes: &[&str]) -> Result<Option<Url>, VariableError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()));
+        let problem = || format!("must be a URL with {}", schemes.join(" or "));
+        url.map(Some).ok_or_else(|| VariableError { name, problem: problem() })
     }
 
     fn origin(&self, name: &'static str) -> Result<Option<Url>, VariableError> {
@@ -209,11 +220,8 @@ impl PublicAddress {
     /// # Errors
     /// The first variable that is missing or cannot be read.
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
-        if let Some(base) = values.text("public_base_url") {
-            let name = "public_base_url";
-            let url = Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            let problem = || "must be an http or https URL".into();
-            url.ok_or_else(|| VariableError { name, problem: problem() })?;
+        let name = "public_base_url";
+        if let (Some(_), Some(base)) = (values.url(name, &["http", "https"])?, values.text(name)) {
             return Ok(Self(base.trim_end_matches('/').to_owned()));
         }
         let endpoint = values.required("s3_endpoint")?.trim_end_matches('/');
@@ -295,11 +303,7 @@ impl AuthSettings {
 
 /// A JWK set's address counts only inside the origin that the components are granted.
 fn jwk_set(values: &Values, warnings: &mut Vec<String>) -> Result<Option<Url>, VariableError> {
-    let name = "jwt_jwks_url";
-    let Some(text) = values.text(name) else { return Ok(None) };
-    let problem = || "must be an http or https URL".into();
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let url = url.ok_or_else(|| VariableError { name, problem: problem() })?;
+    let Some(url) = values.url("jwt_jwks_url", &["http", "https"])? else { return Ok(None) };
     let granted = values.origin("jwt_jwks_origin")?;
     if granted.is_some_and(|origin| origin.origin() == url.origin()) {
         return Ok(Some(url));
@@ -356,14 +360,24 @@ impl CorsSettings {
 /// # Errors
 /// The first variable that is missing or cannot be read.
 pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, VariableError> {
-    let names =
-        [UploadSettings::NAMES, BucketSettings::NAMES, PublicAddress::NAMES, AuthSettings::NAMES, CorsSettings::NAMES];
+    let names = [
+        UploadSettings::NAMES,
+        BucketSettings::NAMES,
+        PublicAddress::NAMES,
+        AuthSettings::NAMES,
+        CorsSettings::NAMES,
+        BroadcasterSettings::NAMES,
+        WatchSettings::NAMES,
+    ];
     let values: Values = names.concat().into_iter().filter_map(|name| Some((name, get(name)?))).collect();
     UploadSettings::parse(&values)?;
     BucketSettings::parse(&values)?;
     PublicAddress::parse(&values)?;
     CorsSettings::parse(&values)?;
-    Ok(AuthSettings::parse(&values)?.1)
+    let mut warnings = AuthSettings::parse(&values)?.1;
+    warnings.extend(BroadcasterSettings::parse(&values)?.1);
+    warnings.extend(WatchSettings::parse(&values)?.1);
+    Ok(warnings)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! The three algorithms that tokens may have (RFC 7518, section 3.1), and no others: jsonwebtoken
-//! does the rest, and would bring code for a dozen more, signing included.
+//! The three algorithms that users' tokens may have (RFC 7518, section 3.1), the first of which signs
+//! those for watching, and no others: jsonwebtoken does the rest, and would bring code for a dozen more.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
-use jsonwebtoken::signature::{Error, Verifier};
+use jsonwebtoken::signature::{Error, Signer, Verifier};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, EncodingKey};
 use p256::ecdsa::signature::Verifier as _;
 use rsa::{BigUint, Pkcs1v15Sign, RsaPublicKey};
@@ -17,23 +17,24 @@ const SHA256_DIGEST_INFO: [u8; 19] =
 /// Smallest RSA key that is taken (RFC 7518, section 3.3), in bytes of its modulus.
 const RSA_MIN_BYTES: usize = 256;
 
-static PROVIDER: CryptoProvider = CryptoProvider {
-    signer_factory: |_: &Algorithm, _: &EncodingKey| Err(ErrorKind::InvalidAlgorithm.into()),
-    verifier_factory: verifier,
-    key_utils: KeyUtils::new_unimplemented(),
-};
+static PROVIDER: CryptoProvider =
+    CryptoProvider { signer_factory: signer, verifier_factory: verifier, key_utils: KeyUtils::new_unimplemented() };
 
-/// Makes jsonwebtoken verify with this module. A second call changes nothing.
+/// Makes jsonwebtoken sign and verify with this module. A second call changes nothing.
 pub fn install() {
     let _ = PROVIDER.install_default();
 }
 
+fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
+    match algorithm {
+        Algorithm::HS256 => Ok(Box::new(Hs256::new(key.as_bytes())?)),
+        _ => Err(ErrorKind::InvalidAlgorithm.into()),
+    }
+}
+
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     match algorithm {
-        Algorithm::HS256 => {
-            let mac = Hmac::new_from_slice(key.try_get_as_bytes()?).map_err(|_| ErrorKind::InvalidKeyFormat)?;
-            Ok(Box::new(Hs256(mac)))
-        }
+        Algorithm::HS256 => Ok(Box::new(Hs256::new(key.try_get_as_bytes()?)?)),
         Algorithm::RS256 => match key.kind() {
             DecodingKeyKind::RsaModulusExponent { n, e } if n.len() >= RSA_MIN_BYTES => {
                 let key = RsaPublicKey::new(BigUint::from_bytes_be(n), BigUint::from_bytes_be(e));
@@ -51,6 +52,24 @@ fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerif
 
 /// HMAC with SHA-256, compared in constant time.
 struct Hs256(Hmac<Sha256>);
+
+impl Hs256 {
+    fn new(secret: &[u8]) -> Result<Self> {
+        Ok(Self(Hmac::new_from_slice(secret).map_err(|_| ErrorKind::InvalidKeyFormat)?))
+    }
+}
+
+impl Signer<Vec<u8>> for Hs256 {
+    fn try_sign(&self, message: &[u8]) -> std::result::Result<Vec<u8>, Error> {
+        Ok(self.0.clone().chain_update(message).finalize().into_bytes().to_vec())
+    }
+}
+
+impl JwtSigner for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
+}
 
 impl Verifier<Vec<u8>> for Hs256 {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), Error> {

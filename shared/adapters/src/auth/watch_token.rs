@@ -1,0 +1,54 @@
+//! Tokens that let a browser watch its session at the broadcaster.
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use moc_domain::limits::WATCH_TOKEN_MAX_SECONDS;
+use moc_domain::session::Session;
+use moc_domain::time::Timestamp;
+use serde::Serialize;
+
+use super::provider;
+use crate::log;
+use crate::settings;
+
+/// What the broadcaster must be named as in a token (RFC 7519, section 4.1.3).
+const AUDIENCE: &str = "moc-uploads-progress";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Claims<'a> {
+    sub: &'a str,
+    session_id: String,
+    aud: &'static str,
+    iat: i64,
+    exp: i64,
+}
+
+/// Where the session's events can be watched, until it ends and for an hour at most. `None` where
+/// no broadcaster is open to clients, and for a session that has ended.
+pub async fn url(session: &Session, now: Timestamp) -> Option<String> {
+    let settings = match settings::watch().await {
+        Ok(settings) => settings,
+        Err(failure) => {
+            // Watching is an extra: nobody is refused because of it.
+            log::warn(&format!("no wsUrl: {}", failure.cause.unwrap_or_default()));
+            return None;
+        }
+    };
+    let settings = settings.as_ref().as_ref()?;
+    if !session.is_open(now) {
+        return None;
+    }
+    let seconds = |time: Timestamp| time.as_millis().div_euclid(1000);
+    let iat = seconds(now);
+    let claims = Claims {
+        sub: session.user.as_str(),
+        session_id: session.id.to_string(),
+        aud: AUDIENCE,
+        iat,
+        exp: seconds(session.expires_at).min(iat + WATCH_TOKEN_MAX_SECONDS),
+    };
+    provider::install();
+    let key = EncodingKey::from_secret(settings.secret.as_bytes());
+    let token = encode(&Header::new(Algorithm::HS256), &claims, &key).ok()?;
+    Some(format!("{}/session/{}?token={token}", settings.server, session.id))
+}

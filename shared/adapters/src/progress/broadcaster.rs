@@ -1,0 +1,62 @@
+//! The relay's side: publishing at the broadcaster.
+
+use std::pin::pin;
+
+use futures::future::{Either, select};
+use moc_application::port::Platform as _;
+use moc_contract::broadcast::{Format, Publication};
+use moc_contract::event::OpaqueEventBatch;
+use spin_sdk::wasip3::http::types::Method;
+
+use super::Outcome;
+use crate::outbound::{self, Payload, SendError};
+use crate::platform::Wasi;
+use crate::settings;
+
+/// Largest answer that is read, where the status does not say all.
+const ANSWER_MAX_BYTES: usize = 64 * 1024;
+/// As much of a broadcaster's error as goes to the log, in characters.
+const ERROR_MAX_CHARS: usize = 200;
+
+/// Publishes events by one POST, tried once, within `websocket_emit_timeout_ms`.
+pub async fn publish(batch: OpaqueEventBatch) -> Outcome {
+    let settings = match settings::broadcaster().await {
+        Ok(settings) => settings,
+        Err(failure) => return Outcome::Failed(failure.cause.unwrap_or_default()),
+    };
+    let Some(settings) = settings.as_ref() else { return Outcome::Unconfigured };
+    let publication = settings.format.publication(&settings.url, &settings.key, batch);
+    let posting = post(settings.format, publication);
+    match select(pin!(posting), pin!(Wasi.sleep(settings.timeout_ms))).await {
+        Either::Left((Ok(()), _)) => Outcome::Sent,
+        Either::Left((Err(cause), _)) => Outcome::Failed(cause),
+        Either::Right(_) => {
+            Outcome::Failed(format!("the broadcaster did not answer within {} ms", settings.timeout_ms))
+        }
+    }
+}
+
+async fn post(format: Format, publication: Publication) -> Result<(), String> {
+    let Publication { url, key: (header, key), body } = publication;
+    let headers = [("content-type", "application/json"), (header, key.as_str())];
+    let failed = |error| match error {
+        SendError::Connection(cause) | SendError::Timeout(cause) | SendError::Denied(cause) => {
+            format!("the broadcaster cannot be reached: {cause}")
+        }
+    };
+    let reply = outbound::send(Method::Post, &url, &headers, Payload::Bytes(body)).await.map_err(failed)?;
+    if !(200..300).contains(&reply.status) {
+        return Err(format!("the broadcaster answered {}", reply.status));
+    }
+    if format.tells_by_status() {
+        return Ok(());
+    }
+    let answer = reply.read(ANSWER_MAX_BYTES, true).await.map_err(failed)?;
+    match format.error_inside(&answer) {
+        None => Ok(()),
+        Some(error) => {
+            let error: String = error.chars().take(ERROR_MAX_CHARS).collect();
+            Err(format!("the broadcaster answered with an error: {error}"))
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Live progress: routes tell the relay of their steps, and the relay tells the broadcaster.
+//!
+//! Events are advisory and may be lost. Telling never fails; it may cost an answer the time limit
+//! once, after which nothing is sent for a while ([`breaker`]). In one instance the events of a
+//! session leave in their order, one batch at a time ([`queue`]).
+
+mod breaker;
+mod broadcaster;
+mod queue;
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures::future::{Either, select};
+use moc_application::port::Platform as _;
+use moc_application::upload_part::Stored;
+use moc_contract::event::{self, Event, EventBatch};
+use moc_domain::id::{SessionId, UserId};
+use moc_domain::time::Timestamp;
+use spin_sdk::wasip3::http::types::Method;
+use spin_sdk::wasip3::spawn;
+use url::Url;
+
+pub use broadcaster::publish;
+
+use self::queue::Turn;
+use crate::http::Answer;
+use crate::log;
+use crate::outbound::{self, Payload};
+use crate::platform::Wasi;
+use crate::settings;
+
+/// The relay, which knows the broadcaster: a private route of the same application.
+const RELAY: &str = "http://progress-relay.spin.internal/";
+/// As much of a cause as goes to the log, in bytes.
+const ANSWER_MAX_BYTES: usize = 1024;
+/// How long the event of the part that makes a file whole waits for those of other instances.
+const LAST_PART_PAUSE_MS: u64 = 50;
+/// Pause between two looks at whether another request has sent this one's events.
+const POLL_MS: u64 = 1;
+
+/// What has become of some events. Between relay and routes it is a status, and a cause as text.
+pub enum Outcome {
+    /// The broadcaster has them: 204.
+    Sent,
+    /// There is no broadcaster: 501.
+    Unconfigured,
+    /// The broadcaster has not taken them: 502.
+    Failed(String),
+}
+
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Sent => Self::no_content(),
+            Outcome::Unconfigured => Self::new(501, "text/plain", Vec::new()),
+            Outcome::Failed(cause) => Self::new(502, "text/plain", cause.into_bytes()),
+        }
+    }
+}
+
+thread_local! {
+    /// Set where there is nobody to tell, for the life of the instance.
+    static OFF: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Tells those who watch a user's session of a step that is in the store. Comes back when the
+/// broadcaster has the events, or when `websocket_emit_timeout_ms` are over; does nothing where
+/// there is no broadcaster.
+pub async fn tell(user: &UserId, session: SessionId, events: impl FnOnce(Timestamp) -> Vec<Event>) {
+    tell_since(Instant::now(), user, session, events).await;
+}
+
+async fn tell_since(began: Instant, user: &UserId, session: SessionId, events: impl FnOnce(Timestamp) -> Vec<Event>) {
+    if OFF.get() {
+        return;
+    }
+    // Before anything is waited for, so that the order is the store's.
+    let turn = queue::join(session, events(Wasi.now()));
+    let Some(timeout) = timeout().await else { return };
+    let deadline = began + timeout;
+    match turn {
+        Turn::Send(events, sending) => {
+            if within(deadline, breaker::is_open()).await.unwrap_or(true) {
+                return;
+            }
+            if send(user, session, events, deadline).await && sending.has_next() {
+                let user = user.clone();
+                spawn(async move {
+                    while let Some(events) = sending.next() {
+                        if !send(&user, session, events, Instant::now() + timeout).await {
+                            break;
+                        }
+                    }
+                });
+            }
+        }
+        Turn::Wait(ticket) => {
+            while !ticket.is_settled() && Instant::now() < deadline {
+                Wasi.sleep(POLL_MS).await;
+            }
+        }
+    }
+}
+
+/// As [`tell`], of a part. The one that makes its file whole lets those go first that other
+/// instances have stored while it came: so what is told last is that all is there.
+pub async fn tell_of_part(user: &UserId, stored: &Stored) {
+    let Stored { file, part, progress } = stored;
+    let began = Instant::now();
+    let came_alone = progress.parts_completed <= file.parts_completed.saturating_add(1);
+    if !OFF.get() && progress.parts_completed == file.plan.total() && !came_alone {
+        let Some(timeout) = timeout().await else { return };
+        within(began + timeout / 2, Wasi.sleep(LAST_PART_PAUSE_MS)).await;
+    }
+    tell_since(began, user, file.session_id, |now| event::part_stored(file, part, *progress, now)).await;
+}
+
+/// Longest time that a request's events may take; `None` where nobody can be told.
+async fn timeout() -> Option<Duration> {
+    match settings::progress().await {
+        Ok(settings) if settings.enabled => Some(Duration::from_millis(settings.timeout_ms)),
+        Ok(_) => {
+            OFF.set(true);
+            None
+        }
+        Err(failure) => {
+            off(&failure.cause.unwrap_or_default());
+            None
+        }
+    }
+}
+
+/// Nobody can be told: said once an instance.
+fn off(cause: &str) {
+    log::warn(&format!("progress events: {cause}; none are sent"));
+    OFF.set(true);
+}
+
+/// Whether the broadcaster has taken the events. Where not, nothing more is sent for a while.
+async fn send(user: &UserId, session: SessionId, events: Vec<Event>, deadline: Instant) -> bool {
+    let batch = EventBatch::new(session, user, events);
+    match within(deadline, relay(&batch)).await {
+        Some(Outcome::Sent) => return true,
+        Some(Outcome::Unconfigured) => OFF.set(true),
+        Some(Outcome::Failed(cause)) => breaker::open(&cause),
+        None => breaker::open("the broadcaster did not answer in time"),
+    }
+    false
+}
+
+async fn relay(batch: &EventBatch) -> Outcome {
+    let (Ok(url), Ok(body)) = (Url::parse(RELAY), serde_json::to_vec(batch)) else {
+        return Outcome::Failed("the events cannot be written".into());
+    };
+    let headers = [("content-type", "application/json")];
+    let reply = match outbound::send(Method::Post, &url, &headers, Payload::Bytes(body)).await {
+        Ok(reply) => reply,
+        Err(error) => return Outcome::Failed(format!("the relay: {error:?}")),
+    };
+    match reply.status {
+        204 => Outcome::Sent,
+        501 => Outcome::Unconfigured,
+        502 => {
+            let cause = reply.read(ANSWER_MAX_BYTES, false).await.unwrap_or_default();
+            Outcome::Failed(String::from_utf8_lossy(&cause).into_owned())
+        }
+        status => Outcome::Failed(format!("the relay answered {status}")),
+    }
+}
+
+/// What a future comes to, if that is before the deadline.
+async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    match select(pin!(future), pin!(Wasi.sleep(millis))).await {
+        Either::Left((outcome, _)) => Some(outcome),
+        Either::Right(_) => None,
+    }
+}

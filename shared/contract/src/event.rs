@@ -1,0 +1,180 @@
+//! What those who watch an upload receive. `asyncapi.yaml` beside this crate's sources describes it.
+//! Of each step, the event of the session's life comes first.
+//!
+//! Events are advisory: one may be lost, and those of two instances may cross. The store has the
+//! truth, and `GET /sessions/:sessionId` shows it.
+
+use moc_domain::etag::ETag;
+use moc_domain::file::{File, Progress, StoredPart};
+use moc_domain::id::{SessionId, UserId};
+use moc_domain::moc::Moc;
+use moc_domain::session::Session;
+use moc_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Events of one session, as they go to the relay, and on to a broadcaster that takes JSON.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventBatch<E = Event> {
+    /// The session.
+    pub session_id: String,
+    /// Whose it is.
+    pub user_id: String,
+    /// What has happened in it, in order.
+    pub events: Vec<E>,
+}
+
+/// Events that are passed on as they are.
+pub type OpaqueEventBatch = EventBatch<Value>;
+
+impl EventBatch {
+    /// Events of a user's session.
+    #[must_use]
+    pub fn new(session: SessionId, user: &UserId, events: Vec<Event>) -> Self {
+        Self { session_id: session.to_string(), user_id: user.to_string(), events }
+    }
+}
+
+/// One event.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// A step in the life of a session.
+    Lifecycle(LifecycleEvent),
+    /// A part was stored.
+    PartCompleted(PartCompletedEvent),
+    /// A session has become a MOC.
+    SessionFinalized(SessionFinalizedEvent),
+}
+
+/// A step in the life of a session.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LifecycleEvent {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    session_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<FileProgress>,
+    timestamp: String,
+    metadata: Value,
+}
+
+/// How much of a file is stored.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileProgress {
+    parts_completed: u16,
+    parts_total: u16,
+    bytes_completed: u64,
+    bytes_total: u64,
+}
+
+/// A part was stored, for the first time or again.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartCompletedEvent {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    session_id: String,
+    file_id: String,
+    part_number: u16,
+    etag: String,
+    total_parts: u16,
+    completed_parts: u16,
+    percent_complete: u8,
+}
+
+/// A session has become a MOC.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionFinalizedEvent {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    session_id: String,
+    moc_id: String,
+    status: &'static str,
+}
+
+/// What is told of a new session.
+#[must_use]
+pub fn session_created(session: &Session, now: Timestamp) -> Vec<Event> {
+    let metadata = json!({ "expiresAt": session.expires_at.to_string(), "partSizeBytes": session.part_size_bytes });
+    vec![lifecycle("session_created", session.id, None, metadata, now)]
+}
+
+/// What is told of a new file.
+#[must_use]
+pub fn file_registered(file: &File, now: Timestamp) -> Vec<Event> {
+    let nothing = Progress { parts_completed: 0, bytes_completed: 0 };
+    let metadata = json!({ "category": file.category.as_str(), "name": file.name });
+    vec![lifecycle("file_registered", file.session_id, Some((file, nothing)), metadata, now)]
+}
+
+/// What is told of a part that was stored; `progress` is the file's since then.
+#[must_use]
+pub fn part_stored(file: &File, part: &StoredPart, progress: Progress, now: Timestamp) -> Vec<Event> {
+    let (number, etag) = (part.number.get(), part.etag.quoted());
+    let metadata = json!({ "partNumber": number, "etag": etag });
+    let completed = PartCompletedEvent {
+        kind: "upload.part.completed",
+        session_id: file.session_id.to_string(),
+        file_id: file.id.to_string(),
+        part_number: number,
+        etag,
+        total_parts: file.plan.total(),
+        completed_parts: progress.parts_completed,
+        percent_complete: progress.percent_of(file.plan),
+    };
+    let uploaded = lifecycle("part_uploaded", file.session_id, Some((file, progress)), metadata, now);
+    vec![uploaded, Event::PartCompleted(completed)]
+}
+
+/// What is told of a file that was completed under this ETag.
+#[must_use]
+pub fn file_completed(file: &File, etag: &ETag, now: Timestamp) -> Vec<Event> {
+    let all = Progress { parts_completed: file.plan.total(), bytes_completed: file.size_bytes };
+    let metadata = json!({ "name": file.name, "etag": etag.quoted() });
+    vec![lifecycle("file_completed", file.session_id, Some((file, all)), metadata, now)]
+}
+
+/// What is told of a session that has become a MOC.
+#[must_use]
+pub fn session_finalized(moc: &Moc, now: Timestamp) -> Vec<Event> {
+    let moc_id = moc.id.to_string();
+    let metadata = json!({ "mocId": moc_id });
+    let finalized = SessionFinalizedEvent {
+        kind: "upload.session.finalized",
+        session_id: moc.session_id.to_string(),
+        moc_id,
+        status: "success",
+    };
+    let lived = lifecycle("session_finalized", moc.session_id, None, metadata, now);
+    vec![lived, Event::SessionFinalized(finalized)]
+}
+
+fn lifecycle(
+    kind: &'static str,
+    session: SessionId,
+    file: Option<(&File, Progress)>,
+    metadata: Value,
+    now: Timestamp,
+) -> Event {
+    let progress = |(file, progress): (&File, Progress)| FileProgress {
+        parts_completed: progress.parts_completed,
+        parts_total: file.plan.total(),
+        bytes_completed: progress.bytes_completed,
+        bytes_total: file.size_bytes,
+    };
+    Event::Lifecycle(LifecycleEvent {
+        kind,
+        session_id: session.to_string(),
+        file_id: file.map(|(file, _)| file.id.to_string()),
+        progress: file.map(progress),
+        timestamp: now.to_string(),
+        metadata,
+    })
+}
