@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, env, io::Write, net::SocketAddr, path::PathBuf,
 use anyhow::{Context, Result};
 use clap::Args;
 use hyper::service::service_fn;
+use moc_broadcaster::{Broadcaster, Settings};
 use s3s::auth::SimpleAuth;
 
 use crate::listener::{bind, serve};
 use crate::variables::{Variables, environment_name};
 use crate::{app::App, manifest::Manifest, s3::EmbeddedS3, spin::Spin};
 
-/// Runs the application of a spin.toml, with an S3, until Ctrl-C.
+/// Runs the application of a spin.toml, with an S3 and a broadcaster of its events, until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The application.
@@ -26,6 +27,9 @@ pub struct Options {
     /// Where the embedded S3 listens; it does not start where SPIN_VARIABLE_S3_ENDPOINT is set.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
     s3_listen: SocketAddr,
+    /// Where the embedded broadcaster listens; it does not start where SPIN_VARIABLE_WEBSOCKET_API_URL is set.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    broadcast_listen: SocketAddr,
     /// Have the application run by `spin up` instead of this host.
     #[arg(long)]
     spin: bool,
@@ -63,6 +67,16 @@ pub async fn run(options: Options) -> Result<()> {
         supply("s3_endpoint", &format!("http://{address}"));
         say(&format!("s3 http://{address} bucket {bucket}"));
         tokio::spawn(s3.run());
+    }
+    if env_variable("websocket_api_url").is_none() && manifest.variables.contains_key("websocket_api_url") {
+        let key = supply("websocket_api_key", "local-secret");
+        let settings = Settings::new(key, supply("websocket_token_secret", "local-secret"));
+        let (broadcaster, address) = Broadcaster::bind(options.broadcast_listen, settings).await?;
+        supply("websocket_api_url", &format!("http://{address}/ws/broadcast"));
+        supply("websocket_api_origin", &format!("http://{address}"));
+        supply("websocket_server_url", &format!("ws://{address}"));
+        say(&format!("broadcaster ws://{address}"));
+        tokio::spawn(broadcaster.run());
     }
     let is_set = |name: &str| {
         let default = || manifest.variables.get(name)?.default.clone();

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -35,12 +36,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts the built local host and waits until it is ready.
+    /// Starts the built local host with these variables of the app, and waits until it is ready.
     ///
     /// # Errors
     /// When it cannot be started or is not ready in time; the error then ends with its last lines.
-    pub fn start(project: &Project) -> Result<Self> {
-        let dir = std::env::temp_dir().join(format!("moc-local-{}", std::process::id()));
+    pub fn start(project: &Project, variables: &[(&str, &str)]) -> Result<Self> {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("moc-local-{}-{number}", std::process::id()));
         std::fs::create_dir(&dir).with_context(|| format!("the folder {} cannot be made", dir.display()))?;
         let mut command = Command::new(project.program(LOCAL_HOST));
         command
@@ -51,6 +54,9 @@ impl Host {
             .stdout(Stdio::piped())
             .stderr(File::create(log_file(&dir))?);
         remove_app_variables(&mut command);
+        for (name, value) in variables {
+            command.env(format!("{VARIABLE_PREFIX}{}", name.to_uppercase()), value);
+        }
         let child = command.spawn().context("the local host cannot be started")?;
         let stack = Stack { base_url: String::new(), s3_url: String::new() };
         let mut host = Self { child, dir, stack };
@@ -76,10 +82,16 @@ impl Host {
         state_dir(&self.dir)
     }
 
+    /// What it and the components have logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log_file(&self.dir)).unwrap_or_default()
+    }
+
     /// The end of what it and the components have logged.
     #[must_use]
     pub fn last_log_lines(&self, count: usize) -> String {
-        last_lines(&std::fs::read_to_string(log_file(&self.dir)).unwrap_or_default(), count)
+        last_lines(&self.log(), count)
     }
 }
 

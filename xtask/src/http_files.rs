@@ -1,6 +1,6 @@
 //! Runs the requests under `http/` with httpyac and checks that each has assertions that hold.
 
-mod installation;
+mod broken_broadcasters;
 mod report;
 
 use std::fs::File;
@@ -8,8 +8,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use self::broken_broadcasters::BrokenBroadcasters;
 use self::report::Report;
 use crate::host::{Host, Stack};
+use crate::npm::{self, Installation};
 use crate::process;
 use crate::project::Project;
 use crate::seed;
@@ -25,41 +27,51 @@ const REPORT: &str = "report.json";
 /// The most lines of the host's log that are shown when a request failed.
 const LOG_LINES: usize = 20;
 
-/// Runs the requests against a local host that is started and seeded for them.
+/// Runs the requests against a local host that is started and seeded for them, and against those
+/// that some of them need beside it.
 ///
 /// # Errors
-/// When something cannot be started, or a request fails or has no assertions.
+/// When something cannot be started, or a request fails, is skipped or has no assertions.
 pub fn run_with_own_host(project: &Project) -> Result<Outcome> {
-    if !installation::possible()? {
-        return Ok(Outcome::Skipped("npm is not installed"));
-    }
-    let host = Host::start(project)?;
+    let Some(installation) = npm::install(project)? else { return Ok(Outcome::Skipped(npm::MISSING)) };
+    let host = Host::start(project, &[])?;
     seed::run_on(project, &host)?;
-    let outcome = run_against(project, host.stack());
+    let broken = BrokenBroadcasters::start(project)?;
+    let outcome = run(project, &installation, host.stack(), &broken.addresses());
     if outcome.is_err() {
         eprintln!("the end of the host's log:\n{}", host.last_log_lines(LOG_LINES));
     }
-    outcome
+    let skipped = outcome?.skipped();
+    if skipped > 0 {
+        bail!("{skipped} of the requests under http/ were skipped, for which there is a host");
+    }
+    broken.check_logs()?;
+    Ok(Outcome::Passed)
 }
 
-/// Runs the requests against an app that has the fixtures already.
+/// Runs the requests against an app that has the fixtures already. Those that need other hosts
+/// beside it are skipped.
 ///
 /// # Errors
 /// When httpyac cannot be installed or started, or a request fails or has no assertions.
 pub fn run_against(project: &Project, stack: &Stack) -> Result<Outcome> {
-    if !installation::possible()? {
-        return Ok(Outcome::Skipped("npm is not installed"));
-    }
-    let httpyac = installation::install(project)?;
+    let Some(installation) = npm::install(project)? else { return Ok(Outcome::Skipped(npm::MISSING)) };
+    run(project, &installation, stack, &[])?;
+    Ok(Outcome::Passed)
+}
+
+/// Runs the requests with these variables, each as `name=value`, beside the stack's addresses.
+fn run(project: &Project, installation: &Installation, stack: &Stack, variables: &[String]) -> Result<Report> {
     let mut command = Command::new("node");
     command
-        .arg(httpyac)
+        .arg(installation.httpyac())
         .args(["send", "http/**/*.http", "--all", "--json", "--env", ENVIRONMENT, "--var"])
         .arg(format!("baseUrl={}", stack.base_url))
         .arg(format!("s3Url={}", stack.s3_url))
+        .args(variables)
         .current_dir(project.root());
     // Into a file: httpyac exits without waiting for its output, of which a pipe would lose the end.
-    let written = project.target_dir().join("httpyac").join(REPORT);
+    let written = installation.file(REPORT);
     command.stdout(File::create(&written)?);
     // It exits with an error when an assertion failed, having said which: that is judged below.
     let output = command.output().context("node cannot be started")?;
@@ -74,7 +86,7 @@ pub fn run_against(project: &Project, stack: &Stack) -> Result<Outcome> {
         println!("{line}");
     }
     let failed = report.failed();
-    println!("{} passed, {failed} failed", report.passed());
+    println!("{} passed, {failed} failed, {} skipped", report.passed(), report.skipped());
     if failed > 0 {
         bail!("{failed} of the requests under http/ failed");
     }
@@ -84,5 +96,5 @@ pub fn run_against(project: &Project, stack: &Stack) -> Result<Outcome> {
     if !output.status.success() {
         bail!("httpyac failed ({})", output.status);
     }
-    Ok(Outcome::Passed)
+    Ok(report)
 }

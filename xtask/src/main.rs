@@ -1,15 +1,18 @@
 //! The project's commands, started as `cargo xtask <command>`.
 
+mod asyncapi;
 mod bench;
 mod build;
 mod host;
 mod http_files;
+mod npm;
 mod process;
 mod project;
 mod seed;
 mod test;
 mod up;
 mod wasm_target;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -35,6 +38,8 @@ enum XtaskCommand {
     Test(test::Options),
     /// Put the fixtures that the .http files use into the running app's database and bucket
     Seed(seed::Options),
+    /// Show a session's progress events as they come
+    Watch(watch::Options),
     /// Measure speed and size, and print a table
     Bench(bench::Options),
 }
@@ -56,6 +61,7 @@ fn run(command: XtaskCommand) -> Result<()> {
         XtaskCommand::Up(options) => up::run(&project, &options),
         XtaskCommand::Test(options) => test::run(&project, &options),
         XtaskCommand::Seed(options) => seed::run(&project, &options),
+        XtaskCommand::Watch(options) => watch::run(&project, &options),
         XtaskCommand::Bench(options) => bench::run(&project, &options),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use crate::asyncapi;
 use crate::build;
 use crate::host::Stack;
 use crate::http_files;
@@ -49,6 +50,7 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         steps.run(http_files::STEP, || http_files::run_against(project, &stack))?;
     } else {
         steps.run("format", || format(project))?;
+        steps.run(asyncapi::STEP, || asyncapi::check(project))?;
         steps.run("components", || build::components(project).map(passed))?;
         steps.run("clippy", || clippy(project))?;
         steps.run("clippy for the components", || clippy_components(project))?;

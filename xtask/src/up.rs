@@ -21,6 +21,9 @@ pub struct Options {
     /// Address to serve the embedded S3 on [default: 127.0.0.1:9000]
     #[arg(long, value_name = "ADDR")]
     s3_listen: Option<String>,
+    /// Address to serve the embedded broadcaster on [default: any free port]
+    #[arg(long, value_name = "ADDR")]
+    broadcast_listen: Option<String>,
     /// Run the app by `spin up` instead of the local host
     #[arg(long)]
     spin: bool,
@@ -49,6 +52,9 @@ fn with_options<'a>(host: &'a mut Command, project: &Project, options: &Options)
     }
     if let Some(address) = &options.s3_listen {
         host.arg("--s3-listen").arg(address);
+    }
+    if let Some(address) = &options.broadcast_listen {
+        host.arg("--broadcast-listen").arg(address);
     }
     if options.spin {
         host.arg("--spin");

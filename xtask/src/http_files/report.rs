@@ -13,9 +13,11 @@ pub struct Report {
 
 #[derive(Debug)]
 struct Request {
-    /// File, line and name.
+    /// File, line, and title or name.
     title: String,
     assertions: usize,
+    /// Whether it says of itself that it is not for this stack (`@disabled`).
+    skipped: bool,
     /// A sentence for each assertion that does not hold.
     failures: Vec<String>,
 }
@@ -35,7 +37,13 @@ impl Report {
     /// How many requests have assertions that all hold.
     #[must_use]
     pub fn passed(&self) -> usize {
-        self.requests.len() - self.failed()
+        self.requests.len() - self.failed() - self.skipped()
+    }
+
+    /// How many requests were not sent, because they are not for this stack.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.requests.iter().filter(|request| request.skipped).count()
     }
 
     /// How many requests have an assertion that does not hold, or none at all.
@@ -48,6 +56,7 @@ impl Report {
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.requests.iter().flat_map(|request| {
             let line = match request.failures.len() {
+                0 if request.skipped => format!("skipped {}", request.title),
                 0 => format!("ok      {} (assertions: {})", request.title, request.assertions),
                 _ => format!("FAILED  {}", request.title),
             };
@@ -63,6 +72,7 @@ impl Request {
         let file = file.strip_prefix(root).unwrap_or(file).display();
         let line = request.get("line").and_then(Value::as_u64).unwrap_or_default() + 1;
         let results = request.get("testResults").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let skipped = results.iter().any(|result| status(result) == Some("SKIPPED"));
         let mut failures: Vec<String> = results.iter().filter_map(failure).collect();
         // A request that was never sent is reported twice with the same words.
         failures.dedup();
@@ -71,13 +81,18 @@ impl Request {
         } else if !failures.is_empty() {
             failures.extend(answer(request));
         }
-        Self { title: format!("{file}:{line} {}", text("name")), assertions: results.len(), failures }
+        let title = if text("title").is_empty() { text("name") } else { text("title") };
+        Self { title: format!("{file}:{line} {title}"), assertions: results.len(), skipped, failures }
     }
+}
+
+fn status(assertion: &Value) -> Option<&str> {
+    assertion.get("status").and_then(Value::as_str)
 }
 
 /// What one assertion says when it does not hold.
 fn failure(result: &Value) -> Option<String> {
-    if result.get("status").and_then(Value::as_str) == Some("SUCCESS") {
+    if matches!(status(result), Some("SUCCESS" | "SKIPPED")) {
         return None;
     }
     let message = result.get("message").and_then(Value::as_str).unwrap_or("an assertion without a name");
@@ -115,25 +130,28 @@ mod tests {
     #[test]
     fn counts_requests_by_their_assertions() {
         let report = report(&json!([
-            { "fileName": "/project/http/a.http", "line": 0, "name": "create",
+            { "fileName": "/project/http/a.http", "line": 0, "name": "created", "title": "Create",
               "testResults": [{ "message": "status == 201", "status": "SUCCESS" }] },
             { "fileName": "/project/http/a.http", "line": 8, "name": "again",
               "response": { "statusCode": 404, "body": "{}" },
               "testResults": [{ "message": "status == 200", "status": "FAILED",
                                 "error": { "message": "status (404) == 200" } }] },
             { "fileName": "/project/http/b.http", "line": 2, "name": "bare", "testResults": [] },
+            { "fileName": "/project/http/b.http", "line": 6, "name": "elsewhere",
+              "testResults": [{ "message": "request is skipped", "status": "SKIPPED" }] },
         ]));
-        assert_eq!((report.passed(), report.failed()), (1, 2));
+        assert_eq!((report.passed(), report.failed(), report.skipped()), (1, 2, 1));
         let lines: Vec<String> = report.lines().collect();
         assert_eq!(
             lines,
             [
-                "ok      http/a.http:1 create (assertions: 1)",
+                "ok      http/a.http:1 Create (assertions: 1)",
                 "FAILED  http/a.http:9 again",
                 "        status == 200: status (404) == 200",
                 "        the answer: 404 {}",
                 "FAILED  http/b.http:3 bare",
                 "        it has no assertions",
+                "skipped http/b.http:7 elsewhere",
             ]
         );
     }

@@ -1,0 +1,121 @@
+//! A WebSocket broadcaster: what is POSTed about a session reaches every client that watches it.
+//!
+//! `GET /session/{id}?token=` is a WebSocket that gets every event of one session as a text message; `POST
+//! /ws/broadcast` hands events in. Nothing is kept: a client gets what is handed in while it is connected, and one
+//! that cannot keep up is closed with 1013 and asks for the state instead.
+
+mod client;
+mod problem;
+mod publish;
+mod sessions;
+mod token;
+
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, anyhow};
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Router, serve::ListenerExt};
+use tokio::net::TcpListener;
+
+use crate::problem::Problem;
+use crate::sessions::Sessions;
+use crate::token::TokenKey;
+
+/// Largest body of a POST.
+const BODY_MAX_BYTES: usize = 1024 * 1024;
+
+/// Who may hand in events and receive them, and what a client may cost.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the sender of events has as its bearer token; empty: nobody has it.
+    pub key: String,
+    /// What clients' tokens are signed with; empty: none is good.
+    pub token_secret: String,
+    /// How many messages of a session may wait for its slowest client.
+    pub queue_max: usize,
+    /// How long one message may take to be sent.
+    pub send_limit: Duration,
+    /// How often a client is pinged.
+    pub ping_interval: Duration,
+    /// How long a client may be silent.
+    pub silence_limit: Duration,
+    /// Most clients of a session.
+    pub session_clients_max: usize,
+    /// Most clients.
+    pub clients_max: usize,
+}
+
+impl Settings {
+    /// The usual limits.
+    #[must_use]
+    pub fn new(key: String, token_secret: String) -> Self {
+        Self {
+            key,
+            token_secret,
+            queue_max: 256,
+            send_limit: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(20),
+            silence_limit: Duration::from_secs(60),
+            session_clients_max: 256,
+            clients_max: 4096,
+        }
+    }
+}
+
+/// What the handlers share.
+struct Shared {
+    sessions: Arc<Sessions>,
+    token_key: TokenKey,
+    settings: Settings,
+}
+
+/// A broadcaster that is ready to serve.
+pub struct Broadcaster {
+    listener: TcpListener,
+    router: Router,
+}
+
+impl Broadcaster {
+    /// Listens on `address`, where port 0 is any free one; also returns the real address.
+    ///
+    /// # Errors
+    /// When the address is in use or cannot be used.
+    pub async fn bind(address: SocketAddr, settings: Settings) -> Result<(Self, SocketAddr)> {
+        let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => anyhow!("{address} is already in use"),
+            _ => anyhow!("cannot listen on {address}: {error}"),
+        });
+        let listener = listener.context("the broadcaster cannot start (--broadcast-listen names another address)")?;
+        let address = listener.local_addr()?;
+        Ok((Self { listener, router: router(settings) }, address))
+    }
+
+    /// Serves until the process ends.
+    pub async fn run(self) {
+        // Events are small and each is to arrive at once: Nagle would only add delay.
+        let listener = self.listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        // It does not end: what fails is one connection.
+        let _ = axum::serve(listener, self.router).await;
+    }
+}
+
+fn router(settings: Settings) -> Router {
+    let shared = Shared {
+        sessions: Arc::new(Sessions::new(settings.queue_max, settings.session_clients_max, settings.clients_max)),
+        token_key: TokenKey::new(&settings.token_secret),
+        settings,
+    };
+    Router::new()
+        .route("/session/{id}", get(client::connect))
+        .route("/ws/broadcast", post(publish::publish))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path."))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method.")
+        })
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .with_state(Arc::new(shared))
+}

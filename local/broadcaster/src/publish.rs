@@ -1,0 +1,50 @@
+//! `POST /ws/broadcast`: events of one session, from whoever has the key.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use subtle::ConstantTimeEq;
+
+use crate::problem::Problem;
+use crate::{BODY_MAX_BYTES, Shared};
+
+#[derive(Deserialize)]
+struct Broadcast {
+    #[serde(rename = "sessionId")]
+    session_id: String,
+    // Who uploads; it is part of the format, and nothing here depends on it.
+    #[serde(rename = "userId")]
+    _user_id: String,
+    events: Vec<Box<RawValue>>,
+}
+
+/// Queues every event of the body as one text message, as it stands there.
+pub async fn publish(State(shared): State<Arc<Shared>>, request: Request) -> Result<StatusCode, Problem> {
+    if !has_key(request.headers(), &shared.settings.key) {
+        return Err(Problem::unauthorized("The key is missing or wrong."));
+    }
+    let body = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("A body has {BODY_MAX_BYTES} bytes at most."))
+        }
+        status => Problem::new(status, "The body could not be read."),
+    })?;
+    let malformed = |reason: String| Problem::new(StatusCode::BAD_REQUEST, format!("Not a broadcast: {reason}."));
+    let broadcast: Broadcast = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
+    if !broadcast.events.iter().all(|event| event.get().starts_with('{')) {
+        return Err(malformed("every event is an object".into()));
+    }
+    shared.sessions.publish(&broadcast.session_id, broadcast.events.iter().map(|event| event.get().into()));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether the bearer token is the key; how long that takes does not depend on how much of it is right.
+fn has_key(headers: &HeaderMap, key: &str) -> bool {
+    let credentials = headers.get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes).unwrap_or_default();
+    let Some((scheme, token)) = credentials.split_at_checked("Bearer ".len()) else { return false };
+    !key.is_empty() && scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(token.ct_eq(key.as_bytes()))
+}

@@ -1,0 +1,31 @@
+//! Checks the AsyncAPI document of the events.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::npm;
+use crate::process;
+use crate::project::Project;
+use crate::test::Outcome;
+
+/// The name of the step.
+pub const STEP: &str = "AsyncAPI document";
+
+/// The document, below the project's folder.
+const DOCUMENT: &str = "shared/contract/asyncapi.yaml";
+/// What checks it, beside the list of what npm installs.
+const SCRIPT: &str = "asyncapi.cjs";
+
+/// Checks the document's structure and its references; its examples are checked by a test of moc-tests.
+///
+/// # Errors
+/// When the parser cannot be installed or started, or finds something wrong.
+pub fn check(project: &Project) -> Result<Outcome> {
+    let Some(installation) = npm::install(project)? else { return Ok(Outcome::Skipped(npm::MISSING)) };
+    let mut node = Command::new("node");
+    node.arg(npm::source(project).join(SCRIPT)).arg(DOCUMENT).current_dir(project.root());
+    node.env("NODE_PATH", installation.modules());
+    process::run("the check of the AsyncAPI document", &mut node)?;
+    Ok(Outcome::Passed)
+}
