@@ -277,7 +277,8 @@ impl Drop for FaultProxy {
     }
 }
 
-fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+/// A socket on an address that another one of this process may have, too.
+pub(crate) fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(true)?;

@@ -10,9 +10,10 @@ use std::time::Duration;
 /// Longest time a start may take; the first one compiles every component.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// Starts the host and ends it with SIGKILL as soon as its own standard input ends, which the
+/// Starts a server and ends it with SIGKILL as soon as its own standard input ends, which the
 /// operating system sees to however the tests' process ends.
-const KEEPER: &str = r#""$@" & host=$!; exec >/dev/null 2>&1; read -r _; kill -9 "$host"; wait "$host""#;
+pub(crate) const KEEPER: &str =
+    r#""$@" & server=$!; exec >/dev/null 2>&1; read -r _; kill -9 "$server"; wait "$server""#;
 
 /// All that a host has written to stderr, from start to start.
 #[derive(Clone, Default)]
@@ -102,10 +103,11 @@ pub fn refused(state: &Path, variables: &[(&str, &str)]) -> (bool, String) {
     }
     let mut host = command.spawn().expect("the host starts");
     let log = Log::default();
-    read_into(host.stderr.take().expect("it is piped"), log.clone());
+    let reading = read_into(host.stderr.take().expect("it is piped"), log.clone());
     let started = std::time::Instant::now();
     loop {
         if let Some(status) = host.try_wait().expect("the host can be waited for") {
+            reading.join().expect("its end is read");
             return (status.code() == Some(1), log.text());
         }
         if started.elapsed() > START_LIMIT {
@@ -135,13 +137,13 @@ fn binary() -> PathBuf {
     if here.exists() { here } else { profile.with_file_name("release").join("moc-local") }
 }
 
-fn read_into(mut stream: impl Read + Send + 'static, log: Log) {
+fn read_into(mut stream: impl Read + Send + 'static, log: Log) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = stream.read(&mut buffer) {
             log.append(&buffer[..count]);
         }
-    });
+    })
 }
 
 /// Lines as they come; the channel closes when the process does.

@@ -4,15 +4,19 @@
 //! `MOC_BASE_URL` with its S3 at `MOC_S3_URL`. Tests that configure, kill or look into a host
 //! start their own.
 
+pub mod broadcaster;
 mod bucket;
 mod client;
 pub mod content;
 pub mod fault_proxy;
 pub mod host;
+pub mod nginx;
 pub mod path;
 pub mod raw;
 mod reply;
+pub mod schema;
 mod snapshot;
+pub mod socket;
 mod stack;
 pub mod token;
 

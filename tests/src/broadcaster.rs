@@ -1,0 +1,311 @@
+//! A broadcaster that the relay POSTs to: it keeps every request, and answers or fails as it is told.
+//!
+//! Each connection carries one request, so what is counted is what was tried.
+
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy, sink},
+    net::{TcpListener, TcpSocket, TcpStream},
+    runtime::Runtime,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use crate::fault_proxy::socket;
+
+/// Largest request that is read, in bytes.
+const REQUEST_MAX_BYTES: usize = 1024 * 1024;
+/// Pause between two bytes of a head that never ends.
+const DRIP: Duration = Duration::from_millis(50);
+/// How long a connection is kept open after its answer, so that no reset overtakes the answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What the broadcaster does with a request.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// Reads it and answers with this status and body. A redirection leads to [`ELSEWHERE`].
+    Answer(u16, String),
+    /// Reads it and says nothing.
+    Silent,
+    /// Takes the connection and reads nothing.
+    Deaf,
+    /// Reads it and sends a head, byte by byte, that does not end.
+    SlowHead,
+    /// Reads it and answers 200 with a body that does not end, as fast as it goes.
+    Endless,
+}
+
+/// Where redirections lead: a path of the same broadcaster.
+pub const ELSEWHERE: &str = "/elsewhere";
+
+impl Mode {
+    /// What a broadcaster answers that is well.
+    #[must_use]
+    pub fn well() -> Self {
+        Self::Answer(204, String::new())
+    }
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// The method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, which must be JSON.
+    pub body: Value,
+}
+
+impl Post {
+    /// A header, where there is one of this name and no other.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let first = values.next()?.to_str().ok();
+        first.filter(|_| values.next().is_none())
+    }
+
+    /// The names of the headers, sorted.
+    #[must_use]
+    pub fn header_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether it is of this session, whatever its format.
+    #[must_use]
+    pub fn is_of(&self, session: &str) -> bool {
+        self.path.contains(session) || self.body.to_string().contains(session)
+    }
+}
+
+struct State {
+    mode: Mode,
+    connections: usize,
+    posts: Vec<Post>,
+}
+
+/// A running broadcaster; it ends when it is dropped.
+pub struct Broadcaster {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    listening: Mutex<Option<JoinHandle<()>>>,
+    /// Bound and deaf: while nothing listens, nobody else gets the port.
+    _reserved: TcpSocket,
+    runtime: Option<Runtime>,
+}
+
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Broadcaster {
+    /// Starts one that is well.
+    ///
+    /// # Panics
+    /// Where no port is to be had.
+    #[must_use]
+    pub fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let reserved = socket(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = reserved.local_addr().expect("a bound socket has an address");
+        let state = Arc::new(Mutex::new(State { mode: Mode::well(), connections: 0, posts: Vec::new() }));
+        let broadcaster =
+            Self { address, state, listening: Mutex::default(), _reserved: reserved, runtime: Some(runtime) };
+        broadcaster.listen();
+        broadcaster
+    }
+
+    /// Where it listens, as an origin.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it takes POSTs, as far as it cares: this path of its origin.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// From now on it does this.
+    pub fn set(&self, mode: Mode) {
+        locked(&self.state).mode = mode;
+    }
+
+    /// Refuses connections, until [`Broadcaster::listen`].
+    pub async fn refuse(&self) {
+        let listening = self.listening().take();
+        if let Some(task) = listening {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    /// Takes connections again.
+    ///
+    /// # Panics
+    /// Where the port, which is reserved, cannot be bound.
+    pub fn listen(&self) {
+        let runtime = self.runtime.as_ref().expect("a runtime until the end");
+        let _guard = runtime.enter();
+        let listener = socket(self.address).and_then(|socket| socket.listen(1024)).expect("the reserved port");
+        *self.listening() = Some(runtime.spawn(accept(listener, Arc::clone(&self.state))));
+    }
+
+    /// How many connections it took so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        locked(&self.state).connections
+    }
+
+    /// The requests so far.
+    #[must_use]
+    pub fn posts(&self) -> Vec<Post> {
+        locked(&self.state).posts.clone()
+    }
+
+    /// The requests so far that are of this session.
+    #[must_use]
+    pub fn posts_of(&self, session: &str) -> Vec<Post> {
+        self.posts().into_iter().filter(|post| post.is_of(session)).collect()
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Broadcaster {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let state = Arc::clone(&state);
+        locked(&state).connections += 1;
+        // A relay that gives up breaks its connection: what came is kept already.
+        tokio::spawn(async move { serve(client, &state).await });
+    }
+}
+
+async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    let mode = locked(state).mode.clone();
+    if matches!(mode, Mode::Deaf) {
+        return std::future::pending().await;
+    }
+    let Some(post) = read(&mut client).await? else { return Ok(()) };
+    locked(state).posts.push(post);
+    match mode {
+        Mode::Answer(status, body) => answer(&mut client, status, &body).await?,
+        Mode::Silent | Mode::Deaf => {}
+        Mode::SlowHead => {
+            client.write_all(b"HTTP/1.1 200 OK\r\nx-slow: ").await?;
+            loop {
+                client.write_all(b"o").await?;
+                sleep(DRIP).await;
+            }
+        }
+        Mode::Endless => {
+            client.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n").await?;
+            let block = vec![b' '; 64 * 1024];
+            loop {
+                client.write_all(&block).await?;
+            }
+        }
+    }
+    // Whoever gives up closes the connection.
+    copy(&mut client, &mut sink()).await.map(|_| ())
+}
+
+async fn answer(client: &mut TcpStream, status: u16, body: &str) -> io::Result<()> {
+    let location = if (300..400).contains(&status) { format!("location: {ELSEWHERE}\r\n") } else { String::new() };
+    let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    let head = format!("HTTP/1.1 {status} As Told\r\ncontent-type: application/json\r\n{location}{length}");
+    client.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes()).await?;
+    client.shutdown().await?;
+    let _ = timeout(LINGER, copy(client, &mut sink())).await;
+    Ok(())
+}
+
+/// Reads a whole request; none where the connection ends before one.
+async fn read(client: &mut TcpStream) -> io::Result<Option<Post>> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(post) = parse(&bytes)? {
+            return Ok(Some(post));
+        }
+        if bytes.len() > REQUEST_MAX_BYTES {
+            return Err(ErrorKind::InvalidData.into());
+        }
+        if client.read_buf(&mut bytes).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+/// The request, once all of it is there.
+fn parse(bytes: &[u8]) -> io::Result<Option<Post>> {
+    let Some((head, body)) = split(bytes, b"\r\n\r\n") else { return Ok(None) };
+    let invalid = |_| io::Error::from(ErrorKind::InvalidData);
+    let head = String::from_utf8_lossy(head);
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        let name: HeaderName = name.parse().map_err(|_| invalid(()))?;
+        headers.append(name, HeaderValue::from_str(value.trim()).map_err(|_| invalid(()))?);
+    }
+    let length = headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = match (headers.contains_key("transfer-encoding"), length) {
+        (true, _) => dechunked(body),
+        (false, Some(length)) => body.get(..length).map(<[u8]>::to_vec),
+        (false, None) => Some(Vec::new()),
+    };
+    let post = |body: Vec<u8>| Post {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        headers,
+        body: serde_json::from_slice(&body)
+            .unwrap_or_else(|error| format!("no JSON, {error}: {}", String::from_utf8_lossy(&body)).into()),
+    };
+    Ok(body.map(post))
+}
+
+/// A chunked body, once all of it is there.
+fn dechunked(mut bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let (size, rest) = split(bytes, b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()?;
+        body.extend_from_slice(rest.get(..size)?);
+        bytes = rest.get(size + 2..)?;
+        if size == 0 {
+            return Some(body);
+        }
+    }
+}
+
+fn split<'a>(bytes: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let start = bytes.windows(at.len()).position(|window| window == at)?;
+    Some((&bytes[..start], &bytes[start + at.len()..]))
+}
