@@ -89,12 +89,16 @@ pub async fn broadcaster() -> Result<Rc<Option<BroadcasterSettings>>, Failure> {
     load(&BROADCASTER, BroadcasterSettings::NAMES, parse).await
 }
 
-/// Where clients watch; `None` where they cannot.
+/// Where clients watch; `None` where they cannot. Watching is an extra: nobody is refused because a
+/// variable of it cannot be read.
 ///
 /// # Errors
 /// [`Refusal::Internal`] where a variable cannot be read.
 pub async fn watch() -> Result<Rc<Option<WatchSettings>>, Failure> {
-    let parse = |values: &Values| WatchSettings::parse(values).map(warned);
+    let parse = |values: &Values| {
+        let none = |error: VariableError| (None, Some(format!("{error}: clients get no wsUrl")));
+        Ok(warned(WatchSettings::parse(values).unwrap_or_else(none)))
+    };
     load(&WATCH, WatchSettings::NAMES, parse).await
 }
 

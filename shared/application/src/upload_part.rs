@@ -56,6 +56,7 @@ pub async fn run<B: Bucket>(
     session.accepts_uploads(platform.now())?;
     file.accepts_part(part.number, part.size_bytes)?;
 
+    lookup::prolong(store, platform, &session, part.session_lifetime_max_ms).await;
     // Taken only now: the body of a part that is refused can still be read to its end.
     let body = body().ok_or(Refusal::EmptyBody)?;
     let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number: part.number };
@@ -69,7 +70,6 @@ pub async fn run<B: Bucket>(
     let Some(progress) = store.record_part(part.file, &stored).await? else {
         return Err(gone(store, bucket, platform, part).await);
     };
-    lookup::prolong(store, platform, &session, part.session_lifetime_max_ms).await;
     Ok(Stored { file, part: stored, progress })
 }
 

@@ -7,7 +7,6 @@ use moc_domain::time::Timestamp;
 use serde::Serialize;
 
 use super::provider;
-use crate::log;
 use crate::settings;
 
 /// What the broadcaster must be named as in a token (RFC 7519, section 4.1.3).
@@ -26,14 +25,7 @@ struct Claims<'a> {
 /// Where the session's events can be watched, until it ends and for an hour at most. `None` where
 /// no broadcaster is open to clients, and for a session that has ended.
 pub async fn url(session: &Session, now: Timestamp) -> Option<String> {
-    let settings = match settings::watch().await {
-        Ok(settings) => settings,
-        Err(failure) => {
-            // Watching is an extra: nobody is refused because of it.
-            log::warn(&format!("no wsUrl: {}", failure.cause.unwrap_or_default()));
-            return None;
-        }
-    };
+    let settings = settings::watch().await.ok()?;
     let settings = settings.as_ref().as_ref()?;
     if !session.is_open(now) {
         return None;

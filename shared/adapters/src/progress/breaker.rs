@@ -12,7 +12,8 @@ use spin_sdk::wasip3::spawn;
 use crate::log;
 use crate::platform::Wasi;
 
-/// The entry of the key-value store: the end of the pause, in milliseconds since the Unix epoch.
+/// The entry of the key-value store: the end of the pause, in milliseconds since the Unix epoch, a
+/// space, and the address of the broadcaster, so that another one is not kept waiting.
 const ENTRY: &str = "broadcaster-pause-ends";
 
 /// How long an instance trusts what it has read there.
@@ -25,15 +26,21 @@ thread_local! {
     static ASKED: Cell<Timestamp> = const { Cell::new(Timestamp::from_millis(0)) };
 }
 
-/// Whether nothing is sent at present.
-pub async fn is_open() -> bool {
+/// Whether nothing is sent to the broadcaster at this address at present.
+pub async fn is_open(api_url: &str) -> bool {
     let now = Wasi.now();
     if !is_pause(now) && !(0..TRUSTED_MS).contains(&now.millis_since(ASKED.get())) {
-        ASKED.set(now);
-        if let Some(kept) = kept().await {
+        if let Some(kept) = kept(api_url).await {
             ENDS.set(ENDS.get().max(kept));
         }
+        // Only now: whoever asks meanwhile must not take no answer for one.
+        ASKED.set(now);
     }
+    is_known_open()
+}
+
+/// As far as this instance knows.
+pub fn is_known_open() -> bool {
     is_pause(Wasi.now())
 }
 
@@ -43,7 +50,7 @@ fn is_pause(now: Timestamp) -> bool {
 }
 
 /// Begins a pause, and says why; where there is one already, another request was first.
-pub fn open(cause: &str) {
+pub fn open(api_url: &str, cause: &str) {
     let now = Wasi.now();
     if is_pause(now) {
         return;
@@ -51,15 +58,17 @@ pub fn open(cause: &str) {
     let ends = now.plus_millis(BROADCASTER_PAUSE_MS);
     ENDS.set(ends);
     log::warn(&format!("progress events: {cause}; none are sent for {} s", BROADCASTER_PAUSE_MS / 1000));
+    let entry = format!("{} {api_url}", ends.as_millis());
     spawn(async move {
         if let Ok(store) = Store::open_default().await {
             // Others find out by themselves where it cannot be kept.
-            let _ = store.set(ENTRY, ends.as_millis().to_string().into_bytes()).await;
+            let _ = store.set(ENTRY, entry.into_bytes()).await;
         }
     });
 }
 
-async fn kept() -> Option<Timestamp> {
-    let bytes = Store::open_default().await.ok()?.get(ENTRY).await.ok()??;
-    Some(Timestamp::from_millis(std::str::from_utf8(&bytes).ok()?.parse().ok()?))
+async fn kept(api_url: &str) -> Option<Timestamp> {
+    let entry = Store::open_default().await.ok()?.get(ENTRY).await.ok()??;
+    let (ends, of) = std::str::from_utf8(&entry).ok()?.split_once(' ')?;
+    if of == api_url { Some(Timestamp::from_millis(ends.parse().ok()?)) } else { None }
 }

@@ -30,9 +30,7 @@ pub async fn publish(batch: OpaqueEventBatch) -> Outcome {
     match select(pin!(posting), pin!(Wasi.sleep(settings.timeout_ms))).await {
         Either::Left((Ok(()), _)) => Outcome::Sent,
         Either::Left((Err(cause), _)) => Outcome::Failed(cause),
-        Either::Right(_) => {
-            Outcome::Failed(format!("the broadcaster did not answer within {} ms", settings.timeout_ms))
-        }
+        Either::Right(_) => Outcome::Failed("the broadcaster did not answer in time".into()),
     }
 }
 
@@ -52,7 +50,7 @@ async fn post(format: Format, publication: Publication) -> Result<(), String> {
         return Ok(());
     }
     let answer = reply.read(ANSWER_MAX_BYTES, true).await.map_err(failed)?;
-    match format.error_inside(&answer) {
+    match Format::error_inside(&answer) {
         None => Ok(()),
         Some(error) => {
             let error: String = error.chars().take(ERROR_MAX_CHARS).collect();

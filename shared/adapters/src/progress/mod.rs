@@ -76,20 +76,21 @@ async fn tell_since(began: Instant, user: &UserId, session: SessionId, events: i
     if OFF.get() {
         return;
     }
-    // Before anything is waited for, so that the order is the store's.
+    // Before anything is waited for, so that the order is the one in which the store has answered.
     let turn = queue::join(session, events(Wasi.now()));
-    let Some(timeout) = timeout().await else { return };
-    let deadline = began + timeout;
+    let Some(broadcaster) = broadcaster().await else { return };
+    let deadline = began + broadcaster.timeout;
     match turn {
         Turn::Send(events, sending) => {
-            if within(deadline, breaker::is_open()).await.unwrap_or(true) {
+            if within(deadline, breaker::is_open(&broadcaster.api_url)).await.unwrap_or(true) {
                 return;
             }
-            if send(user, session, events, deadline).await && sending.has_next() {
+            if broadcaster.send(EventBatch::new(session, user, events), deadline).await && sending.has_next() {
                 let user = user.clone();
                 spawn(async move {
                     while let Some(events) = sending.next() {
-                        if !send(&user, session, events, Instant::now() + timeout).await {
+                        let deadline = Instant::now() + broadcaster.timeout;
+                        if !broadcaster.send(EventBatch::new(session, &user, events), deadline).await {
                             break;
                         }
                     }
@@ -104,50 +105,54 @@ async fn tell_since(began: Instant, user: &UserId, session: SessionId, events: i
     }
 }
 
-/// As [`tell`], of a part. The one that makes its file whole lets those go first that other
-/// instances have stored while it came: so what is told last is that all is there.
+/// As [`tell`], of a part. The one that makes its file whole lets those go first, for a moment, that
+/// other instances have stored while it came: so what is told last is that all is there.
 pub async fn tell_of_part(user: &UserId, stored: &Stored) {
     let Stored { file, part, progress } = stored;
     let began = Instant::now();
     let came_alone = progress.parts_completed <= file.parts_completed.saturating_add(1);
-    if !OFF.get() && progress.parts_completed == file.plan.total() && !came_alone {
-        let Some(timeout) = timeout().await else { return };
-        within(began + timeout / 2, Wasi.sleep(LAST_PART_PAUSE_MS)).await;
+    if progress.parts_completed == file.plan.total() && !came_alone && !OFF.get() && !breaker::is_known_open() {
+        let Some(broadcaster) = broadcaster().await else { return };
+        within(began + broadcaster.timeout / 2, Wasi.sleep(LAST_PART_PAUSE_MS)).await;
     }
     tell_since(began, user, file.session_id, |now| event::part_stored(file, part, *progress, now)).await;
 }
 
-/// Longest time that a request's events may take; `None` where nobody can be told.
-async fn timeout() -> Option<Duration> {
-    match settings::progress().await {
-        Ok(settings) if settings.enabled => Some(Duration::from_millis(settings.timeout_ms)),
-        Ok(_) => {
-            OFF.set(true);
-            None
-        }
+/// The broadcaster, as routes know it.
+struct Broadcaster {
+    api_url: String,
+    /// Longest time that a request's events may take.
+    timeout: Duration,
+}
+
+/// The broadcaster; `None` where there is none.
+async fn broadcaster() -> Option<Broadcaster> {
+    let settings = match settings::progress().await {
+        Ok(settings) => settings,
         Err(failure) => {
-            off(&failure.cause.unwrap_or_default());
-            None
+            log::warn(&format!("progress events: {}; none are sent", failure.cause.unwrap_or_default()));
+            OFF.set(true);
+            return None;
         }
-    }
+    };
+    let Some(api_url) = settings.api_url.clone() else {
+        OFF.set(true);
+        return None;
+    };
+    Some(Broadcaster { api_url, timeout: Duration::from_millis(settings.timeout_ms) })
 }
 
-/// Nobody can be told: said once an instance.
-fn off(cause: &str) {
-    log::warn(&format!("progress events: {cause}; none are sent"));
-    OFF.set(true);
-}
-
-/// Whether the broadcaster has taken the events. Where not, nothing more is sent for a while.
-async fn send(user: &UserId, session: SessionId, events: Vec<Event>, deadline: Instant) -> bool {
-    let batch = EventBatch::new(session, user, events);
-    match within(deadline, relay(&batch)).await {
-        Some(Outcome::Sent) => return true,
-        Some(Outcome::Unconfigured) => OFF.set(true),
-        Some(Outcome::Failed(cause)) => breaker::open(&cause),
-        None => breaker::open("the broadcaster did not answer in time"),
+impl Broadcaster {
+    /// Whether it has taken the events. Where not, nothing more is sent for a while.
+    async fn send(&self, batch: EventBatch, deadline: Instant) -> bool {
+        match within(deadline, relay(&batch)).await {
+            Some(Outcome::Sent) => return true,
+            Some(Outcome::Unconfigured) => OFF.set(true),
+            Some(Outcome::Failed(cause)) => breaker::open(&self.api_url, &cause),
+            None => breaker::open(&self.api_url, "the broadcaster did not answer in time"),
+        }
+        false
     }
-    false
 }
 
 async fn relay(batch: &EventBatch) -> Outcome {

@@ -9,11 +9,11 @@ use super::{Values, VariableError};
 use crate::broadcast::Format;
 
 /// Whether routes tell of their steps at all, and how long that may take them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgressSettings {
-    /// Whether a broadcaster is configured. Routes know its address only to see that there is one:
-    /// they are granted neither its host nor its key.
-    pub enabled: bool,
+    /// Where events are published, if there is a broadcaster. Routes know the address only to see
+    /// that there is one, and to tell it from another: they are granted neither its host nor its key.
+    pub api_url: Option<String>,
     /// Longest time that the events of a request may take.
     pub timeout_ms: u64,
 }
@@ -27,7 +27,7 @@ impl ProgressSettings {
     /// # Errors
     /// The first variable that cannot be read.
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
-        Ok(Self { enabled: values.text("websocket_api_url").is_some(), timeout_ms: timeout_ms(values)? })
+        Ok(Self { api_url: values.text("websocket_api_url").map(str::to_owned), timeout_ms: timeout_ms(values)? })
     }
 }
 
@@ -100,7 +100,11 @@ impl WatchSettings {
     /// # Errors
     /// Where the address cannot be read.
     pub fn parse(values: &Values) -> Result<(Option<Self>, Option<String>), VariableError> {
-        let Some(url) = values.url("websocket_server_url", &["ws", "wss"])? else { return Ok((None, None)) };
+        let name = "websocket_server_url";
+        let Some(url) = values.url(name, &["ws", "wss"])? else { return Ok((None, None)) };
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(VariableError { name, problem: "must not have a query or a fragment".into() });
+        }
         let Some(secret) = values.text("websocket_token_secret") else {
             let warning = "websocket_server_url is set without websocket_token_secret: clients get no wsUrl";
             return Ok((None, Some(warning.into())));
@@ -160,8 +164,10 @@ mod tests {
             let error = BroadcasterSettings::parse(&values(&[(name, value)])).map(|_| ()).map_err(|e| e.to_string());
             assert!(error.is_err_and(|error| error.contains(name)), "{name}={value}");
         }
-        let error = WatchSettings::parse(&values(&[("websocket_server_url", "http://b.example")]));
-        assert!(error.is_err_and(|error| error.to_string().contains("websocket_server_url")));
+        for url in ["http://b.example", "wss://b.example/live?zone=a", "wss://b.example/#live"] {
+            let error = WatchSettings::parse(&values(&[("websocket_server_url", url)]));
+            assert!(error.is_err_and(|error| error.to_string().contains("websocket_server_url")), "{url}");
+        }
     }
 
     #[test]
