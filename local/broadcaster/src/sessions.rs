@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
-use tokio::sync::broadcast::{self, Receiver, Sender, error::RecvError};
+use tokio::sync::broadcast::{Receiver, Sender, error::RecvError};
 
 /// The sessions that have clients.
 pub struct Sessions {
@@ -18,7 +18,12 @@ pub struct Sessions {
 #[derive(Default)]
 struct Clients {
     count: usize,
-    by_session: HashMap<String, Sender<Utf8Bytes>>,
+    by_session: HashMap<String, Session>,
+}
+
+struct Session {
+    clients: usize,
+    events: Sender<Utf8Bytes>,
 }
 
 impl Sessions {
@@ -32,11 +37,13 @@ impl Sessions {
         if clients.count >= self.clients_max {
             return None;
         }
-        let receiver = match clients.by_session.entry(session.clone()) {
-            Entry::Occupied(entry) if entry.get().receiver_count() >= self.session_clients_max => return None,
-            Entry::Occupied(entry) => entry.get().subscribe(),
-            Entry::Vacant(entry) => entry.insert(broadcast::Sender::new(self.queue_max)).subscribe(),
+        let watched = match clients.by_session.entry(session.clone()) {
+            Entry::Occupied(entry) if entry.get().clients >= self.session_clients_max => return None,
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Session { clients: 0, events: Sender::new(self.queue_max) }),
         };
+        watched.clients += 1;
+        let receiver = watched.events.subscribe();
         clients.count += 1;
         Some(Subscription { session, receiver, sessions: Arc::clone(self) })
     }
@@ -45,10 +52,10 @@ impl Sessions {
     /// is full the oldest go, and whoever has not had them learns that.
     pub fn publish(&self, session: &str, messages: impl IntoIterator<Item = Utf8Bytes>) {
         let clients = self.lock();
-        if let Some(sender) = clients.by_session.get(session) {
+        if let Some(watched) = clients.by_session.get(session) {
             for message in messages {
                 // It fails where nobody listens, which is no failure.
-                let _ = sender.send(message);
+                let _ = watched.events.send(message);
             }
         }
     }
@@ -79,9 +86,11 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let mut clients = self.sessions.lock();
         clients.count -= 1;
-        // Its own receiver still counts.
-        if clients.by_session.get(&self.session).is_some_and(|sender| sender.receiver_count() <= 1) {
-            clients.by_session.remove(&self.session);
+        if let Some(watched) = clients.by_session.get_mut(&self.session) {
+            watched.clients -= 1;
+            if watched.clients == 0 {
+                clients.by_session.remove(&self.session);
+            }
         }
     }
 }

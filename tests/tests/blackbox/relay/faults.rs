@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use moc_tests::broadcaster::{ELSEWHERE, Mode};
+use moc_tests::broadcaster::{Broadcaster, ELSEWHERE, Mode};
 use moc_tests::content::{PART_BYTES, pdf, starting};
-use moc_tests::{Client, Reply, own_stack, unique_title, wait_for};
+use moc_tests::{Client, Reply, Stack, own_stack, unique_title, wait_for};
 
-use super::{Relayed, complaints};
+use super::{KEY, Relayed, complaints};
 
 /// How long an event may take in these tests.
 const EMIT_LIMIT: Duration = Duration::from_millis(300);
@@ -212,4 +212,12 @@ async fn a_pause_outlives_the_host() {
     if failed.elapsed() < PAUSE - Duration::from_millis(500) {
         assert_eq!((relayed.broadcaster.connections(), complaints(&relayed.stack).await.len()), (1, 1));
     }
+    // Another broadcaster is not kept waiting.
+    let other = Broadcaster::start();
+    let (url, origin) = (other.url("/ws/broadcast"), other.origin());
+    let variables =
+        [("websocket_api_url", url.as_str()), ("websocket_api_origin", &origin), ("websocket_api_key", KEY)];
+    let beside = Stack::start_beside_with(&relayed.stack, &variables);
+    let session = beside.client().create_session().await;
+    assert_eq!(other.posts_of(&session).len(), 1);
 }
