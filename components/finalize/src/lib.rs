@@ -6,7 +6,7 @@ use moc_adapters::platform::Wasi;
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::store::SqliteStore;
 use moc_adapters::{auth, progress, settings};
-use moc_application::finalize::{self, Outcome};
+use moc_application::finalize::{self, Finalized, Outcome};
 use moc_contract::answer::MocAnswer;
 use moc_contract::body::FinalizeBody;
 use moc_contract::event;
@@ -23,9 +23,15 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     let (session, described) = request.json::<FinalizeBody>(JSON_BODY_MAX_BYTES).await?.check()?;
     log.show("session", session);
     let bucket = S3Bucket::open().await?;
-    let (moc, outcome) = finalize::run(&SqliteStore::new(), &bucket, &Wasi, &user, session, &described).await?;
+    let concurrency = settings::upload().await?.finalize_concurrency;
+    let Finalized { moc, outcome, validation } =
+        finalize::run(&SqliteStore::new(), &bucket, &Wasi, &user, session, &described, concurrency).await?;
     log.show("moc", moc.id);
     log.set("bytes", moc.total_size_bytes());
+    if let Some(validation) = validation {
+        log.set("validationMs", validation.elapsed_ms);
+        log.set("validationSequentialMs", validation.sequential_ms);
+    }
     if outcome != Outcome::Idempotent {
         progress::tell(&user, session, |now| event::session_finalized(&moc, now)).await;
     }

@@ -18,7 +18,7 @@ use moc_domain::session::{Session, Status};
 
 use crate::lookup;
 use crate::port::{Bucket, Inserted, Platform, Store};
-use crate::validate;
+use crate::validate::{self, Timing};
 
 /// How a call came by its MOC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,17 @@ pub enum Outcome {
     Resumed,
 }
 
+/// A MOC, and how it was made.
+#[derive(Clone, Debug)]
+pub struct Finalized {
+    /// The MOC.
+    pub moc: Moc,
+    /// How this call came by it.
+    pub outcome: Outcome,
+    /// How long the validation took, where this call made it.
+    pub validation: Option<Timing>,
+}
+
 /// What the use case works with.
 struct Work<'a, S, B, P> {
     store: &'a S,
@@ -39,9 +50,10 @@ struct Work<'a, S, B, P> {
     user: &'a UserId,
     id: SessionId,
     described: &'a Description,
+    concurrency: usize,
 }
 
-/// Makes a MOC of a session, once.
+/// Makes a MOC of a session, once. `concurrency` files are validated at once.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::SessionNotActive`], [`Refusal::SessionExpired`],
@@ -55,21 +67,25 @@ pub async fn run(
     user: &UserId,
     id: SessionId,
     described: &Description,
-) -> Result<(Moc, Outcome), Failure> {
-    let work = Work { store, bucket, platform, user, id, described };
+    concurrency: usize,
+) -> Result<Finalized, Failure> {
+    let work = Work { store, bucket, platform, user, id, described, concurrency };
     let started = platform.now();
     loop {
         let session = lookup::session(store, user, id).await?;
         let now = platform.now();
         match session.status {
             Status::Cancelled => return Err(Refusal::SessionNotActive { status: session.status }.into()),
-            Status::Finalized => return Ok((work.existing(&session).await?, Outcome::Idempotent)),
+            Status::Finalized => {
+                let moc = work.existing(&session).await?;
+                return Ok(Finalized { moc, outcome: Outcome::Idempotent, validation: None });
+            }
             Status::Active if session.is_expired(now) => {
                 return Err(Refusal::SessionExpired { expires_at: session.expires_at, now }.into());
             }
             Status::Finalizing if !session.lock_is_stale(now) => {
                 if let Some(moc) = work.left_by_crash().await? {
-                    return Ok((work.end(moc).await?, Outcome::Resumed));
+                    return work.end(moc, None).await;
                 }
             }
             Status::Active | Status::Finalizing => {
@@ -90,8 +106,8 @@ pub async fn run(
 impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
     /// Everything under the lock. What fails before the MOC stands gives the lock back; what fails
     /// after it leaves the lock, and the next call goes on from there.
-    async fn locked(&self, token: LockToken) -> Result<(Moc, Outcome), Failure> {
-        let (moc, outcome) = match self.validated().await {
+    async fn locked(&self, token: LockToken) -> Result<Finalized, Failure> {
+        let (moc, validation) = match self.validated().await {
             Ok(made) => made,
             Err(failure) => {
                 // A store that is away now leaves a lock that goes stale.
@@ -99,12 +115,13 @@ impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
                 return Err(failure);
             }
         };
-        Ok((self.end(moc).await?, outcome))
+        self.end(moc, validation).await
     }
 
-    async fn validated(&self) -> Result<(Moc, Outcome), Failure> {
+    /// The MOC in the store; with the validation where this call has made it.
+    async fn validated(&self) -> Result<(Moc, Option<Timing>), Failure> {
         if let Some(moc) = self.store.moc_of_session(self.id).await? {
-            return Ok((moc, Outcome::Resumed));
+            return Ok((moc, None));
         }
         let slug = self.described.slug();
         // Cheap, and early: the insert below is what decides.
@@ -114,7 +131,7 @@ impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
         }
         // Read under the lock: from here on no file comes and none completes.
         let (_, files) = lookup::session_with_files(self.store, self.user, self.id).await?;
-        validate::files(self.bucket, &files).await?;
+        let validation = validate::files(self.bucket, self.platform, &files, self.concurrency).await?;
         let now = self.platform.now();
         let moc = Moc {
             id: MocId::new(now, self.platform.random()),
@@ -127,12 +144,12 @@ impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
             created_at: now,
         };
         match self.store.insert_moc(&moc).await? {
-            Inserted::Done => Ok((moc, Outcome::Created)),
+            Inserted::Done => Ok((moc, Some(validation))),
             Inserted::SlugTaken => Err(title_conflict(&moc.slug, &self.taken(&moc.slug).await?).into()),
             Inserted::SessionTaken => {
                 let moc = self.store.moc_of_session(self.id).await?;
                 let gone = || Failure::caused(Refusal::StoreUnavailable, "the session's MOC has gone");
-                Ok((moc.ok_or_else(gone)?, Outcome::Resumed))
+                Ok((moc.ok_or_else(gone)?, None))
             }
         }
     }
@@ -142,11 +159,13 @@ impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
     }
 
     /// Gives the MOC its files and ends the session: both may be done again.
-    async fn end(&self, moc: Moc) -> Result<Moc, Failure> {
+    async fn end(&self, moc: Moc, validation: Option<Timing>) -> Result<Finalized, Failure> {
         self.store.insert_moc_files(moc.id, self.id).await?;
         self.store.finish_session(self.id, moc.id).await?;
         let whole = self.store.moc(moc.id).await?;
-        whole.ok_or_else(|| Failure::caused(Refusal::StoreUnavailable, "the MOC has gone"))
+        let moc = whole.ok_or_else(|| Failure::caused(Refusal::StoreUnavailable, "the MOC has gone"))?;
+        let outcome = if validation.is_some() { Outcome::Created } else { Outcome::Resumed };
+        Ok(Finalized { moc, outcome, validation })
     }
 
     /// The MOC of a session that another call holds, if it has stood for so long that this call

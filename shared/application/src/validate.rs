@@ -4,30 +4,55 @@ use futures::stream::{self, StreamExt as _};
 use moc_domain::category::Category;
 use moc_domain::failure::{Failure, FileFault, Refusal};
 use moc_domain::file::File;
-use moc_domain::limits::{CONTENT_PROBE_BYTES, FINALIZE_CONCURRENCY};
+use moc_domain::limits::CONTENT_PROBE_BYTES;
 
-use crate::port::Bucket;
+use crate::port::{Bucket, Platform};
+
+/// How long the checks of a session's files took.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// From the first to the last, in milliseconds.
+    pub elapsed_ms: i64,
+    /// Each of them, added up: what they would have taken one after the other.
+    pub sequential_ms: i64,
+}
 
 /// Checks that there is an instruction, and that every file's object is there with the declared
-/// size and the declared kind of content. The files are checked 16 at once; the first fault ends
-/// the rest.
+/// size and the declared kind of content. One file is one task; `concurrency` of them run at once,
+/// and the first that fails ends the rest.
 ///
 /// # Errors
-/// [`Refusal::InstructionFileRequired`], [`Refusal::FileValidationFailed`], or the bucket's.
-pub async fn files(bucket: &impl Bucket, files: &[File]) -> Result<(), Failure> {
+/// [`Refusal::InstructionFileRequired`], [`Refusal::FileValidationFailed`] with the file, or the
+/// bucket's, whose cause names the file.
+pub async fn files(
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    files: &[File],
+    concurrency: usize,
+) -> Result<Timing, Failure> {
     let is_instruction = |file: &File| file.category == Category::Instruction && file.is_completed();
     if !files.iter().any(is_instruction) {
         return Err(Refusal::InstructionFileRequired.into());
     }
-    let mut checks = stream::iter(files)
-        .map(|file| async move { (file, check(bucket, file).await) })
-        .buffer_unordered(FINALIZE_CONCURRENCY);
-    while let Some((file, result)) = checks.next().await {
-        if let Some(reason) = result? {
-            return Err(file.failed(reason).into());
+    let task = async |file| {
+        let began = platform.now();
+        let result = check(bucket, file).await;
+        (file, result, platform.now().millis_since(began))
+    };
+    let began = platform.now();
+    let mut sequential_ms = 0;
+    let mut tasks = stream::iter(files).map(task).buffer_unordered(concurrency);
+    while let Some((file, result, took_ms)) = tasks.next().await {
+        match result {
+            Ok(None) => sequential_ms += took_ms,
+            Ok(Some(reason)) => return Err(file.failed(reason).into()),
+            Err(Failure { refusal, cause }) => {
+                let cause = cause.unwrap_or_default();
+                return Err(Failure::caused(refusal, format!("file {}: {cause}", file.id)));
+            }
         }
     }
-    Ok(())
+    Ok(Timing { elapsed_ms: platform.now().millis_since(began), sequential_ms })
 }
 
 /// Both questions at once: one round trip a file.

@@ -45,8 +45,10 @@ pub const FINALIZE_WAIT_MS: u64 = 10_000;
 pub const FINALIZE_POLL_MS: u64 = 100;
 /// A MOC that has stood this long beside an unfinished session was left by a crash: heal it.
 pub const FINALIZE_HEAL_AFTER_MS: i64 = 1_000;
-/// Files that finalize validates at once.
-pub const FINALIZE_CONCURRENCY: usize = 16;
+/// Files that finalize validates at once where nothing is configured.
+pub const FINALIZE_CONCURRENCY_DEFAULT: u64 = 16;
+/// Most that can be configured.
+pub const FINALIZE_CONCURRENCY_MAX: u64 = 64;
 /// How often an object is looked for whose upload is gone, before it is given up.
 pub const COMPLETION_LOOKS: u32 = 10;
 /// Pause between two of these looks.

@@ -126,6 +126,7 @@ fn upload_fields() -> BTreeMap<&'static str, &'static str> {
         ("rate_limit_bypass", "sessions_per_hour"),
         ("presigned_url_ttl_minutes", "presigned_url_ttl_seconds"),
         ("part_timeout_seconds", "part_timeout_seconds"),
+        ("finalize_concurrency", "finalize_concurrency"),
     ]);
     assert!(UploadSettings::NAMES.iter().all(|name| fields.contains_key(name)), "a variable without a field here");
     fields

@@ -18,7 +18,8 @@ const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// As much of a broadcaster's error as goes to the log, in characters.
 const ERROR_MAX_CHARS: usize = 200;
 
-/// Publishes events by one POST, tried once, within `websocket_emit_timeout_ms`.
+/// Publishes events by one POST, tried once. It is given up a tenth before `websocket_emit_timeout_ms`
+/// are over, so that the route that waits hears why, and has nothing to give up itself.
 pub async fn publish(batch: OpaqueEventBatch) -> Outcome {
     let settings = match settings::broadcaster().await {
         Ok(settings) => settings,
@@ -27,10 +28,11 @@ pub async fn publish(batch: OpaqueEventBatch) -> Outcome {
     let Some(settings) = settings.as_ref() else { return Outcome::Unconfigured };
     let publication = settings.format.publication(&settings.url, &settings.key, batch);
     let posting = post(settings.format, publication);
-    match select(pin!(posting), pin!(Wasi.sleep(settings.timeout_ms))).await {
+    let limit_ms = settings.timeout_ms - settings.timeout_ms / 10;
+    match select(pin!(posting), pin!(Wasi.sleep(limit_ms))).await {
         Either::Left((Ok(()), _)) => Outcome::Sent,
         Either::Left((Err(cause), _)) => Outcome::Failed(cause),
-        Either::Right(_) => Outcome::Failed("the broadcaster did not answer in time".into()),
+        Either::Right(_) => Outcome::Failed(format!("the broadcaster did not answer within {limit_ms} ms")),
     }
 }
 

@@ -149,7 +149,7 @@ impl Broadcaster {
             Some(Outcome::Sent) => return true,
             Some(Outcome::Unconfigured) => OFF.set(true),
             Some(Outcome::Failed(cause)) => breaker::open(&self.api_url, &cause),
-            None => breaker::open(&self.api_url, "the broadcaster did not answer in time"),
+            None => breaker::open(&self.api_url, "the relay did not answer in time"),
         }
         false
     }

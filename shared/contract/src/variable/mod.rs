@@ -98,6 +98,8 @@ pub struct UploadSettings {
     pub presigned_url_ttl_seconds: u64,
     /// Longest time that one part may take.
     pub part_timeout_seconds: u64,
+    /// Files that finalize validates at once.
+    pub finalize_concurrency: usize,
 }
 
 impl UploadSettings {
@@ -113,6 +115,7 @@ impl UploadSettings {
         "rate_limit_bypass",
         "presigned_url_ttl_minutes",
         "part_timeout_seconds",
+        "finalize_concurrency",
     ];
 
     /// Reads the variables. A component that is not granted one of them leaves it out, and gets
@@ -128,6 +131,11 @@ impl UploadSettings {
             "max_session_lifetime_hours",
             1..=bounds::SESSION_LIFETIME_MAX_HOURS,
             bounds::SESSION_LIFETIME_MAX_DEFAULT_HOURS,
+        )?;
+        let finalize_concurrency = values.number(
+            "finalize_concurrency",
+            1..=bounds::FINALIZE_CONCURRENCY_MAX,
+            bounds::FINALIZE_CONCURRENCY_DEFAULT,
         )?;
         Ok(Self {
             files: FileLimits {
@@ -167,6 +175,7 @@ impl UploadSettings {
                 1..=bounds::PART_TIMEOUT_MAX_SECONDS,
                 bounds::PART_TIMEOUT_DEFAULT_SECONDS,
             )?,
+            finalize_concurrency: usize::try_from(finalize_concurrency).unwrap_or(1),
         })
     }
 }

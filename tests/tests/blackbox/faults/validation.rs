@@ -1,0 +1,72 @@
+//! An S3 that is slow or fails while finalize validates: files are checked at once, and what fails is named.
+
+use std::time::Duration;
+
+use moc_tests::content::pdf;
+use moc_tests::fault_proxy::{Fault, Operation, Times};
+use moc_tests::{Client, Stack, own_stack, unique_title};
+use serde_json::Value;
+
+use super::{Case, Faulty};
+
+/// How long S3 takes to answer.
+const DELAY_MS: u64 = 150;
+
+/// A session with so many completed files, the last of which is an instruction; gives that one's id.
+async fn upload(client: &Client, session: &str, files: usize) -> String {
+    let names: Vec<String> = (1..files).map(|number| format!("{number}.gif")).collect();
+    let pictures = names.iter().map(|name| client.upload(session, name, "image", "image/gif", b"GIF89a.."));
+    futures::future::join_all(pictures).await;
+    client.upload(session, "castle.pdf", "instruction", "application/pdf", &pdf(100)).await
+}
+
+/// How long finalize says that its validation took, and would have taken one file after the other.
+async fn timing(stack: &Stack, session: &str) -> [u64; 2] {
+    let moc = stack.client().finalize(session, &unique_title()).await.success(201);
+    let id = moc["id"].as_str().expect("an id");
+    let line = stack.logged(&format!("\"moc\":\"{id}\"")).await;
+    let (_, line) = line.split_once("] ").expect("a component's line");
+    let line: Value = serde_json::from_str(line).expect("a line of JSON");
+    ["validationMs", "validationSequentialMs"].map(|member| line[member].as_u64().expect("a number"))
+}
+
+#[tokio::test]
+async fn twenty_files_are_checked_in_three_delays() {
+    own_stack!();
+    let case = Case::start().await;
+    let _ = upload(&case.client, &case.session, 20).await;
+    for operation in [Operation::Head, Operation::Get] {
+        case.fail(operation, Times::Always, Fault::Delay(Duration::from_millis(DELAY_MS)));
+    }
+    let [elapsed, sequential] = timing(&Faulty::shared().stack, &case.session).await;
+    case.lift();
+    assert!(sequential >= 20 * DELAY_MS, "{sequential} ms");
+    // Two delays, as 16 run at once; the rest is for a busy machine.
+    assert!((2 * DELAY_MS..6 * DELAY_MS).contains(&elapsed), "{elapsed} ms");
+}
+
+#[tokio::test]
+async fn how_many_are_checked_at_once_is_configured() {
+    own_stack!();
+    let Faulty { proxy, stack } = Faulty::shared();
+    let stack = Stack::start_beside_with(stack, &[("finalize_concurrency", "1")]);
+    let session = stack.client().create_session().await;
+    let _ = upload(&stack.client(), &session, 4).await;
+    proxy.fail(Operation::Head, &session, Times::Always, Fault::Delay(Duration::from_millis(DELAY_MS)));
+    let [elapsed, sequential] = timing(&stack, &session).await;
+    proxy.lift(&session);
+    assert!(sequential >= 4 * DELAY_MS && elapsed >= sequential, "{elapsed} ms, {sequential} ms");
+}
+
+#[tokio::test]
+async fn the_file_that_could_not_be_checked_is_in_the_log() {
+    own_stack!();
+    let case = Case::start().await;
+    let file = upload(&case.client, &case.session, 3).await;
+    Faulty::shared().proxy.fail(Operation::Head, &file, Times::Always, Fault::internal_error());
+    let _ = case.client.finalize(&case.session, &unique_title()).await.problem(503, "S3_UNAVAILABLE");
+    let line = Faulty::shared().stack.logged(&format!("file {file}: ")).await;
+    assert!(line.contains("S3_UNAVAILABLE"), "{line}");
+    Faulty::shared().proxy.lift(&file);
+    let _ = case.client.finalize(&case.session, &unique_title()).await.success(201);
+}
