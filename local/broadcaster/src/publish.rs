@@ -16,6 +16,9 @@ use crate::{BODY_MAX_BYTES, Shared};
 struct Broadcast {
     #[serde(rename = "sessionId")]
     session_id: String,
+    // Who uploads; it is part of the format, and nothing here depends on it.
+    #[serde(rename = "userId")]
+    _user_id: String,
     events: Vec<Box<RawValue>>,
 }
 
