@@ -13,12 +13,14 @@ use crate::outbound::{self, Payload, SendError};
 use crate::platform::Wasi;
 use crate::settings;
 
+/// What is left of the time limit for the way to the route that waits.
+const CHAINING_MS: u64 = 20;
 /// Largest answer that is read, where the status does not say all.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// As much of a broadcaster's error as goes to the log, in characters.
 const ERROR_MAX_CHARS: usize = 200;
 
-/// Publishes events by one POST, tried once. It is given up a tenth before `websocket_emit_timeout_ms`
+/// Publishes events by one POST, tried once. It is given up a moment before `websocket_emit_timeout_ms`
 /// are over, so that the route that waits hears why, and has nothing to give up itself.
 pub async fn publish(batch: OpaqueEventBatch) -> Outcome {
     let settings = match settings::broadcaster().await {
@@ -28,7 +30,7 @@ pub async fn publish(batch: OpaqueEventBatch) -> Outcome {
     let Some(settings) = settings.as_ref() else { return Outcome::Unconfigured };
     let publication = settings.format.publication(&settings.url, &settings.key, batch);
     let posting = post(settings.format, publication);
-    let limit_ms = settings.timeout_ms - settings.timeout_ms / 10;
+    let limit_ms = settings.timeout_ms - CHAINING_MS.min(settings.timeout_ms / 10);
     match select(pin!(posting), pin!(Wasi.sleep(limit_ms))).await {
         Either::Left((Ok(()), _)) => Outcome::Sent,
         Either::Left((Err(cause), _)) => Outcome::Failed(cause),
