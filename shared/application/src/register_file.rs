@@ -4,7 +4,7 @@ use moc_domain::failure::{Failure, Refusal};
 use moc_domain::file::{Declaration, File, object_key};
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::part::PartPlan;
-use moc_domain::session::{Session, Status};
+use moc_domain::session::Session;
 
 use crate::lookup;
 use crate::port::{Bucket, Platform, Registered, Store};
@@ -74,7 +74,11 @@ pub async fn run(
         }
         Ok(Registered::Duplicate(file_id)) => Refusal::DuplicateFile { file_id }.into(),
         Ok(Registered::Full) => Refusal::FileCountExceeded { limit: bounds.files_max }.into(),
-        Ok(Registered::NotActive) => Refusal::SessionNotActive { status: Status::Cancelled }.into(),
+        Ok(Registered::NotActive) => match lookup::session(store, user, session.id).await {
+            // One that is active again lets the next try in.
+            Ok(session) => session.accepts_uploads(platform.now()).err().unwrap_or(Refusal::FinalizeInProgress).into(),
+            Err(failure) => failure,
+        },
         Err(error) => error.into(),
     };
     let _ = bucket.abort_upload(&file.key, &file.upload_id).await;

@@ -59,6 +59,34 @@ async fn how_many_are_checked_at_once_is_configured() {
 }
 
 #[tokio::test]
+async fn a_registration_that_a_finalize_overtakes_says_so() {
+    own_stack!();
+    let case = Case::start().await;
+    let (proxy, session) = (&Faulty::shared().proxy, case.session.clone());
+    let file = upload(&case.client, &session, 1).await;
+    case.fail(Operation::Create, Times::Always, Fault::Hold);
+    let register = async |name| case.client.try_register(&session, name, "image", "image/gif", 7).await;
+    let registrations = async { futures::join!(register("1.gif"), register("2.gif")) };
+    let finalize = async {
+        proxy.wait_for(Operation::Create, &session, 3).await;
+        proxy.fail(Operation::Head, &file, Times::Always, Fault::Hold);
+        case.client.finalize(&session, &unique_title()).await
+    };
+    let lift = async {
+        proxy.wait_for(Operation::Head, &file, 1).await;
+        case.lift();
+        proxy.wait_for(Operation::Abort, &session, 2).await;
+        proxy.lift(&file);
+    };
+    let ((first, second), finalized, ()) = futures::join!(registrations, finalize, lift);
+    for reply in [first, second] {
+        assert_eq!(reply.problem(409, "FINALIZE_IN_PROGRESS")["retryable"], true);
+    }
+    let _ = finalized.success(201);
+    let _ = register("3.gif").await.problem(409, "SESSION_NOT_ACTIVE");
+}
+
+#[tokio::test]
 async fn the_file_that_could_not_be_checked_is_in_the_log() {
     own_stack!();
     let case = Case::start().await;
