@@ -18,20 +18,7 @@ pub use spin_sdk;
 #[macro_export]
 macro_rules! component {
     ($route:literal, $handler:path) => {
-        struct Component;
-
-        $crate::spin_sdk::wasip3::http::service::export!(Component);
-
-        impl $crate::spin_sdk::wasip3::exports::http::handler::Guest for Component {
-            async fn handle(
-                request: $crate::spin_sdk::wasip3::http::types::Request,
-            ) -> Result<
-                $crate::spin_sdk::wasip3::http::types::Response,
-                $crate::spin_sdk::wasip3::http::types::ErrorCode,
-            > {
-                $crate::http::serve($route, request, $handler).await
-            }
-        }
+        $crate::export_handler!(request, $crate::http::serve($route, request, $handler));
     };
 }
 
@@ -41,18 +28,26 @@ macro_rules! component {
 #[macro_export]
 macro_rules! private_component {
     ($handler:path) => {
+        $crate::export_handler!(request, $crate::http::serve_private(request, $handler));
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_handler {
+    ($request:ident, $answer:expr) => {
         struct Component;
 
         $crate::spin_sdk::wasip3::http::service::export!(Component);
 
         impl $crate::spin_sdk::wasip3::exports::http::handler::Guest for Component {
             async fn handle(
-                request: $crate::spin_sdk::wasip3::http::types::Request,
+                $request: $crate::spin_sdk::wasip3::http::types::Request,
             ) -> Result<
                 $crate::spin_sdk::wasip3::http::types::Response,
                 $crate::spin_sdk::wasip3::http::types::ErrorCode,
             > {
-                $crate::http::serve_private(request, $handler).await
+                $answer.await
             }
         }
     };
