@@ -12,8 +12,8 @@ mod ws_url;
 use std::str::FromStr as _;
 use std::sync::OnceLock;
 
-use moc_tests::Stack;
 use moc_tests::broadcaster::Broadcaster;
+use moc_tests::{Stack, schema};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -53,10 +53,13 @@ impl Relayed {
         SHARED.get_or_init(|| Self::start("/ws/broadcast", &[("instruction_max_mb", "200")]))
     }
 
-    /// The events of a session so far, as the format `json` has them.
+    /// The events of a session so far, as the format `json` has them, each as its schema says.
     fn events(&self, session: &str) -> Vec<Value> {
         let batches = self.broadcaster.posts_of(session).into_iter().map(|post| post.body["events"].clone());
-        batches.flat_map(|events| events.as_array().cloned().expect("a list of events")).collect()
+        let events: Vec<Value> =
+            batches.flat_map(|events| events.as_array().cloned().expect("a list of events")).collect();
+        events.iter().for_each(schema::check);
+        events
     }
 
     /// The progress that the events of a session's file tell, one of each kind a part:
