@@ -1,0 +1,42 @@
+//! Thumbnails: a JPEG, PNG, WebP or GIF picture in, a small square JPEG out.
+//!
+//! The picture may be anybody's, so its size is read before its pixels, what decoding takes is
+//! bounded, and nothing in it makes this crate panic. What comes out looks as sharp's
+//! `.rotate().resize(300, 300).flatten({ background: "#fff" }).jpeg({ quality: 80 })`.
+
+mod colour;
+mod crop;
+mod failure;
+mod gif;
+mod jpeg;
+mod orientation;
+mod picture;
+mod png;
+mod resample;
+mod shrink;
+mod webp;
+
+use moc_domain::content::Content;
+
+pub use failure::Unusable;
+
+/// Makes a thumbnail: the middle of the picture, turned as its EXIF says, in sRGB, on white.
+///
+/// # Errors
+/// [`Unusable`] says why none can be made.
+pub fn thumbnail(picture: &[u8]) -> Result<Vec<u8>, Unusable> {
+    let decoders = [
+        (Content::Jpeg, jpeg::decode as fn(&[u8]) -> Result<picture::Picture, Unusable>),
+        (Content::Png, png::decode),
+        (Content::WebP, webp::decode),
+        (Content::Gif, gif::decode),
+    ];
+    let decoder = decoders.into_iter().find(|(content, _)| content.matches(picture, true));
+    let (_, decode) = decoder.ok_or(Unusable::NotAPicture)?;
+    let decoded = decode(picture)?;
+    let mut pixels = resample::resample(decoded.raster, &decoded.crop)?;
+    if let Some(profile) = decoded.profile {
+        colour::to_srgb(&mut pixels, &profile);
+    }
+    resample::encode(&decoded.orientation.turn(pixels, resample::SIDE))
+}

@@ -1,0 +1,75 @@
+//! A decoded picture, as far as a thumbnail shows it.
+
+use moc_domain::limits::{THUMBNAIL_MEMORY_MAX_BYTES, THUMBNAIL_PIXELS_MAX, THUMBNAIL_SOURCE_SIDE_MAX_PIXELS};
+
+use crate::crop::Crop;
+use crate::failure::Unusable;
+use crate::orientation::Orientation;
+
+/// Width and height of a picture that may be decoded, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// From 1 to 65,535.
+    pub width: u32,
+    /// From 1 to 65,535.
+    pub height: u32,
+}
+
+impl Size {
+    /// What a header says, where that is neither nothing nor too much.
+    ///
+    /// # Errors
+    /// [`Unusable::Size`].
+    pub fn new(width: u32, height: u32) -> Result<Self, Unusable> {
+        let sides = 1..=THUMBNAIL_SOURCE_SIDE_MAX_PIXELS;
+        let pixels = u64::from(width) * u64::from(height);
+        if sides.contains(&width) && sides.contains(&height) && pixels <= THUMBNAIL_PIXELS_MAX {
+            Ok(Self { width, height })
+        } else {
+            Err(Unusable::Size { width: width.into(), height: height.into() })
+        }
+    }
+
+    /// Width times height.
+    pub fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// Lets pass what takes so many bytes a pixel to decode, rounded up.
+    ///
+    /// # Errors
+    /// [`Unusable::Memory`].
+    pub fn check_memory(self, bytes_per_pixel: u64) -> Result<(), Unusable> {
+        check_memory(self.pixels() * bytes_per_pixel)
+    }
+}
+
+/// Lets pass what takes so many bytes to decode.
+///
+/// # Errors
+/// [`Unusable::Memory`].
+pub fn check_memory(needed_bytes: u64) -> Result<(), Unusable> {
+    if needed_bytes <= THUMBNAIL_MEMORY_MAX_BYTES { Ok(()) } else { Err(Unusable::Memory { needed_bytes }) }
+}
+
+/// Pixels without alpha, three bytes each, rows from the top, none between them.
+pub struct Raster {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// Red, green, blue.
+    pub rgb: Vec<u8>,
+}
+
+/// What a decoder gives: at least the part of the picture that the thumbnail shows, reduced perhaps.
+pub struct Picture {
+    /// Its pixels.
+    pub raster: Raster,
+    /// The part of the raster that is shown.
+    pub crop: Crop,
+    /// How it is to be turned.
+    pub orientation: Orientation,
+    /// The ICC profile of its colours; where there is none they are sRGB.
+    pub profile: Option<Vec<u8>>,
+}

@@ -1,0 +1,113 @@
+//! PNG (W3C, third edition): row by row, an interlaced one whole. Of an animation the picture that
+//! other programs show.
+
+use std::io::{Cursor, ErrorKind};
+
+use ::png::{ColorType, Decoder, DecodingError, Limits, Reader, Transformations};
+use moc_domain::limits::MIB;
+
+use crate::crop::Crop;
+use crate::failure::Unusable;
+use crate::orientation::Orientation;
+use crate::picture::{Picture, Size};
+use crate::shrink::{Shrink, on_white};
+
+/// Most memory for what comes before the pixels, such as a compressed ICC profile.
+const METADATA_MAX_BYTES: usize = 16 * MIB as usize;
+
+/// Decodes the part of a picture that a thumbnail shows.
+///
+/// # Errors
+/// [`Unusable`].
+pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
+    let mut decoder = Decoder::new_with_limits(Cursor::new(data), Limits { bytes: METADATA_MAX_BYTES });
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_transformations(Transformations::normalize_to_color8());
+    let header = decoder.read_header_info().map_err(unusable)?;
+    let (size, interlaced) = (Size::new(header.width, header.height)?, header.interlaced);
+    if interlaced {
+        size.check_memory(4)?;
+    }
+    let mut reader = decoder.read_info().map_err(unusable)?;
+    let exif = reader.info().exif_metadata.as_deref();
+    let orientation = exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
+    let profile = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
+    let mut shrink = Shrink::new(size, Crop::cover(size, orientation));
+    let (color, _) = reader.output_color_type();
+    // A profile of greys has no meaning for what are red, green and blue then.
+    let profile = profile.filter(|_| matches!(color, ColorType::Rgb | ColorType::Rgba));
+    if interlaced {
+        push_whole(&mut reader, size, &mut shrink)?
+    } else {
+        push_rows(&mut reader, &mut shrink)?
+    }
+    let (raster, crop) = shrink.finish();
+    Ok(Picture { raster, crop, orientation, profile })
+}
+
+fn push_rows(reader: &mut Reader<Cursor<&[u8]>>, shrink: &mut Shrink) -> Result<(), Unusable> {
+    let mut pixels = Pixels::new(reader.output_color_type().0, shrink);
+    let (top, bottom) = shrink.rows();
+    for y in 0..bottom {
+        let row = reader.next_row().map_err(unusable)?.ok_or(Unusable::Truncated)?;
+        if y >= top {
+            shrink.push(pixels.rgb(row.data()));
+        }
+    }
+    Ok(())
+}
+
+fn push_whole(reader: &mut Reader<Cursor<&[u8]>>, size: Size, shrink: &mut Shrink) -> Result<(), Unusable> {
+    let mut pixels = Pixels::new(reader.output_color_type().0, shrink);
+    let row_bytes = reader.output_line_size(size.width).unwrap_or_default();
+    let mut whole = vec![0; row_bytes * size.height as usize];
+    reader.next_frame(&mut whole).map_err(unusable)?;
+    let (top, bottom) = shrink.rows();
+    let rows = whole.chunks_exact(row_bytes.max(1)).take(bottom as usize).skip(top as usize);
+    rows.for_each(|row| shrink.push(pixels.rgb(row)));
+    Ok(())
+}
+
+/// Makes red, green and blue of rows of any kind, as far as their columns are wanted.
+struct Pixels {
+    kind: ColorType,
+    columns: (usize, usize),
+    rgb: Vec<[u8; 3]>,
+}
+
+impl Pixels {
+    fn new(kind: ColorType, shrink: &Shrink) -> Self {
+        let (start, end) = shrink.columns();
+        let (start, end) = (start as usize, end as usize);
+        Self { kind, columns: (start, end), rgb: vec![[0; 3]; end - start] }
+    }
+
+    fn rgb<'a>(&'a mut self, row: &'a [u8]) -> &'a [u8] {
+        let (start, end) = self.columns;
+        let wanted = row.get(start * self.kind.samples()..end * self.kind.samples()).unwrap_or_default();
+        match self.kind {
+            ColorType::Rgb => return wanted,
+            ColorType::Rgba => {
+                let (wanted, _) = wanted.as_chunks::<4>();
+                self.rgb.iter_mut().zip(wanted).for_each(|(pixel, rgba)| *pixel = on_white(*rgba));
+            }
+            ColorType::GrayscaleAlpha => {
+                let (wanted, _) = wanted.as_chunks::<2>();
+                let on_white = |[grey, alpha]: [u8; 2]| on_white([grey, grey, grey, alpha]);
+                self.rgb.iter_mut().zip(wanted).for_each(|(pixel, grey)| *pixel = on_white(*grey));
+            }
+            // Palettes are looked up by the decoder.
+            ColorType::Grayscale | ColorType::Indexed => {
+                self.rgb.iter_mut().zip(wanted).for_each(|(pixel, grey)| *pixel = [*grey; 3]);
+            }
+        }
+        self.rgb.as_flattened()
+    }
+}
+
+fn unusable(error: DecodingError) -> Unusable {
+    match error {
+        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => Unusable::Truncated,
+        error => Unusable::broken(error),
+    }
+}
