@@ -1,10 +1,13 @@
 //! `POST /api/mocs/uploads/finalize` and `POST /api/mocs/uploads/sessions/finalize`
 
+mod follow;
+
 use moc_adapters::http::{Answer, Request};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::Wasi;
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::store::SqliteStore;
+use moc_adapters::trace::{self, Trace};
 use moc_adapters::{auth, progress, settings};
 use moc_application::finalize::{self, Finalized, Outcome};
 use moc_contract::answer::MocAnswer;
@@ -17,28 +20,40 @@ use moc_domain::limits::JSON_BODY_MAX_BYTES;
 moc_adapters::component!("finalize", handle);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failure> {
+    Ok(trace::traced("moc.upload.finalize", request, log, finalize).await)
+}
+
+async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Result<Answer, Failure> {
     let user = auth::user(request, log).await?;
+    trace.show("userId", &user);
     request.allow("POST")?;
     let Route::Finalize = request.route()? else { return Err(Refusal::NotFound.into()) };
     let (session, described) = request.json::<FinalizeBody>(JSON_BODY_MAX_BYTES).await?.check()?;
     log.show("session", session);
+    trace.show("sessionId", session);
     let bucket = S3Bucket::open().await?;
     let concurrency = settings::upload().await?.finalize_concurrency;
+    let wanted = settings::finalize().await?;
+    let webhook = wanted.webhook;
+    let asked = finalize::Request { user: &user, id: session, described: &described, concurrency, webhook };
     let Finalized { moc, outcome, validation } =
-        finalize::run(&SqliteStore::new(), &bucket, &Wasi, &user, session, &described, concurrency).await?;
+        finalize::run(&SqliteStore::new(), &bucket, &Wasi, trace, asked).await?;
     log.show("moc", moc.id);
     log.set("bytes", moc.total_size_bytes());
+    trace.show_moc(&moc);
     if let Some(validation) = validation {
         log.set("validationMs", validation.elapsed_ms);
         log.set("validationSequentialMs", validation.sequential_ms);
     }
     if outcome != Outcome::Idempotent {
-        progress::tell(&user, session, |now| event::session_finalized(&moc, now)).await;
+        progress::tell_traced(trace.context(), &user, session, |now| event::session_finalized(&moc, now)).await;
     }
     let address = settings::public_address().await?;
     let answer = MocAnswer::new(&moc, |key| address.of(key))
         .idempotent(outcome == Outcome::Idempotent)
         .resumed(outcome == Outcome::Resumed);
     let status = if outcome == Outcome::Created { 201 } else { 200 };
-    Ok(Answer::json(status, &answer).with_header("location", path::moc(moc.id)))
+    let answer = Answer::json(status, &answer).with_header("location", path::moc(moc.id));
+    let trace = trace.clone();
+    Ok(answer.after(async move { follow::run(&wanted, bucket, &moc, &trace).await }))
 }

@@ -8,10 +8,11 @@ use moc_adapters::store::SqliteStore;
 use moc_adapters::{auth, progress, settings};
 use moc_application::upload_part::{self, Part, Stored};
 use moc_contract::answer::PartStored;
-use moc_contract::digest::Digests;
+use moc_contract::digest;
 use moc_contract::path::Route;
 use moc_contract::problem::part_number_out_of_range;
 use moc_domain::failure::{Failure, Refusal};
+use moc_domain::file::File;
 
 moc_adapters::component!("part", handle);
 
@@ -28,11 +29,14 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     if size_bytes == 0 {
         return Err(Refusal::EmptyBody.into());
     }
-    let digests = Digests::parse(request.header("content-md5"), request.header("content-digest"))?;
+    let checksums = digest::parse(request.header("content-md5"), request.header("content-digest"))?;
 
     let settings = settings::upload().await?;
     let timeout_ms = settings.part_timeout_seconds * 1000;
-    let body = || request.body().map(|body| PartBody { body, digests, timeout_ms });
+    let body = |file: &File| {
+        let wants_sha256 = file.wants_sha256();
+        request.body().map(|body| PartBody { body, checksums, wants_sha256, timeout_ms })
+    };
     let session_lifetime_max_ms = settings.session_lifetime_max_ms;
     let part = Part { user: &user, session, file, number, size_bytes, session_lifetime_max_ms };
     let stored = upload_part::run(&SqliteStore::new(), &S3Bucket::open().await?, &Wasi, part, body).await?;

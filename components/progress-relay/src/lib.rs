@@ -1,7 +1,7 @@
 //! The relay, a private route: the only component that can reach the broadcaster.
 
 use moc_adapters::http::{Answer, Request};
-use moc_adapters::progress;
+use moc_adapters::{progress, trace};
 use moc_contract::event::OpaqueEventBatch;
 use moc_domain::failure::Failure;
 use moc_domain::limits::EVENT_BATCH_MAX_BYTES;
@@ -11,5 +11,5 @@ moc_adapters::private_component!(handle);
 async fn handle(request: &mut Request) -> Result<Answer, Failure> {
     request.allow("POST")?;
     let batch: OpaqueEventBatch = request.json(EVENT_BATCH_MAX_BYTES).await?;
-    Ok(progress::publish(batch).await.into())
+    Ok(progress::publish(batch, trace::context_of(request)).await.into())
 }

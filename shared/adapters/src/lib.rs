@@ -1,6 +1,7 @@
 //! The ports over Spin and WASI 0.3. Everything here translates; nothing decides.
 
 pub mod auth;
+pub mod handover;
 pub mod http;
 pub mod log;
 pub mod outbound;
@@ -9,6 +10,9 @@ pub mod progress;
 pub mod s3;
 pub mod settings;
 pub mod store;
+pub mod thumbnail;
+pub mod trace;
+pub mod webhook;
 
 #[doc(hidden)]
 pub use spin_sdk;

@@ -30,8 +30,15 @@ impl RequestLog {
 }
 
 /// Writes a warning that belongs to no request.
-pub(crate) fn warn(message: &str) {
+pub fn warn(message: &str) {
     print(&json!({ "level": "warn", "message": message }));
+}
+
+/// Writes an error that belongs to no request, with more members.
+pub(crate) fn error(message: &str, members: &[(&str, Value)]) {
+    let line = RequestLog::default();
+    members.iter().for_each(|(member, value)| line.set(member, value.clone()));
+    line.write(&[("level", json!("error")), ("message", json!(message))]);
 }
 
 /// One write a line: each is a call to the host, and lines of other requests must not fall between.

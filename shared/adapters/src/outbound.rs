@@ -11,6 +11,8 @@ const CONNECT_TIMEOUT_MS: u64 = 5_000;
 pub const ANSWER_TIMEOUT_MS: u64 = 30_000;
 /// Bytes that an answer is read by.
 const READ_BYTES: usize = 16 * 1024;
+/// Bytes that pass through the guest at once.
+const PASS_BYTES: usize = 256 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -55,6 +57,31 @@ pub enum Payload {
     },
 }
 
+/// Bytes that the guest has not touched.
+pub struct Stream {
+    /// The bytes.
+    pub bytes: StreamReader<u8>,
+    /// Resolves once all of them are read, or with why they are not.
+    pub end: FutureReader<Result<Option<Trailers>, ErrorCode>>,
+}
+
+/// Headers as [`send`] takes them.
+pub fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
+/// The next bytes, or `None` at the end.
+pub async fn read(bytes: &mut StreamReader<u8>) -> Option<Vec<u8>> {
+    loop {
+        let (result, chunk) = bytes.read(Vec::with_capacity(PASS_BYTES)).await;
+        match result {
+            _ if !chunk.is_empty() => return Some(chunk),
+            StreamResult::Complete(_) => {}
+            _ => return None,
+        }
+    }
+}
+
 /// An answer whose body is not read yet.
 pub struct Reply {
     /// The status.
@@ -68,6 +95,20 @@ pub struct Reply {
 /// # Errors
 /// See [`SendError`].
 pub async fn send(method: Method, url: &Url, headers: &[(&str, &str)], payload: Payload) -> Result<Reply, SendError> {
+    send_within(ANSWER_TIMEOUT_MS, method, url, headers, payload).await
+}
+
+/// As [`send`], with another limit for the answer's first byte, in milliseconds.
+///
+/// # Errors
+/// See [`SendError`].
+pub async fn send_within(
+    answer_timeout_ms: u64,
+    method: Method,
+    url: &Url,
+    headers: &[(&str, &str)],
+    payload: Payload,
+) -> Result<Reply, SendError> {
     let invalid = |()| SendError::Denied("the request's address is not valid".into());
     let length = match &payload {
         Payload::Empty if matches!(method, Method::Get | Method::Head | Method::Delete) => None,
@@ -85,7 +126,7 @@ pub async fn send(method: Method, url: &Url, headers: &[(&str, &str)], payload: 
     let options = RequestOptions::new();
     let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_MS * 1_000_000));
     if !streamed {
-        let _ = options.set_first_byte_timeout(Some(ANSWER_TIMEOUT_MS * 1_000_000));
+        let _ = options.set_first_byte_timeout(Some(answer_timeout_ms * 1_000_000));
     }
     let _ = options.set_between_bytes_timeout(Some(ANSWER_TIMEOUT_MS * 1_000_000));
 
@@ -137,13 +178,24 @@ impl Reply {
         std::str::from_utf8(value).ok()
     }
 
+    /// `Content-Length`, in bytes. `None` where it is absent or unreadable.
+    pub fn length(&self) -> Option<u64> {
+        self.header("content-length")?.parse().ok()
+    }
+
+    /// The body, untouched.
+    pub fn stream(self) -> Stream {
+        let (_, result) = wit_future::new(|| Ok(()));
+        let (bytes, end) = Response::consume_body(self.response, result);
+        Stream { bytes, end }
+    }
+
     /// Reads the body, at most `limit` bytes of it.
     ///
     /// # Errors
     /// [`SendError::Connection`] where it ends before its time, or is larger and `whole` is asked.
     pub async fn read(self, limit: usize, whole: bool) -> Result<Vec<u8>, SendError> {
-        let (_, result) = wit_future::new(|| Ok(()));
-        let (mut stream, end) = Response::consume_body(self.response, result);
+        let Stream { bytes: mut stream, end } = self.stream();
         let mut bytes = Vec::new();
         loop {
             let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;

@@ -1,7 +1,9 @@
 //! The clock, randomness and waiting, of WASI.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::pin::pin;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use futures::future::{Either, join, select};
 use moc_application::port::Platform;
 use moc_domain::time::Timestamp;
 use spin_sdk::wasip3::{clocks::monotonic_clock, random::random};
@@ -24,5 +26,20 @@ impl Platform for Wasi {
 
     async fn sleep(&self, millis: u64) {
         monotonic_clock::wait_for(millis.saturating_mul(1_000_000)).await;
+    }
+}
+
+/// Does two things at once.
+pub async fn both(first: impl Future<Output = ()>, second: impl Future<Output = ()>) {
+    join(first, second).await;
+}
+
+/// What a future comes to, if that is before the deadline.
+pub(crate) async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    match select(pin!(future), pin!(Wasi.sleep(millis))).await {
+        Either::Left((outcome, _)) => Some(outcome),
+        Either::Right(_) => None,
     }
 }

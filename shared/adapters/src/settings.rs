@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 
 use moc_contract::variable::{
-    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, ProgressSettings, PublicAddress, UploadSettings,
-    Values, VariableError, WatchSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, FinalizeSettings, ProgressSettings, PublicAddress,
+    TraceSettings, UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
 };
 use moc_domain::failure::{Failure, Refusal};
 use spin_sdk::variables::{self, Error};
@@ -24,6 +24,9 @@ thread_local! {
     static CORS: Cell<CorsSettings> = const { OnceCell::new() };
     static PROGRESS: Cell<ProgressSettings> = const { OnceCell::new() };
     static BROADCASTER: Cell<Option<BroadcasterSettings>> = const { OnceCell::new() };
+    static FINALIZE: Cell<FinalizeSettings> = const { OnceCell::new() };
+    static WEBHOOK: Cell<Option<Rc<WebhookSettings>>> = const { OnceCell::new() };
+    static TRACE: Cell<Option<TraceSettings>> = const { OnceCell::new() };
     static WATCH: Cell<Option<WatchSettings>> = const { OnceCell::new() };
 }
 
@@ -100,6 +103,36 @@ pub async fn watch() -> Result<Rc<Option<WatchSettings>>, Failure> {
         Ok(warned(WatchSettings::parse(values).unwrap_or_else(none)))
     };
     load(&WATCH, WatchSettings::NAMES, parse).await
+}
+
+/// What follows a finalize.
+///
+/// # Errors
+/// [`Refusal::Internal`] where a variable cannot be read.
+pub async fn finalize() -> Result<Rc<FinalizeSettings>, Failure> {
+    let parse = |values: &Values| {
+        let (settings, warnings) = FinalizeSettings::parse(values);
+        warnings.iter().for_each(|warning| log::warn(warning));
+        Ok(settings)
+    };
+    load(&FINALIZE, FinalizeSettings::NAMES, parse).await
+}
+
+/// Where webhooks go; `None` where there is no receiver.
+///
+/// # Errors
+/// [`Refusal::Internal`] where a variable cannot be read.
+pub async fn webhook() -> Result<Option<Rc<WebhookSettings>>, Failure> {
+    let parse = |values: &Values| WebhookSettings::parse(values).map(warned).map(|settings| settings.map(Rc::new));
+    Ok(load(&WEBHOOK, WebhookSettings::NAMES, parse).await?.as_ref().clone())
+}
+
+/// Where traces go; `None` where there is no collector.
+///
+/// # Errors
+/// [`Refusal::Internal`] where the variable cannot be read.
+pub async fn trace() -> Result<Rc<Option<TraceSettings>>, Failure> {
+    load(&TRACE, TraceSettings::NAMES, TraceSettings::parse).await
 }
 
 fn warned<T>((settings, warning): (T, Option<String>)) -> T {

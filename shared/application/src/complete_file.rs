@@ -1,5 +1,6 @@
 //! `POST /sessions/:sessionId/files/:fileId/complete`
 
+use moc_domain::checksum::Mismatch;
 use moc_domain::etag::ETag;
 use moc_domain::failure::{Failure, FieldError, FileFault, Refusal};
 use moc_domain::file::{ClaimedPart, File, StoredPart, in_order};
@@ -9,7 +10,7 @@ use moc_domain::session::Status;
 use moc_domain::time::Timestamp;
 
 use crate::lookup;
-use crate::port::{Bucket, BucketError, ListedPart, ObjectHead, Platform, Store};
+use crate::port::{Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, Platform, Store};
 
 /// A file to complete.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,7 @@ pub struct Completed {
 /// # Errors
 /// [`Refusal::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`],
 /// [`Refusal::PartCountMismatch`], [`Refusal::Invalid`] for an ETag that is not the part's,
+/// [`Refusal::ChecksumMismatch`] for an object whose ETag does not follow from the parts',
 /// [`Refusal::FileValidationFailed`] where the upload is gone, or those of the store and the bucket.
 pub async fn run(
     store: &impl Store,
@@ -74,20 +76,20 @@ pub async fn run(
     if let Some(claimed) = request.parts {
         check_claimed(claimed, &etags)?;
     }
-    let etag = match complete(bucket, platform, &file, &etags).await? {
-        Completion::Made(etag) => etag,
+    let CompletedUpload { etag, is_composite } = match complete(bucket, platform, &file, &etags).await? {
+        Completion::Made(completed) => completed,
         Completion::PartsDiffer(missing) => return Err(Refusal::PartCountMismatch { missing }.into()),
         Completion::Gone => {
             store.forget_file(file.id).await?;
             return Err(file.failed(FileFault::ObjectMissing).into());
         }
     };
-    if !all_listed && Some(&etag) != ETag::of_multipart(&etags).as_ref() {
-        // The client's claims were all there was to go by, and they were wrong.
+    let expected = ETag::of_multipart(&etags);
+    let is_expected = expected.as_ref().map_or(all_listed, |expected| *expected == etag);
+    if !is_expected && (is_composite || !all_listed) {
         bucket.delete(&file.key).await?;
         store.forget_file(file.id).await?;
-        let errors = vec![FieldError::new("/parts", "are not the parts that the bucket had: register the file again")];
-        return Err(Refusal::Invalid { errors }.into());
+        return Err(not_of_parts(&file, expected.filter(|_| all_listed), &etag).into());
     }
     if !store.complete_file(&file, &etag, platform.now()).await? {
         // Another completion, a cancellation or a finalize came first.
@@ -150,9 +152,23 @@ fn check_claimed(claimed: &[ClaimedPart], etags: &[ETag]) -> Result<(), Refusal>
     if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid { errors }) }
 }
 
+/// The refusal of an object that was not made of its parts. Without an `expected` ETag the client's claims were all
+/// there was to go by, and they were wrong.
+fn not_of_parts(file: &File, expected: Option<ETag>, actual: &ETag) -> Refusal {
+    match expected {
+        Some(expected) => {
+            file.differs(Mismatch { algorithm: "md5", expected: expected.to_string(), actual: actual.to_string() })
+        }
+        None => {
+            let message = "are not the parts that the bucket had: register the file again";
+            Refusal::Invalid { errors: vec![FieldError::new("/parts", message)] }
+        }
+    }
+}
+
 enum Completion {
-    /// The object stands under this ETag.
-    Made(ETag),
+    /// The object stands.
+    Made(CompletedUpload),
     /// The bucket has these parts not, or under other ETags.
     PartsDiffer(Vec<u16>),
     /// Neither the upload nor the object is there.
@@ -169,7 +185,7 @@ async fn complete(
     etags: &[ETag],
 ) -> Result<Completion, Failure> {
     let error = match bucket.complete_upload(&file.key, &file.upload_id, etags).await {
-        Ok(etag) => return Ok(Completion::Made(etag)),
+        Ok(completed) => return Ok(Completion::Made(completed)),
         Err(BucketError::InvalidPart(_)) => return parts_that_differ(bucket, file, etags).await,
         Err(error @ (BucketError::Unavailable(_) | BucketError::NoSuchUpload | BucketError::Refused(_))) => error,
         Err(error) => return Err(error.into()),
@@ -181,7 +197,7 @@ async fn complete(
         _ => bucket.head(&file.key).await?,
     };
     match (head, error) {
-        (Some(head), _) if ours(&head) => Ok(Completion::Made(head.etag)),
+        (Some(head), _) if ours(&head) => Ok(Completion::Made(CompletedUpload { etag: head.etag, is_composite: true })),
         (None, BucketError::NoSuchUpload) => Ok(Completion::Gone),
         (_, error) => Err(error.into()),
     }

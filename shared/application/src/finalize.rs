@@ -17,7 +17,7 @@ use moc_domain::moc::{Description, Moc, slug_candidates, title_conflict};
 use moc_domain::session::{Session, Status};
 
 use crate::lookup;
-use crate::port::{Bucket, Inserted, Platform, Store};
+use crate::port::{Bucket, Inserted, Platform, Step, Store, Trace};
 use crate::validate::{self, Timing};
 
 /// How a call came by its MOC.
@@ -42,68 +42,98 @@ pub struct Finalized {
     pub validation: Option<Timing>,
 }
 
+/// A session to finalize.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Who asks.
+    pub user: &'a UserId,
+    /// The session.
+    pub id: SessionId,
+    /// What the user says of the MOC.
+    pub described: &'a Description,
+    /// How many files are validated at once.
+    pub concurrency: usize,
+    /// Whether a webhook is to be delivered.
+    pub webhook: bool,
+}
+
 /// What the use case works with.
-struct Work<'a, S, B, P> {
+struct Work<'a, S, B, P, T> {
     store: &'a S,
     bucket: &'a B,
     platform: &'a P,
-    user: &'a UserId,
-    id: SessionId,
-    described: &'a Description,
-    concurrency: usize,
+    trace: &'a T,
+    request: Request<'a>,
 }
 
-/// Makes a MOC of a session, once. `concurrency` files are validated at once.
+/// How a session was found.
+enum Found {
+    /// It is finalized.
+    Finalized(Session),
+    /// Another call has left it with this MOC.
+    Left(Moc),
+    /// This call has its lock.
+    Locked(LockToken),
+}
+
+/// Makes a MOC of a session, once.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::SessionNotActive`], [`Refusal::SessionExpired`],
 /// [`Refusal::FinalizeInProgress`] where the winner of a race does not end in time,
-/// [`Refusal::InstructionFileRequired`], [`Refusal::FileValidationFailed`],
-/// [`Refusal::TitleConflict`], or those of the store and the bucket.
+/// [`Refusal::TitleConflict`], those of [`validate::files`], or those of the store and the bucket.
 pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,
-    user: &UserId,
-    id: SessionId,
-    described: &Description,
-    concurrency: usize,
+    trace: &impl Trace,
+    request: Request<'_>,
 ) -> Result<Finalized, Failure> {
-    let work = Work { store, bucket, platform, user, id, described, concurrency };
-    let started = platform.now();
-    loop {
-        let session = lookup::session(store, user, id).await?;
-        let now = platform.now();
-        match session.status {
-            Status::Cancelled => return Err(Refusal::SessionNotActive { status: session.status }.into()),
-            Status::Finalized => {
-                let moc = work.existing(&session).await?;
-                return Ok(Finalized { moc, outcome: Outcome::Idempotent, validation: None });
-            }
-            Status::Active if session.is_expired(now) => {
-                return Err(Refusal::SessionExpired { expires_at: session.expires_at, now }.into());
-            }
-            Status::Finalizing if !session.lock_is_stale(now) => {
-                if let Some(moc) = work.left_by_crash().await? {
-                    return work.end(moc, None).await;
-                }
-            }
-            Status::Active | Status::Finalizing => {
-                let token = LockToken::new(now, platform.random());
-                let stale_before = now.plus_millis(-FINALIZE_LOCK_STALE_MS);
-                if store.lock_session(id, token, now, stale_before).await? {
-                    return work.locked(token).await;
-                }
-            }
+    let work = Work { store, bucket, platform, trace, request };
+    match trace.step(Step::ValidateSession, work.find()).await? {
+        Found::Finalized(session) => {
+            let moc = work.existing(&session).await?;
+            Ok(Finalized { moc, outcome: Outcome::Idempotent, validation: None })
         }
-        if platform.now().millis_since(started).unsigned_abs() >= FINALIZE_WAIT_MS {
-            return Err(Refusal::FinalizeInProgress.into());
-        }
-        platform.sleep(FINALIZE_POLL_MS).await;
+        Found::Left(moc) => work.end(moc, None).await,
+        Found::Locked(token) => work.locked(token).await,
     }
 }
 
-impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
+impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
+    /// Waits until the session is this call's, or somebody else has ended it.
+    async fn find(&self) -> Result<Found, Failure> {
+        let Request { user, id, .. } = self.request;
+        let started = self.platform.now();
+        loop {
+            let session = lookup::session(self.store, user, id).await?;
+            let now = self.platform.now();
+            match session.status {
+                Status::Cancelled => return Err(Refusal::SessionNotActive { status: session.status }.into()),
+                Status::Finalized => return Ok(Found::Finalized(session)),
+                Status::Active if session.is_expired(now) => {
+                    return Err(Refusal::SessionExpired { expires_at: session.expires_at, now }.into());
+                }
+                Status::Finalizing if !session.lock_is_stale(now) => {
+                    if let Some(moc) = self.left_by_crash().await? {
+                        return Ok(Found::Left(moc));
+                    }
+                }
+                Status::Active | Status::Finalizing => {
+                    let token = LockToken::new(now, self.platform.random());
+                    let stale_before = now.plus_millis(-FINALIZE_LOCK_STALE_MS);
+                    if self.store.lock_session(id, token, now, stale_before).await? {
+                        return Ok(Found::Locked(token));
+                    }
+                }
+            }
+            if self.platform.now().millis_since(started).unsigned_abs() >= FINALIZE_WAIT_MS {
+                return Err(Refusal::FinalizeInProgress.into());
+            }
+            self.platform.sleep(FINALIZE_POLL_MS).await;
+        }
+    }
+
     /// Everything under the lock. What fails before the MOC stands gives the lock back; what fails
     /// after it leaves the lock, and the next call goes on from there.
     async fn locked(&self, token: LockToken) -> Result<Finalized, Failure> {
@@ -111,7 +141,7 @@ impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
             Ok(made) => made,
             Err(failure) => {
                 // A store that is away now leaves a lock that goes stale.
-                let _ = self.store.unlock_session(self.id, token).await;
+                let _ = self.store.unlock_session(self.request.id, token).await;
                 return Err(failure);
             }
         };
@@ -120,34 +150,40 @@ impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
 
     /// The MOC in the store; with the validation where this call has made it.
     async fn validated(&self) -> Result<(Moc, Option<Timing>), Failure> {
-        if let Some(moc) = self.store.moc_of_session(self.id).await? {
+        let Request { user, id, described, concurrency, .. } = self.request;
+        if let Some(moc) = self.store.moc_of_session(id).await? {
             return Ok((moc, None));
         }
-        let slug = self.described.slug();
+        let slug = described.slug();
         // Cheap, and early: the insert below is what decides.
         let taken = self.taken(&slug).await?;
         if taken.contains(&slug) {
             return Err(title_conflict(&slug, &taken).into());
         }
         // Read under the lock: from here on no file comes and none completes.
-        let (_, files) = lookup::session_with_files(self.store, self.user, self.id).await?;
-        let validation = validate::files(self.bucket, self.platform, &files, self.concurrency).await?;
+        let (_, files) = lookup::session_with_files(self.store, user, id).await?;
+        let validating = validate::files(self.store, self.bucket, self.platform, &files, concurrency);
+        let validation = self.trace.step(Step::ValidateFiles, validating).await?;
         let now = self.platform.now();
         let moc = Moc {
             id: MocId::new(now, self.platform.random()),
-            session_id: self.id,
-            user: self.user.clone(),
-            description: self.described.clone(),
+            session_id: id,
+            user: user.clone(),
+            description: described.clone(),
             slug,
             files: Vec::new(),
-            thumbnail_url: None,
+            thumbnail_key: None,
             created_at: now,
         };
-        match self.store.insert_moc(&moc).await? {
+        self.trace.step(Step::CreateMoc, self.insert(moc, validation)).await
+    }
+
+    async fn insert(&self, moc: Moc, validation: Timing) -> Result<(Moc, Option<Timing>), Failure> {
+        match self.store.insert_moc(&moc, self.request.webhook).await? {
             Inserted::Done => Ok((moc, Some(validation))),
             Inserted::SlugTaken => Err(title_conflict(&moc.slug, &self.taken(&moc.slug).await?).into()),
             Inserted::SessionTaken => {
-                let moc = self.store.moc_of_session(self.id).await?;
+                let moc = self.store.moc_of_session(moc.session_id).await?;
                 let gone = || Failure::caused(Refusal::StoreUnavailable, "the session's MOC has gone");
                 Ok((moc.ok_or_else(gone)?, None))
             }
@@ -155,13 +191,14 @@ impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
     }
 
     async fn taken(&self, slug: &str) -> Result<Vec<String>, Failure> {
-        Ok(self.store.taken_slugs(self.user, &slug_candidates(slug)).await?)
+        Ok(self.store.taken_slugs(self.request.user, &slug_candidates(slug)).await?)
     }
 
     /// Gives the MOC its files and ends the session: both may be done again.
     async fn end(&self, moc: Moc, validation: Option<Timing>) -> Result<Finalized, Failure> {
-        self.store.insert_moc_files(moc.id, self.id).await?;
-        self.store.finish_session(self.id, moc.id).await?;
+        let filling = async { Ok(self.store.insert_moc_files(moc.id, self.request.id).await?) };
+        self.trace.step(Step::CreateFiles, filling).await?;
+        self.store.finish_session(self.request.id, moc.id).await?;
         let whole = self.store.moc(moc.id).await?;
         let moc = whole.ok_or_else(|| Failure::caused(Refusal::StoreUnavailable, "the MOC has gone"))?;
         let outcome = if validation.is_some() { Outcome::Created } else { Outcome::Resumed };
@@ -171,7 +208,7 @@ impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
     /// The MOC of a session that another call holds, if it has stood for so long that this call
     /// must have died: the steps after it take milliseconds.
     async fn left_by_crash(&self) -> Result<Option<Moc>, Failure> {
-        let moc = self.store.moc_of_session(self.id).await?;
+        let moc = self.store.moc_of_session(self.request.id).await?;
         let now = self.platform.now();
         Ok(moc.filter(|moc| now.millis_since(moc.created_at) >= FINALIZE_HEAL_AFTER_MS))
     }
@@ -179,7 +216,7 @@ impl<S: Store, B: Bucket, P: Platform> Work<'_, S, B, P> {
     async fn existing(&self, session: &Session) -> Result<Moc, Failure> {
         let moc = match session.moc_id {
             Some(id) => self.store.moc(id).await?,
-            None => self.store.moc_of_session(self.id).await?,
+            None => self.store.moc_of_session(self.request.id).await?,
         };
         moc.ok_or_else(|| Failure::caused(Refusal::Internal, "a finalized session has no MOC"))
     }

@@ -7,9 +7,12 @@
 pub mod cancel_session;
 pub mod complete_file;
 pub mod create_session;
+pub mod deliver_webhook;
 pub mod finalize;
 pub mod lookup;
+pub mod make_thumbnail;
 pub mod port;
 pub mod register_file;
+pub mod upload_batch;
 pub mod upload_part;
 mod validate;

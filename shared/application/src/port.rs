@@ -1,6 +1,8 @@
 //! The ports: what the use cases need of the world.
 
+use moc_domain::checksum::{Checksums, Mismatch};
 use moc_domain::content::Content;
+use moc_domain::delivery::Claim;
 use moc_domain::etag::ETag;
 use moc_domain::failure::{Failure, Refusal};
 use moc_domain::file::{File, Progress, StoredPart};
@@ -18,6 +20,44 @@ pub trait Platform {
     fn random(&self) -> [u8; 10];
     /// Comes back after so many milliseconds.
     async fn sleep(&self, millis: u64);
+}
+
+/// A step of a finalize, as traces name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Finding the session and taking its lock.
+    ValidateSession,
+    /// Checking the files.
+    ValidateFiles,
+    /// Inserting the MOC.
+    CreateMoc,
+    /// Giving it its files.
+    CreateFiles,
+    /// Making its thumbnail.
+    GenerateThumbnail,
+    /// Delivering its webhook.
+    SendWebhook,
+}
+
+impl Step {
+    /// The name of its span.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ValidateSession => "validate.session",
+            Self::ValidateFiles => "validate.files",
+            Self::CreateMoc => "create.moc",
+            Self::CreateFiles => "create.files",
+            Self::GenerateThumbnail => "generate.thumbnail",
+            Self::SendWebhook => "send.webhook",
+        }
+    }
+}
+
+/// Hears of the steps of a request.
+pub trait Trace {
+    /// Does some work as a step.
+    async fn step<T>(&self, step: Step, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>;
 }
 
 /// The store did not answer as it should; the text is for the log.
@@ -82,11 +122,20 @@ pub trait Store {
         file: FileId,
     ) -> Result<Option<(Session, File, Vec<StoredPart>)>, StoreError>;
     /// Records a part, or replaces its record, while the session is active and the file pending,
-    /// and tells what is stored since; `None` where one of them no longer is. The cost does not grow with the parts stored.
-    async fn record_part(&self, file: FileId, part: &StoredPart) -> Result<Option<Progress>, StoreError>;
+    /// and tells what is stored since; `None` where one of them no longer is. The cost does not grow with the parts
+    /// stored.
+    async fn record_part(
+        &self,
+        file: FileId,
+        part: &StoredPart,
+        sha256: Option<[u8; 32]>,
+    ) -> Result<Option<Progress>, StoreError>;
     /// Completes a pending file of an active session. `false` where one of them no longer is.
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;
-    /// Forgets a pending file whose multipart upload is gone, so that it can be registered again.
+    /// Marks a completed file as one that a new registration replaces.
+    async fn reject_file(&self, file: FileId) -> Result<(), StoreError>;
+    /// Forgets a pending file whose multipart upload is gone, or a rejected one of an active
+    /// session, so that it can be registered again.
     async fn forget_file(&self, file: FileId) -> Result<(), StoreError>;
 
     /// Locks a session for a finalize: an active one in time, or one whose lock is stale since
@@ -100,12 +149,14 @@ pub trait Store {
     ) -> Result<bool, StoreError>;
     /// Gives the lock back, if `token` still holds it: the session is active again.
     async fn unlock_session(&self, id: SessionId, token: LockToken) -> Result<(), StoreError>;
-    /// Inserts a MOC without its files.
-    async fn insert_moc(&self, moc: &Moc) -> Result<Inserted, StoreError>;
+    /// Inserts a MOC without its files, and with it the delivery of its webhook where one is wanted.
+    async fn insert_moc(&self, moc: &Moc, webhook: bool) -> Result<Inserted, StoreError>;
     /// Gives a MOC the completed files of its session; those that it has stay.
     async fn insert_moc_files(&self, moc: MocId, session: SessionId) -> Result<(), StoreError>;
     /// Ends a session that has become a MOC.
     async fn finish_session(&self, id: SessionId, moc: MocId) -> Result<(), StoreError>;
+    /// Gives a MOC its thumbnail.
+    async fn set_thumbnail(&self, moc: MocId, key: &str) -> Result<(), StoreError>;
     /// Those of `slugs` that the user's MOCs have.
     async fn taken_slugs(&self, user: &UserId, slugs: &[String]) -> Result<Vec<String>, StoreError>;
     /// A MOC with its files.
@@ -127,14 +178,7 @@ pub enum BucketError {
     /// `EntityTooSmall`).
     InvalidPart(String),
     /// The bytes that arrived are not those that the client announced. The part was not stored.
-    Checksum {
-        /// `md5` or `sha-256`.
-        algorithm: &'static str,
-        /// What was announced, in hex.
-        expected: String,
-        /// What arrived, in hex.
-        actual: String,
-    },
+    Checksum(Mismatch),
     /// The client's body ended, stalled or broke before all of it was there.
     BodyCut(String),
     /// The part took longer than it may.
@@ -171,6 +215,24 @@ pub struct ObjectHead {
     pub etag: ETag,
 }
 
+/// A part that S3 has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadedPart {
+    /// Its ETag.
+    pub etag: ETag,
+    /// Its SHA-256, where that was computed as it streamed.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// An object that S3 has made of parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompletedUpload {
+    /// Its ETag.
+    pub etag: ETag,
+    /// Whether it follows from the parts' ETags. Under SSE-KMS it does not, as S3 says.
+    pub is_composite: bool,
+}
+
 /// A part as the bucket lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedPart {
@@ -193,6 +255,26 @@ pub struct PartAddress<'a> {
     pub number: PartNumber,
 }
 
+/// A part of a batch as it came.
+#[derive(Debug)]
+pub enum Arrived<T> {
+    /// It has the bytes that were expected.
+    Whole(T),
+    /// It has so many bytes, which are not kept.
+    Other(u64),
+}
+
+/// The parts of a batch, one after the other as the client sends them.
+pub trait Form {
+    /// The bytes of a part, which are in memory until they are dropped.
+    type Bytes: AsRef<[u8]>;
+
+    /// The number of the next part; `None` after the last one.
+    async fn next(&mut self) -> Result<Option<PartNumber>, Failure>;
+    /// The bytes of that part, kept where there are `expected_bytes` of them.
+    async fn read(&mut self, expected_bytes: u64) -> Result<Arrived<Self::Bytes>, Failure>;
+}
+
 /// The bucket: multipart uploads and what comes of them.
 pub trait Bucket {
     /// The bytes of a part as they come from the client.
@@ -200,12 +282,27 @@ pub trait Bucket {
 
     /// Starts a multipart upload (S3 `CreateMultipartUpload`); returns its id.
     async fn create_upload(&self, key: &str, content: Content) -> Result<String, BucketError>;
-    /// Streams a part (S3 `UploadPart`); returns the ETag that S3 gave it.
-    async fn upload_part(&self, part: PartAddress<'_>, bytes: u64, body: Self::Body) -> Result<ETag, BucketError>;
+    /// Streams a part (S3 `UploadPart`).
+    async fn upload_part(
+        &self,
+        part: PartAddress<'_>,
+        bytes: u64,
+        body: Self::Body,
+    ) -> Result<UploadedPart, BucketError>;
+    /// Sends a part whose bytes are in memory (S3 `UploadPart`), again where that may help; `timeout_ms` is for one
+    /// try.
+    async fn upload_bytes(
+        &self,
+        part: PartAddress<'_>,
+        bytes: &[u8],
+        wants_sha256: bool,
+        timeout_ms: u64,
+    ) -> Result<UploadedPart, BucketError>;
     /// The parts of an upload (S3 `ListParts`), all pages of it.
     async fn list_parts(&self, key: &str, upload_id: &str) -> Result<Vec<ListedPart>, BucketError>;
     /// Makes an object of an upload (S3 `CompleteMultipartUpload`) from its parts' ETags in order.
-    async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[ETag]) -> Result<ETag, BucketError>;
+    async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[ETag])
+    -> Result<CompletedUpload, BucketError>;
     /// Gives an upload up (S3 `AbortMultipartUpload`). One that is not there is no error.
     async fn abort_upload(&self, key: &str, upload_id: &str) -> Result<(), BucketError>;
     /// What is known of an object (S3 `HeadObject`); `None` where there is none.
@@ -213,8 +310,56 @@ pub trait Bucket {
     /// The first `bytes` bytes of an object (S3 `GetObject` with a range), fewer where it is
     /// smaller; `None` where there is none.
     async fn first_bytes(&self, key: &str, bytes: u64) -> Result<Option<Vec<u8>>, BucketError>;
+    /// Reads a whole object (S3 `GetObject`) and computes those checksums that `wanted` has; `None` where there is
+    /// no object. The memory that it takes does not grow with the object.
+    async fn checksums(&self, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError>;
     /// Deletes an object (S3 `DeleteObject`). One that is not there is no error.
     async fn delete(&self, key: &str) -> Result<(), BucketError>;
     /// Where a client can put a part by itself until `ttl_seconds` have passed.
     fn presign_part(&self, part: PartAddress<'_>, ttl_seconds: u64) -> String;
+}
+
+/// What a delivery has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The receiver has it.
+    Delivered,
+    /// Its tries are used up.
+    Failed,
+}
+
+/// The deliveries of webhooks, each written together with its MOC. A delivery is claimed for one try by
+/// one atomic step, so that no two instances send it at once, and a claim of which nothing more is heard
+/// ends by itself.
+pub trait Outbox {
+    /// Claims the delivery of a MOC's webhook until `now` and the length of a lease, if it is due.
+    async fn claim(&self, moc: MocId, now: Timestamp) -> Result<Option<Claim>, StoreError>;
+    /// As [`Outbox::claim`], of the delivery that is due longest.
+    async fn claim_next(&self, now: Timestamp) -> Result<Option<Claim>, StoreError>;
+    /// Settles a delivery; `cause` says why its last try has failed. `false` where the claim is no longer
+    /// the last one.
+    async fn settle(&self, claim: &Claim, as_what: Settled, cause: Option<&str>) -> Result<bool, StoreError>;
+    /// Makes a delivery due at `due`, its try having failed for this cause. `false` where the claim is no
+    /// longer the last one.
+    async fn postpone(&self, claim: &Claim, due: Timestamp, cause: &str) -> Result<bool, StoreError>;
+    /// How many deliveries are not settled.
+    async fn pending(&self) -> Result<u64, StoreError>;
+}
+
+/// Whom webhooks go to.
+pub trait Receiver {
+    /// Tries a delivery once, in [`moc_domain::limits::WEBHOOK_TRY_TIMEOUT_MS`] at most. The error says
+    /// why it has not been taken, for the log.
+    async fn send(&self, claim: &Claim) -> Result<(), String>;
+    /// Hears of a delivery that is given up.
+    fn given_up(&self, claim: &Claim, cause: &str);
+}
+
+/// Makes thumbnails.
+pub trait Thumbnails {
+    /// Makes the thumbnail of an object of the bucket and puts it there, by their keys.
+    ///
+    /// # Errors
+    /// [`Refusal::Internal`] with the cause, or the bucket's.
+    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), Failure>;
 }

@@ -38,10 +38,11 @@ pub async fn run(
     let now = platform.now();
     session.accepts_uploads(now)?;
     let same = |file: &&File| file.category == declared.category && file.name == declared.name.as_str();
-    if let Some(file) = files.iter().find(same) {
+    let replaced = files.iter().find(same);
+    if let Some(file) = replaced.filter(|file| !file.rejected) {
         return Err(Refusal::DuplicateFile { file_id: file.id }.into());
     }
-    if files.len() as u64 >= bounds.files_max {
+    if (files.len() - usize::from(replaced.is_some())) as u64 >= bounds.files_max {
         return Err(Refusal::FileCountExceeded { limit: bounds.files_max }.into());
     }
     let too_many_parts = || Refusal::FileTooLarge {
@@ -49,6 +50,11 @@ pub async fn run(
     };
     let plan = PartPlan::new(declared.size_bytes, session.part_size_bytes).ok_or_else(too_many_parts)?;
 
+    if let Some(file) = replaced {
+        store.forget_file(file.id).await?;
+        // What stays in the bucket is nobody's file any more.
+        let _ = bucket.delete(&file.key).await;
+    }
     let id = FileId::new(now, platform.random());
     let key = object_key(user, session.id, id, &declared.name);
     let upload_id = bucket.create_upload(&key, declared.content).await?;
@@ -65,6 +71,9 @@ pub async fn run(
         parts_completed: 0,
         bytes_completed: 0,
         etag: None,
+        checksums: declared.checksums,
+        last_part_sha256: None,
+        rejected: false,
         created_at: now,
     };
     let refusal: Failure = match store.insert_file(&file, bounds.files_max).await {

@@ -8,7 +8,7 @@ use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::part::PartNumber;
 
 use crate::lookup;
-use crate::port::{Bucket, BucketError, PartAddress, Platform, Store};
+use crate::port::{Bucket, BucketError, PartAddress, Platform, Store, UploadedPart};
 
 /// A part that a client sends.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ pub async fn run<B: Bucket>(
     bucket: &B,
     platform: &impl Platform,
     part: Part<'_>,
-    body: impl FnOnce() -> Option<B::Body>,
+    body: impl FnOnce(&File) -> Option<B::Body>,
 ) -> Result<Stored, Failure> {
     let (session, file) = lookup::file(store, part.user, part.session, part.file).await?;
     session.accepts_uploads(platform.now())?;
@@ -58,16 +58,32 @@ pub async fn run<B: Bucket>(
 
     lookup::prolong(store, platform, &session, part.session_lifetime_max_ms).await;
     // Taken only now: the body of a part that is refused can still be read to its end.
-    let body = body().ok_or(Refusal::EmptyBody)?;
+    let body = body(&file).ok_or(Refusal::EmptyBody)?;
     let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number: part.number };
-    let etag = match bucket.upload_part(address, part.size_bytes, body).await {
-        Ok(etag) => etag,
+    let uploaded = bucket.upload_part(address, part.size_bytes, body).await;
+    record(store, bucket, platform, part, file, uploaded).await
+}
+
+/// Records a part of `file` that S3 has, or says why it has not.
+///
+/// # Errors
+/// Those of [`run`].
+pub(crate) async fn record(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    part: Part<'_>,
+    file: File,
+    uploaded: Result<UploadedPart, BucketError>,
+) -> Result<Stored, Failure> {
+    let UploadedPart { etag, sha256 } = match uploaded {
+        Ok(uploaded) => uploaded,
         // A cancellation or a completion came first: say which.
         Err(BucketError::NoSuchUpload) => return Err(gone(store, bucket, platform, part).await),
-        Err(error) => return Err(failure(error, platform, part.file)),
+        Err(error) => return Err(failure(error, platform, &file)),
     };
     let stored = StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: platform.now() };
-    let Some(progress) = store.record_part(part.file, &stored).await? else {
+    let Some(progress) = store.record_part(part.file, &stored, sha256).await? else {
         return Err(gone(store, bucket, platform, part).await);
     };
     Ok(Stored { file, part: stored, progress })
@@ -95,11 +111,9 @@ async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform
     }
 }
 
-fn failure(error: BucketError, platform: &impl Platform, file_id: FileId) -> Failure {
+fn failure(error: BucketError, platform: &impl Platform, file: &File) -> Failure {
     match error {
-        BucketError::Checksum { algorithm, expected, actual } => {
-            Refusal::ChecksumMismatch { algorithm, expected, actual, file_id }.into()
-        }
+        BucketError::Checksum(mismatch) => file.differs(mismatch).into(),
         BucketError::TimedOut { elapsed_ms } => {
             Refusal::RequestTimeout { elapsed_ms, timeout_at: platform.now() }.into()
         }

@@ -6,7 +6,7 @@ use moc_domain::failure::{Failure, FileFault, Refusal};
 use moc_domain::file::File;
 use moc_domain::limits::CONTENT_PROBE_BYTES;
 
-use crate::port::{Bucket, Platform};
+use crate::port::{Bucket, Platform, Store};
 
 /// How long the checks of a session's files took.
 #[derive(Clone, Copy, Debug)]
@@ -18,13 +18,16 @@ pub struct Timing {
 }
 
 /// Checks that there is an instruction, and that every file's object is there with the declared
-/// size and the declared kind of content. One file is one task; `concurrency` of them run at once,
-/// and the first that fails ends the rest.
+/// size, the declared kind of content and the announced checksums. One file is one task;
+/// `concurrency` of them run at once, and the first that fails ends the rest. A completed file that
+/// fails can be registered again.
 ///
 /// # Errors
-/// [`Refusal::InstructionFileRequired`], [`Refusal::FileValidationFailed`] with the file, or the
-/// bucket's, whose cause names the file.
+/// [`Refusal::InstructionFileRequired`], [`Refusal::FileValidationFailed`] or
+/// [`Refusal::ChecksumMismatch`] with the file, the store's, or the bucket's, whose cause names the
+/// file.
 pub async fn files(
+    store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,
     files: &[File],
@@ -41,32 +44,56 @@ pub async fn files(
     };
     let began = platform.now();
     let mut sequential_ms = 0;
-    let mut tasks = stream::iter(files).map(task).buffer_unordered(concurrency);
-    while let Some((file, result, took_ms)) = tasks.next().await {
-        match result {
-            Ok(None) => sequential_ms += took_ms,
-            Ok(Some(reason)) => return Err(file.failed(reason).into()),
-            Err(Failure { refusal, cause }) => {
-                let cause = cause.unwrap_or_default();
-                return Err(Failure::caused(refusal, format!("file {}: {cause}", file.id)));
+    let mut failed = None;
+    {
+        let mut tasks = stream::iter(files).map(task).buffer_unordered(concurrency);
+        while let Some((file, result, took_ms)) = tasks.next().await {
+            sequential_ms += took_ms;
+            if let Err(failure) = result {
+                failed = Some((file, failure));
+                break;
             }
         }
     }
-    Ok(Timing { elapsed_ms: platform.now().millis_since(began), sequential_ms })
+    match failed {
+        None => Ok(Timing { elapsed_ms: platform.now().millis_since(began), sequential_ms }),
+        Some((file, failure @ Failure { refusal: Refusal::BucketUnavailable, .. })) => {
+            let cause = failure.cause.unwrap_or_default();
+            Err(Failure::caused(failure.refusal, format!("file {}: {cause}", file.id)))
+        }
+        Some((file, failure)) => {
+            store.reject_file(file.id).await?;
+            Err(failure)
+        }
+    }
 }
 
-/// Both questions at once: one round trip a file.
-async fn check(bucket: &impl Bucket, file: &File) -> Result<Option<FileFault>, Failure> {
+/// Whether a file is what it was declared to be. What the bucket knows of it is asked for at once:
+/// one round trip a file. The object is read only for a checksum that is not known otherwise.
+async fn check(bucket: &impl Bucket, file: &File) -> Result<(), Failure> {
+    let failed = |reason| Err(file.failed(reason).into());
     if !file.is_completed() {
-        return Ok(Some(FileFault::ObjectMissing));
+        return failed(FileFault::ObjectMissing);
     }
     let head = bucket.head(&file.key);
     let start = bucket.first_bytes(&file.key, CONTENT_PROBE_BYTES);
     let (head, start) = futures::future::try_join(head, start).await?;
-    let (Some(head), Some(start)) = (head, start) else { return Ok(Some(FileFault::ObjectMissing)) };
+    let (Some(head), Some(start)) = (head, start) else { return failed(FileFault::ObjectMissing) };
     if head.size_bytes != file.size_bytes {
-        return Ok(Some(FileFault::SizeMismatch));
+        return failed(FileFault::SizeMismatch);
     }
     let whole = file.size_bytes <= CONTENT_PROBE_BYTES;
-    Ok((!file.content.matches(&start, whole)).then_some(FileFault::ContentMismatch))
+    if !file.content.matches(&start, whole) {
+        return failed(FileFault::ContentMismatch);
+    }
+    let known = file.known_checksums(&head.etag);
+    file.checksums.check(&known).map_err(|mismatch| file.differs(mismatch))?;
+    let unknown = file.checksums.unknown_in(&known);
+    if !unknown.is_empty() {
+        let Some(read) = bucket.checksums(&file.key, &unknown).await? else {
+            return failed(FileFault::ObjectMissing);
+        };
+        unknown.check(&read).map_err(|mismatch| file.differs(mismatch))?;
+    }
+    Ok(())
 }

@@ -223,7 +223,7 @@ pub struct MocAnswer<'a> {
     image_keys: Vec<&'a str>,
     parts_keys: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thumbnail_url: Option<&'a str>,
+    thumbnail_url: Option<String>,
     total_size_bytes: u64,
     created_at: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -274,7 +274,7 @@ impl<'a> MocAnswer<'a> {
             pdf_key: moc.keys_of(&[Category::Instruction]).first().copied(),
             image_keys: moc.keys_of(&[Category::Image, Category::Thumbnail]),
             parts_keys: moc.keys_of(&[Category::PartsList]),
-            thumbnail_url: moc.thumbnail_url.as_deref(),
+            thumbnail_url: moc.thumbnail_key.as_deref().map(&url),
             total_size_bytes: moc.total_size_bytes(),
             created_at: moc.created_at.to_string(),
             idempotent: false,

@@ -1,5 +1,6 @@
 //! What clients send.
 
+use moc_domain::checksum::{Checksums, from_hex};
 use moc_domain::etag::ETag;
 use moc_domain::failure::{FieldError, Refusal};
 use moc_domain::file::{ClaimedPart, Declaration, FileLimits, Pointers, RawDeclaration, check_declared};
@@ -165,14 +166,53 @@ pub struct RegisterFileBody {
     pub file_size_bytes: Option<u64>,
     /// How many presigned part URLs are wished for.
     pub part_count: Option<u64>,
+    /// What the file's checksums are.
+    pub checksums: Option<ChecksumsBody>,
+}
+
+/// Checksums of a file, in hex of either case.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ChecksumsBody {
+    /// MD5 (RFC 1321).
+    pub md5: Option<String>,
+    /// SHA-256 (FIPS 180-4).
+    pub sha256: Option<String>,
+}
+
+impl ChecksumsBody {
+    fn check(&self) -> Result<Checksums, Refusal> {
+        let mut errors = Vec::new();
+        let md5 = hex(self.md5.as_deref(), "/checksums/md5", "must be 32 hex digits", &mut errors);
+        let sha256 = hex(self.sha256.as_deref(), "/checksums/sha256", "must be 64 hex digits", &mut errors);
+        if errors.is_empty() { Ok(Checksums { md5, sha256 }) } else { Err(Refusal::Invalid { errors }) }
+    }
+}
+
+fn hex<const N: usize>(
+    text: Option<&str>,
+    pointer: &str,
+    problem: &str,
+    errors: &mut Vec<FieldError>,
+) -> Option<[u8; N]> {
+    let bytes = from_hex(text?);
+    if bytes.is_none() {
+        errors.push(FieldError::new(pointer, problem));
+    }
+    bytes
 }
 
 impl RegisterFileBody {
     /// Checks the file, and reads how many presigned URLs are wished for.
     ///
     /// # Errors
-    /// Any refusal of [`Declaration::parse`].
+    /// Any refusal of [`Declaration::parse`], and [`Refusal::Invalid`] for checksums that are none.
     pub fn check(&self, limits: &FileLimits) -> Result<(Declaration, u16), Refusal> {
+        let (declared, presigned) = self.declared(limits)?;
+        let checksums = self.checksums.as_ref().map(ChecksumsBody::check).transpose()?.unwrap_or_default();
+        Ok((Declaration { checksums, ..declared }, presigned))
+    }
+
+    fn declared(&self, limits: &FileLimits) -> Result<(Declaration, u16), Refusal> {
         let presigned = self.part_count.unwrap_or(0);
         let presigned = u16::try_from(presigned).ok().filter(|count| *count <= PART_NUMBER_MAX);
         let Some(presigned) = presigned else {

@@ -3,57 +3,41 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use moc_domain::checksum::Checksums;
 use moc_domain::failure::{FieldError, Refusal};
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
 
-/// What a client says its body's checksums are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Digests {
-    /// MD5 (RFC 1321).
-    pub md5: Option<[u8; 16]>,
-    /// SHA-256 (FIPS 180-4).
-    pub sha256: Option<[u8; 32]>,
-}
-
-impl Digests {
-    /// Reads both headers. Algorithms of `Content-Digest` other than `md5` and `sha-256` are
-    /// passed over, as RFC 9530 allows.
-    ///
-    /// # Errors
-    /// [`Refusal::Invalid`] where a header cannot be read, or the two disagree.
-    pub fn parse(content_md5: Option<&str>, content_digest: Option<&str>) -> Result<Self, Refusal> {
-        let mut digests = Self::default();
-        if let Some(text) = content_md5 {
-            let bytes = BASE64_STANDARD.decode(text.trim()).ok();
-            let md5 = bytes.and_then(|bytes| bytes.try_into().ok());
-            digests.md5 = Some(md5.ok_or_else(|| wrong("/content-md5", "must be 16 bytes in base64 (RFC 1864)"))?);
-        }
-        if let Some(text) = content_digest {
-            let malformed = || wrong("/content-digest", "must be a dictionary such as sha-256=:…: (RFC 9530)");
-            let dictionary: Dictionary = Parser::new(text).parse().map_err(|_| malformed())?;
-            for (algorithm, entry) in &dictionary {
-                let ListEntry::Item(item) = entry else { return Err(malformed()) };
-                let BareItem::ByteSequence(bytes) = &item.bare_item else { return Err(malformed()) };
-                match algorithm.as_str() {
-                    "md5" => {
-                        let md5 = bytes.as_slice().try_into().map_err(|_| malformed())?;
-                        if digests.md5.replace(md5).is_some_and(|other| other != md5) {
-                            return Err(wrong("/content-digest", "must agree with Content-MD5"));
-                        }
+/// Reads both headers. Algorithms of `Content-Digest` other than `md5` and `sha-256` are passed
+/// over, as RFC 9530 allows.
+///
+/// # Errors
+/// [`Refusal::Invalid`] where a header cannot be read, or the two disagree.
+pub fn parse(content_md5: Option<&str>, content_digest: Option<&str>) -> Result<Checksums, Refusal> {
+    let mut checksums = Checksums::default();
+    if let Some(text) = content_md5 {
+        let bytes = BASE64_STANDARD.decode(text.trim()).ok();
+        let md5 = bytes.and_then(|bytes| bytes.try_into().ok());
+        checksums.md5 = Some(md5.ok_or_else(|| wrong("/content-md5", "must be 16 bytes in base64 (RFC 1864)"))?);
+    }
+    if let Some(text) = content_digest {
+        let malformed = || wrong("/content-digest", "must be a dictionary such as sha-256=:…: (RFC 9530)");
+        let dictionary: Dictionary = Parser::new(text).parse().map_err(|_| malformed())?;
+        for (algorithm, entry) in &dictionary {
+            let ListEntry::Item(item) = entry else { return Err(malformed()) };
+            let BareItem::ByteSequence(bytes) = &item.bare_item else { return Err(malformed()) };
+            match algorithm.as_str() {
+                "md5" => {
+                    let md5 = bytes.as_slice().try_into().map_err(|_| malformed())?;
+                    if checksums.md5.replace(md5).is_some_and(|other| other != md5) {
+                        return Err(wrong("/content-digest", "must agree with Content-MD5"));
                     }
-                    "sha-256" => digests.sha256 = Some(bytes.as_slice().try_into().map_err(|_| malformed())?),
-                    _ => {}
                 }
+                "sha-256" => checksums.sha256 = Some(bytes.as_slice().try_into().map_err(|_| malformed())?),
+                _ => {}
             }
         }
-        Ok(digests)
     }
-
-    /// Whether anything is to be checked.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.md5.is_none() && self.sha256.is_none()
-    }
+    Ok(checksums)
 }
 
 fn wrong(pointer: &str, message: &str) -> Refusal {
@@ -69,11 +53,11 @@ mod tests {
 
     #[test]
     fn both_headers_are_read() {
-        assert_eq!(Digests::parse(None, None), Ok(Digests::default()));
-        let md5 = Digests::parse(Some(MD5), None).map(|digests| digests.md5.map(hex::encode));
+        assert_eq!(parse(None, None), Ok(Checksums::default()));
+        let md5 = parse(Some(MD5), None).map(|checksums| checksums.md5.map(hex::encode));
         assert_eq!(md5, Ok(Some("d41d8cd98f00b204e9800998ecf8427e".into())));
-        let both = Digests::parse(Some(MD5), Some(&format!("sha-256=:{SHA}:, md5=:{MD5}:, sha-512=:YQ==:")));
-        assert!(both.is_ok_and(|digests| digests.md5.is_some() && digests.sha256.is_some()));
+        let both = parse(Some(MD5), Some(&format!("sha-256=:{SHA}:, md5=:{MD5}:, sha-512=:YQ==:")));
+        assert!(both.is_ok_and(|checksums| checksums.md5.is_some() && checksums.sha256.is_some()));
     }
 
     #[test]
@@ -88,7 +72,7 @@ mod tests {
             (None, Some("=")),
             (Some(other), Some("md5=:1B2M2Y8AsgTpgAmY7PhCfg==:")),
         ] {
-            assert!(matches!(Digests::parse(md5, digest), Err(Refusal::Invalid { .. })), "{md5:?} {digest:?}");
+            assert!(matches!(parse(md5, digest), Err(Refusal::Invalid { .. })), "{md5:?} {digest:?}");
         }
     }
 }

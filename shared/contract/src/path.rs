@@ -23,6 +23,8 @@ pub enum Route {
     /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/:partNumber`, the number `None`
     /// where it is none.
     Part(SessionId, FileId, Option<PartNumber>),
+    /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/batch`
+    Batch(SessionId, FileId),
     /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/complete`
     Complete(SessionId, FileId),
     /// `/api/mocs/uploads/finalize` and `/api/mocs/uploads/sessions/finalize`
@@ -61,6 +63,7 @@ impl Route {
             [] => Some(Self::Session(session)),
             ["files"] => Some(Self::Files(session)),
             ["files", file, "parts"] => Some(Self::Parts(session, FileId::parse(file)?)),
+            ["files", file, "parts", "batch"] => Some(Self::Batch(session, FileId::parse(file)?)),
             ["files", file, "parts", number] => {
                 Some(Self::Part(session, FileId::parse(file)?, PartNumber::parse(number)))
             }
@@ -88,6 +91,32 @@ pub fn moc(id: MocId) -> String {
     format!("{MOCS}/{id}")
 }
 
+/// What a path of the webhook sender names. It has no public route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookRoute {
+    /// `/deliveries/:mocId`
+    Delivery(MocId),
+    /// `/sweep`
+    Sweep,
+}
+
+impl WebhookRoute {
+    /// Reads a path, without its query. `None` where nothing is there.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        match path.strip_prefix("/deliveries/") {
+            Some(moc) => MocId::parse(moc).map(Self::Delivery),
+            None => (path == "/sweep").then_some(Self::Sweep),
+        }
+    }
+}
+
+/// Where the webhook sender takes the delivery of a MOC's webhook.
+#[must_use]
+pub fn delivery(moc: MocId) -> String {
+    format!("/deliveries/{moc}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +136,7 @@ mod tests {
         let part = |number: &str| at(&format!("/uploads/sessions/{ID}/files/{ID}/parts/{number}"));
         assert_eq!(part("7"), Some(Route::Part(session, file, PartNumber::new(7))));
         assert_eq!(part("0"), Some(Route::Part(session, file, None)));
+        assert_eq!(part("batch"), Some(Route::Batch(session, file)));
         assert_eq!(at(&format!("/uploads/sessions/{ID}/files/{ID}/complete")), Some(Route::Complete(session, file)));
         assert_eq!(at("/uploads/finalize"), Some(Route::Finalize));
         assert_eq!(at("/uploads/sessions/finalize"), Some(Route::Finalize));
@@ -114,6 +144,17 @@ mod tests {
         assert_eq!(super::session(session), format!("/api/mocs/uploads/sessions/{ID}"));
         assert_eq!(Route::parse(&super::parts(session, file)), Some(Route::Parts(session, file)));
         assert_eq!(Route::parse(&super::moc(moc)), Some(Route::Moc(moc)));
+    }
+
+    #[test]
+    fn the_webhook_sender_has_paths_of_its_own() {
+        let moc = MocId::parse(ID).unwrap();
+        assert_eq!(WebhookRoute::parse(&super::delivery(moc)), Some(WebhookRoute::Delivery(moc)));
+        assert_eq!(WebhookRoute::parse("/sweep"), Some(WebhookRoute::Sweep));
+        for path in ["", "/", "/sweep/", "/deliveries", "/deliveries/", "/deliveries/x", &format!("/deliveries/{ID}/")]
+        {
+            assert_eq!(WebhookRoute::parse(path), None, "{path}");
+        }
     }
 
     #[test]

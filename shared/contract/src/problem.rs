@@ -1,7 +1,9 @@
 //! Refusals as problem details (RFC 9457): the one place where a case gets its status and code.
 
+use moc_domain::etag::ETag;
 use moc_domain::failure::{FileFault, Refusal};
 use moc_domain::limits::PART_NUMBER_MAX;
+use moc_domain::part::PartNumber;
 use serde_json::{Map, Value, json};
 
 /// The media type of a problem.
@@ -42,6 +44,20 @@ impl Problem {
         ];
         let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
         Value::Object(members.chain(self.extras).collect()).to_string().into_bytes()
+    }
+
+    /// Adds what became of each part of a batch, in their order: its ETag, or why it was not stored.
+    #[must_use]
+    pub fn with_parts<'a>(self, parts: impl Iterator<Item = (PartNumber, Result<&'a ETag, &'a Refusal>)>) -> Self {
+        let outcome = |(number, result): (PartNumber, Result<&ETag, &Refusal>)| match result {
+            Ok(etag) => json!({ "partNumber": number.get(), "status": "stored", "etag": etag.quoted() }),
+            Err(refusal) => {
+                let Self { code, detail, .. } = Self::from(refusal);
+                json!({ "partNumber": number.get(), "status": "failed", "code": code, "detail": detail })
+            }
+        };
+        let parts: Vec<Value> = parts.map(outcome).collect();
+        self.with("parts", parts)
     }
 
     fn new(status: u16, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
@@ -85,6 +101,12 @@ impl From<&Refusal> for Problem {
             )
             .with("limit", *limit),
             Refusal::EmptyBody => Self::new(400, "EMPTY_BODY", "The body is empty", "This request needs a body."),
+            Refusal::BatchEmpty => Self::new(
+                400,
+                "BATCH_EMPTY",
+                "The batch is empty",
+                "A batch has one part at least: field part1 is part 1.",
+            ),
             Refusal::MalformedBody { detail } => {
                 Self::new(400, "MALFORMED_BODY", "The body cannot be read", detail.as_str())
             }

@@ -28,6 +28,12 @@ impl Content {
     pub const ALL: [Self; 9] =
         [Self::Pdf, Self::Jpeg, Self::Png, Self::WebP, Self::Gif, Self::Csv, Self::Text, Self::Json, Self::Xml];
 
+    /// Whether it is a picture.
+    #[must_use]
+    pub const fn is_image(self) -> bool {
+        matches!(self, Self::Jpeg | Self::Png | Self::WebP | Self::Gif)
+    }
+
     /// The media type (IANA registry).
     #[must_use]
     pub const fn media_type(self) -> &'static str {

@@ -76,7 +76,9 @@ pub enum Refusal {
     },
     /// A part without bytes, or a request without a body.
     EmptyBody,
-    /// A body that is not JSON, or is cut.
+    /// A batch without parts.
+    BatchEmpty,
+    /// A body that is not of its kind, or is cut.
     MalformedBody {
         /// Where and how.
         detail: String,

@@ -1,6 +1,7 @@
 //! Files of a session, from their declaration to their completion.
 
 use crate::category::Category;
+use crate::checksum::{Checksums, Mismatch};
 use crate::content::Content;
 use crate::etag::ETag;
 use crate::failure::{FieldError, FileFailure, FileFault, Refusal};
@@ -62,6 +63,8 @@ pub struct Declaration {
     pub size_bytes: u64,
     /// The content that it is said to have; its bytes decide at finalize.
     pub content: Content,
+    /// What its checksums must be, where the client says so.
+    pub checksums: Checksums,
 }
 
 /// Names of the members of a declaration, as JSON Pointers (RFC 6901), for an answer's errors.
@@ -133,7 +136,7 @@ impl Declaration {
         if raw.size_bytes > limit_bytes {
             return Err(Refusal::FileTooLarge { limit_bytes });
         }
-        Ok(Self { category, name, size_bytes: raw.size_bytes, content })
+        Ok(Self { category, name, size_bytes: raw.size_bytes, content, checksums: Checksums::default() })
     }
 }
 
@@ -178,6 +181,13 @@ pub struct File {
     pub bytes_completed: u64,
     /// The object's ETag; a file that has one is completed.
     pub etag: Option<ETag>,
+    /// What its checksums must be, where the client has said so.
+    pub checksums: Checksums,
+    /// The SHA-256 of the part that was recorded last, where it was computed as it streamed.
+    pub last_part_sha256: Option<[u8; 32]>,
+    /// Whether a finalize has found that it is not what it was declared to be: a new registration
+    /// takes its place.
+    pub rejected: bool,
     /// When it was registered.
     pub created_at: Timestamp,
 }
@@ -187,6 +197,31 @@ impl File {
     #[must_use]
     pub const fn is_completed(&self) -> bool {
         self.etag.is_some()
+    }
+
+    /// Whether the SHA-256 of its parts is wanted as they stream: that of an only part is the file's.
+    #[must_use]
+    pub fn wants_sha256(&self) -> bool {
+        self.checksums.sha256.is_some() && self.plan.total() == 1
+    }
+
+    /// What is known of the checksums of an object under this ETag without reading it. An only
+    /// part's SHA-256 was computed as it streamed, and the ETag gives away whether its MD5 is the
+    /// announced one: it is the MD5 of that MD5, with `-1`.
+    #[must_use]
+    pub fn known_checksums(&self, object: &ETag) -> Checksums {
+        if self.plan.total() != 1 || self.etag.as_ref() != Some(object) {
+            return Checksums::default();
+        }
+        let of_announced = |md5: &[u8; 16]| ETag::of_multipart([&ETag::of_part(*md5)]).as_ref() == Some(object);
+        Checksums { md5: self.checksums.md5.filter(of_announced), sha256: self.last_part_sha256 }
+    }
+
+    /// The refusal of a file whose bytes have other checksums than were announced.
+    #[must_use]
+    pub fn differs(&self, mismatch: Mismatch) -> Refusal {
+        let Mismatch { algorithm, expected, actual } = mismatch;
+        Refusal::ChecksumMismatch { algorithm, expected, actual, file_id: self.id }
     }
 
     /// The refusal of a file that has a fault.

@@ -4,7 +4,9 @@
 //! randomness come in as arguments, so that every rule is tested natively in microseconds.
 
 pub mod category;
+pub mod checksum;
 pub mod content;
+pub mod delivery;
 pub mod etag;
 pub mod failure;
 pub mod file;

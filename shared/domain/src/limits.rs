@@ -83,6 +83,12 @@ pub const SLUG_SUFFIX_MAX: u32 = 20;
 pub const JSON_BODY_MAX_BYTES: u64 = 256 * KIB;
 /// Largest body of `complete`: room for 10,000 parts.
 pub const COMPLETE_BODY_MAX_BYTES: u64 = 2 * MIB;
+/// Largest body of a batch of parts.
+pub const BATCH_MAX_BYTES: u64 = 50 * MIB;
+/// Most parts that a batch may name: more than fit into it, so that each that is wrong is told of.
+pub const BATCH_PARTS_MAX: usize = 100;
+/// Parts of one batch that are in memory at once: one is read while the others are sent.
+pub const BATCH_PARTS_IN_MEMORY: usize = 4;
 /// Most `/pointer` errors that one validation answer lists.
 pub const VALIDATION_ERRORS_MAX: usize = 50;
 
@@ -104,6 +110,55 @@ pub const BROADCASTER_PAUSE_MS: i64 = 5_000;
 pub const WATCH_TOKEN_MAX_SECONDS: i64 = 3_600;
 /// Largest batch of events that the relay takes.
 pub const EVENT_BATCH_MAX_BYTES: u64 = 256 * KIB;
+/// Largest image that a thumbnail is made of.
+pub const THUMBNAIL_SOURCE_MAX_BYTES: u64 = 10 * MIB;
+/// Most pixels of one.
+pub const THUMBNAIL_PIXELS_MAX: u64 = 50_000_000;
+/// Its largest width and height, in pixels: what JPEG and GIF can say.
+pub const THUMBNAIL_SOURCE_SIDE_MAX_PIXELS: u32 = 65_535;
+/// Most memory that decoding one may take, the file itself aside: a WebP of 50 million pixels, which is
+/// decoded whole, at the 4.5 bytes a pixel that its planes and its pixels take.
+pub const THUMBNAIL_MEMORY_MAX_BYTES: u64 = 256 * MIB;
+/// Longest time that one may take, from the first byte of its picture on.
+pub const THUMBNAIL_MAX_MS: u64 = 60_000;
+/// Largest thumbnail, far above what its pixels can come to.
+pub const THUMBNAIL_MAX_BYTES: usize = MIB as usize;
+/// Width and height of a thumbnail, in pixels.
+pub const THUMBNAIL_SIDE_PIXELS: u32 = 300;
+/// Quality of its JPEG (1 to 100).
+pub const THUMBNAIL_QUALITY: u8 = 80;
+/// Longest time that one try of a webhook may take, its answer's head included.
+pub const WEBHOOK_TRY_TIMEOUT_MS: i64 = 10_000;
+/// Tries of a webhook, the first included.
+pub const WEBHOOK_ATTEMPTS_MAX: u32 = 4;
+/// Pauses between them.
+pub const WEBHOOK_BACKOFF_MS: [i64; WEBHOOK_ATTEMPTS_MAX as usize - 1] = [1_000, 2_000, 4_000];
+/// For so long a try belongs to who has claimed it. After that it is taken for cut short by a crash.
+/// Beside the try it has room for the statements before and after, which wait for a busy store.
+pub const WEBHOOK_LEASE_MS: i64 = 30_000;
+/// Most tries that are begun, those included that crashes cut short.
+pub const WEBHOOK_CLAIMS_MAX: u32 = 16;
+/// Longest time that a delivery takes from its first try until it is settled.
+pub const WEBHOOK_DELIVERY_MAX_MS: i64 = 60_000;
+/// Most deliveries that a sweep claims.
+pub const WEBHOOK_SWEEP_MAX: usize = 100;
+/// Most deliveries that are claimed after another one, once that is answered.
+pub const WEBHOOK_SWEEP_AFTER_MAX: usize = 16;
+/// Deliveries that a sweep sends at once.
+pub const WEBHOOK_SWEEP_CONCURRENCY: usize = 8;
+/// Longest time that a sweep takes.
+pub const WEBHOOK_SWEEP_TIMEOUT_MS: i64 = 60_000;
+/// Longest `tracestate` that is passed on ([W3C](https://www.w3.org/TR/trace-context/#tracestate-limits):
+/// 512 characters at least).
+pub const TRACE_STATE_MAX_BYTES: usize = 512;
+/// Most spans of a trace that is sent to the collector.
+pub const TRACE_SPANS_MAX: usize = 64;
+/// Largest trace that the exporter takes.
+pub const TRACE_MAX_BYTES: u64 = 256 * KIB;
+/// Longest time that sending a trace may take, after the answer.
+pub const TRACE_EXPORT_MAX_MS: u64 = 5_000;
+/// For so long an instance sends no trace to a collector that has failed.
+pub const TRACE_PAUSE_MS: u64 = 60_000;
 /// A rate limit counts within windows of this length.
 pub const RATE_WINDOW_MS: i64 = 60 * 60 * 1000;
 
@@ -114,4 +169,9 @@ const _: () = {
     assert!(FINALIZE_HEAL_AFTER_MS < FINALIZE_WAIT_MS as i64);
     assert!((FINALIZE_WAIT_MS as i64) < FINALIZE_LOCK_STALE_MS);
     assert!(FILES_PER_SESSION_DEFAULT <= FILES_PER_SESSION_MAX);
+    assert!(2 * WEBHOOK_TRY_TIMEOUT_MS < WEBHOOK_LEASE_MS);
+    let [first, second, third] = WEBHOOK_BACKOFF_MS;
+    let tried_ms = first + second + third + WEBHOOK_ATTEMPTS_MAX as i64 * WEBHOOK_TRY_TIMEOUT_MS;
+    assert!(tried_ms < WEBHOOK_DELIVERY_MAX_MS && WEBHOOK_DELIVERY_MAX_MS <= WEBHOOK_SWEEP_TIMEOUT_MS);
+    assert!(WEBHOOK_ATTEMPTS_MAX < WEBHOOK_CLAIMS_MAX);
 };

@@ -113,10 +113,16 @@ pub struct Moc {
     pub slug: String,
     /// Its files, in the order of their registration.
     pub files: Vec<MocFile>,
-    /// Where its thumbnail is, once there is one.
-    pub thumbnail_url: Option<String>,
+    /// The key of its thumbnail in the bucket, once there is one.
+    pub thumbnail_key: Option<String>,
     /// When finalize made it.
     pub created_at: Timestamp,
+}
+
+/// The key of a MOC's thumbnail: `{mocId}/thumbnail.jpg`.
+#[must_use]
+pub fn thumbnail_key(id: MocId) -> String {
+    format!("{id}/thumbnail.jpg")
 }
 
 /// A file of a MOC.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use moc_adapters::store::MIGRATIONS;
+use moc_adapters::store::{MIGRATIONS, has_run_before, statements};
 use moc_domain::moc::Moc;
 use moc_domain::session::Session;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, named_params};
@@ -39,8 +39,11 @@ impl Database {
         connection.busy_timeout(BUSY_LIMIT)?;
         use_wal(&connection)?;
         // Each migration may run again.
-        for migration in MIGRATIONS {
-            connection.execute_batch(migration)?;
+        for statement in MIGRATIONS.into_iter().flat_map(statements) {
+            match connection.execute_batch(statement) {
+                Err(error) if !has_run_before(&error.to_string()) => return Err(error.into()),
+                _ => {}
+            }
         }
         Ok(Self(connection))
     }
@@ -210,15 +213,15 @@ mod tests {
         let mut database = Database::prepare(Connection::open_in_memory().unwrap()).unwrap();
         database.reset(&fixtures(Timestamp::from_millis(1_000_000_000_000))).unwrap();
         let counts = || ["sessions", "files", "parts", "mocs", "moc_files"];
-        assert_eq!(counts().map(|table| count(&database, table)), [7, 7, 6, 1, 1]);
+        assert_eq!(counts().map(|table| count(&database, table)), [8, 8, 7, 2, 2]);
 
         // What a run of the .http files does: finalizes one, uploads to another, makes a third.
         database
             .0
             .execute_batch(
                 "UPDATE sessions SET status = 'finalized', moc_id = 'm' WHERE id LIKE '%5';
-                 INSERT INTO mocs SELECT 'm', id, user_id, 'slug', 'title', '', '[]', NULL, NULL, 0
-                   FROM sessions WHERE id LIKE '%5';
+                 INSERT INTO mocs (id, session_id, user_id, slug, title, description, tags, created_at)
+                   SELECT 'm', id, user_id, 'slug', 'title', '', '[]', 0 FROM sessions WHERE id LIKE '%5';
                  INSERT INTO moc_files SELECT 'm', id, category, name, media_type, object_key, size_bytes, 'e'
                    FROM files WHERE session_id LIKE '%5';
                  INSERT INTO sessions SELECT 'own', user_id, status, part_size_bytes, created_at, expires_at,
@@ -226,7 +229,7 @@ mod tests {
             )
             .unwrap();
         database.reset(&fixtures(Timestamp::from_millis(2_000_000_000_000))).unwrap();
-        assert_eq!(counts().map(|table| count(&database, table)), [8, 7, 6, 1, 1]);
+        assert_eq!(counts().map(|table| count(&database, table)), [9, 8, 7, 2, 2]);
         let active: i64 = database
             .0
             .query_row(
@@ -252,6 +255,6 @@ mod tests {
         });
         let sessions = count(&Database::open(&path).unwrap(), "sessions");
         std::fs::remove_dir_all(&dir).unwrap();
-        assert_eq!(sessions, 7);
+        assert_eq!(sessions, 8);
     }
 }

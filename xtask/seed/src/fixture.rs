@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use moc_domain::category::Category;
+use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::file::{File, object_key};
 use moc_domain::id::{FileId, MocId, SessionId, UserId};
@@ -19,6 +20,8 @@ use crate::picture;
 const SOMEBODY_ELSE: &str = "somebody-else";
 /// The title that is taken.
 const TAKEN_TITLE: &str = "Seeded Castle";
+/// Title of the MOC that a finalize was cut short after.
+const PARTIAL_TITLE: &str = "Partial castle";
 /// The upload id of files whose upload is over or never began.
 const NO_UPLOAD: &str = "seeded";
 const MINUTE_MS: i64 = 60 * 1000;
@@ -106,12 +109,19 @@ pub fn all(now: Timestamp, user: &UserId) -> Result<Vec<Fixture>> {
         Category::Instruction,
         Some(document::instruction(TAKEN_TITLE)),
     )?;
-    let moc = moc(&taken.session, now)?;
+    let made = moc(1, &taken.session, TAKEN_TITLE, now)?;
     taken.session.status = Status::Finalized;
-    taken.session.moc_id = Some(moc.id);
-    taken.moc = Some(FixtureMoc { name: "takenMoc", moc });
+    taken.session.moc_id = Some(made.id);
+    taken.moc = Some(FixtureMoc { name: "takenMoc", moc: made });
 
-    Ok(vec![expired, closing, foreign, stale, picture, completed, taken])
+    let mut partial = Fixture::new(8, "partialSession", "a finalize died in it after its MOC", user, minutes(-1))?
+        .with_file(9, "partialFile", Category::Instruction, Some(document::instruction(PARTIAL_TITLE)))?;
+    let made = moc(2, &partial.session, PARTIAL_TITLE, minutes(-1))?;
+    partial.session.status = Status::Finalizing;
+    partial.session.finalizing_at = Some(minutes(-1));
+    partial.moc = Some(FixtureMoc { name: "partialMoc", moc: made });
+
+    Ok(vec![expired, closing, foreign, stale, picture, completed, taken, partial])
 }
 
 impl Fixture {
@@ -160,6 +170,9 @@ impl Fixture {
             parts_completed: u16::from(completed),
             bytes_completed: if completed { size_bytes } else { 0 },
             etag: None,
+            checksums: Checksums::default(),
+            last_part_sha256: None,
+            rejected: false,
             created_at: self.session.created_at,
         };
         self.files.push(FixtureFile { name, file, object });
@@ -167,22 +180,22 @@ impl Fixture {
     }
 }
 
-fn moc(session: &Session, now: Timestamp) -> Result<Moc> {
+fn moc(number: u8, session: &Session, title: &str, now: Timestamp) -> Result<Moc> {
     let description = Description {
-        title: TAKEN_TITLE.to_owned(),
-        description: "A castle whose title is taken.".to_owned(),
+        title: title.to_owned(),
+        description: "A castle of the fixtures.".to_owned(),
         tags: vec!["castle".to_owned()],
         theme: Some("Castle".to_owned()),
     };
     Ok(Moc {
-        id: MocId::parse(&id(Kind::Moc, 1)).context("a MOC's id is no UUID")?,
+        id: MocId::parse(&id(Kind::Moc, number)).context("a MOC's id is no UUID")?,
         session_id: session.id,
         user: session.user.clone(),
         slug: description.slug(),
         description,
         // The database takes them from the session.
         files: Vec::new(),
-        thumbnail_url: None,
+        thumbnail_key: None,
         created_at: now,
     })
 }
@@ -220,6 +233,7 @@ mod tests {
         assert!(session("closingSession").is_expired(NOW.plus_millis(5 * MINUTE_MS)));
         assert_ne!(session("foreignSession").user.as_str(), "dev-user");
         assert!(session("staleSession").lock_is_stale(NOW));
+        assert!(!session("partialSession").lock_is_stale(NOW));
         for name in ["pictureSession", "completedSession"] {
             assert_eq!(session(name).accepts_uploads(NOW), Ok(()));
         }

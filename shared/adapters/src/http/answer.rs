@@ -1,5 +1,7 @@
 //! An answer, and the one function that sends it.
 
+use std::pin::Pin;
+
 use serde::Serialize;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Response};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
@@ -10,13 +12,15 @@ pub struct Answer {
     status: u16,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
+    after: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 impl Answer {
     /// An answer of this media type.
     #[must_use]
     pub fn new(status: u16, media_type: &str, body: Vec<u8>) -> Self {
-        Self { status, headers: vec![("content-type".into(), media_type.as_bytes().to_vec())], body }
+        let headers = vec![("content-type".into(), media_type.as_bytes().to_vec())];
+        Self { status, headers, body, after: None }
     }
 
     /// A JSON answer. What an answer holds always serialises.
@@ -28,7 +32,7 @@ impl Answer {
     /// An answer without content.
     #[must_use]
     pub const fn no_content() -> Self {
-        Self { status: 204, headers: Vec::new(), body: Vec::new() }
+        Self { status: 204, headers: Vec::new(), body: Vec::new(), after: None }
     }
 
     /// Adds a header, its name in lower case.
@@ -40,6 +44,20 @@ impl Answer {
     #[must_use]
     pub fn with_header(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.header(name, value);
+        self
+    }
+
+    /// Does some work once the host has the whole answer, and once the work that was given before is
+    /// done. Nothing of it survives a crash.
+    #[must_use]
+    pub fn after(mut self, work: impl Future<Output = ()> + 'static) -> Self {
+        let before = self.after.take();
+        self.after = Some(Box::pin(async move {
+            if let Some(before) = before {
+                before.await;
+            }
+            work.await;
+        }));
         self
     }
 
@@ -59,18 +77,23 @@ impl Answer {
         let headers =
             Fields::from_list(&self.headers).map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
         let (end, end_reader) = wit_future::new(|| Ok(None));
-        let (response, _sent) = if self.body.is_empty() {
-            Response::new(headers, None, end_reader)
+        let (contents, writer) = if self.body.is_empty() {
+            (None, None)
         } else {
-            let (mut bytes, reader) = wit_stream::new();
-            let body = self.body;
-            spawn(async move {
-                bytes.write_all(body).await;
-                drop(bytes);
-                let _ = end.write(Ok(None)).await;
-            });
-            Response::new(headers, Some(reader), end_reader)
+            let (writer, reader) = wit_stream::new();
+            (Some(reader), Some(writer))
         };
+        let (response, _sent) = Response::new(headers, contents, end_reader);
+        let Self { body, after, .. } = self;
+        spawn(async move {
+            if let Some(mut writer) = writer {
+                writer.write_all(body).await;
+            }
+            let _ = end.write(Ok(None)).await;
+            if let Some(after) = after {
+                after.await;
+            }
+        });
         let _ = response.set_status_code(self.status);
         yield_async().await;
         Ok(response)

@@ -1,7 +1,9 @@
 //! Requests and answers: what every route does the same.
 
 mod answer;
+mod batch_form;
 mod cors;
+mod part_memory;
 mod request;
 
 use std::time::Instant;
@@ -12,7 +14,8 @@ use serde_json::json;
 use spin_sdk::wasip3::http::types::{self, ErrorCode};
 
 pub use answer::Answer;
-pub use request::{Body, Request};
+pub use batch_form::BatchForm;
+pub use request::Request;
 
 use crate::log::RequestLog;
 use crate::settings;
@@ -64,20 +67,26 @@ pub async fn serve_private(
     handler: impl AsyncFnOnce(&mut Request) -> Result<Answer, Failure>,
 ) -> Result<types::Response, ErrorCode> {
     let mut request = Request::new(request);
-    let answer = handler(&mut request).await;
-    answer.unwrap_or_else(|failure| problem(&request, &failure)).send().await
+    let reply = handler(&mut request).await;
+    reply.unwrap_or_else(|failure| answer(&request, Problem::from(&failure.refusal))).send().await
 }
 
-fn refuse(request: &Request, log: &RequestLog, failure: &Failure) -> Answer {
-    log.set("code", Problem::from(&failure.refusal).code);
+/// The problem that a failure is to the client; the log gets its code and its cause. [`serve`] does it with what a
+/// handler returns: this is for a handler that has more to do with the answer.
+pub fn refuse(request: &Request, log: &RequestLog, failure: &Failure) -> Answer {
+    refuse_with(request, log, failure, Problem::from(&failure.refusal))
+}
+
+/// The answer that a failure is, by a problem that says more than the failure itself.
+pub fn refuse_with(request: &Request, log: &RequestLog, failure: &Failure, problem: Problem) -> Answer {
+    log.set("code", problem.code);
     if let Some(cause) = &failure.cause {
         log.set("cause", cause.as_str());
     }
-    problem(request, failure)
+    answer(request, problem)
 }
 
-fn problem(request: &Request, failure: &Failure) -> Answer {
-    let problem = Problem::from(&failure.refusal);
+fn answer(request: &Request, problem: Problem) -> Answer {
     let headers = problem.headers.clone();
     let status = problem.status;
     let mut answer = Answer::new(status, problem::MEDIA_TYPE, problem.body(request.path(), request.id()));

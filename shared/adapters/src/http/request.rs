@@ -10,10 +10,11 @@ use moc_domain::failure::{Failure, Refusal};
 use moc_domain::id::FileId;
 use moc_domain::limits::{MIB, PART_SIZE_MAX_MIB};
 use serde::de::DeserializeOwned;
-use spin_sdk::wasip3::http::types::{self, ErrorCode, Method, Trailers};
+use spin_sdk::wasip3::http::types::{self, Method};
 use spin_sdk::wasip3::{spawn, wit_future};
-use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use spin_sdk::wit_bindgen::StreamResult;
 
+use crate::outbound::Stream;
 use crate::platform::Wasi;
 
 /// Longest `X-Request-Id` that is taken over from a client, in bytes.
@@ -34,14 +35,6 @@ pub struct Request {
     headers: Vec<(String, Vec<u8>)>,
     id: String,
     unread: Option<types::Request>,
-}
-
-/// A body whose bytes the guest has not touched.
-pub struct Body {
-    /// Its bytes.
-    pub bytes: StreamReader<u8>,
-    /// Resolves once all of them are read, or with why they are not.
-    pub end: FutureReader<Result<Option<Trailers>, ErrorCode>>,
 }
 
 impl Request {
@@ -90,6 +83,12 @@ impl Request {
         std::str::from_utf8(value).ok()
     }
 
+    /// The headers of this name (in lower case), those that are not UTF-8 left out.
+    pub fn header_lines(&self, name: &str) -> impl Iterator<Item = &str> {
+        let lines = self.headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name));
+        lines.filter_map(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
     /// `Content-Length`, in bytes. `None` where it is absent or unreadable.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
@@ -97,11 +96,11 @@ impl Request {
     }
 
     /// The body, untouched. `None` the second time.
-    pub fn body(&mut self) -> Option<Body> {
+    pub fn body(&mut self) -> Option<Stream> {
         let request = self.unread.take()?;
         let (_, result) = wit_future::new(|| Ok(()));
         let (bytes, end) = types::Request::consume_body(request, result);
-        Some(Body { bytes, end })
+        Some(Stream { bytes, end })
     }
 
     /// Reads a JSON body of at most `limit_bytes`.
@@ -127,30 +126,21 @@ impl Request {
         if self.content_length().is_none_or(|length| !(1..=DISCARD_MAX_BYTES).contains(&length)) {
             return;
         }
-        let Some(Body { mut bytes, end }) = self.body() else { return };
-        spawn(async move {
-            let reading = pin!(async {
-                let mut buffer = Vec::with_capacity(DISCARD_READ_BYTES);
-                loop {
-                    let (result, mut read) = bytes.read(buffer).await;
-                    if !matches!(result, StreamResult::Complete(_)) {
-                        break;
-                    }
-                    read.clear();
-                    buffer = read;
-                }
-            });
-            select(reading, pin!(Wasi.sleep(DISCARD_MAX_MS))).await;
-            drop(end);
-        });
+        if let Some(body) = self.body() {
+            drain(body);
+        }
     }
 
-    async fn bytes(&mut self, limit_bytes: u64) -> Result<Vec<u8>, Failure> {
+    /// Reads a body of at most `limit_bytes`, whole.
+    ///
+    /// # Errors
+    /// [`Refusal::PayloadTooLarge`], or [`Refusal::MalformedBody`] where it breaks off.
+    pub async fn bytes(&mut self, limit_bytes: u64) -> Result<Vec<u8>, Failure> {
         let too_large = || Refusal::PayloadTooLarge { limit_bytes };
         if self.content_length().is_some_and(|length| length > limit_bytes) {
             return Err(too_large().into());
         }
-        let Some(Body { bytes: mut stream, end }) = self.body() else { return Ok(Vec::new()) };
+        let Some(Stream { bytes: mut stream, end }) = self.body() else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
         loop {
             let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;
@@ -169,6 +159,25 @@ impl Request {
         })?;
         Ok(bytes)
     }
+}
+
+/// Reads what is left of a body and throws it away, in its own time.
+pub(super) fn drain(Stream { mut bytes, end }: Stream) {
+    spawn(async move {
+        let reading = pin!(async {
+            let mut buffer = Vec::with_capacity(DISCARD_READ_BYTES);
+            loop {
+                let (result, mut read) = bytes.read(buffer).await;
+                if !matches!(result, StreamResult::Complete(_)) {
+                    break;
+                }
+                read.clear();
+                buffer = read;
+            }
+        });
+        select(reading, pin!(Wasi.sleep(DISCARD_MAX_MS))).await;
+        drop(end);
+    });
 }
 
 fn is_request_id(id: &str) -> bool {

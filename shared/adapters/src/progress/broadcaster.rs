@@ -6,9 +6,10 @@ use futures::future::{Either, select};
 use moc_application::port::Platform as _;
 use moc_contract::broadcast::{Format, Publication};
 use moc_contract::event::OpaqueEventBatch;
+use moc_contract::trace::TraceContext;
 use spin_sdk::wasip3::http::types::Method;
 
-use super::Outcome;
+use crate::handover::Outcome;
 use crate::outbound::{self, Payload, SendError};
 use crate::platform::Wasi;
 use crate::settings;
@@ -22,14 +23,15 @@ const ERROR_MAX_CHARS: usize = 200;
 
 /// Publishes events by one POST, tried once. It is given up a moment before `websocket_emit_timeout_ms`
 /// are over, so that the route that waits hears why, and has nothing to give up itself.
-pub async fn publish(batch: OpaqueEventBatch) -> Outcome {
+/// The broadcaster gets the context of the trace that the events belong to.
+pub async fn publish(batch: OpaqueEventBatch, context: Option<TraceContext>) -> Outcome {
     let settings = match settings::broadcaster().await {
         Ok(settings) => settings,
         Err(failure) => return Outcome::Failed(failure.cause.unwrap_or_default()),
     };
     let Some(settings) = settings.as_ref() else { return Outcome::Unconfigured };
     let publication = settings.format.publication(&settings.url, &settings.key, batch);
-    let posting = post(settings.format, publication);
+    let posting = post(settings.format, publication, context);
     let limit_ms = settings.timeout_ms - CHAINING_MS.min(settings.timeout_ms / 10);
     match select(pin!(posting), pin!(Wasi.sleep(limit_ms))).await {
         Either::Left((Ok(()), _)) => Outcome::Sent,
@@ -38,9 +40,11 @@ pub async fn publish(batch: OpaqueEventBatch) -> Outcome {
     }
 }
 
-async fn post(format: Format, publication: Publication) -> Result<(), String> {
+async fn post(format: Format, publication: Publication, context: Option<TraceContext>) -> Result<(), String> {
     let Publication { url, key: (header, key), body } = publication;
-    let headers = [("content-type", "application/json"), (header, key.as_str())];
+    let traced = context.map(|context| context.headers()).unwrap_or_default();
+    let mut headers = vec![("content-type", "application/json"), (header, key.as_str())];
+    headers.extend(traced.iter().map(|(name, value)| (*name, value.as_str())));
     let failed = |error| match error {
         SendError::Connection(cause) | SendError::Timeout(cause) | SendError::Denied(cause) => {
             format!("the broadcaster cannot be reached: {cause}")

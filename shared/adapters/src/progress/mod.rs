@@ -9,56 +9,30 @@ mod broadcaster;
 mod queue;
 
 use std::cell::Cell;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use futures::future::{Either, select};
 use moc_application::port::Platform as _;
 use moc_application::upload_part::Stored;
 use moc_contract::event::{self, Event, EventBatch};
+use moc_contract::trace::TraceContext;
 use moc_domain::id::{SessionId, UserId};
 use moc_domain::time::Timestamp;
-use spin_sdk::wasip3::http::types::Method;
 use spin_sdk::wasip3::spawn;
-use url::Url;
 
 pub use broadcaster::publish;
 
 use self::queue::Turn;
-use crate::http::Answer;
+use crate::handover::{Outcome, hand_over};
 use crate::log;
-use crate::outbound::{self, Payload};
-use crate::platform::Wasi;
+use crate::platform::{Wasi, within};
 use crate::settings;
 
 /// The relay, which knows the broadcaster: a private route of the same application.
-const RELAY: &str = "http://progress-relay.spin.internal/";
-/// As much of a cause as goes to the log, in bytes.
-const ANSWER_MAX_BYTES: usize = 1024;
+const RELAY: &str = "progress-relay";
 /// How long the event of the part that makes a file whole waits for those of other instances.
 const LAST_PART_PAUSE_MS: u64 = 50;
 /// Pause between two looks at whether another request has sent this one's events.
 const POLL_MS: u64 = 1;
-
-/// What has become of some events. Between relay and routes it is a status, and a cause as text.
-pub enum Outcome {
-    /// The broadcaster has them: 204.
-    Sent,
-    /// There is no broadcaster: 501.
-    Unconfigured,
-    /// The broadcaster has not taken them: 502.
-    Failed(String),
-}
-
-impl From<Outcome> for Answer {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Sent => Self::no_content(),
-            Outcome::Unconfigured => Self::new(501, "text/plain", Vec::new()),
-            Outcome::Failed(cause) => Self::new(502, "text/plain", cause.into_bytes()),
-        }
-    }
-}
 
 thread_local! {
     /// Set where there is nobody to tell, for the life of the instance.
@@ -69,10 +43,27 @@ thread_local! {
 /// broadcaster has the events, or when `websocket_emit_timeout_ms` are over; does nothing where
 /// there is no broadcaster.
 pub async fn tell(user: &UserId, session: SessionId, events: impl FnOnce(Timestamp) -> Vec<Event>) {
-    tell_since(Instant::now(), user, session, events).await;
+    tell_since(Instant::now(), None, user, session, events).await;
 }
 
-async fn tell_since(began: Instant, user: &UserId, session: SessionId, events: impl FnOnce(Timestamp) -> Vec<Event>) {
+/// As [`tell`], of a step that belongs to a trace. The broadcaster gets its context with the events, unless another
+/// request sends them together with its own.
+pub async fn tell_traced(
+    context: Option<TraceContext>,
+    user: &UserId,
+    session: SessionId,
+    events: impl FnOnce(Timestamp) -> Vec<Event>,
+) {
+    tell_since(Instant::now(), context, user, session, events).await;
+}
+
+async fn tell_since(
+    began: Instant,
+    context: Option<TraceContext>,
+    user: &UserId,
+    session: SessionId,
+    events: impl FnOnce(Timestamp) -> Vec<Event>,
+) {
     if OFF.get() {
         return;
     }
@@ -85,12 +76,13 @@ async fn tell_since(began: Instant, user: &UserId, session: SessionId, events: i
             if within(deadline, breaker::is_open(&broadcaster.api_url)).await.unwrap_or(true) {
                 return;
             }
-            if broadcaster.send(EventBatch::new(session, user, events), deadline).await && sending.has_next() {
+            let batch = EventBatch::new(session, user, events);
+            if broadcaster.send(batch, context.as_ref(), deadline).await && sending.has_next() {
                 let user = user.clone();
                 spawn(async move {
                     while let Some(events) = sending.next() {
                         let deadline = Instant::now() + broadcaster.timeout;
-                        if !broadcaster.send(EventBatch::new(session, &user, events), deadline).await {
+                        if !broadcaster.send(EventBatch::new(session, &user, events), None, deadline).await {
                             break;
                         }
                     }
@@ -115,7 +107,7 @@ pub async fn tell_of_part(user: &UserId, stored: &Stored) {
         let Some(broadcaster) = broadcaster().await else { return };
         within(began + broadcaster.timeout / 2, Wasi.sleep(LAST_PART_PAUSE_MS)).await;
     }
-    tell_since(began, user, file.session_id, |now| event::part_stored(file, part, *progress, now)).await;
+    tell_since(began, None, user, file.session_id, |now| event::part_stored(file, part, *progress, now)).await;
 }
 
 /// The broadcaster, as routes know it.
@@ -144,43 +136,14 @@ async fn broadcaster() -> Option<Broadcaster> {
 
 impl Broadcaster {
     /// Whether it has taken the events. Where not, nothing more is sent for a while.
-    async fn send(&self, batch: EventBatch, deadline: Instant) -> bool {
-        match within(deadline, relay(&batch)).await {
+    async fn send(&self, batch: EventBatch, context: Option<&TraceContext>, deadline: Instant) -> bool {
+        let headers = context.map(TraceContext::headers).unwrap_or_default();
+        match within(deadline, hand_over(RELAY, &headers, &batch)).await {
             Some(Outcome::Sent) => return true,
             Some(Outcome::Unconfigured) => OFF.set(true),
             Some(Outcome::Failed(cause)) => breaker::open(&self.api_url, &cause),
             None => breaker::open(&self.api_url, "the relay did not answer in time"),
         }
         false
-    }
-}
-
-async fn relay(batch: &EventBatch) -> Outcome {
-    let (Ok(url), Ok(body)) = (Url::parse(RELAY), serde_json::to_vec(batch)) else {
-        return Outcome::Failed("the events cannot be written".into());
-    };
-    let headers = [("content-type", "application/json")];
-    let reply = match outbound::send(Method::Post, &url, &headers, Payload::Bytes(body)).await {
-        Ok(reply) => reply,
-        Err(error) => return Outcome::Failed(format!("the relay: {error:?}")),
-    };
-    match reply.status {
-        204 => Outcome::Sent,
-        501 => Outcome::Unconfigured,
-        502 => {
-            let cause = reply.read(ANSWER_MAX_BYTES, false).await.unwrap_or_default();
-            Outcome::Failed(String::from_utf8_lossy(&cause).into_owned())
-        }
-        status => Outcome::Failed(format!("the relay answered {status}")),
-    }
-}
-
-/// What a future comes to, if that is before the deadline.
-async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-    match select(pin!(future), pin!(Wasi.sleep(millis))).await {
-        Either::Left((outcome, _)) => Some(outcome),
-        Either::Right(_) => None,
     }
 }

@@ -2,7 +2,9 @@
 //! HTTP. Addresses hold signatures, so none is ever logged.
 
 mod error;
+mod hasher;
 mod objects;
+mod part_bytes;
 mod part_upload;
 mod retry;
 mod uploads;
@@ -11,16 +13,22 @@ mod xml;
 use std::rc::Rc;
 use std::time::Duration;
 
-use moc_application::port::{Bucket, BucketError, ListedPart, ObjectHead, PartAddress};
+use moc_application::port::{
+    Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, Platform as _, UploadedPart,
+};
 use moc_contract::variable::BucketSettings;
+use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::failure::{Failure, Refusal};
-use rusty_s3::actions::{S3Action as _, UploadPart};
+use rusty_s3::actions::{S3Action, UploadPart};
 use rusty_s3::{Credentials, UrlStyle};
+use url::Url;
 
 pub use part_upload::PartBody;
 
+use crate::outbound::Reply;
+use crate::platform::Wasi;
 use crate::settings;
 
 /// How long an address is valid that is used at once.
@@ -46,6 +54,31 @@ impl S3Bucket {
     }
 }
 
+impl S3Bucket {
+    /// An object whose bytes are not read yet; `None` where there is none.
+    ///
+    /// # Errors
+    /// See [`BucketError`].
+    pub async fn open_object(&self, key: &str) -> Result<Option<Reply>, BucketError> {
+        retry::tried(async || objects::get(self, key).await).await
+    }
+
+    /// Puts an object (S3 `PutObject`).
+    ///
+    /// # Errors
+    /// See [`BucketError`].
+    pub async fn put(&self, key: &str, media_type: &str, body: &[u8]) -> Result<(), BucketError> {
+        objects::put(self, key, media_type, body).await
+    }
+}
+
+/// The address of an action. By a clock that is passed in: the one of rusty-s3 brings the texts of
+/// all errors of its calendar with it, 50 KiB of them.
+fn presigned<'a>(action: &impl S3Action<'a>, ttl: Duration) -> Url {
+    let now = jiff::Timestamp::from_millisecond(Wasi.now().as_millis()).unwrap_or_default();
+    action.sign_with_time(ttl, &now)
+}
+
 impl Bucket for S3Bucket {
     type Body = PartBody;
 
@@ -53,15 +86,35 @@ impl Bucket for S3Bucket {
         uploads::create(self, key, content).await
     }
 
-    async fn upload_part(&self, part: PartAddress<'_>, bytes: u64, body: PartBody) -> Result<ETag, BucketError> {
+    async fn upload_part(
+        &self,
+        part: PartAddress<'_>,
+        bytes: u64,
+        body: PartBody,
+    ) -> Result<UploadedPart, BucketError> {
         part_upload::upload(self, part, bytes, body).await
+    }
+
+    async fn upload_bytes(
+        &self,
+        part: PartAddress<'_>,
+        bytes: &[u8],
+        wants_sha256: bool,
+        timeout_ms: u64,
+    ) -> Result<UploadedPart, BucketError> {
+        part_bytes::upload(self, part, bytes, wants_sha256, timeout_ms).await
     }
 
     async fn list_parts(&self, key: &str, upload_id: &str) -> Result<Vec<ListedPart>, BucketError> {
         uploads::list_parts(self, key, upload_id).await
     }
 
-    async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[ETag]) -> Result<ETag, BucketError> {
+    async fn complete_upload(
+        &self,
+        key: &str,
+        upload_id: &str,
+        parts: &[ETag],
+    ) -> Result<CompletedUpload, BucketError> {
         uploads::complete(self, key, upload_id, parts).await
     }
 
@@ -77,6 +130,10 @@ impl Bucket for S3Bucket {
         objects::first_bytes(self, key, bytes).await
     }
 
+    async fn checksums(&self, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
+        objects::checksums(self, key, wanted).await
+    }
+
     async fn delete(&self, key: &str) -> Result<(), BucketError> {
         objects::delete(self, key).await
     }
@@ -84,6 +141,6 @@ impl Bucket for S3Bucket {
     fn presign_part(&self, part: PartAddress<'_>, ttl_seconds: u64) -> String {
         let action =
             UploadPart::new(&self.bucket, Some(&self.credentials), part.key, part.number.get(), part.upload_id);
-        action.sign(Duration::from_secs(ttl_seconds)).to_string()
+        presigned(&action, Duration::from_secs(ttl_seconds)).to_string()
     }
 }

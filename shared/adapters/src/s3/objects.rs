@@ -1,13 +1,19 @@
-//! Objects: head, first bytes, delete.
+//! Objects: head, reading, putting, deleting.
 
 use moc_application::port::{BucketError, ObjectHead};
+use moc_domain::checksum::Checksums;
 use moc_domain::etag::ETag;
-use rusty_s3::actions::{DeleteObject, GetObject, HeadObject};
+use rusty_s3::actions::{DeleteObject, GetObject, HeadObject, PutObject};
 use spin_sdk::wasip3::http::types::Method;
 
-use super::S3Bucket;
-use super::error::nonsense;
-use super::retry::{Call, send};
+use super::error::{classify, nonsense};
+use super::hasher::Hasher;
+use super::retry::{Attempt, Call, send, tried};
+use super::{PRESIGNED_FOR, S3Bucket, presigned};
+use crate::outbound::{self, Payload, Reply, SendError, Stream, read};
+
+/// Largest error answer that is read.
+const ERROR_MAX_BYTES: usize = 64 * 1024;
 
 /// S3 `HeadObject`.
 pub async fn head(s3: &S3Bucket, key: &str) -> Result<Option<ObjectHead>, BucketError> {
@@ -35,6 +41,44 @@ pub async fn first_bytes(s3: &S3Bucket, key: &str, bytes: u64) -> Result<Option<
     };
     let answered = send(&call, &GetObject::new(&s3.bucket, Some(&s3.credentials), key)).await?;
     Ok((answered.status != 404).then_some(answered.body))
+}
+
+/// S3 `GetObject`, whose answer's head alone is read; `None` where there is none.
+pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Reply>, Attempt> {
+    let url = presigned(&GetObject::new(&s3.bucket, Some(&s3.credentials), key), PRESIGNED_FOR);
+    let reply = outbound::send(Method::Get, &url, &[], Payload::Empty).await?;
+    match reply.status {
+        200 => Ok(Some(reply)),
+        404 => Ok(None),
+        status => {
+            let body = reply.read(ERROR_MAX_BYTES, false).await?;
+            Err(Attempt::Answer(classify("GetObject", status, &body)))
+        }
+    }
+}
+
+/// The checksums of an object that is read for them, 256 KiB at a time.
+pub async fn checksums(s3: &S3Bucket, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
+    tried(async || {
+        let Some(reply) = get(s3, key).await? else { return Ok(None) };
+        let Stream { mut bytes, end } = reply.stream();
+        let mut hasher = Hasher::new(wanted.md5.is_some(), wanted.sha256.is_some());
+        while let Some(chunk) = read(&mut bytes).await {
+            hasher.update(&chunk);
+        }
+        drop(bytes);
+        end.await.map_err(SendError::from)?;
+        Ok(Some(hasher.finish()))
+    })
+    .await
+}
+
+/// S3 `PutObject`.
+pub async fn put(s3: &S3Bucket, key: &str, media_type: &str, body: &[u8]) -> Result<(), BucketError> {
+    let headers = [("content-type", media_type)];
+    let call =
+        Call { operation: "PutObject", method: Method::Put, headers: &headers, body, first_bytes: None, also: None };
+    send(&call, &PutObject::new(&s3.bucket, Some(&s3.credentials), key)).await.map(|_| ())
 }
 
 /// S3 `DeleteObject`.

@@ -15,24 +15,21 @@
 use std::pin::pin;
 
 use futures::future::{Either, join, select};
-use md5::{Digest as _, Md5};
-use moc_application::port::{BucketError, PartAddress, Platform as _};
-use moc_contract::digest::Digests;
+use moc_application::port::{BucketError, PartAddress, Platform as _, UploadedPart};
+use moc_domain::checksum::Checksums;
 use moc_domain::etag::ETag;
-use rusty_s3::actions::{S3Action as _, UploadPart};
-use sha2::Sha256;
+use rusty_s3::actions::UploadPart;
 use spin_sdk::wasip3::http::types::{ErrorCode, Method, Trailers};
 use spin_sdk::wasip3::{wit_future, wit_stream};
-use spin_sdk::wit_bindgen::{FutureWriter, StreamReader, StreamResult, StreamWriter};
+use spin_sdk::wit_bindgen::{FutureWriter, StreamWriter};
 
 use super::error::{classify, nonsense};
-use super::{PRESIGNED_FOR, S3Bucket};
-use crate::http::Body;
-use crate::outbound::{self, ANSWER_TIMEOUT_MS, Payload, Reply, SendError};
+use super::hasher::Hasher;
+use super::retry::is_kms;
+use super::{PRESIGNED_FOR, S3Bucket, presigned};
+use crate::outbound::{self, ANSWER_TIMEOUT_MS, Payload, Reply, SendError, Stream, read};
 use crate::platform::Wasi;
 
-/// Bytes that pass through the guest at once.
-const READ_BYTES: usize = 256 * 1024;
 /// Largest part that passes through the guest although nothing of it is checked.
 const PASSED_MAX_BYTES: u64 = 1024 * 1024;
 /// Largest error answer that is read.
@@ -41,9 +38,11 @@ const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// The bytes of a part as they come from the client.
 pub struct PartBody {
     /// The request's body.
-    pub body: Body,
+    pub body: Stream,
     /// The checksums that it must have.
-    pub digests: Digests,
+    pub checksums: Checksums,
+    /// Whether its SHA-256 is wanted.
+    pub wants_sha256: bool,
     /// How long all of it may take to arrive.
     pub timeout_ms: u64,
 }
@@ -54,24 +53,29 @@ pub async fn upload(
     part: PartAddress<'_>,
     length: u64,
     part_body: PartBody,
-) -> Result<ETag, BucketError> {
-    let PartBody { body, digests, timeout_ms } = part_body;
+) -> Result<UploadedPart, BucketError> {
+    let PartBody { body, checksums, wants_sha256, timeout_ms } = part_body;
     let action = UploadPart::new(&s3.bucket, Some(&s3.credentials), part.key, part.number.get(), part.upload_id);
-    let url = action.sign(PRESIGNED_FOR);
-    let (reply, md5) = if digests.is_empty() && length > PASSED_MAX_BYTES {
+    let url = presigned(&action, PRESIGNED_FOR);
+    let (reply, computed) = if checksums.is_empty() && !wants_sha256 && length > PASSED_MAX_BYTES {
         let payload = Payload::Stream { bytes: body.bytes, end: body.end, length };
         let sending = outbound::send(Method::Put, &url, &[], payload);
         match select(pin!(sending), pin!(Wasi.sleep(timeout_ms))).await {
-            Either::Left((reply, _)) => (reply?, None),
+            Either::Left((reply, _)) => (reply?, Checksums::default()),
             Either::Right(_) => return Err(BucketError::TimedOut { elapsed_ms: timeout_ms }),
         }
     } else {
         let (writer, bytes) = wit_stream::new();
         let (end_writer, end) = wit_future::new(|| Err(ErrorCode::HttpRequestBodySize(None)));
         let payload = Payload::Stream { bytes, end, length };
-        let arrival = pass(body, length, digests, writer, end_writer);
+        let arrival = pass(body, length, checksums, wants_sha256, writer, end_writer);
         answered(outbound::send(Method::Put, &url, &[], payload), arrival, timeout_ms).await?
     };
+    stored(reply, computed).await
+}
+
+/// What S3 says of a part with these checksums.
+pub async fn stored(reply: Reply, computed: Checksums) -> Result<UploadedPart, BucketError> {
     let operation = "UploadPart";
     let status = reply.status;
     if !(200..300).contains(&status) {
@@ -79,23 +83,21 @@ pub async fn upload(
         return Err(classify(operation, status, &body));
     }
     let etag = reply.header("etag").and_then(ETag::parse).ok_or_else(|| nonsense(operation))?;
-    // Under SSE-KMS an ETag is no MD5, but has the form of one; S3 says so in a header.
-    let encrypted = reply.header("x-amz-server-side-encryption").is_some_and(|kind| kind.starts_with("aws:kms"));
-    match md5.map(ETag::of_part) {
-        Some(expected) if expected != etag && !encrypted => {
+    match computed.md5.map(ETag::of_part) {
+        Some(expected) if expected != etag && !is_kms(&reply) => {
             Err(BucketError::Unavailable(format!("{operation}: S3 stored {etag}, the client sent {expected}")))
         }
-        _ => Ok(etag),
+        _ => Ok(UploadedPart { etag, sha256: computed.sha256 }),
     }
 }
 
 /// Waits for S3's answer while the part arrives: `timeout_ms` for the part, then 30 seconds for
-/// the answer. `arrival` ends with the MD5 where one was computed.
+/// the answer. `arrival` ends with what was computed.
 async fn answered(
     sending: impl Future<Output = Result<Reply, SendError>>,
-    arrival: impl Future<Output = Result<Option<[u8; 16]>, BucketError>>,
+    arrival: impl Future<Output = Result<Checksums, BucketError>>,
     timeout_ms: u64,
-) -> Result<(Reply, Option<[u8; 16]>), BucketError> {
+) -> Result<(Reply, Checksums), BucketError> {
     let timed_out = async {
         Wasi.sleep(timeout_ms).await;
         Err(BucketError::TimedOut { elapsed_ms: timeout_ms })
@@ -103,13 +105,13 @@ async fn answered(
     let sending = pin!(sending);
     let arrival = pin!(arrival);
     let arrived = async { select(arrival, pin!(timed_out)).await.factor_first().0 };
-    let (md5, sending) = match select(pin!(arrived), sending).await {
+    let (computed, sending) = match select(pin!(arrived), sending).await {
         Either::Left((arrived, sending)) => (arrived?, sending),
         // S3 answered before it had everything: what it says counts, and is no success.
         Either::Right((reply, arrived)) => {
             let reply = reply?;
             if !(200..300).contains(&reply.status) {
-                return Ok((reply, None));
+                return Ok((reply, Checksums::default()));
             }
             // All of the body is there; its end is only a step behind.
             return Ok((reply, arrived.await?));
@@ -117,7 +119,7 @@ async fn answered(
     };
     let silent = pin!(Wasi.sleep(ANSWER_TIMEOUT_MS));
     match select(sending, silent).await {
-        Either::Left((reply, _)) => Ok((reply?, md5)),
+        Either::Left((reply, _)) => Ok((reply?, computed)),
         Either::Right(_) => Err(BucketError::Silent("UploadPart: no answer in time".into())),
     }
 }
@@ -125,25 +127,20 @@ async fn answered(
 /// Passes the bytes on and hashes what is to be checked. The next chunk is read while the one before is written;
 /// the last is written only when the checksums are right.
 async fn pass(
-    body: Body,
+    body: Stream,
     length: u64,
-    digests: Digests,
+    announced: Checksums,
+    wants_sha256: bool,
     mut writer: StreamWriter<u8>,
     end: FutureWriter<Result<Option<Trailers>, ErrorCode>>,
-) -> Result<Option<[u8; 16]>, BucketError> {
-    let Body { mut bytes, end: body_end } = body;
-    let mut md5 = digests.md5.map(|_| Md5::new());
-    let mut sha256 = digests.sha256.map(|_| Sha256::new());
+) -> Result<Checksums, BucketError> {
+    let Stream { mut bytes, end: body_end } = body;
+    let mut hasher = Hasher::new(announced.md5.is_some(), announced.sha256.is_some() || wants_sha256);
     let mut passed = 0;
     let mut held = read(&mut bytes).await;
     while let Some(chunk) = held.take() {
         passed += chunk.len() as u64;
-        if let Some(md5) = &mut md5 {
-            md5.update(&chunk);
-        }
-        if let Some(sha256) = &mut sha256 {
-            sha256.update(&chunk);
-        }
+        hasher.update(&chunk);
         if passed == length {
             held = Some(chunk);
             break;
@@ -159,37 +156,10 @@ async fn pass(
         let cause = body_end.await.err().map_or_else(String::new, |error| error.to_string());
         return Err(BucketError::BodyCut(cause));
     };
-    let md5: Option<[u8; 16]> = md5.map(|md5| md5.finalize().into());
-    let sha256: Option<[u8; 32]> = sha256.map(|sha256| sha256.finalize().into());
-    same("md5", digests.md5.as_ref(), md5.as_ref())?;
-    same("sha-256", digests.sha256.as_ref(), sha256.as_ref())?;
+    let computed = hasher.finish();
+    announced.check(&computed).map_err(BucketError::Checksum)?;
     writer.write_all(last).await;
     drop(writer);
     let _ = end.write(Ok(None)).await;
-    Ok(md5)
-}
-
-fn same<const N: usize>(
-    algorithm: &'static str,
-    expected: Option<&[u8; N]>,
-    actual: Option<&[u8; N]>,
-) -> Result<(), BucketError> {
-    match (expected, actual) {
-        (Some(expected), Some(actual)) if expected != actual => {
-            Err(BucketError::Checksum { algorithm, expected: hex::encode(expected), actual: hex::encode(actual) })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The next bytes, or `None` at the end.
-async fn read(bytes: &mut StreamReader<u8>) -> Option<Vec<u8>> {
-    loop {
-        let (result, chunk) = bytes.read(Vec::with_capacity(READ_BYTES)).await;
-        match result {
-            _ if !chunk.is_empty() => return Some(chunk),
-            StreamResult::Complete(_) => {}
-            _ => return None,
-        }
-    }
+    Ok(computed)
 }

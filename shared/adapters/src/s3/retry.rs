@@ -6,8 +6,8 @@ use rusty_s3::actions::S3Action;
 use spin_sdk::wasip3::http::types::Method;
 use spin_sdk::wasip3::random::random;
 
-use super::PRESIGNED_FOR;
 use super::error::{ErrorBody, classify};
+use super::{PRESIGNED_FOR, presigned};
 use crate::outbound::{self, Payload, Reply, SendError};
 use crate::platform::Wasi;
 
@@ -44,14 +44,21 @@ pub struct Answered {
     pub length: Option<u64>,
     /// `ETag`.
     pub etag: Option<String>,
+    /// Whether it says that the object is under SSE-KMS, where an ETag is no MD5, but has the form of one.
+    pub kms: bool,
 }
 
 /// Sends a call until it succeeds or nothing is to be gained from another try.
 pub async fn send<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Answered, BucketError> {
+    tried(async || attempt(call, action).await).await
+}
+
+/// Tries until it succeeds or nothing is to be gained from another try.
+pub async fn tried<T>(attempt: impl AsyncFn() -> Result<T, Attempt>) -> Result<T, BucketError> {
     let mut tries = 1;
     loop {
-        let (error, again) = match attempt(call, action).await {
-            Ok(answered) => return Ok(answered),
+        let (error, again) = match attempt().await {
+            Ok(done) => return Ok(done),
             Err(Attempt::Send(error)) => {
                 let again = matches!(error, SendError::Connection(_));
                 (BucketError::from(error), again)
@@ -70,8 +77,16 @@ pub async fn send<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Ans
     }
 }
 
-enum Attempt {
+/// Whether S3 says that the object is under SSE-KMS.
+pub fn is_kms(reply: &Reply) -> bool {
+    reply.header("x-amz-server-side-encryption").is_some_and(|kind| kind.starts_with("aws:kms"))
+}
+
+/// Why a try has failed.
+pub enum Attempt {
+    /// There is no answer.
     Send(SendError),
+    /// The answer is no success.
     Answer(BucketError),
 }
 
@@ -83,11 +98,13 @@ impl From<SendError> for Attempt {
 
 async fn attempt<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Answered, Attempt> {
     let payload = if call.body.is_empty() { Payload::Empty } else { Payload::Bytes(call.body.to_vec()) };
-    let reply: Reply = outbound::send(call.method.clone(), &action.sign(PRESIGNED_FOR), call.headers, payload).await?;
+    let url = presigned(action, PRESIGNED_FOR);
+    let reply: Reply = outbound::send(call.method.clone(), &url, call.headers, payload).await?;
     let status = reply.status;
     let succeeded = (200..300).contains(&status) || call.also == Some(status);
     let length = reply.header("content-length").and_then(|length| length.parse().ok());
     let etag = reply.header("etag").map(str::to_owned);
+    let kms = is_kms(&reply);
     let body = match (succeeded, call.first_bytes) {
         (true, Some(wanted)) => reply.read(wanted, false).await?,
         _ => reply.read(ANSWER_MAX_BYTES, true).await?,
@@ -97,5 +114,5 @@ async fn attempt<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Answ
     if !succeeded || (failed_late && call.also != Some(status)) {
         return Err(Attempt::Answer(classify(call.operation, status, &body)));
     }
-    Ok(Answered { status, body, length, etag })
+    Ok(Answered { status, body, length, etag, kms })
 }

@@ -1,7 +1,7 @@
 //! Multipart uploads: create, list, complete, abort
 //! ([Multipart upload](https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html)).
 
-use moc_application::port::{BucketError, ListedPart};
+use moc_application::port::{BucketError, CompletedUpload, ListedPart};
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::limits::PART_NUMBER_MAX;
@@ -97,7 +97,12 @@ impl PartsPage {
 }
 
 /// S3 `CompleteMultipartUpload`.
-pub async fn complete(s3: &S3Bucket, key: &str, upload_id: &str, parts: &[ETag]) -> Result<ETag, BucketError> {
+pub async fn complete(
+    s3: &S3Bucket,
+    key: &str,
+    upload_id: &str,
+    parts: &[ETag],
+) -> Result<CompletedUpload, BucketError> {
     let operation = "CompleteMultipartUpload";
     let quoted: Vec<String> = parts.iter().map(ETag::quoted).collect();
     let action = || {
@@ -110,7 +115,8 @@ pub async fn complete(s3: &S3Bucket, key: &str, upload_id: &str, parts: &[ETag])
     let answered = send(&call, &action()).await?;
     let parsed = CompleteMultipartUploadResponse::parse(text(&answered, operation)?.trim_start());
     let etag = parsed.ok().and_then(|parsed| ETag::parse(parsed.etag()));
-    etag.ok_or_else(|| nonsense(operation))
+    let etag = etag.ok_or_else(|| nonsense(operation))?;
+    Ok(CompletedUpload { etag, is_composite: !answered.kms })
 }
 
 /// S3 `AbortMultipartUpload`.

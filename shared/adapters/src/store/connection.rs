@@ -10,7 +10,19 @@ use crate::platform::Wasi;
 
 /// What makes the schema: migration `n` leads to version `n`. Each statement of one may run again,
 /// so that any number of instances may start at once.
-pub const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
+pub const MIGRATIONS: [&str; 2] = [include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+
+/// The statements of a migration, in their order.
+pub fn statements(migration: &str) -> impl Iterator<Item = &str> {
+    migration.split("\n\n")
+}
+
+/// Whether a statement of a migration has failed only because it has run before: SQLite has no
+/// `ADD COLUMN IF NOT EXISTS`.
+#[must_use]
+pub fn has_run_before(error: &str) -> bool {
+    error.contains("duplicate column name")
+}
 
 /// How often a statement is tried. Each try waits up to five seconds for a busy file by itself.
 const TRIES: u32 = 3;
@@ -99,8 +111,11 @@ async fn open_and_migrate() -> Result<sqlite::Connection, Error> {
     if version < MIGRATIONS.len() {
         let _ = rows(&connection, "PRAGMA journal_mode = WAL", &[]).await;
         for migration in MIGRATIONS.iter().skip(version) {
-            for statement in migration.split("\n\n") {
-                rows(&connection, statement, &[]).await?;
+            for statement in statements(migration) {
+                match rows(&connection, statement, &[]).await {
+                    Err(error) if !has_run_before(&error.to_string()) => return Err(error),
+                    _ => {}
+                }
             }
         }
     }

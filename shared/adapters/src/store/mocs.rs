@@ -6,11 +6,12 @@ use moc_domain::moc::Moc;
 use spin_sdk::sqlite::Value;
 
 use super::connection::Connection;
-use super::row::{MOC, MOC_FILE, MocFileRow, MocRow, json, text, time};
+use super::row::{MOC, MOC_FILE, MocFileRow, MocRow, integer, json, text, time};
 
-pub async fn insert(store: &Connection, moc: &Moc) -> Result<Inserted, StoreError> {
-    let statement = "INSERT INTO mocs (id, session_id, user_id, slug, title, description, tags, theme, created_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING 1";
+pub async fn insert(store: &Connection, moc: &Moc, webhook: bool) -> Result<Inserted, StoreError> {
+    let statement =
+        "INSERT INTO mocs (id, session_id, user_id, slug, title, description, tags, theme, created_at, webhook)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING RETURNING 1";
     let parameters = [
         text(moc.id),
         text(moc.session_id),
@@ -21,6 +22,7 @@ pub async fn insert(store: &Connection, moc: &Moc) -> Result<Inserted, StoreErro
         text(serde_json::json!(moc.description.tags)),
         moc.description.theme.clone().into(),
         time(moc.created_at),
+        integer(webhook.into()),
     ];
     if store.first(statement, &parameters).await?.is_some() {
         return Ok(Inserted::Done);
@@ -37,6 +39,11 @@ pub async fn insert_files(store: &Connection, moc: MocId, session: SessionId) ->
         SELECT ?1, id, category, name, media_type, object_key, size_bytes, etag FROM files
         WHERE session_id = ?2 AND etag IS NOT NULL ON CONFLICT DO NOTHING";
     store.run(statement, &[text(moc), text(session)]).await?;
+    Ok(())
+}
+
+pub async fn set_thumbnail(store: &Connection, moc: MocId, key: &str) -> Result<(), StoreError> {
+    store.run("UPDATE mocs SET thumbnail_key = ?2 WHERE id = ?1", &[text(moc), text(key)]).await?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The store over Spin's SQLite: one statement for every change of state.
 
 mod connection;
+mod deliveries;
 mod mocs;
 mod row;
 mod sessions;
@@ -17,7 +18,7 @@ use moc_domain::session::Session;
 use moc_domain::time::Timestamp;
 
 use connection::Connection;
-pub use connection::MIGRATIONS;
+pub use connection::{MIGRATIONS, has_run_before, statements};
 
 /// The store in the SQLite database `default`.
 pub struct SqliteStore(Rc<Connection>);
@@ -77,12 +78,21 @@ impl Store for SqliteStore {
         uploads::get_with_parts(&self.0, session, file).await
     }
 
-    async fn record_part(&self, file: FileId, part: &StoredPart) -> Result<Option<Progress>, StoreError> {
-        uploads::record_part(&self.0, file, part).await
+    async fn record_part(
+        &self,
+        file: FileId,
+        part: &StoredPart,
+        sha256: Option<[u8; 32]>,
+    ) -> Result<Option<Progress>, StoreError> {
+        uploads::record_part(&self.0, file, part, sha256).await
     }
 
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError> {
         uploads::complete(&self.0, file, etag, now).await
+    }
+
+    async fn reject_file(&self, file: FileId) -> Result<(), StoreError> {
+        uploads::reject(&self.0, file).await
     }
 
     async fn forget_file(&self, file: FileId) -> Result<(), StoreError> {
@@ -103,8 +113,8 @@ impl Store for SqliteStore {
         sessions::unlock(&self.0, id, token).await
     }
 
-    async fn insert_moc(&self, moc: &Moc) -> Result<Inserted, StoreError> {
-        mocs::insert(&self.0, moc).await
+    async fn insert_moc(&self, moc: &Moc, webhook: bool) -> Result<Inserted, StoreError> {
+        mocs::insert(&self.0, moc, webhook).await
     }
 
     async fn insert_moc_files(&self, moc: MocId, session: SessionId) -> Result<(), StoreError> {
@@ -113,6 +123,10 @@ impl Store for SqliteStore {
 
     async fn finish_session(&self, id: SessionId, moc: MocId) -> Result<(), StoreError> {
         sessions::finish(&self.0, id, moc).await
+    }
+
+    async fn set_thumbnail(&self, moc: MocId, key: &str) -> Result<(), StoreError> {
+        mocs::set_thumbnail(&self.0, moc, key).await
     }
 
     async fn taken_slugs(&self, user: &UserId, slugs: &[String]) -> Result<Vec<String>, StoreError> {

@@ -3,6 +3,7 @@
 
 use moc_application::port::StoreError;
 use moc_domain::category::Category;
+use moc_domain::checksum::{Checksums, from_hex};
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, StoredPart};
@@ -21,20 +22,20 @@ pub const SESSION: &str =
 
 /// The expression whose value [`FileRow`] reads; `f` is the table. The session's column comes by a
 /// subquery: newer SQLites prepare a statement with a join anew for every run.
-pub const FILE: &str = "json_array(f.id, f.session_id, f.category, f.name, f.media_type, f.object_key, f.upload_id, f.size_bytes, (SELECT part_size_bytes FROM sessions WHERE id = f.session_id), f.parts_completed, f.bytes_completed, f.etag, f.created_at)";
+pub const FILE: &str = "json_array(f.id, f.session_id, f.category, f.name, f.media_type, f.object_key, f.upload_id, f.size_bytes, (SELECT part_size_bytes FROM sessions WHERE id = f.session_id), f.parts_completed, f.bytes_completed, f.etag, f.created_at, f.metadata ->> '$.checksums.md5', f.metadata ->> '$.checksums.sha256', f.last_part_sha256, f.rejected)";
 
 /// The expression whose value [`PartRow`] reads; `p` is the table.
 pub const PART: &str = "json_array(p.part_number, p.etag, p.size_bytes, p.uploaded_at)";
 
 /// The expression whose value [`MocRow`] reads; `m` is the table.
-pub const MOC: &str = "json_array(m.id, m.session_id, m.user_id, m.slug, m.title, m.description, json(m.tags), m.theme, m.thumbnail_url, m.created_at)";
+pub const MOC: &str = "json_array(m.id, m.session_id, m.user_id, m.slug, m.title, m.description, json(m.tags), m.theme, m.thumbnail_key, m.created_at)";
 
 /// The expression whose value [`MocFileRow`] reads; `f` is the table.
 pub const MOC_FILE: &str =
     "json_array(f.file_id, f.category, f.name, f.media_type, f.object_key, f.size_bytes, f.etag)";
 
 /// A record that the store holds and the domain does not know.
-fn corrupt(what: &str) -> StoreError {
+pub fn corrupt(what: &str) -> StoreError {
     StoreError(format!("the store holds a {what} that cannot be read"))
 }
 
@@ -98,9 +99,33 @@ impl TryFrom<SessionRow> for Session {
     }
 }
 
+type Hex = Option<String>;
+
+fn checksum<const N: usize>(hex: Hex) -> Option<[u8; N]> {
+    hex.and_then(|hex| from_hex(&hex))
+}
+
 /// See [`FILE`].
 #[derive(Deserialize)]
-pub struct FileRow(String, String, String, String, String, String, String, u64, u64, u16, u64, Option<String>, i64);
+pub struct FileRow(
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    u64,
+    u64,
+    u16,
+    u64,
+    Option<String>,
+    i64,
+    Hex,
+    Hex,
+    Hex,
+    u8,
+);
 
 impl TryFrom<FileRow> for File {
     type Error = StoreError;
@@ -120,6 +145,10 @@ impl TryFrom<FileRow> for File {
             bytes,
             etag,
             created,
+            md5,
+            sha256,
+            last_part_sha256,
+            rejected,
         ) = row;
         let etag = etag.map(|etag| ETag::parse(&etag).ok_or_else(|| corrupt("file"))).transpose()?;
         let read = || {
@@ -136,6 +165,9 @@ impl TryFrom<FileRow> for File {
                 parts_completed: parts,
                 bytes_completed: bytes,
                 etag,
+                checksums: Checksums { md5: checksum(md5), sha256: checksum(sha256) },
+                last_part_sha256: checksum(last_part_sha256),
+                rejected: rejected != 0,
                 created_at: at(created),
             })
         };
@@ -164,7 +196,7 @@ pub struct MocRow(String, String, String, String, String, String, Vec<String>, O
 impl MocRow {
     /// The MOC with these files.
     pub fn with_files(self, files: Vec<MocFileRow>) -> Result<Moc, StoreError> {
-        let Self(id, session, user, slug, title, description, tags, theme, thumbnail_url, created_at) = self;
+        let Self(id, session, user, slug, title, description, tags, theme, thumbnail_key, created_at) = self;
         let files = files.into_iter().map(MocFile::try_from).collect::<Result<_, _>>()?;
         let read = || {
             Some(Moc {
@@ -174,7 +206,7 @@ impl MocRow {
                 description: Description { title, description, tags, theme },
                 slug,
                 files,
-                thumbnail_url,
+                thumbnail_key,
                 created_at: at(created_at),
             })
         };

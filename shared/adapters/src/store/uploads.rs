@@ -1,11 +1,13 @@
 //! Statements on files and their parts.
 
 use moc_application::port::{Registered, StoreError};
+use moc_domain::checksum::Checksums;
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{FileId, SessionId};
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
+use spin_sdk::sqlite::Value;
 
 use super::connection::Connection;
 use super::row::{FILE, FileRow, PART, PartRow, SESSION, SessionRow, all, integer, json, number, text, time};
@@ -13,8 +15,8 @@ use super::sessions;
 
 pub async fn insert(store: &Connection, file: &File, files_max: u64) -> Result<Registered, StoreError> {
     let statement =
-        "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id, size_bytes, created_at)
-        SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM sessions s
+        "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id, size_bytes, created_at, metadata)
+        SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?11 FROM sessions s
         WHERE s.id = ?2 AND s.status = 'active' AND (SELECT count(*) FROM files WHERE session_id = s.id) < ?10
         ON CONFLICT DO NOTHING RETURNING 1";
     let parameters = [
@@ -28,6 +30,7 @@ pub async fn insert(store: &Connection, file: &File, files_max: u64) -> Result<R
         integer(file.size_bytes),
         time(file.created_at),
         integer(files_max),
+        metadata(&file.checksums),
     ];
     if store.first(statement, &parameters).await?.is_some() {
         return Ok(Registered::Done);
@@ -43,6 +46,13 @@ pub async fn insert(store: &Connection, file: &File, files_max: u64) -> Result<R
         None if session.status != Status::Active => Registered::NotActive,
         None => Registered::Full,
     })
+}
+
+/// What the column `metadata` holds of a file.
+fn metadata(checksums: &Checksums) -> Value {
+    let Checksums { md5, sha256 } = checksums;
+    let checksums = serde_json::json!({ "md5": md5.map(hex::encode), "sha256": sha256.map(hex::encode) });
+    text(serde_json::json!({ "checksums": checksums }))
 }
 
 pub async fn get(store: &Connection, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError> {
@@ -71,12 +81,18 @@ pub async fn get_with_parts(
 
 /// One statement: the trigger on `last_part_number` writes the part, the counters say whether it
 /// is new, and both cost the same whatever is stored already.
-pub async fn record_part(store: &Connection, file: FileId, part: &StoredPart) -> Result<Option<Progress>, StoreError> {
+pub async fn record_part(
+    store: &Connection,
+    file: FileId,
+    part: &StoredPart,
+    sha256: Option<[u8; 32]>,
+) -> Result<Option<Progress>, StoreError> {
     let statement = "UPDATE files SET
           parts_completed = parts_completed + NOT EXISTS (SELECT 1 FROM parts WHERE file_id = ?1 AND part_number = ?2),
           bytes_completed = bytes_completed + ?4
             - coalesce((SELECT size_bytes FROM parts WHERE file_id = ?1 AND part_number = ?2), 0),
-          last_part_number = ?2, last_part_etag = ?3, last_part_bytes = ?4, last_part_at = ?5
+          last_part_number = ?2, last_part_etag = ?3, last_part_bytes = ?4, last_part_at = ?5,
+          last_part_sha256 = ?6
         WHERE id = ?1 AND etag IS NULL
           AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
         RETURNING parts_completed, bytes_completed";
@@ -86,6 +102,7 @@ pub async fn record_part(store: &Connection, file: FileId, part: &StoredPart) ->
         text(&part.etag),
         integer(part.size_bytes),
         time(part.uploaded_at),
+        sha256.map(hex::encode).into(),
     ];
     let Some(row) = store.first(statement, &parameters).await? else { return Ok(None) };
     let parts_completed = u16::try_from(number(&row, 0)?).unwrap_or(u16::MAX);
@@ -101,8 +118,15 @@ pub async fn complete(store: &Connection, file: &File, etag: &ETag, now: Timesta
     Ok(store.first(statement, &parameters).await?.is_some())
 }
 
+pub async fn reject(store: &Connection, file: FileId) -> Result<(), StoreError> {
+    store.run("UPDATE files SET rejected = 1 WHERE id = ?1 AND etag IS NOT NULL", &[text(file)]).await?;
+    Ok(())
+}
+
 pub async fn forget(store: &Connection, file: FileId) -> Result<(), StoreError> {
-    store.run("DELETE FROM files WHERE id = ?1 AND etag IS NULL", &[text(file)]).await?;
+    let statement = "DELETE FROM files WHERE id = ?1 AND (etag IS NULL OR (rejected = 1
+          AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')))";
+    store.run(statement, &[text(file)]).await?;
     let statement = "DELETE FROM parts WHERE file_id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE id = ?1)";
     store.run(statement, &[text(file)]).await?;
     Ok(())

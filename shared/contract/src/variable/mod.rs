@@ -3,6 +3,7 @@
 //! A variable that is absent or empty has its default. One that cannot be read is an error that
 //! names it; nothing is guessed.
 
+mod finalize;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use moc_domain::id::UserId;
 use moc_domain::limits as bounds;
 use url::Url;
 
+pub use finalize::{FinalizeSettings, TraceSettings, WebhookSettings};
 pub use websocket::{BroadcasterSettings, ProgressSettings, WatchSettings};
 
 /// The values of some variables, by their names.
@@ -377,6 +379,8 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
         CorsSettings::NAMES,
         BroadcasterSettings::NAMES,
         WatchSettings::NAMES,
+        FinalizeSettings::NAMES,
+        WebhookSettings::NAMES,
     ];
     let values: Values = names.concat().into_iter().filter_map(|name| Some((name, get(name)?))).collect();
     UploadSettings::parse(&values)?;
@@ -386,6 +390,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
     let mut warnings = AuthSettings::parse(&values)?.1;
     warnings.extend(BroadcasterSettings::parse(&values)?.1);
     warnings.extend(WatchSettings::parse(&values)?.1);
+    warnings.extend(FinalizeSettings::parse(&values).1);
     Ok(warnings)
 }
 

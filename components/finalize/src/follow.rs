@@ -1,0 +1,40 @@
+//! What follows a finalize, once it is answered: the thumbnail and the webhook. Neither can fail it.
+
+use moc_adapters::log;
+use moc_adapters::platform::both;
+use moc_adapters::s3::S3Bucket;
+use moc_adapters::store::SqliteStore;
+use moc_adapters::thumbnail::Thumbnailer;
+use moc_adapters::trace::Trace;
+use moc_adapters::webhook;
+use moc_application::make_thumbnail;
+use moc_application::port::{Step, Trace as _};
+use moc_contract::variable::FinalizeSettings;
+use moc_domain::failure::Failure;
+use moc_domain::moc::Moc;
+
+/// Makes the thumbnail that the MOC does not have yet, and has its webhook delivered if it is not.
+pub async fn run(wanted: &FinalizeSettings, bucket: S3Bucket, moc: &Moc, trace: &Trace) {
+    let thumbnail = async {
+        if wanted.thumbnail && moc.thumbnail_key.is_none() {
+            let thumbnailer = Thumbnailer { bucket, context: trace.context_of(Step::GenerateThumbnail) };
+            let store = SqliteStore::new();
+            let making = make_thumbnail::run(&store, &thumbnailer, moc);
+            if let Err(failure) = trace.step(Step::GenerateThumbnail, making).await {
+                warn(&format!("MOC {} gets no thumbnail", moc.id), &failure);
+            }
+        }
+    };
+    let webhook = async {
+        if wanted.webhook {
+            let context = trace.context_of(Step::SendWebhook);
+            // The sender has logged what is given up.
+            let _ = trace.step(Step::SendWebhook, webhook::send(moc.id, context)).await;
+        }
+    };
+    both(thumbnail, webhook).await;
+}
+
+fn warn(what: &str, failure: &Failure) {
+    log::warn(&format!("{what}: {}", failure.cause.as_deref().unwrap_or_default()));
+}

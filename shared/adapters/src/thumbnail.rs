@@ -1,0 +1,69 @@
+//! Thumbnails: pictures of the bucket on their way through the thumbnailer, a component without
+//! hosts and stores, and back.
+
+use std::time::{Duration, Instant};
+
+use moc_application::port::Thumbnails;
+use moc_contract::trace::TraceContext;
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::limits::{THUMBNAIL_MAX_BYTES, THUMBNAIL_MAX_MS};
+use spin_sdk::wasip3::http::types::Method;
+use url::Url;
+
+use crate::outbound::{self, Payload, Reply, SendError, Stream};
+use crate::platform::within;
+use crate::s3::S3Bucket;
+
+/// The thumbnailer: a private route of the same application.
+const THUMBNAILER: &str = "http://thumbnailer.spin.internal/";
+/// As much of a cause as goes to the log, in bytes.
+const CAUSE_MAX_BYTES: usize = 1024;
+
+/// The thumbnailer with the bucket that its pictures are in.
+pub struct Thumbnailer {
+    /// The bucket.
+    pub bucket: S3Bucket,
+    /// The trace that goes with the picture.
+    pub context: Option<TraceContext>,
+}
+
+impl Thumbnails for Thumbnailer {
+    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), Failure> {
+        let deadline = Instant::now() + Duration::from_millis(THUMBNAIL_MAX_MS);
+        let made = within(deadline, self.render(picture)).await;
+        let jpeg = made.unwrap_or_else(|| Err(failed(format!("it took more than {THUMBNAIL_MAX_MS} ms"))))?;
+        Ok(self.bucket.put(thumbnail, "image/jpeg", &jpeg).await?)
+    }
+}
+
+impl Thumbnailer {
+    /// The picture goes from the bucket to the thumbnailer as it streams: it is never here as a whole.
+    async fn render(&self, picture: &str) -> Result<Vec<u8>, Failure> {
+        let gone = || failed("it is not in the bucket");
+        let object = self.bucket.open_object(picture).await?.ok_or_else(gone)?;
+        let length = object.length().ok_or_else(|| failed("its length is not known"))?;
+        let Stream { bytes, end } = object.stream();
+        let url = Url::parse(THUMBNAILER).map_err(|error| failed(error.to_string()))?;
+        let headers = self.context.as_ref().map(TraceContext::headers).unwrap_or_default();
+        let payload = Payload::Stream { bytes, end, length };
+        let reply = outbound::send(Method::Post, &url, &outbound::borrowed(&headers), payload).await;
+        self.jpeg(reply.map_err(unreachable)?).await
+    }
+
+    async fn jpeg(&self, reply: Reply) -> Result<Vec<u8>, Failure> {
+        if reply.status == 200 {
+            return reply.read(THUMBNAIL_MAX_BYTES, true).await.map_err(unreachable);
+        }
+        let status = reply.status;
+        let cause = reply.read(CAUSE_MAX_BYTES, false).await.map_err(unreachable)?;
+        Err(failed(format!("the thumbnailer answered {status}: {}", String::from_utf8_lossy(&cause))))
+    }
+}
+
+fn failed(cause: impl Into<String>) -> Failure {
+    Failure::caused(Refusal::Internal, cause)
+}
+
+fn unreachable(error: SendError) -> Failure {
+    failed(format!("the thumbnailer: {error:?}"))
+}

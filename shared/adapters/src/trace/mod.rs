@@ -1,0 +1,49 @@
+//! Traces: finalize notes its steps as spans and hands them, after its answer, to the exporter, a
+//! component of its own that sends them to the collector (OTLP over HTTP).
+//!
+//! Traces are advisory and may be lost. They cost an answer nothing, and nothing at all is done
+//! where there is no collector.
+
+#[cfg(target_family = "wasm")]
+mod exporter;
+#[cfg(target_family = "wasm")]
+mod otlp;
+mod recording;
+
+use moc_contract::trace::{TRACEPARENT, TRACESTATE, TraceContext};
+use moc_domain::failure::Failure;
+
+#[cfg(target_family = "wasm")]
+pub use exporter::export;
+pub use recording::Trace;
+
+use crate::http::{self, Answer, Request};
+use crate::log::RequestLog;
+
+/// What a request belongs to, as its headers say. More than one `traceparent` is none.
+pub fn context_of(request: &Request) -> Option<TraceContext> {
+    let mut parents = request.header_lines(TRACEPARENT);
+    let parent = parents.next().filter(|_| parents.next().is_none())?;
+    let states: Vec<&str> = request.header_lines(TRACESTATE).collect();
+    TraceContext::parse(parent, &states.join(","))
+}
+
+/// Answers a request by `handler` under a root span of this name. Its trace leaves after the answer
+/// and after all that the answer has still to do ([`Answer::after`]), refusals included.
+pub async fn traced(
+    name: &'static str,
+    request: &mut Request,
+    log: &RequestLog,
+    handler: impl AsyncFnOnce(&mut Request, &RequestLog, &Trace) -> Result<Answer, Failure>,
+) -> Answer {
+    let trace = Trace::begin(name, request).await;
+    let (answer, failure) = match handler(request, log, &trace).await {
+        Ok(answer) => (answer, None),
+        Err(failure) => (http::refuse(request, log, &failure), Some(failure)),
+    };
+    if !trace.is_recorded() {
+        return answer;
+    }
+    trace.end(answer.status(), failure.as_ref());
+    answer.after(async move { trace.export().await })
+}

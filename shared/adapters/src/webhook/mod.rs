@@ -1,0 +1,64 @@
+//! Webhooks: finalize tells the sender which delivery to make, and the sender makes it.
+
+mod receiver;
+
+use moc_application::deliver_webhook::Outcome;
+use moc_contract::path;
+use moc_contract::trace::TraceContext;
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::id::MocId;
+use moc_domain::limits::WEBHOOK_DELIVERY_MAX_MS;
+use spin_sdk::wasip3::http::types::Method;
+use url::Url;
+
+pub use receiver::HttpReceiver;
+
+use crate::handover;
+use crate::http::Answer;
+use crate::outbound::{self, Payload};
+
+/// The sender, which knows the receiver: a private route of the same application.
+const SENDER: &str = "http://webhook-sender.spin.internal";
+/// As much of a cause as is read, in bytes.
+const CAUSE_MAX_BYTES: usize = 1024;
+
+/// Has the webhook of a MOC delivered, and waits until that is settled: a minute at most. `context` is
+/// the trace that it belongs to. Where somebody else delivers it, or has done so, there is nothing to do.
+///
+/// # Errors
+/// [`Refusal::Internal`] with the cause where it was not delivered. The sender has said so in the log
+/// where it is given up; else a later sweep goes on.
+pub async fn send(moc: MocId, context: Option<TraceContext>) -> Result<(), Failure> {
+    let failed = |cause: String| Failure::caused(Refusal::Internal, cause);
+    let Ok(url) = Url::parse(&format!("{SENDER}{}", path::delivery(moc))) else { return Ok(()) };
+    let limit_ms = WEBHOOK_DELIVERY_MAX_MS.unsigned_abs();
+    let headers = context.as_ref().map(TraceContext::headers).unwrap_or_default();
+    let headers = outbound::borrowed(&headers);
+    let reply = outbound::send_within(limit_ms, Method::Post, &url, &headers, Payload::Empty).await;
+    let reply = reply.map_err(|error| failed(format!("the webhook sender: {error:?}")))?;
+    match reply.status {
+        204 | 404 => Ok(()),
+        502 => {
+            let cause = reply.read(CAUSE_MAX_BYTES, false).await.unwrap_or_default();
+            Err(failed(String::from_utf8_lossy(&cause).into_owned()))
+        }
+        status => Err(failed(format!("the webhook sender answered {status}"))),
+    }
+}
+
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Delivered => handover::Outcome::Sent.into(),
+            Outcome::Failed(cause) => handover::Outcome::Failed(cause).into(),
+            Outcome::Left => handover::Outcome::Failed("a later sweep goes on".into()).into(),
+            Outcome::Nothing => Self::new(404, "text/plain", b"there is nothing to deliver".to_vec()),
+        }
+    }
+}
+
+/// What the sender answers where there is no receiver.
+#[must_use]
+pub fn unconfigured() -> Answer {
+    handover::Outcome::Unconfigured.into()
+}

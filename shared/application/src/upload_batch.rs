@@ -1,0 +1,197 @@
+//! `POST /sessions/:sessionId/files/:fileId/parts/batch`: several parts in one request.
+//!
+//! Each part is sent to the bucket as soon as it is whole, while the next is read, and fails or succeeds by itself. A
+//! part of the wrong size is passed over. Nothing more is read after what the rest would fail of as well: a body that
+//! is broken, a bucket or a store that is away, a session that is over.
+
+use std::cell::{Cell, RefCell};
+
+use futures::stream::{self, StreamExt as _};
+use moc_domain::failure::{Failure, Refusal};
+use moc_domain::file::File;
+use moc_domain::id::{FileId, SessionId, UserId};
+use moc_domain::limits::{BATCH_PARTS_IN_MEMORY, BATCH_PARTS_MAX};
+use moc_domain::part::PartNumber;
+
+use crate::lookup;
+use crate::port::{Arrived, Bucket, Form, PartAddress, Platform, Store};
+use crate::upload_part::{self, Part, Stored};
+
+/// Parts that a client sends together.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Who sends them.
+    pub user: &'a UserId,
+    /// Into which session.
+    pub session: SessionId,
+    /// Into which file.
+    pub file: FileId,
+    /// Longest life of a session, in milliseconds.
+    pub session_lifetime_max_ms: i64,
+    /// Longest time that one part may take to the bucket, in milliseconds.
+    pub part_timeout_ms: u64,
+}
+
+/// What became of one part.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Which one.
+    pub number: PartNumber,
+    /// That it is stored, or why not.
+    pub stored: Result<Stored, Failure>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Taken {
+    /// Of each part that has come, in part order; at least one.
+    pub outcomes: Vec<Outcome>,
+    /// Why reading has ended before the batch did.
+    broken: Option<Failure>,
+}
+
+impl Taken {
+    /// What the client is told where not all is stored: what has broken the batch, or the failure of the first part
+    /// that has one.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        let failed = || self.outcomes.iter().find_map(|outcome| outcome.stored.as_ref().err());
+        self.broken.as_ref().or_else(failed)
+    }
+
+    /// Those parts that are stored, in part order.
+    pub fn stored(&self) -> impl Iterator<Item = &Stored> {
+        self.outcomes.iter().filter_map(|outcome| outcome.stored.as_ref().ok())
+    }
+}
+
+/// Takes a batch of parts. `form` is called once the file is known to take parts, and `tell` with each part as soon
+/// as it is stored.
+///
+/// # Errors
+/// Where no part has come: [`Refusal::NotFound`], those of
+/// [`moc_domain::session::Session::accepts_uploads`], [`Refusal::FileAlreadyCompleted`], [`Refusal::BatchEmpty`], or
+/// the form's.
+pub async fn run<F: Form>(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    batch: Batch<'_>,
+    form: impl FnOnce() -> Option<F>,
+    tell: impl AsyncFn(&Stored),
+) -> Result<Taken, Failure> {
+    let (session, file) = lookup::file(store, batch.user, batch.session, batch.file).await?;
+    session.accepts_uploads(platform.now())?;
+    if file.is_completed() {
+        return Err(Refusal::FileAlreadyCompleted.into());
+    }
+    lookup::prolong(store, platform, &session, batch.session_lifetime_max_ms).await;
+
+    let broken = RefCell::new(None);
+    let hopeless = Cell::new(false);
+    let known = Cell::new(file.parts_completed);
+    let reading = Reading { form: form().ok_or(Refusal::BatchEmpty)?, file: &file, seen: Vec::new() };
+    let parts = stream::unfold(Some(reading), |reading| async {
+        let mut reading = reading.filter(|_| !hopeless.get())?;
+        let (number, part) = match reading.next().await {
+            Ok(Some(next)) => next,
+            Ok(None) => return None,
+            Err(failure) => {
+                broken.replace(Some(failure));
+                return None;
+            }
+        };
+        match part {
+            Ok(part) => Some(((number, part), Some(reading))),
+            // What breaks the batch inside a part has broken that part, too.
+            Err(failure) => {
+                broken.replace(Some(failure.clone()));
+                Some(((number, Err(failure)), None))
+            }
+        }
+    });
+    let send = async |(number, part): (PartNumber, Result<F::Bytes, Failure>)| {
+        let stored = async {
+            let bytes = part?;
+            let sent = send(store, bucket, platform, batch, &file, number, bytes).await;
+            hopeless.set(hopeless.get() || sent.is_err());
+            let Stored { file, part, progress } = sent?;
+            // As others see it who watch: what this batch has stored before is known.
+            let parts_completed = known.replace(known.get().max(progress.parts_completed));
+            let stored = Stored { file: File { parts_completed, ..file }, part, progress };
+            tell(&stored).await;
+            Ok(stored)
+        };
+        Outcome { number, stored: stored.await }
+    };
+    let mut outcomes: Vec<Outcome> = parts.map(send).buffer_unordered(BATCH_PARTS_IN_MEMORY).collect().await;
+    outcomes.sort_by_key(|outcome| outcome.number);
+    match broken.take() {
+        broken if !outcomes.is_empty() => Ok(Taken { outcomes, broken }),
+        Some(failure) => Err(failure),
+        None => Err(Refusal::BatchEmpty.into()),
+    }
+}
+
+/// A batch while it is read.
+struct Reading<'a, F> {
+    form: F,
+    file: &'a File,
+    /// The numbers so far.
+    seen: Vec<PartNumber>,
+}
+
+/// A part that was read, or why this one alone cannot be taken.
+type Read<T> = Result<T, Failure>;
+
+impl<F: Form> Reading<'_, F> {
+    /// The next part. The outer error ends the batch, the middle one as well, inside that part.
+    async fn next(&mut self) -> Result<Option<(PartNumber, Result<Read<F::Bytes>, Failure>)>, Failure> {
+        let Some(number) = self.form.next().await? else { return Ok(None) };
+        if self.seen.contains(&number) {
+            return Err(malformed(format!("Part {} is there twice.", number.get())));
+        }
+        if self.seen.len() == BATCH_PARTS_MAX {
+            return Err(malformed(format!("A batch has {BATCH_PARTS_MAX} parts at most.")));
+        }
+        self.seen.push(number);
+        Ok(Some((number, self.read(number).await)))
+    }
+
+    async fn read(&mut self, number: PartNumber) -> Result<Read<F::Bytes>, Failure> {
+        let expected_bytes = self.file.plan.bytes_of(number).unwrap_or(0);
+        let arrived = self.form.read(expected_bytes).await?;
+        let actual_bytes = match &arrived {
+            Arrived::Whole(bytes) => bytes.as_ref().len() as u64,
+            Arrived::Other(bytes) => *bytes,
+        };
+        Ok(match (self.file.accepts_part(number, actual_bytes), arrived) {
+            (Err(refusal), _) => Err(refusal.into()),
+            (Ok(()), Arrived::Whole(bytes)) => Ok(bytes),
+            (Ok(()), Arrived::Other(_)) => Err(Refusal::Internal.into()),
+        })
+    }
+}
+
+fn malformed(detail: String) -> Failure {
+    Refusal::MalformedBody { detail }.into()
+}
+
+async fn send(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    batch: Batch<'_>,
+    file: &File,
+    number: PartNumber,
+    bytes: impl AsRef<[u8]>,
+) -> Result<Stored, Failure> {
+    let Batch { user, session, session_lifetime_max_ms, part_timeout_ms, .. } = batch;
+    let size_bytes = bytes.as_ref().len() as u64;
+    let part = Part { user, session, file: file.id, number, size_bytes, session_lifetime_max_ms };
+    let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number };
+    let uploaded = bucket.upload_bytes(address, bytes.as_ref(), file.wants_sha256(), part_timeout_ms).await;
+    // Its room is free for the next part now.
+    drop(bytes);
+    upload_part::record(store, bucket, platform, part, file.clone(), uploaded).await
+}

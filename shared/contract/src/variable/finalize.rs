@@ -1,0 +1,161 @@
+//! The variables of what follows a finalize: the thumbnail, the webhook and the trace.
+//!
+//! All of it is extra: what is missing or does not fit turns it off and never stops a finalize.
+
+use url::Url;
+
+use super::{Values, VariableError};
+use crate::webhook::SigningKey;
+
+/// What follows a finalize.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FinalizeSettings {
+    /// Whether a thumbnail is made.
+    pub thumbnail: bool,
+    /// Whether a webhook is delivered. Finalize is granted neither its host nor its secret.
+    pub webhook: bool,
+    /// Whether a trace is sent. Finalize is not granted its host.
+    pub trace: bool,
+}
+
+impl FinalizeSettings {
+    /// The variables that are read.
+    pub const NAMES: &[&str] = &[
+        "enable_thumbnail_generation",
+        "moc_finalize_webhook_url",
+        "moc_finalize_webhook_origin",
+        "otel_exporter_otlp_endpoint",
+    ];
+
+    /// Reads the variables, and what to warn of.
+    #[must_use]
+    pub fn parse(values: &Values) -> (Self, Vec<String>) {
+        let mut warnings = Vec::new();
+        let mut or_off = |read: Result<bool, VariableError>, what: &str| {
+            read.unwrap_or_else(|error| {
+                warnings.push(format!("{error}: {what}"));
+                false
+            })
+        };
+        let thumbnail = or_off(values.flag("enable_thumbnail_generation"), "no thumbnails are made");
+        let trace = or_off(values.origin("otel_exporter_otlp_endpoint").map(|url| url.is_some()), "no traces are sent");
+        let (webhook, warning) = WebhookSettings::parse(values).unwrap_or_else(|error| (None, Some(error.to_string())));
+        warnings.extend(warning);
+        (Self { thumbnail, webhook: webhook.is_some(), trace }, warnings)
+    }
+}
+
+/// Where webhooks go.
+#[derive(Clone, Debug)]
+pub struct WebhookSettings {
+    /// The receiver.
+    pub url: Url,
+    /// What they are signed with. Without one they are not signed.
+    pub key: Option<SigningKey>,
+}
+
+impl WebhookSettings {
+    /// The variables that are read.
+    pub const NAMES: &[&str] =
+        &["moc_finalize_webhook_url", "moc_finalize_webhook_origin", "moc_finalize_webhook_secret"];
+
+    /// Reads the variables, and what to warn of. `None` where there is no receiver, or where its
+    /// address lies outside the origin that the sender is granted.
+    ///
+    /// # Errors
+    /// The first variable that cannot be read.
+    pub fn parse(values: &Values) -> Result<(Option<Self>, Option<String>), VariableError> {
+        let granted = values.origin("moc_finalize_webhook_origin")?;
+        let Some(url) = values.url("moc_finalize_webhook_url", &["http", "https"])? else { return Ok((None, None)) };
+        if granted.is_none_or(|origin| origin.origin() != url.origin()) {
+            let warning = "moc_finalize_webhook_url lies outside moc_finalize_webhook_origin, so it counts as unset: \
+                           set both to one host";
+            return Ok((None, Some(warning.into())));
+        }
+        let name = "moc_finalize_webhook_secret";
+        let key = values.text(name).map(|secret| {
+            let problem = || "must have base64 after whsec_, or be any other text".into();
+            SigningKey::parse(secret).ok_or_else(|| VariableError { name, problem: problem() })
+        });
+        Ok((Some(Self { url, key: key.transpose()? }), None))
+    }
+}
+
+/// Where traces go.
+#[derive(Clone, Debug)]
+pub struct TraceSettings {
+    /// The collector: an origin.
+    pub endpoint: Url,
+}
+
+impl TraceSettings {
+    /// The variables that are read.
+    pub const NAMES: &[&str] = &["otel_exporter_otlp_endpoint"];
+
+    /// Reads the variable. `None` where there is no collector.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn parse(values: &Values) -> Result<Option<Self>, VariableError> {
+        Ok(values.origin("otel_exporter_otlp_endpoint")?.map(|endpoint| Self { endpoint }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(pairs: &[(&'static str, &str)]) -> Values {
+        pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+    }
+
+    const URL: (&str, &str) = ("moc_finalize_webhook_url", "https://hooks.example/moc?key=1");
+    const ORIGIN: (&str, &str) = ("moc_finalize_webhook_origin", "https://hooks.example");
+
+    #[test]
+    fn nothing_follows_where_nothing_is_set() {
+        assert_eq!(FinalizeSettings::parse(&values(&[])), (FinalizeSettings::default(), Vec::new()));
+    }
+
+    #[test]
+    fn everything_follows_that_is_set() {
+        let otlp = ("otel_exporter_otlp_endpoint", "http://127.0.0.1:4318");
+        let given = values(&[URL, ORIGIN, otlp, ("enable_thumbnail_generation", "true")]);
+        let all = FinalizeSettings { thumbnail: true, webhook: true, trace: true };
+        assert_eq!(FinalizeSettings::parse(&given), (all, Vec::new()));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_off_and_warned_of() {
+        for (name, value) in [
+            ("enable_thumbnail_generation", "maybe"),
+            ("moc_finalize_webhook_url", "hooks.example"),
+            ("otel_exporter_otlp_endpoint", "http://127.0.0.1:4318/v1/traces"),
+        ] {
+            let (settings, warnings) = FinalizeSettings::parse(&values(&[(name, value)]));
+            assert_eq!(settings, FinalizeSettings::default(), "{name}");
+            assert!(warnings.iter().any(|warning| warning.contains(name)), "{name}: {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_outside_its_origin_is_warned_of_by_both_names() {
+        for origin in ["", "http://hooks.example", "https://hooks.example:8443", "https://other.example"] {
+            let parsed = WebhookSettings::parse(&values(&[URL, (ORIGIN.0, origin)]));
+            let Ok((None, Some(warning))) = parsed else { unreachable!("{origin} is another origin") };
+            assert!(warning.contains(URL.0) && warning.contains(ORIGIN.0));
+        }
+        assert!(WebhookSettings::parse(&values(&[URL, ORIGIN])).is_ok_and(|(settings, _)| settings.is_some()));
+    }
+
+    #[test]
+    fn a_secret_that_signs_nothing_is_an_error() {
+        let signed = |secret| WebhookSettings::parse(&values(&[URL, ORIGIN, ("moc_finalize_webhook_secret", secret)]));
+        for secret in ["whsec_YWJj", "any other text"] {
+            assert!(matches!(signed(secret), Ok((Some(WebhookSettings { key: Some(_), .. }), None))), "{secret}");
+        }
+        assert!(matches!(signed(""), Ok((Some(WebhookSettings { key: None, .. }), None))));
+        let error = signed("whsec_a%").map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("moc_finalize_webhook_secret") && !error.to_string().contains("a%"));
+    }
+}

@@ -1,0 +1,84 @@
+//! The delivery of a webhook: its tries, and the pauses between them.
+
+use crate::id::{MocId, SessionId, UserId};
+use crate::limits::{WEBHOOK_ATTEMPTS_MAX, WEBHOOK_BACKOFF_MS, WEBHOOK_CLAIMS_MAX, WEBHOOK_TRY_TIMEOUT_MS};
+use crate::time::Timestamp;
+
+/// What a webhook tells of: a MOC that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MocFinalized {
+    /// The MOC.
+    pub moc: MocId,
+    /// The session that it was made of.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// The right to try a delivery, held until its lease ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What is told.
+    pub event: MocFinalized,
+    /// Which try this is, from 1. One that a crash has cut short counts.
+    pub attempt: u32,
+    /// From then on somebody else may try.
+    pub leased_until: Timestamp,
+}
+
+impl Claim {
+    /// Whether a try that begins now ends before the lease does.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        now.plus_millis(WEBHOOK_TRY_TIMEOUT_MS) <= self.leased_until
+    }
+
+    /// Whether so many tries were cut short that another would be too.
+    #[must_use]
+    pub const fn is_worn_out(&self) -> bool {
+        self.attempt > WEBHOOK_CLAIMS_MAX
+    }
+
+    /// How long to wait after this try has failed, in milliseconds; `None` where it was the last. The
+    /// last is made again only where a crash has hidden what became of it.
+    #[must_use]
+    pub fn pause_ms(&self) -> Option<i64> {
+        if self.attempt >= WEBHOOK_ATTEMPTS_MAX {
+            return None;
+        }
+        let index = usize::try_from(self.attempt).ok()?.checked_sub(1)?;
+        WEBHOOK_BACKOFF_MS.get(index).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(attempt: u32) -> Claim {
+        let at = Timestamp::from_millis(1_000);
+        let user = UserId::parse("dev-user").unwrap();
+        let event = MocFinalized { moc: MocId::new(at, [1; 10]), session: SessionId::new(at, [2; 10]), user, at };
+        Claim { event, attempt, leased_until: at.plus_millis(WEBHOOK_TRY_TIMEOUT_MS) }
+    }
+
+    #[test]
+    fn the_fourth_try_is_the_last_and_the_pauses_double() {
+        let pauses: Vec<Option<i64>> = (0..=6).map(|attempt| claim(attempt).pause_ms()).collect();
+        assert_eq!(pauses, [None, Some(1_000), Some(2_000), Some(4_000), None, None, None]);
+    }
+
+    #[test]
+    fn a_try_fits_into_its_lease_or_is_not_begun() {
+        assert!(claim(1).holds(Timestamp::from_millis(1_000)));
+        assert!(!claim(1).holds(Timestamp::from_millis(1_001)));
+    }
+
+    #[test]
+    fn tries_that_are_always_cut_short_end() {
+        assert!(!claim(WEBHOOK_CLAIMS_MAX).is_worn_out());
+        assert!(claim(WEBHOOK_CLAIMS_MAX + 1).is_worn_out());
+    }
+}
