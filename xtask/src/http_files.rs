@@ -1,6 +1,7 @@
 //! Runs the requests under `http/` with httpyac and checks that each has assertions that hold.
 
 mod broken_broadcasters;
+mod receiver;
 mod report;
 
 use std::fs::File;
@@ -9,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use self::broken_broadcasters::BrokenBroadcasters;
+use self::receiver::Receiver;
 use self::report::Report;
 use crate::host::{Host, Stack};
 use crate::npm::{self, Installation};
@@ -34,10 +36,14 @@ const LOG_LINES: usize = 20;
 /// When something cannot be started, or a request fails, is skipped or has no assertions.
 pub fn run_with_own_host(project: &Project) -> Result<Outcome> {
     let Some(installation) = npm::install(project)? else { return Ok(Outcome::Skipped(npm::MISSING)) };
-    let host = Host::start(project, &[])?;
+    let receiver = Receiver::start(project)?;
+    let variables = receiver.app_variables();
+    let host = Host::start(project, &variables.each_ref().map(|(name, value)| (*name, value.as_str())))?;
     seed::run_on(project, &host)?;
     let broken = BrokenBroadcasters::start(project)?;
-    let outcome = run(project, &installation, host.stack(), &broken.addresses());
+    let mut addresses = broken.addresses().to_vec();
+    addresses.push(receiver.variable());
+    let outcome = run(project, &installation, host.stack(), &addresses);
     if outcome.is_err() {
         eprintln!("the end of the host's log:\n{}", host.last_log_lines(LOG_LINES));
     }
