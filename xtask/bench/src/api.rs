@@ -10,6 +10,8 @@ use crate::client::{Connection, Message, message};
 
 /// Where sessions are.
 const SESSIONS: &str = "/api/mocs/uploads/sessions";
+/// Where they become MOCs.
+const FINALIZE: &str = "/api/mocs/uploads/finalize";
 
 /// The application, and one connection to it.
 pub struct Api {
@@ -62,6 +64,38 @@ impl Api {
         let target = format!("{SESSIONS}/{}/files/{}/complete", file.session, file.id);
         let completed = self.ask(message(&self.origin, Method::POST, &target, Bytes::new())?).await?;
         Ok(Completed { etag: text(&completed, "etag")?, url: text(&completed, "fileUrl")? })
+    }
+
+    /// Makes a session with so many completed files of a few bytes, an instruction and parts lists;
+    /// gives its id.
+    ///
+    /// # Errors
+    /// Where the application refuses.
+    pub async fn upload_small_files(&mut self, files: usize) -> Result<String> {
+        let session = self.ask(create_session(&self.origin, 1)?).await?;
+        let session = text(&session, "sessionId")?;
+        for number in 0..files {
+            let (name, bytes) = match number {
+                0 => ("castle.pdf".to_owned(), Bytes::from_static(b"%PDF-1.7\n")),
+                _ => (format!("{number}.csv"), Bytes::from_static(b"part,count\n")),
+            };
+            let body = json!({ "fileKey": name, "fileSizeBytes": bytes.len() }).to_string().into();
+            let target = format!("{SESSIONS}/{session}/files");
+            let file = self.ask(message(&self.origin, Method::POST, &target, body)?).await?;
+            let file = RemoteFile { id: text(&file, "fileId")?, session: session.clone() };
+            self.ask(put_part(&self.origin, &file, 1, bytes)?).await?;
+            self.complete(&file).await?;
+        }
+        Ok(session)
+    }
+
+    /// Makes a MOC of a session.
+    ///
+    /// # Errors
+    /// Where the application refuses.
+    pub async fn finalize(&mut self, session: &str) -> Result<()> {
+        let body = json!({ "uploadSessionId": session, "title": format!("Bench {session}") }).to_string().into();
+        self.ask(message(&self.origin, Method::POST, FINALIZE, body)?).await.map(|_| ())
     }
 
     async fn ask(&mut self, request: Message) -> Result<Value> {

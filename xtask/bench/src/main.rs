@@ -13,6 +13,7 @@ mod measurement;
 mod object_store;
 mod process_memory;
 mod report;
+mod slow_s3;
 mod stack;
 mod statistics;
 mod stored_parts;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +15,8 @@ use url::Url;
 const START_LIMIT: Duration = Duration::from_mins(2);
 /// The most that the end of a killed host is waited for.
 const END_LIMIT: Duration = Duration::from_secs(5);
+/// The most that a line of the log is waited for.
+const LOG_LIMIT: Duration = Duration::from_secs(10);
 /// How the application's variables begin in the environment.
 const VARIABLE_PREFIX: &str = "SPIN_VARIABLE_";
 /// What differs from the defaults: parts of 8 MiB, and files of 2 GiB.
@@ -36,7 +39,9 @@ impl Stack {
     /// # Errors
     /// When it cannot be started or is not ready in two minutes; the error then has what it said.
     pub async fn start(host: &Path, manifest: &Path, parent: &Path, variables: &[(&str, &str)]) -> Result<Self> {
-        let dir = std::path::absolute(parent.join(format!("moc-bench-{}", std::process::id())))?;
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let dir = std::path::absolute(parent.join(format!("moc-bench-{}-{number}", std::process::id())))?;
         std::fs::create_dir(&dir).with_context(|| format!("the folder {} cannot be made", dir.display()))?;
         let mut command = Command::new(host);
         command.args(["up", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0", "--manifest"]).arg(manifest);
@@ -110,6 +115,25 @@ impl Stack {
     pub fn truncate_log(&self) -> Result<()> {
         File::options().write(true).open(log_file(&self.dir))?.set_len(0)?;
         Ok(())
+    }
+
+    /// Waits for a component's line in the log that has this text.
+    ///
+    /// # Errors
+    /// When none comes in ten seconds.
+    pub async fn logged(&self, text: &str) -> Result<serde_json::Value> {
+        let deadline = Instant::now() + LOG_LIMIT;
+        loop {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains(text)).and_then(|line| line.split_once("] "));
+            if let Some((_, line)) = line {
+                return serde_json::from_str(line).context("a component's line is not JSON");
+            }
+            if Instant::now() > deadline {
+                bail!("the log has no line with {text}");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn log(&self) -> String {

@@ -1,5 +1,6 @@
 //! What is measured: one module each.
 
+mod finalize;
 mod latency;
 mod memory;
 mod progress;
@@ -27,6 +28,8 @@ pub enum Measurement {
     Memory,
     /// Requests per second of create-session and list-parts against hello-world
     Requests,
+    /// Validation of 20 files where S3 is slow
+    Finalize,
     /// Latency of the part route with few and with many parts stored
     Latency,
     /// Latency of the part route with and without a broadcaster, and with a broken one
@@ -78,6 +81,7 @@ impl Measurement {
             Self::Requests => requests::measure(bench, report).await,
             Self::Latency => latency::measure(bench, report).await,
             Self::Progress => progress::measure(bench, report).await,
+            Self::Finalize => finalize::measure(bench, report).await,
         }
     }
 }
@@ -91,6 +95,7 @@ impl fmt::Display for Measurement {
             Self::Requests => "requests",
             Self::Latency => "latency",
             Self::Progress => "progress",
+            Self::Finalize => "finalize",
         })
     }
 }
