@@ -63,7 +63,9 @@ pub struct Post {
     pub path: String,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, which must be JSON.
+    /// The body.
+    pub bytes: Vec<u8>,
+    /// The body, which a broadcaster's must be: JSON.
     pub body: Value,
 }
 
@@ -287,6 +289,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<Post>> {
         headers,
         body: serde_json::from_slice(&body)
             .unwrap_or_else(|error| format!("no JSON, {error}: {}", String::from_utf8_lossy(&body)).into()),
+        bytes: body,
     };
     Ok(body.map(post))
 }

@@ -46,6 +46,12 @@ pub fn md5_hex(bytes: &[u8]) -> String {
     hex::encode(Md5::digest(bytes))
 }
 
+/// The SHA-256 in hex.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
 /// The MD5 as `Content-MD5` has it (RFC 1864).
 #[must_use]
 pub fn content_md5(bytes: &[u8]) -> String {

@@ -36,6 +36,32 @@ pub struct Settings {
     pub state: PathBuf,
     /// Names of variables in lower case, and their values.
     pub variables: Vec<(String, String)>,
+    /// The application's manifest.
+    pub manifest: PathBuf,
+}
+
+/// The project's directory.
+fn project() -> &'static Path {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("this crate is a directory of the project")
+}
+
+/// The application's own manifest.
+pub fn manifest() -> PathBuf {
+    project().join("spin.toml")
+}
+
+/// Writes a copy of the manifest with more routes, each a path and its component: so tests reach those that
+/// only other components do.
+pub fn manifest_with_routes(directory: &Path, routes: &[(&str, &str)]) -> PathBuf {
+    let manifest = std::fs::read_to_string(manifest()).expect("the manifest");
+    let mut copy = manifest.replace("\nsource = \"", &format!("\nsource = \"{}/", project().display()));
+    for (route, component) in routes {
+        copy += &format!("\n[[trigger.http]]\nroute = \"{route}\"\ncomponent = \"{component}\"\n");
+    }
+    let path = directory.join("spin.toml");
+    std::fs::write(&path, copy).expect("a copy of the manifest");
+    path
 }
 
 /// A running host. Dropping it kills it.
@@ -52,11 +78,10 @@ impl Host {
     /// Starts a host and waits until it is ready.
     pub fn start(settings: &Settings, log: &Log) -> Self {
         let binary = binary();
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spin.toml");
         let mut command = Command::new("sh");
         command.args(["-c", KEEPER, "sh"]).arg(&binary).arg("up");
         command.args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"]);
-        command.arg("--manifest").arg(manifest).arg("--state").arg(&settings.state);
+        command.arg("--manifest").arg(&settings.manifest).arg("--state").arg(&settings.state);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("SPIN_VARIABLE_") {
                 command.env_remove(name);
@@ -96,7 +121,7 @@ impl Host {
 pub fn refused(state: &Path, variables: &[(&str, &str)]) -> (bool, String) {
     let mut command = Command::new(binary());
     command.args(["up", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"]);
-    command.arg("--manifest").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../spin.toml"));
+    command.arg("--manifest").arg(manifest());
     command.arg("--state").arg(state).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     for (name, value) in variables {
         command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
@@ -116,6 +141,33 @@ pub fn refused(state: &Path, variables: &[(&str, &str)]) -> (bool, String) {
             return (false, log.text());
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+impl Host {
+    /// A line of the host's `/proc/<pid>/status` (proc(5)), in bytes; Linux only.
+    fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running host");
+        let kib = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.trim().parse::<u64>().ok()).expect("a size in kB") * 1024
+    }
+
+    /// The most resident memory that it had since [`Host::reset_memory_peak`], in bytes.
+    pub fn memory_peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// Starts a new peak at what is resident now, and gives that.
+    pub fn reset_memory_peak(&self) -> u64 {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("the peak can be reset");
+        self.memory("VmRSS:")
+    }
+
+    /// The keeper's only child.
+    fn pid(&self) -> u32 {
+        let keeper = self.keeper.id();
+        let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap_or_default();
+        children.trim().parse().expect("the keeper has one child")
     }
 }
 

@@ -7,12 +7,14 @@
 pub mod broadcaster;
 mod bucket;
 mod client;
+pub mod collector;
 pub mod content;
 pub mod fault_proxy;
 pub mod host;
 pub mod nginx;
 pub mod path;
 pub mod raw;
+pub mod receiver;
 mod reply;
 pub mod schema;
 mod snapshot;

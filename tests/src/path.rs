@@ -31,6 +31,12 @@ pub fn part(session: &str, file: &str, number: u64) -> String {
     format!("{SESSIONS}/{session}/files/{file}/parts/{number}")
 }
 
+/// `POST`: several parts of a file.
+#[must_use]
+pub fn batch(session: &str, file: &str) -> String {
+    format!("{SESSIONS}/{session}/files/{file}/parts/batch")
+}
+
 /// `POST`: complete a file.
 #[must_use]
 pub fn complete(session: &str, file: &str) -> String {

@@ -1,12 +1,12 @@
 //! A stack: the app, its database and its bucket.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::host::{Host, Log, Settings};
+use crate::host::{Host, Log, Settings, manifest, manifest_with_routes};
 use crate::{Bucket, Client, wait_for};
 
 /// The variables of the embedded S3, which a host with an `s3_endpoint` of its own needs too.
@@ -71,7 +71,15 @@ impl Stack {
     /// them there is no embedded S3, and the keys of one are used.
     #[must_use]
     pub fn start(variables: &[(&str, &str)]) -> Self {
-        Self::start_in(Arc::new(TempDir::new().expect("a directory for the state")), variables)
+        Self::start_in(state_directory(), manifest(), variables)
+    }
+
+    /// As [`Stack::start`], with these routes as well, each a path and its component.
+    #[must_use]
+    pub fn start_with_routes(routes: &[(&str, &str)], variables: &[(&str, &str)]) -> Self {
+        let state = state_directory();
+        let manifest = manifest_with_routes(state.path(), routes);
+        Self::start_in(state, manifest, variables)
     }
 
     /// Starts another host over the database and the S3 of this stack.
@@ -85,17 +93,17 @@ impl Stack {
     pub fn start_beside_with(other: &Self, variables: &[(&str, &str)]) -> Self {
         let endpoint = [("s3_endpoint", other.s3_url())];
         let (state, variables) = (Arc::clone(&other.own().state), [&endpoint, variables].concat());
-        Self::start_in(state, &variables)
+        Self::start_in(state, other.own().settings.manifest.clone(), &variables)
     }
 
-    fn start_in(state: Arc<TempDir>, variables: &[(&str, &str)]) -> Self {
+    fn start_in(state: Arc<TempDir>, manifest: PathBuf, variables: &[(&str, &str)]) -> Self {
         let given = |name: &str| variables.iter().find(|(given, _)| *given == name);
         let bucket = BUCKET.iter().filter(|(name, _)| given("s3_endpoint").is_some() && given(name).is_none());
         let all = variables.iter().chain(bucket);
         let variables: Vec<(String, String)> =
             all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let endpoint = given("s3_endpoint").map(|(_, url)| (*url).to_owned()).unwrap_or_default();
-        let settings = Settings { state: state.path().to_owned(), variables };
+        let settings = Settings { state: state.path().to_owned(), variables, manifest };
         let own = Own { host: None, settings, state, log: Log::default() };
         let mut stack = Self { base_url: String::new(), s3_url: endpoint, own: Some(own) };
         stack.restart();
@@ -149,6 +157,25 @@ impl Stack {
     pub async fn logged(&self, text: &str) -> String {
         let find = async || self.log().lines().find(|line| line.contains(text)).map(str::to_owned);
         wait_for(&format!("a log line with {text}"), Duration::from_secs(10), find).await
+    }
+
+    /// The most resident memory that the host had since [`Stack::reset_memory_peak`], in bytes (own stacks on Linux
+    /// only).
+    ///
+    /// # Panics
+    /// Where no host runs.
+    #[must_use]
+    pub fn memory_peak(&self) -> u64 {
+        self.own().host.as_ref().expect("a running host").memory_peak()
+    }
+
+    /// Starts a new peak at what is resident now, and gives that, in bytes (own stacks on Linux only).
+    ///
+    /// # Panics
+    /// Where no host runs.
+    #[must_use]
+    pub fn reset_memory_peak(&self) -> u64 {
+        self.own().host.as_ref().expect("a running host").reset_memory_peak()
     }
 
     /// The host's database (own stacks only). It has its tables after the first request.
@@ -205,6 +232,10 @@ impl Drop for Stack {
             assert_eq!(self.leaks(), Vec::<String>::new(), "the log gives secrets away");
         }
     }
+}
+
+fn state_directory() -> Arc<TempDir> {
+    Arc::new(TempDir::new().expect("a directory for the state"))
 }
 
 fn elsewhere(name: &str) -> Option<String> {

@@ -1,4 +1,6 @@
-//! Checksums that come with a part.
+//! Checksums that come with a part, and those of whole files.
+
+mod files;
 
 use moc_tests::content::{PART_BYTES, content_md5, md5_digest, md5_hex, noise, pdf, sha256_digest};
 use moc_tests::{Client, Reply, Stack, assert_answer, path};

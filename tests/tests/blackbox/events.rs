@@ -1,5 +1,6 @@
 //! Live progress, from the broadcaster on: what those receive who watch a session.
 
+mod batch;
 mod clients;
 mod sequence;
 mod tokens;

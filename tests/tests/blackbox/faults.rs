@@ -1,5 +1,6 @@
 //! An S3 and a store that fail: each fault with the promised answer, and nothing lost.
 
+mod batch;
 mod complete;
 mod outage;
 mod parts;
@@ -32,7 +33,7 @@ impl Faulty {
     }
 
     /// One for all tests whose faults are those of their own session.
-    fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Faulty> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }

@@ -1,6 +1,7 @@
 //! The app from outside: every route, every error, and what happens when things break.
 
 mod auth;
+mod batch;
 mod checksums;
 mod complete;
 mod concurrency;
@@ -13,6 +14,7 @@ mod finalize;
 mod foreign;
 mod hosts;
 mod log;
+mod migrations;
 mod mocs;
 mod names;
 mod parts;
@@ -22,5 +24,8 @@ mod requests;
 mod session_state;
 mod sessions;
 mod slow_bodies;
+mod thumbnails;
+mod traces;
 mod validation;
 mod variables;
+mod webhooks;

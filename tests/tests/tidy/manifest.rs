@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use moc_contract::variable::{
-    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, ProgressSettings, PublicAddress, UploadSettings,
-    WatchSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, FinalizeSettings, ProgressSettings, PublicAddress,
+    TraceSettings, UploadSettings, WatchSettings, WebhookSettings,
 };
 use toml::{Table, Value};
 
@@ -78,14 +78,24 @@ fn variable(template: &str) -> Option<&str> {
     template.strip_prefix("{{ ")?.strip_suffix(" }}")
 }
 
-/// The relay, as other components reach it.
+/// The private components, as others reach them.
 const RELAY: &str = "http://progress-relay.spin.internal";
+const THUMBNAILER: &str = "http://thumbnailer.spin.internal";
+const TRACE_EXPORTER: &str = "http://trace-exporter.spin.internal";
+const WEBHOOK_SENDER: &str = "http://webhook-sender.spin.internal";
+const PRIVATE: [&str; 4] = [RELAY, THUMBNAILER, TRACE_EXPORTER, WEBHOOK_SENDER];
 
 /// What a component loads of the settings, as its code shows.
 struct Loads {
     public_route: bool,
     progress: bool,
     relay: bool,
+    follow: bool,
+    thumbnails: bool,
+    webhooks: bool,
+    sender: bool,
+    traces: bool,
+    exporter: bool,
     watch: bool,
     auth: bool,
     bucket: bool,
@@ -101,8 +111,14 @@ impl Loads {
         let fields = upload_fields().into_values().filter(|field| has("upload") && has(field));
         Self {
             public_route: has("component"),
-            progress: has("tell") || has("tell_of_part"),
+            progress: has("tell") || has("tell_of_part") || has("tell_traced"),
             relay: has("publish"),
+            follow: has("FinalizeSettings"),
+            thumbnails: has("Thumbnailer"),
+            webhooks: has("webhook") && !has("HttpReceiver"),
+            sender: has("HttpReceiver"),
+            traces: has("traced"),
+            exporter: has("TraceBatch"),
             watch: has("watch_token"),
             auth: has("auth"),
             bucket: has("S3Bucket"),
@@ -141,6 +157,9 @@ fn every_component_is_granted_the_variables_that_it_reads() {
             (loads.public_route, CorsSettings::NAMES),
             (loads.progress, ProgressSettings::NAMES),
             (loads.relay, BroadcasterSettings::NAMES),
+            (loads.follow || loads.traces, FinalizeSettings::NAMES),
+            (loads.sender, WebhookSettings::NAMES),
+            (loads.exporter, TraceSettings::NAMES),
             (loads.watch, WatchSettings::NAMES),
             (loads.auth, AuthSettings::NAMES),
             (loads.bucket, BucketSettings::NAMES),
@@ -167,6 +186,11 @@ fn every_component_is_granted_the_hosts_and_stores_that_it_uses() {
             (loads.auth, "{{ jwt_jwks_origin }}"),
             (loads.progress, RELAY),
             (loads.relay, "{{ websocket_api_origin }}"),
+            (loads.thumbnails, THUMBNAILER),
+            (loads.webhooks, WEBHOOK_SENDER),
+            (loads.sender, "{{ moc_finalize_webhook_origin }}"),
+            (loads.traces, TRACE_EXPORTER),
+            (loads.exporter, "{{ otel_exporter_otlp_endpoint }}"),
         ];
         assert_eq!(hosts, used.into_iter().filter(|(used, _)| *used).map(|(_, host)| host).collect(), "{id}");
         let default = |used: bool| if used { vec!["default".to_owned()] } else { Vec::new() };
@@ -179,7 +203,7 @@ fn every_component_is_granted_the_hosts_and_stores_that_it_uses() {
 fn no_host_is_a_wildcard() {
     let manifest = Manifest::read();
     for (id, grants) in manifest.components() {
-        for host in grants.hosts.into_iter().filter(|host| host != RELAY) {
+        for host in grants.hosts.into_iter().filter(|host| !PRIVATE.contains(&host.as_str())) {
             let Some(name) = variable(&host) else { panic!("{id}: the host {host} is no variable's") };
             let is_origin = name.ends_with("_origin") || name.ends_with("_endpoint");
             assert!(is_origin && manifest.variables().contains_key(name), "{id}: {host}");

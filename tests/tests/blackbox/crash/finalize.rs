@@ -95,6 +95,31 @@ async fn a_crash_after_the_moc_is_healed() {
     futures::future::join_all(heals).await;
 }
 
+/// The MOC was inserted and the session not updated: the second finalize answers that MOC, and so does every later
+/// one. The title is the first one's.
+#[tokio::test]
+async fn rf_hp_001_a_partial_finalize_is_resumed() {
+    own_stack!();
+    let stack = Stack::start(&[]);
+    let client = stack.client();
+    let (session, title) = (ready(&client).await, unique_title());
+    break_step(&stack, BEFORE_END);
+    store_is_unavailable(&client.finalize(&session, &title).await);
+    assert_eq!((status(&stack, &session).as_str(), moc_count(&stack, &session)), ("finalizing", 1));
+    mend_step(&stack);
+    let both = [client.finalize(&session, "Second title"), client.finalize(&session, "Third title")];
+    let [second, third] = <[_; 2]>::try_from(futures::future::join_all(both).await).expect("two answers");
+    let mocs = [second.success(200), third.success(200)];
+    assert!(mocs.iter().any(|moc| moc["resumed"] == true), "{mocs:?}");
+    for moc in &mocs {
+        assert!(moc["resumed"] == true || moc["idempotent"] == true, "{moc}");
+        assert_eq!((&moc["id"], &moc["title"]), (&mocs[0]["id"], &title.as_str().into()));
+    }
+    let again = client.finalize(&session, &title).await.success(200);
+    assert_eq!((&again["idempotent"], &again["resumed"]), (&true.into(), &serde_json::Value::Null));
+    is_whole(&stack, &session, &again, 3).await;
+}
+
 /// Many calls find the same half of a MOC: one MOC comes of it, whole, and all of them answer it.
 #[tokio::test]
 async fn many_calls_heal_at_once() {

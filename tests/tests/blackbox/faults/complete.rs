@@ -119,3 +119,28 @@ async fn completions_at_once_agree_although_an_answer_is_lost() {
         case.ends_well(&file, size).await;
     }
 }
+
+/// S3 says that it has made something else of the parts: nobody may take that for the file.
+#[tokio::test]
+async fn an_object_that_does_not_follow_from_its_parts_is_refused() {
+    own_stack!();
+    let wrong = "d41d8cd98f00b204e9800998ecf8427e-1";
+    for size in [3_000, PART_BYTES + 1] {
+        let case = Case::start().await;
+        let file = case.stored(size).await;
+        let made = format!(
+            "<CompleteMultipartUploadResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+             <ETag>&quot;{wrong}&quot;</ETag></CompleteMultipartUploadResult>"
+        );
+        case.fail(Operation::Complete, Times::First(1), Fault::Answer(200, made));
+        let problem = case.complete(&file).await.problem(400, "CHECKSUM_MISMATCH");
+        assert_eq!((&problem["algorithm"], &problem["fileId"]), (&"md5".into(), &file.as_str().into()));
+        assert_eq!(format!("\"{}\"", problem["expected"].as_str().expect("an ETag")), etag(size));
+        assert_eq!(problem["actual"], wrong);
+        // The file can be registered and sent again.
+        assert_eq!(case.state().await["status"], "active");
+        let again = case.stored(size).await;
+        let _ = case.complete(&again).await.success(200);
+        case.ends_well(&again, size).await;
+    }
+}

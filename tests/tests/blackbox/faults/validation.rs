@@ -1,6 +1,6 @@
 //! An S3 that is slow or fails while finalize validates: files are checked at once, and what fails is named.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moc_tests::content::pdf;
 use moc_tests::fault_proxy::{Fault, Operation, Times};
@@ -43,6 +43,35 @@ async fn twenty_files_are_checked_in_three_delays() {
     assert!(sequential >= 20 * DELAY_MS, "{sequential} ms");
     // Two delays, as 16 run at once; the rest is for a busy machine.
     assert!((2 * DELAY_MS..6 * DELAY_MS).contains(&elapsed), "{elapsed} ms");
+}
+
+#[tokio::test]
+async fn pv_hp_001_five_files_are_validated_in_parallel() {
+    own_stack!();
+    let case = Case::start().await;
+    let _ = upload(&case.client, &case.session, 5).await;
+    for operation in [Operation::Head, Operation::Get] {
+        case.fail(operation, Times::Always, Fault::Delay(Duration::from_millis(DELAY_MS)));
+    }
+    let [elapsed, sequential] = timing(&Faulty::shared().stack, &case.session).await;
+    case.lift();
+    assert!(sequential >= 5 * DELAY_MS, "{sequential} ms");
+    assert!((DELAY_MS..4 * DELAY_MS).contains(&elapsed), "{elapsed} ms");
+}
+
+/// The file that fails ends the others: nobody waits for an S3 that hangs.
+#[tokio::test]
+async fn the_first_failure_ends_the_rest() {
+    own_stack!();
+    let case = Case::start().await;
+    let instruction = upload(&case.client, &case.session, 3).await;
+    let wrong = case.client.upload(&case.session, "wrong.png", "image", "image/png", b"GIF89a..").await;
+    Faulty::shared().proxy.fail(Operation::Head, &instruction, Times::Always, Fault::Silence);
+    let began = Instant::now();
+    let problem = case.client.finalize(&case.session, &unique_title()).await.problem(422, "FILE_VALIDATION_FAILED");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(problem["failures"][0]["fileId"], wrong.as_str());
+    Faulty::shared().proxy.lift(&instruction);
 }
 
 #[tokio::test]

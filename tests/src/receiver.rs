@@ -1,0 +1,252 @@
+//! A receiver of webhooks: it keeps every request, and answers or fails as it is told.
+//!
+//! Each connection carries one request, so what is counted is what was tried.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+use crate::wait_for;
+
+/// Largest request that is read, in bytes.
+const REQUEST_MAX_BYTES: usize = 64 * 1024;
+/// How long requests are waited for: four tries that fail at once take seven seconds.
+const WAIT_LIMIT: Duration = Duration::from_secs(30);
+/// Where redirections lead: a path of the same receiver.
+pub const ELSEWHERE: &str = "/elsewhere";
+
+/// What the receiver does once it has read a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Reaction {
+    /// It answers with this status, a redirection to [`ELSEWHERE`].
+    Answer(u16),
+    /// It answers with this status after a while.
+    Late(Duration, u16),
+    /// It answers 200 and begins a body that does not end.
+    Endless,
+    /// It says nothing.
+    Hang,
+    /// It ends the connection in the middle of its answer's head.
+    Cut,
+    /// It resets the connection.
+    Reset,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// When it was there.
+    pub at: Instant,
+    /// The method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+}
+
+impl Received {
+    /// A header, where there is one of this name and no other.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let first = values.next()?.to_str().ok();
+        first.filter(|_| values.next().is_none())
+    }
+
+    /// The names of the headers, sorted.
+    #[must_use]
+    pub fn header_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+struct State {
+    /// What it does with the next requests, in order.
+    script: VecDeque<Reaction>,
+    /// And with those after them.
+    then: Reaction,
+    received: Vec<Received>,
+    /// How many connections the other side has ended while nothing was said.
+    left: usize,
+}
+
+/// A running receiver; it ends when it is dropped.
+pub struct Receiver {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    runtime: Option<Runtime>,
+}
+
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Receiver {
+    /// Starts one that answers 200.
+    ///
+    /// # Panics
+    /// Where no port is to be had.
+    #[must_use]
+    pub fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        listener.set_nonblocking(true).expect("a socket that does not block");
+        let then = Reaction::Answer(200);
+        let state = State { script: VecDeque::new(), then, received: Vec::new(), left: 0 };
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("a listener");
+            while let Ok((client, _)) = listener.accept().await {
+                let state = Arc::clone(&shared);
+                // A sender that gives up breaks its connection: what came is kept already.
+                tokio::spawn(async move { serve(client, &state).await });
+            }
+        });
+        Self { address, state, runtime: Some(runtime) }
+    }
+
+    /// Where it listens, as an origin.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it takes webhooks, as far as it cares: this path of its origin.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// From now on it does these, one a request, and then the last thing always.
+    pub fn script(&self, first: impl IntoIterator<Item = Reaction>, then: Reaction) {
+        let mut state = locked(&self.state);
+        state.script = first.into_iter().collect();
+        state.then = then;
+    }
+
+    /// The requests so far.
+    #[must_use]
+    pub fn received(&self) -> Vec<Received> {
+        locked(&self.state).received.clone()
+    }
+
+    /// The requests so far that tell of this MOC.
+    #[must_use]
+    pub fn received_of(&self, moc: &str) -> Vec<Received> {
+        let id = format!("msg_{moc}");
+        let is_of = |received: &Received| received.header("webhook-id") == Some(&id);
+        self.received().into_iter().filter(is_of).collect()
+    }
+
+    /// Waits until so many requests have told of this MOC.
+    pub async fn wait_for(&self, moc: &str, count: usize) -> Vec<Received> {
+        let ask = async || Some(self.received_of(moc)).filter(|received| received.len() >= count);
+        wait_for(&format!("{count} webhooks of {moc}"), WAIT_LIMIT, ask).await
+    }
+
+    /// How many requests the sender has given up while the receiver hung.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        locked(&self.state).left
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    let Some(received) = read(&mut client).await? else { return Ok(()) };
+    let reaction = {
+        let mut state = locked(state);
+        state.received.push(received);
+        let then = state.then;
+        state.script.pop_front().unwrap_or(then)
+    };
+    match reaction {
+        Reaction::Answer(status) => answer(&mut client, status).await?,
+        Reaction::Late(pause, status) => {
+            tokio::time::sleep(pause).await;
+            answer(&mut client, status).await?;
+        }
+        Reaction::Endless => {
+            client.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n.").await?;
+        }
+        Reaction::Hang => {}
+        Reaction::Cut => {
+            client.write_all(b"HTTP/1.1 200 OK\r\ncontent-le").await?;
+            return Ok(());
+        }
+        Reaction::Reset => return client.set_zero_linger(),
+    }
+    // Kept open until the other side ends it, so that no reset overtakes the answer.
+    let _ = copy(&mut client, &mut sink()).await;
+    if matches!(reaction, Reaction::Hang) {
+        locked(state).left += 1;
+    }
+    Ok(())
+}
+
+async fn answer(client: &mut TcpStream, status: u16) -> io::Result<()> {
+    let location = if (300..400).contains(&status) { format!("location: {ELSEWHERE}\r\n") } else { String::new() };
+    let length = if status == 204 { "" } else { "content-length: 0\r\n" };
+    let head = format!("HTTP/1.1 {status} As Told\r\n{location}{length}connection: close\r\n\r\n");
+    client.write_all(head.as_bytes()).await?;
+    client.shutdown().await
+}
+
+/// Reads a whole request; none where the connection ends before one.
+async fn read(client: &mut TcpStream) -> io::Result<Option<Received>> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(received) = parse(&bytes)? {
+            return Ok(Some(received));
+        }
+        if bytes.len() > REQUEST_MAX_BYTES {
+            return Err(ErrorKind::InvalidData.into());
+        }
+        if client.read_buf(&mut bytes).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+/// The request, once all of it is there; its length must be given.
+fn parse(bytes: &[u8]) -> io::Result<Option<Received>> {
+    const END: &[u8] = b"\r\n\r\n";
+    let Some(end) = bytes.windows(END.len()).position(|window| window == END) else { return Ok(None) };
+    let invalid = || io::Error::from(ErrorKind::InvalidData);
+    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid())?;
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        let name: HeaderName = name.parse().map_err(|_| invalid())?;
+        headers.append(name, HeaderValue::from_str(value.trim()).map_err(|_| invalid())?);
+    }
+    let length = headers.get("content-length").and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let rest = &bytes[end + END.len()..];
+    let body = rest.get(..length.ok_or_else(invalid)?).map(<[u8]>::to_vec);
+    Ok(body.map(|body| Received { at: Instant::now(), method, path, headers, body }))
+}

@@ -1,0 +1,95 @@
+//! Collectors that fail in every way: answers come as ever, and one line tells why there are no traces.
+
+use std::time::{Duration, Instant};
+
+use moc_tests::broadcaster::Mode;
+use moc_tests::{own_stack, unique_title};
+
+use super::{Traced, finalize};
+
+/// What a finalize may take on a busy machine, far below the time limit of a trace.
+const WORK: Duration = Duration::from_millis(1_500);
+/// How many finalizes a failing collector sees, or does not.
+const FINALIZES: usize = 6;
+
+/// The warnings of the log.
+fn warnings(traced: &Traced) -> Vec<String> {
+    let log = traced.stack.log();
+    log.lines().filter(|line| line.contains("\"traces: ")).map(str::to_owned).collect()
+}
+
+/// Some finalizes, one after the other, none of which waits for the collector; then what is said of it.
+async fn fails(traced: &Traced, cause: &str) {
+    let client = traced.stack.client();
+    let sessions = futures::future::join_all((0..FINALIZES).map(|_| client.upload_pdf(10))).await;
+    for (session, _) in &sessions {
+        let started = Instant::now();
+        let _ = finalize(&client, session, &unique_title(), &[]).await.success(201);
+        assert!(started.elapsed() < WORK, "the answer took {:?}", started.elapsed());
+    }
+    let line = traced.stack.logged("\"traces: ").await;
+    assert!(line.contains("\"level\":\"warn\"") && line.contains(cause), "{line}");
+    assert!(line.contains("; none are sent for 60 s"), "{line}");
+}
+
+#[tokio::test]
+async fn it_answers_500() {
+    own_stack!();
+    let traced = Traced::start(&[]);
+    traced.collector.set(Mode::Answer(500, "Internal Server Error".into()));
+    fails(&traced, "the collector answered 500").await;
+    // An instance tries once, and says once that it does not again.
+    let (tries, said) = (traced.collector.connections(), warnings(&traced).len());
+    assert!((1..FINALIZES).contains(&tries), "{tries} tries of {FINALIZES}");
+    assert!((1..=tries).contains(&said), "{said} warnings of {tries} tries");
+}
+
+#[tokio::test]
+async fn it_refuses_connections() {
+    own_stack!();
+    let traced = Traced::start(&[]);
+    traced.collector.refuse().await;
+    fails(&traced, "the collector cannot be reached").await;
+    assert!((1..FINALIZES).contains(&warnings(&traced).len()), "{:?}", warnings(&traced));
+}
+
+#[tokio::test]
+async fn it_is_somewhere_else() {
+    own_stack!();
+    let traced = Traced::start(&[]);
+    traced.collector.set(Mode::Answer(302, String::new()));
+    fails(&traced, "the collector answered 302").await;
+    assert!(traced.collector.posts().iter().all(|post| post.path == "/v1/traces"));
+}
+
+#[tokio::test]
+async fn it_says_nothing() {
+    own_stack!();
+    let traced = Traced::start(&[]);
+    traced.collector.set(Mode::Silent);
+    fails(&traced, "the collector did not answer within 4900 ms").await;
+    assert!(traced.collector.posts().len() <= FINALIZES);
+}
+
+#[tokio::test]
+async fn it_reads_nothing() {
+    own_stack!();
+    let traced = Traced::start(&[]);
+    traced.collector.set(Mode::Deaf);
+    fails(&traced, "the collector did not answer within 4900 ms").await;
+}
+
+/// Its status says all that is needed: nobody reads on.
+#[tokio::test]
+async fn a_success_without_end_is_one() {
+    own_stack!();
+    let traced = Traced::start(&[]);
+    traced.collector.set(Mode::Endless);
+    let client = traced.stack.client();
+    for _ in 0..2 {
+        let (session, _) = client.upload_pdf(10).await;
+        let _ = finalize(&client, &session, &unique_title(), &[]).await.success(201);
+        let _ = traced.collector.trace_of(&session).await;
+    }
+    assert_eq!(warnings(&traced), Vec::<String>::new());
+}
