@@ -237,7 +237,7 @@ impl Pixels {
 }
 
 /// The chunks that follow each other in `data`: names and payloads.
-fn chunks<'a>(mut data: &'a [u8]) -> impl Iterator<Item = Result<(&'a [u8; 4], &'a [u8]), Unusable>> {
+fn chunks(mut data: &[u8]) -> impl Iterator<Item = Result<(&[u8; 4], &[u8]), Unusable>> {
     std::iter::from_fn(move || {
         // What is too short for a chunk is left over by some program.
         let (name, rest) = data.split_first_chunk::<4>()?;

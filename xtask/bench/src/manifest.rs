@@ -29,24 +29,51 @@ pub fn components(manifest: &Path) -> Result<Vec<(String, PathBuf)>> {
 /// # Errors
 /// When one of the files cannot be read or written.
 pub fn write_with_hello(manifest: &Path, hello: &Path, copy: &Path) -> Result<()> {
+    let mut table = read_absolute(manifest)?;
+    let hello = std::path::absolute(hello)?;
+    let entry = [("source", path_value(&hello)?), ("allowed_outbound_hosts", Value::Array(Vec::new()))];
+    let entry = entry.map(|(key, value)| (key.into(), value)).into_iter().collect();
+    components_of(&mut table)?.insert(HELLO_ID.into(), Value::Table(entry));
+
+    add_trigger(&mut table, HELLO_ROUTE, HELLO_ID)?;
+    write(&table, copy)
+}
+
+/// Writes the manifest to `copy`, its paths made absolute, with a public route to the component `id`.
+///
+/// # Errors
+/// When one of the files cannot be read or written.
+pub fn write_with_route(manifest: &Path, id: &str, route: &str, copy: &Path) -> Result<()> {
+    let mut table = read_absolute(manifest)?;
+    add_trigger(&mut table, route, id)?;
+    write(&table, copy)
+}
+
+/// The manifest with absolute paths.
+fn read_absolute(manifest: &Path) -> Result<Table> {
     let root = folder(manifest)?;
     let mut table = read(manifest)?;
-    let components =
-        table.get_mut("component").and_then(Value::as_table_mut).context("the manifest has no components")?;
-    for (id, component) in components.iter_mut() {
+    for (id, component) in components_of(&mut table)?.iter_mut() {
         let path = root.join(source(id, component)?);
         set(component, "source", path_value(&path)?);
     }
-    let hello = std::path::absolute(hello)?;
-    let entry = [("source", path_value(&hello)?), ("allowed_outbound_hosts", Value::Array(Vec::new()))];
-    components
-        .insert(HELLO_ID.into(), Value::Table(entry.map(|(key, value)| (key.into(), value)).into_iter().collect()));
+    Ok(table)
+}
 
+fn components_of(table: &mut Table) -> Result<&mut Table> {
+    table.get_mut("component").and_then(Value::as_table_mut).context("the manifest has no components")
+}
+
+fn add_trigger(table: &mut Table, route: &str, id: &str) -> Result<()> {
     let triggers = table.get_mut("trigger").and_then(|trigger| trigger.get_mut("http")).and_then(Value::as_array_mut);
-    let trigger = [("route", HELLO_ROUTE), ("component", HELLO_ID)];
+    let trigger = [("route", route), ("component", id)];
     triggers.context("the manifest has no HTTP triggers")?.push(Value::Table(
         trigger.map(|(key, value)| (key.to_owned(), Value::String(value.to_owned()))).into_iter().collect(),
     ));
+    Ok(())
+}
+
+fn write(table: &Table, copy: &Path) -> Result<()> {
     std::fs::write(copy, table.to_string()).with_context(|| format!("{} cannot be written", copy.display()))
 }
 

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn signed_numbers_are_extended() {
-        let mut bits = Bits::new(&[0b0_1_00_01_10, 0b11_000_111, 0, 0], 0);
+        let mut bits = Bits::new(&[0b0100_0110, 0b1100_0111, 0, 0], 0);
         bits.fill();
         let sizes = [1, 1, 2, 2, 2, 2, 3, 3, 0];
         assert_eq!(sizes.map(|size| bits.take_signed(size)), [-1, 1, -3, -2, 2, 3, -7, 7, 0]);

@@ -6,6 +6,7 @@ mod memory;
 mod progress;
 mod requests;
 mod size;
+mod thumbnail;
 mod upload;
 
 use std::fmt;
@@ -34,6 +35,8 @@ pub enum Measurement {
     Latency,
     /// Latency of the part route with and without a broadcaster, and with a broken one
     Progress,
+    /// Thumbnails of pictures of 12 megapixels, against sharp
+    Thumbnail,
 }
 
 /// The variables of a stack that tells nobody of its uploads.
@@ -81,6 +84,7 @@ impl Measurement {
             Self::Requests => requests::measure(bench, report).await,
             Self::Latency => latency::measure(bench, report).await,
             Self::Progress => progress::measure(bench, report).await,
+            Self::Thumbnail => thumbnail::measure(bench, report).await,
             Self::Finalize => finalize::measure(bench, report).await,
         }
     }
@@ -95,7 +99,17 @@ impl fmt::Display for Measurement {
             Self::Requests => "requests",
             Self::Latency => "latency",
             Self::Progress => "progress",
+            Self::Thumbnail => "thumbnail",
             Self::Finalize => "finalize",
         })
+    }
+}
+
+/// A file that goes when this does.
+struct TemporaryFile(PathBuf);
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }

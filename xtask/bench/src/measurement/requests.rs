@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hyper::Method;
 use tokio::process::Command;
 
-use super::Bench;
+use super::{Bench, TemporaryFile};
 use crate::api::{self, Api};
 use crate::client::message;
 use crate::load::{self, Round};
@@ -84,13 +84,4 @@ async fn build_hello(manifest: &Path) -> Result<PathBuf> {
         bail!("{HELLO_CRATE} does not build");
     }
     Ok(target.join(HELLO_FILE))
-}
-
-/// A file that goes when this does.
-struct TemporaryFile(PathBuf);
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
