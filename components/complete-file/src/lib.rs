@@ -24,6 +24,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     log.show("file", file);
     let parts = request.optional_json::<CompleteFileBody>(COMPLETE_BODY_MAX_BYTES).await?.check()?;
     let session_lifetime_max_ms = settings::upload().await?.session_lifetime_max_ms;
+    let address = settings::public_address().await?;
     let asked = complete_file::Request { user: &user, session, file, parts: parts.as_deref(), session_lifetime_max_ms };
     let Completed { file, etag, idempotent } =
         complete_file::run(&SqliteStore::new(), &S3Bucket::open().await?, &Wasi, asked).await?;
@@ -32,6 +33,5 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     if !idempotent {
         progress::tell(&user, session, |now| event::file_completed(&file, &etag, now)).await;
     }
-    let url = settings::public_address().await?.of(&file.key);
-    Ok(Answer::json(200, &FileCompleted::new(&file, &etag, url)))
+    Ok(Answer::json(200, &FileCompleted::new(&file, &etag, address.of(&file.key))))
 }

@@ -32,6 +32,7 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     log.show("session", session);
     trace.show("sessionId", session);
     let bucket = S3Bucket::open().await?;
+    let address = settings::public_address().await?;
     let concurrency = settings::upload().await?.finalize_concurrency;
     let wanted = settings::finalize().await?;
     let webhook = wanted.webhook;
@@ -48,7 +49,6 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     if outcome != Outcome::Idempotent {
         progress::tell_traced(trace.context(), &user, session, |now| event::session_finalized(&moc, now)).await;
     }
-    let address = settings::public_address().await?;
     let answer = MocAnswer::new(&moc, |key| address.of(key))
         .idempotent(outcome == Outcome::Idempotent)
         .resumed(outcome == Outcome::Resumed);

@@ -87,8 +87,9 @@ pub async fn run(
     let expected = ETag::of_multipart(&etags);
     let is_expected = expected.as_ref().map_or(all_listed, |expected| *expected == etag);
     if !is_expected && (is_composite || !all_listed) {
-        bucket.delete(&file.key).await?;
         store.forget_file(file.id).await?;
+        // What stays in the bucket is nobody's file any more.
+        let _ = bucket.delete(&file.key).await;
         return Err(not_of_parts(&file, expected.filter(|_| all_listed), &etag).into());
     }
     if !store.complete_file(&file, &etag, platform.now()).await? {

@@ -137,7 +137,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
     /// Everything under the lock. What fails before the MOC stands gives the lock back; what fails
     /// after it leaves the lock, and the next call goes on from there.
     async fn locked(&self, token: LockToken) -> Result<Finalized, Failure> {
-        let (moc, validation) = match self.validated().await {
+        let (moc, validation) = match self.validated(token).await {
             Ok(made) => made,
             Err(failure) => {
                 // A store that is away now leaves a lock that goes stale.
@@ -149,7 +149,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
     }
 
     /// The MOC in the store; with the validation where this call has made it.
-    async fn validated(&self) -> Result<(Moc, Option<Timing>), Failure> {
+    async fn validated(&self, token: LockToken) -> Result<(Moc, Option<Timing>), Failure> {
         let Request { user, id, described, concurrency, .. } = self.request;
         if let Some(moc) = self.store.moc_of_session(id).await? {
             return Ok((moc, None));
@@ -175,13 +175,15 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
             thumbnail_key: None,
             created_at: now,
         };
-        self.trace.step(Step::CreateMoc, self.insert(moc, validation)).await
+        self.trace.step(Step::CreateMoc, self.insert(moc, token, validation)).await
     }
 
-    async fn insert(&self, moc: Moc, validation: Timing) -> Result<(Moc, Option<Timing>), Failure> {
-        match self.store.insert_moc(&moc, self.request.webhook).await? {
+    async fn insert(&self, moc: Moc, token: LockToken, validation: Timing) -> Result<(Moc, Option<Timing>), Failure> {
+        match self.store.insert_moc(&moc, token, self.request.webhook).await? {
             Inserted::Done => Ok((moc, Some(validation))),
             Inserted::SlugTaken => Err(title_conflict(&moc.slug, &self.taken(&moc.slug).await?).into()),
+            // This call was so slow that it was taken for dead.
+            Inserted::LockLost => Err(Refusal::FinalizeInProgress.into()),
             Inserted::SessionTaken => {
                 let moc = self.store.moc_of_session(moc.session_id).await?;
                 let gone = || Failure::caused(Refusal::StoreUnavailable, "the session's MOC has gone");

@@ -92,6 +92,8 @@ pub enum Inserted {
     SessionTaken,
     /// The user has another MOC of that slug.
     SlugTaken,
+    /// Another finalize has taken the lock.
+    LockLost,
 }
 
 /// Sessions, files, parts and MOCs. Every change of state is one conditional, atomic step, so that
@@ -136,7 +138,8 @@ pub trait Store {
     async fn reject_file(&self, file: FileId) -> Result<(), StoreError>;
     /// Forgets a pending file whose multipart upload is gone, or a rejected one of an active
     /// session, so that it can be registered again.
-    async fn forget_file(&self, file: FileId) -> Result<(), StoreError>;
+    /// `false` where there was nothing to forget.
+    async fn forget_file(&self, file: FileId) -> Result<bool, StoreError>;
 
     /// Locks a session for a finalize: an active one in time, or one whose lock is stale since
     /// `stale_before`. `false` where another finalize holds it or the session is over.
@@ -147,10 +150,11 @@ pub trait Store {
         now: Timestamp,
         stale_before: Timestamp,
     ) -> Result<bool, StoreError>;
-    /// Gives the lock back, if `token` still holds it: the session is active again.
+    /// Gives the lock back, if `token` still holds it and there is no MOC: the session is active again.
     async fn unlock_session(&self, id: SessionId, token: LockToken) -> Result<(), StoreError>;
-    /// Inserts a MOC without its files, and with it the delivery of its webhook where one is wanted.
-    async fn insert_moc(&self, moc: &Moc, webhook: bool) -> Result<Inserted, StoreError>;
+    /// Inserts a MOC without its files while `token` holds the lock of its session, and with it the
+    /// delivery of its webhook where one is wanted.
+    async fn insert_moc(&self, moc: &Moc, token: LockToken, webhook: bool) -> Result<Inserted, StoreError>;
     /// Gives a MOC the completed files of its session; those that it has stay.
     async fn insert_moc_files(&self, moc: MocId, session: SessionId) -> Result<(), StoreError>;
     /// Ends a session that has become a MOC.

@@ -50,11 +50,6 @@ pub async fn run(
     };
     let plan = PartPlan::new(declared.size_bytes, session.part_size_bytes).ok_or_else(too_many_parts)?;
 
-    if let Some(file) = replaced {
-        store.forget_file(file.id).await?;
-        // What stays in the bucket is nobody's file any more.
-        let _ = bucket.delete(&file.key).await;
-    }
     let id = FileId::new(now, platform.random());
     let key = object_key(user, session.id, id, &declared.name);
     let upload_id = bucket.create_upload(&key, declared.content).await?;
@@ -76,7 +71,16 @@ pub async fn run(
         rejected: false,
         created_at: now,
     };
-    let refusal: Failure = match store.insert_file(&file, bounds.files_max).await {
+    let inserting = async {
+        if let Some(old) = replaced
+            && store.forget_file(old.id).await?
+        {
+            // What stays in the bucket is nobody's file any more.
+            let _ = bucket.delete(&old.key).await;
+        }
+        store.insert_file(&file, bounds.files_max).await
+    };
+    let refusal: Failure = match inserting.await {
         Ok(Registered::Done) => {
             lookup::prolong(store, platform, &session, bounds.session_lifetime_max_ms).await;
             return Ok((session, file));

@@ -102,7 +102,7 @@ async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform
     }
     match lookup::object(bucket, platform, &file, |_| true).await {
         Ok(None) => match store.forget_file(file.id).await {
-            Ok(()) => file.failed(FileFault::ObjectMissing).into(),
+            Ok(_) => file.failed(FileFault::ObjectMissing).into(),
             Err(error) => error.into(),
         },
         // It was completed, and the record of that was lost: `complete` finds it.

@@ -1,10 +1,14 @@
 //! The thumbnail that follows a finalize. What it looks like, the tests of the thumbnailer's own crate say.
 
+#[path = "../../pictures/hostile.rs"]
+mod hostile;
+
 use std::time::Duration;
 
 use moc_tests::content::{MIB, starting};
 use moc_tests::fault_proxy::{Fault, FaultProxy, Operation, Times};
 use moc_tests::{Client, Stack, own_stack, path, unique_title, wait_for};
+use reqwest::Method;
 use serde_json::Value;
 
 /// Longest time that a test waits for a thumbnail.
@@ -128,4 +132,21 @@ async fn a_thumbnail_that_was_lost_is_made_by_a_finalize_again() {
     let again = client.finalize(&session, &title).await.success(200);
     assert_eq!((&again["idempotent"], &again["thumbnailUrl"]), (&Value::Bool(true), &Value::Null));
     let _ = thumbnail_url(&client, id(&moc)).await;
+}
+
+/// The component gets them as they are, by a route of the test: none of them traps, which would end its neighbours.
+#[tokio::test]
+async fn hostile_pictures_get_an_answer_each() {
+    own_stack!();
+    let stack = Stack::start_with_routes(&[("/thumbnail", "thumbnailer")], &[]);
+    let client = stack.client();
+    for picture in hostile::all() {
+        let reply = client.send(client.request(Method::POST, "/thumbnail").body(picture.bytes)).await;
+        let expected = match picture.outcome {
+            hostile::Outcome::Refused => reply.status == 422,
+            hostile::Outcome::Picture => reply.status == 200,
+            hostile::Outcome::Either => matches!(reply.status, 200 | 422),
+        };
+        assert!(expected, "{}: {}", picture.name, reply.status);
+    }
 }

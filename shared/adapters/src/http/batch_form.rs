@@ -162,14 +162,16 @@ impl Form for BatchForm {
     }
 
     async fn read(&mut self, expected_bytes: u64) -> Result<Arrived<PartMemory>, Failure> {
+        // What cannot come whole is counted only.
+        let room = usize::try_from(expected_bytes).ok().filter(|_| expected_bytes <= BATCH_MAX_BYTES);
+        let waiting = Instant::now();
+        let mut kept = match room {
+            Some(bytes) => Some(PartMemory::with_room(bytes).await),
+            None => None,
+        };
+        // It is not the client's fault that others were first.
+        self.began += waiting.elapsed();
         self.in_time(async |form| {
-            // What cannot come whole is counted only.
-            let fits = expected_bytes <= BATCH_MAX_BYTES;
-            let room = usize::try_from(expected_bytes).ok().filter(|_| fits);
-            let mut kept = match room {
-                Some(bytes) => Some(PartMemory::with_room(bytes).await),
-                None => None,
-            };
             let mut actual_bytes = 0;
             while let Some(chunk) = form.chunk().await? {
                 actual_bytes += chunk.len() as u64;

@@ -60,8 +60,10 @@ impl Outbox for SqliteStore {
     }
 
     async fn claim_next(&self, now: Timestamp) -> Result<Option<Claim>, StoreError> {
-        let due = "(SELECT moc_id FROM webhook_deliveries WHERE status = 'pending' AND next_attempt_at <= ?1
-          ORDER BY next_attempt_at LIMIT 1)";
+        // A MOC whose finalize is still at work, or was cut short, has not all of its files yet.
+        let due = "(SELECT moc_id FROM webhook_deliveries d WHERE d.status = 'pending' AND d.next_attempt_at <= ?1
+          AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = d.session_id AND s.status = 'finalizing')
+          ORDER BY d.next_attempt_at LIMIT 1)";
         self.claim_one(due, now, None).await
     }
 

@@ -1,17 +1,19 @@
 //! Statements on MOCs.
 
 use moc_application::port::{Inserted, StoreError};
-use moc_domain::id::{MocId, SessionId, UserId};
+use moc_domain::id::{LockToken, MocId, SessionId, UserId};
 use moc_domain::moc::Moc;
 use spin_sdk::sqlite::Value;
 
 use super::connection::Connection;
 use super::row::{MOC, MOC_FILE, MocFileRow, MocRow, integer, json, text, time};
 
-pub async fn insert(store: &Connection, moc: &Moc, webhook: bool) -> Result<Inserted, StoreError> {
+pub async fn insert(store: &Connection, moc: &Moc, token: LockToken, webhook: bool) -> Result<Inserted, StoreError> {
     let statement =
         "INSERT INTO mocs (id, session_id, user_id, slug, title, description, tags, theme, created_at, webhook)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING RETURNING 1";
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+        WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?2 AND status = 'finalizing' AND lock_token = ?11)
+        ON CONFLICT DO NOTHING RETURNING 1";
     let parameters = [
         text(moc.id),
         text(moc.session_id),
@@ -23,6 +25,7 @@ pub async fn insert(store: &Connection, moc: &Moc, webhook: bool) -> Result<Inse
         moc.description.theme.clone().into(),
         time(moc.created_at),
         integer(webhook.into()),
+        text(token),
     ];
     if store.first(statement, &parameters).await?.is_some() {
         return Ok(Inserted::Done);
@@ -30,6 +33,7 @@ pub async fn insert(store: &Connection, moc: &Moc, webhook: bool) -> Result<Inse
     Ok(match of_session(store, moc.session_id).await? {
         Some(other) if other.id == moc.id => Inserted::Done,
         Some(_) => Inserted::SessionTaken,
+        None if taken_slugs(store, &moc.user, std::slice::from_ref(&moc.slug)).await?.is_empty() => Inserted::LockLost,
         None => Inserted::SlugTaken,
     })
 }

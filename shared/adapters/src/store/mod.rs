@@ -95,7 +95,7 @@ impl Store for SqliteStore {
         uploads::reject(&self.0, file).await
     }
 
-    async fn forget_file(&self, file: FileId) -> Result<(), StoreError> {
+    async fn forget_file(&self, file: FileId) -> Result<bool, StoreError> {
         uploads::forget(&self.0, file).await
     }
 
@@ -113,8 +113,8 @@ impl Store for SqliteStore {
         sessions::unlock(&self.0, id, token).await
     }
 
-    async fn insert_moc(&self, moc: &Moc, webhook: bool) -> Result<Inserted, StoreError> {
-        mocs::insert(&self.0, moc, webhook).await
+    async fn insert_moc(&self, moc: &Moc, token: LockToken, webhook: bool) -> Result<Inserted, StoreError> {
+        mocs::insert(&self.0, moc, token, webhook).await
     }
 
     async fn insert_moc_files(&self, moc: MocId, session: SessionId) -> Result<(), StoreError> {

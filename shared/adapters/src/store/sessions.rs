@@ -82,7 +82,8 @@ pub async fn lock(
 
 pub async fn unlock(store: &Connection, id: SessionId, token: LockToken) -> Result<(), StoreError> {
     let statement = "UPDATE sessions SET status = 'active', lock_token = NULL, finalizing_at = NULL
-        WHERE id = ?1 AND status = 'finalizing' AND lock_token = ?2";
+        WHERE id = ?1 AND status = 'finalizing' AND lock_token = ?2
+          AND NOT EXISTS (SELECT 1 FROM mocs WHERE session_id = ?1)";
     store.run(statement, &[text(id), text(token)]).await?;
     Ok(())
 }

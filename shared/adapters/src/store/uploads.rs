@@ -123,11 +123,11 @@ pub async fn reject(store: &Connection, file: FileId) -> Result<(), StoreError> 
     Ok(())
 }
 
-pub async fn forget(store: &Connection, file: FileId) -> Result<(), StoreError> {
+pub async fn forget(store: &Connection, file: FileId) -> Result<bool, StoreError> {
     let statement = "DELETE FROM files WHERE id = ?1 AND (etag IS NULL OR (rejected = 1
-          AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')))";
-    store.run(statement, &[text(file)]).await?;
+          AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active'))) RETURNING 1";
+    let forgotten = store.first(statement, &[text(file)]).await?.is_some();
     let statement = "DELETE FROM parts WHERE file_id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE id = ?1)";
     store.run(statement, &[text(file)]).await?;
-    Ok(())
+    Ok(forgotten)
 }

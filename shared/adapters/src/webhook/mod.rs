@@ -15,6 +15,7 @@ pub use receiver::HttpReceiver;
 
 use crate::handover;
 use crate::http::Answer;
+use crate::log;
 use crate::outbound::{self, Payload};
 
 /// The sender, which knows the receiver: a private route of the same application.
@@ -30,19 +31,24 @@ const CAUSE_MAX_BYTES: usize = 1024;
 /// where it is given up; else a later sweep goes on.
 pub async fn send(moc: MocId, context: Option<TraceContext>) -> Result<(), Failure> {
     let failed = |cause: String| Failure::caused(Refusal::Internal, cause);
+    // The sender logs what it gives up, and nobody else what it has not heard of.
+    let unheard = |cause: String| {
+        log::warn(&format!("the webhook of MOC {moc} waits for a sweep: {cause}"));
+        failed(cause)
+    };
     let Ok(url) = Url::parse(&format!("{SENDER}{}", path::delivery(moc))) else { return Ok(()) };
     let limit_ms = WEBHOOK_DELIVERY_MAX_MS.unsigned_abs();
     let headers = context.as_ref().map(TraceContext::headers).unwrap_or_default();
     let headers = outbound::borrowed(&headers);
     let reply = outbound::send_within(limit_ms, Method::Post, &url, &headers, Payload::Empty).await;
-    let reply = reply.map_err(|error| failed(format!("the webhook sender: {error:?}")))?;
+    let reply = reply.map_err(|error| unheard(format!("the webhook sender: {error:?}")))?;
     match reply.status {
         204 | 404 => Ok(()),
         502 => {
             let cause = reply.read(CAUSE_MAX_BYTES, false).await.unwrap_or_default();
             Err(failed(String::from_utf8_lossy(&cause).into_owned()))
         }
-        status => Err(failed(format!("the webhook sender answered {status}"))),
+        status => Err(unheard(format!("the webhook sender answered {status}"))),
     }
 }
 

@@ -71,8 +71,9 @@ impl Values {
 
     fn url(&self, name: &'static str, schemes: &[&str]) -> Result<Option<Url>, VariableError> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()));
-        let problem = || format!("must be a URL with {}", schemes.join(" or "));
+        let plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+        let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()) && plain(url));
+        let problem = || format!("must be a URL with {} and without a user", schemes.join(" or "));
         url.map(Some).ok_or_else(|| VariableError { name, problem: problem() })
     }
 

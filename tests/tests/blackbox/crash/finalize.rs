@@ -210,6 +210,30 @@ async fn a_finalize_that_was_only_slow_makes_no_second_moc() {
     is_whole(&stack, &session, &fast, 3).await;
 }
 
+/// One that wakes up after another one has taken its lock, failed and given it back: files may have come since that
+/// nobody has checked.
+#[tokio::test]
+async fn a_finalize_that_has_lost_its_lock_makes_no_moc() {
+    own_stack!();
+    let Faulty { proxy, stack } = Faulty::start();
+    let client = stack.client();
+    let (session, title) = (ready(&client).await, unique_title());
+    proxy.fail(Operation::Head, &session, Times::First(3), Fault::Hold);
+    let fails_meanwhile = async {
+        proxy.wait_for(Operation::Head, &session, 3).await;
+        let_lock_go_stale(&stack, &session);
+        break_step(&stack, BEFORE_MOC);
+        store_is_unavailable(&client.finalize(&session, &title).await);
+        mend_step(&stack);
+        let _ = client.upload(&session, "wrong.png", "image", "image/png", b"GIF89a..").await;
+        proxy.lift(&session);
+    };
+    let (slow, ()) = futures::join!(client.finalize(&session, &title), fails_meanwhile);
+    assert_eq!(slow.problem(409, "FINALIZE_IN_PROGRESS")["retryable"], true);
+    assert_eq!((status(&stack, &session).as_str(), moc_count(&stack, &session)), ("active", 0));
+    let _ = client.finalize(&session, &title).await.problem(422, "FILE_VALIDATION_FAILED");
+}
+
 /// The store fails twice: at the MOC, and where the lock is given back. The lock goes stale.
 #[tokio::test]
 async fn a_lock_that_cannot_be_given_back_goes_stale() {

@@ -59,7 +59,7 @@ fn without_times(mut events: Vec<Value>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn two_files_from_the_first_event_to_the_last() {
+async fn ws_hp_001_two_files_from_the_first_event_to_the_last() {
     own_stack!();
     let client = shared().client();
     let (session, mut socket) = watched(&client).await;

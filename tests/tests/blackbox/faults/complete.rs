@@ -125,9 +125,12 @@ async fn completions_at_once_agree_although_an_answer_is_lost() {
 async fn an_object_that_does_not_follow_from_its_parts_is_refused() {
     own_stack!();
     let wrong = "d41d8cd98f00b204e9800998ecf8427e-1";
-    for size in [3_000, PART_BYTES + 1] {
+    for (size, deleted) in [(3_000, true), (PART_BYTES + 1, false)] {
         let case = Case::start().await;
         let file = case.stored(size).await;
+        if !deleted {
+            case.fail(Operation::Delete, Times::First(3), Fault::slow_down());
+        }
         let made = format!(
             "<CompleteMultipartUploadResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
              <ETag>&quot;{wrong}&quot;</ETag></CompleteMultipartUploadResult>"

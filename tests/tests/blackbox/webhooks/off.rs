@@ -47,8 +47,8 @@ async fn a_secret_that_cannot_be_read_sends_nothing_and_loses_nothing() {
     own_stack!();
     let hooked = Hooked::start_with(&[("moc_finalize_webhook_secret", "whsec_no base64")]);
     let moc = hooked.finalize().await;
-    let warning = hooked.stack.logged("moc_finalize_webhook_secret").await;
-    assert!(warning.contains("none are sent") && !warning.contains("no base64"), "{warning}");
+    let warning = hooked.stack.logged("none are sent").await;
+    assert!(warning.contains("moc_finalize_webhook_secret") && !warning.contains("no base64"), "{warning}");
     is_problem(&hooked.stack.client().post_nothing("/sweep").await, 500, "INTERNAL_ERROR");
     assert!(hooked.row(super::id_of(&moc)).is_some_and(|row| row.is("pending", 0)));
     assert!(hooked.receiver.received().is_empty());
