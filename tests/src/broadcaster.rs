@@ -3,16 +3,16 @@
 //! Each connection carries one request, so what is counted is what was tried.
 
 use std::{
-    io::{self, ErrorKind},
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy, sink},
+    io::{AsyncWriteExt, copy, sink},
     net::{TcpListener, TcpSocket, TcpStream},
     runtime::Runtime,
     task::JoinHandle,
@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::fault_proxy::socket;
+use crate::inbound::{self, Request};
 
 /// Largest request that is read, in bytes.
 const REQUEST_MAX_BYTES: usize = 1024 * 1024;
@@ -73,23 +74,27 @@ impl Post {
     /// A header, where there is one of this name and no other.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.get_all(name).iter();
-        let first = values.next()?.to_str().ok();
-        first.filter(|_| values.next().is_none())
+        inbound::only(&self.headers, name)
     }
 
     /// The names of the headers, sorted.
     #[must_use]
     pub fn header_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
-        names
+        inbound::names(&self.headers)
     }
 
     /// Whether it is of this session, whatever its format.
     #[must_use]
     pub fn is_of(&self, session: &str) -> bool {
         self.path.contains(session) || self.body.to_string().contains(session)
+    }
+}
+
+impl From<Request> for Post {
+    fn from(Request { method, path, headers, body: bytes }: Request) -> Self {
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|error| format!("no JSON, {error}: {}", String::from_utf8_lossy(&bytes)).into());
+        Self { method, path, headers, body, bytes }
     }
 }
 
@@ -214,8 +219,8 @@ async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     if matches!(mode, Mode::Deaf) {
         return std::future::pending().await;
     }
-    let Some(post) = read(&mut client).await? else { return Ok(()) };
-    locked(state).posts.push(post);
+    let Some(request) = inbound::read(&mut client, REQUEST_MAX_BYTES).await? else { return Ok(()) };
+    locked(state).posts.push(request.into());
     match mode {
         Mode::Answer(status, body) => answer(&mut client, status, &body).await?,
         Mode::Silent | Mode::Deaf => {}
@@ -246,69 +251,4 @@ async fn answer(client: &mut TcpStream, status: u16, body: &str) -> io::Result<(
     client.shutdown().await?;
     let _ = timeout(LINGER, copy(client, &mut sink())).await;
     Ok(())
-}
-
-/// Reads a whole request; none where the connection ends before one.
-async fn read(client: &mut TcpStream) -> io::Result<Option<Post>> {
-    let mut bytes = Vec::new();
-    loop {
-        if let Some(post) = parse(&bytes)? {
-            return Ok(Some(post));
-        }
-        if bytes.len() > REQUEST_MAX_BYTES {
-            return Err(ErrorKind::InvalidData.into());
-        }
-        if client.read_buf(&mut bytes).await? == 0 {
-            return Ok(None);
-        }
-    }
-}
-
-/// The request, once all of it is there.
-fn parse(bytes: &[u8]) -> io::Result<Option<Post>> {
-    let Some((head, body)) = split(bytes, b"\r\n\r\n") else { return Ok(None) };
-    let invalid = |_| io::Error::from(ErrorKind::InvalidData);
-    let head = String::from_utf8_lossy(head);
-    let mut lines = head.split("\r\n");
-    let mut words = lines.next().unwrap_or_default().split(' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut headers = HeaderMap::new();
-    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-        let name: HeaderName = name.parse().map_err(|_| invalid(()))?;
-        headers.append(name, HeaderValue::from_str(value.trim()).map_err(|_| invalid(()))?);
-    }
-    let length = headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
-    let body = match (headers.contains_key("transfer-encoding"), length) {
-        (true, _) => dechunked(body),
-        (false, Some(length)) => body.get(..length).map(<[u8]>::to_vec),
-        (false, None) => Some(Vec::new()),
-    };
-    let post = |body: Vec<u8>| Post {
-        method: method.to_owned(),
-        path: path.to_owned(),
-        headers,
-        body: serde_json::from_slice(&body)
-            .unwrap_or_else(|error| format!("no JSON, {error}: {}", String::from_utf8_lossy(&body)).into()),
-        bytes: body,
-    };
-    Ok(body.map(post))
-}
-
-/// A chunked body, once all of it is there.
-fn dechunked(mut bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let (size, rest) = split(bytes, b"\r\n")?;
-        let size = usize::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()?;
-        body.extend_from_slice(rest.get(..size)?);
-        bytes = rest.get(size + 2..)?;
-        if size == 0 {
-            return Some(body);
-        }
-    }
-}
-
-fn split<'a>(bytes: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let start = bytes.windows(at.len()).position(|window| window == at)?;
-    Some((&bytes[..start], &bytes[start + at.len()..]))
 }

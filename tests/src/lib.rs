@@ -11,6 +11,7 @@ pub mod collector;
 pub mod content;
 pub mod fault_proxy;
 pub mod host;
+mod inbound;
 pub mod nginx;
 pub mod path;
 pub mod raw;

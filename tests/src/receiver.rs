@@ -8,11 +8,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
+use reqwest::header::HeaderMap;
+use tokio::io::{AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
+use crate::inbound::{self, Request};
 use crate::wait_for;
 
 /// Largest request that is read, in bytes.
@@ -58,17 +59,13 @@ impl Received {
     /// A header, where there is one of this name and no other.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.get_all(name).iter();
-        let first = values.next()?.to_str().ok();
-        first.filter(|_| values.next().is_none())
+        inbound::only(&self.headers, name)
     }
 
     /// The names of the headers, sorted.
     #[must_use]
     pub fn header_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
-        names
+        inbound::names(&self.headers)
     }
 }
 
@@ -176,7 +173,14 @@ impl Drop for Receiver {
 
 async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let Some(received) = read(&mut client).await? else { return Ok(()) };
+    let Some(request) = inbound::read(&mut client, REQUEST_MAX_BYTES).await? else { return Ok(()) };
+    let Request { method, path, headers, body } = request;
+    // Its length must be given.
+    let length = inbound::only(&headers, "content-length").and_then(|length| length.parse().ok());
+    if length != Some(body.len()) {
+        return Err(ErrorKind::InvalidData.into());
+    }
+    let received = Received { at: Instant::now(), method, path, headers, body };
     let reaction = {
         let mut state = locked(state);
         state.received.push(received);
@@ -213,40 +217,4 @@ async fn answer(client: &mut TcpStream, status: u16) -> io::Result<()> {
     let head = format!("HTTP/1.1 {status} As Told\r\n{location}{length}connection: close\r\n\r\n");
     client.write_all(head.as_bytes()).await?;
     client.shutdown().await
-}
-
-/// Reads a whole request; none where the connection ends before one.
-async fn read(client: &mut TcpStream) -> io::Result<Option<Received>> {
-    let mut bytes = Vec::new();
-    loop {
-        if let Some(received) = parse(&bytes)? {
-            return Ok(Some(received));
-        }
-        if bytes.len() > REQUEST_MAX_BYTES {
-            return Err(ErrorKind::InvalidData.into());
-        }
-        if client.read_buf(&mut bytes).await? == 0 {
-            return Ok(None);
-        }
-    }
-}
-
-/// The request, once all of it is there; its length must be given.
-fn parse(bytes: &[u8]) -> io::Result<Option<Received>> {
-    const END: &[u8] = b"\r\n\r\n";
-    let Some(end) = bytes.windows(END.len()).position(|window| window == END) else { return Ok(None) };
-    let invalid = || io::Error::from(ErrorKind::InvalidData);
-    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid())?;
-    let mut lines = head.split("\r\n");
-    let mut words = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut headers = HeaderMap::new();
-    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-        let name: HeaderName = name.parse().map_err(|_| invalid())?;
-        headers.append(name, HeaderValue::from_str(value.trim()).map_err(|_| invalid())?);
-    }
-    let length = headers.get("content-length").and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    let rest = &bytes[end + END.len()..];
-    let body = rest.get(..length.ok_or_else(invalid)?).map(<[u8]>::to_vec);
-    Ok(body.map(|body| Received { at: Instant::now(), method, path, headers, body }))
 }
