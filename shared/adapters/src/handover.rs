@@ -7,9 +7,6 @@ use url::Url;
 use crate::http::Answer;
 use crate::outbound::{self, Payload};
 
-/// As much of a cause as goes to the log, in bytes.
-const CAUSE_MAX_BYTES: usize = 1024;
-
 /// What has become of what was handed over. Between components it is a status, and a cause as text.
 pub enum Outcome {
     /// It is where it should be: 204.
@@ -40,15 +37,12 @@ pub(crate) async fn hand_over(component: &str, headers: &[(&'static str, String)
     headers.push(("content-type", "application/json"));
     let reply = match outbound::send(Method::Post, &url, &headers, Payload::Bytes(body)).await {
         Ok(reply) => reply,
-        Err(error) => return Outcome::Failed(format!("{component}: {error:?}")),
+        Err(error) => return Outcome::Failed(format!("{component}: {error}")),
     };
     match reply.status {
         204 => Outcome::Sent,
         501 => Outcome::Unconfigured,
-        502 => {
-            let cause = reply.read(CAUSE_MAX_BYTES, false).await.unwrap_or_default();
-            Outcome::Failed(String::from_utf8_lossy(&cause).into_owned())
-        }
+        502 => Outcome::Failed(reply.cause().await),
         status => Outcome::Failed(format!("{component} answered {status}")),
     }
 }

@@ -1,5 +1,7 @@
 //! Outbound HTTP: one request, its answer's head, and as much of its body as is wanted.
 
+use std::fmt;
+
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme, Trailers};
 use spin_sdk::wasip3::{http::client, wit_future, wit_stream};
 use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
@@ -11,6 +13,8 @@ const CONNECT_TIMEOUT_MS: u64 = 5_000;
 pub const ANSWER_TIMEOUT_MS: u64 = 30_000;
 /// Bytes that an answer is read by.
 const READ_BYTES: usize = 16 * 1024;
+/// As much of a cause as goes to the log, in bytes.
+const CAUSE_MAX_BYTES: usize = 1024;
 /// Bytes that pass through the guest at once.
 const PASS_BYTES: usize = 256 * 1024;
 
@@ -23,6 +27,13 @@ pub enum SendError {
     Timeout(String),
     /// The host or the request forbids it: trying again changes nothing.
     Denied(String),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Connection(text) | Self::Timeout(text) | Self::Denied(text)) = self;
+        f.write_str(text)
+    }
 }
 
 impl From<ErrorCode> for SendError {
@@ -188,6 +199,12 @@ impl Reply {
         let (_, result) = wit_future::new(|| Ok(()));
         let (bytes, end) = Response::consume_body(self.response, result);
         Stream { bytes, end }
+    }
+
+    /// The start of the body as text for the log: why the answer is no success.
+    pub async fn cause(self) -> String {
+        let bytes = self.read(CAUSE_MAX_BYTES, false).await.unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Reads the body, at most `limit` bytes of it.

@@ -16,8 +16,6 @@ use crate::s3::S3Bucket;
 
 /// The thumbnailer: a private route of the same application.
 const THUMBNAILER: &str = "http://thumbnailer.spin.internal/";
-/// As much of a cause as goes to the log, in bytes.
-const CAUSE_MAX_BYTES: usize = 1024;
 
 /// The thumbnailer with the bucket that its pictures are in.
 pub struct Thumbnailer {
@@ -55,8 +53,7 @@ impl Thumbnailer {
             return reply.read(THUMBNAIL_MAX_BYTES, true).await.map_err(unreachable);
         }
         let status = reply.status;
-        let cause = reply.read(CAUSE_MAX_BYTES, false).await.map_err(unreachable)?;
-        Err(failed(format!("the thumbnailer answered {status}: {}", String::from_utf8_lossy(&cause))))
+        Err(failed(format!("the thumbnailer answered {status}: {}", reply.cause().await)))
     }
 }
 
@@ -65,5 +62,5 @@ fn failed(cause: impl Into<String>) -> Failure {
 }
 
 fn unreachable(error: SendError) -> Failure {
-    failed(format!("the thumbnailer: {error:?}"))
+    failed(format!("the thumbnailer: {error}"))
 }

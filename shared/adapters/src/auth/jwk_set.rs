@@ -99,11 +99,11 @@ async fn fetch(url: &Url, now: i64, refetched_at_ms: i64) -> Result<Rc<Kept>, Fa
 
 async fn get(url: &Url) -> Result<JwkSet, String> {
     let headers = [("accept", "application/json")];
-    let reply = outbound::send(Method::Get, url, &headers, Payload::Empty).await.map_err(|e| format!("{e:?}"))?;
+    let reply = outbound::send(Method::Get, url, &headers, Payload::Empty).await.map_err(|error| error.to_string())?;
     if reply.status != 200 {
         return Err(format!("status {}", reply.status));
     }
-    let bytes = reply.read(KEY_SET_MAX_BYTES, true).await.map_err(|error| format!("{error:?}"))?;
+    let bytes = reply.read(KEY_SET_MAX_BYTES, true).await.map_err(|error| error.to_string())?;
     // Keys of kinds that are unknown here are passed over, as RFC 7517, section 5, asks.
     let set: RawSet = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();

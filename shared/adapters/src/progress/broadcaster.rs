@@ -1,9 +1,7 @@
 //! The relay's side: publishing at the broadcaster.
 
-use std::pin::pin;
+use std::time::{Duration, Instant};
 
-use futures::future::{Either, select};
-use moc_application::port::Platform as _;
 use moc_contract::broadcast::{Format, Publication};
 use moc_contract::event::OpaqueEventBatch;
 use moc_contract::trace::TraceContext;
@@ -11,7 +9,7 @@ use spin_sdk::wasip3::http::types::Method;
 
 use crate::handover::Outcome;
 use crate::outbound::{self, Payload, SendError};
-use crate::platform::Wasi;
+use crate::platform::within;
 use crate::settings;
 
 /// What is left of the time limit for the way to the route that waits.
@@ -33,10 +31,10 @@ pub async fn publish(batch: OpaqueEventBatch, context: Option<TraceContext>) -> 
     let publication = settings.format.publication(&settings.url, &settings.key, batch);
     let posting = post(settings.format, publication, context);
     let limit_ms = settings.timeout_ms - CHAINING_MS.min(settings.timeout_ms / 10);
-    match select(pin!(posting), pin!(Wasi.sleep(limit_ms))).await {
-        Either::Left((Ok(()), _)) => Outcome::Sent,
-        Either::Left((Err(cause), _)) => Outcome::Failed(cause),
-        Either::Right(_) => Outcome::Failed(format!("the broadcaster did not answer within {limit_ms} ms")),
+    match within(Instant::now() + Duration::from_millis(limit_ms), posting).await {
+        Some(Ok(())) => Outcome::Sent,
+        Some(Err(cause)) => Outcome::Failed(cause),
+        None => Outcome::Failed(format!("the broadcaster did not answer within {limit_ms} ms")),
     }
 }
 
@@ -45,11 +43,7 @@ async fn post(format: Format, publication: Publication, context: Option<TraceCon
     let traced = context.map(|context| context.headers()).unwrap_or_default();
     let mut headers = vec![("content-type", "application/json"), (header, key.as_str())];
     headers.extend(traced.iter().map(|(name, value)| (*name, value.as_str())));
-    let failed = |error| match error {
-        SendError::Connection(cause) | SendError::Timeout(cause) | SendError::Denied(cause) => {
-            format!("the broadcaster cannot be reached: {cause}")
-        }
-    };
+    let failed = |error: SendError| format!("the broadcaster cannot be reached: {error}");
     let reply = outbound::send(Method::Post, &url, &headers, Payload::Bytes(body)).await.map_err(failed)?;
     if !(200..300).contains(&reply.status) {
         return Err(format!("the broadcaster answered {}", reply.status));

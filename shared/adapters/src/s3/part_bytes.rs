@@ -1,9 +1,10 @@
 //! `UploadPart`: a part whose bytes are in memory, so that it can be sent again.
 
 use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
-use moc_application::port::{BucketError, PartAddress, Platform as _, UploadedPart};
+use moc_application::port::{BucketError, PartAddress, UploadedPart};
 use moc_domain::checksum::Checksums;
 use rusty_s3::actions::UploadPart;
 use spin_sdk::wasip3::http::types::{ErrorCode, Method, Trailers};
@@ -15,7 +16,7 @@ use super::part_upload::stored;
 use super::retry::{Attempt, tried};
 use super::{PRESIGNED_FOR, S3Bucket, presigned};
 use crate::outbound::{self, ANSWER_TIMEOUT_MS, Payload};
-use crate::platform::Wasi;
+use crate::platform::within;
 
 /// Bytes that are copied out of the part at once.
 const WRITE_BYTES: usize = 256 * 1024;
@@ -35,11 +36,11 @@ pub async fn upload(
         let payload = Payload::Stream { bytes: reader, end, length: bytes.len() as u64 };
         let url = presigned(&action, PRESIGNED_FOR);
         let sending = pin!(outbound::send(Method::Put, &url, &[], payload));
-        let writing = pin!(within(timeout_ms, write(bytes, wants_sha256, writer, end_writer)));
+        let writing = pin!(in_time(timeout_ms, write(bytes, wants_sha256, writer, end_writer)));
         let (reply, computed) = match select(writing, sending).await {
             Either::Left((written, sending)) => {
                 let computed = written?;
-                (within(ANSWER_TIMEOUT_MS, sending).await??, computed)
+                (in_time(ANSWER_TIMEOUT_MS, sending).await??, computed)
             }
             // S3 has answered before it had everything, or just as the end was a step behind.
             Either::Right((reply, writing)) => match reply? {
@@ -73,9 +74,7 @@ async fn write(
 }
 
 /// What a future comes to in time.
-async fn within<T>(millis: u64, future: impl Future<Output = T>) -> Result<T, Attempt> {
-    match select(pin!(future), pin!(Wasi.sleep(millis))).await {
-        Either::Left((done, _)) => Ok(done),
-        Either::Right(_) => Err(Attempt::Answer(BucketError::Silent("UploadPart: no answer in time".into()))),
-    }
+async fn in_time<T>(millis: u64, future: impl Future<Output = T>) -> Result<T, Attempt> {
+    let silent = || Attempt::Answer(BucketError::Silent("UploadPart: no answer in time".into()));
+    within(Instant::now() + Duration::from_millis(millis), future).await.ok_or_else(silent)
 }

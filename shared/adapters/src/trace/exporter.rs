@@ -8,7 +8,7 @@ use spin_sdk::wasip3::http::types::Method;
 
 use super::otlp;
 use crate::handover::Outcome;
-use crate::outbound::{self, Payload, SendError};
+use crate::outbound::{self, Payload};
 use crate::platform::within;
 use crate::settings;
 
@@ -32,9 +32,7 @@ pub async fn export(batch: TraceBatch) -> Outcome {
     match within(Instant::now() + Duration::from_millis(limit_ms), posting).await {
         Some(Ok(reply)) if (200..300).contains(&reply.status) => Outcome::Sent,
         Some(Ok(reply)) => Outcome::Failed(format!("the collector answered {}", reply.status)),
-        Some(Err(SendError::Connection(cause) | SendError::Timeout(cause) | SendError::Denied(cause))) => {
-            Outcome::Failed(format!("the collector cannot be reached: {cause}"))
-        }
+        Some(Err(error)) => Outcome::Failed(format!("the collector cannot be reached: {error}")),
         None => Outcome::Failed(format!("the collector did not answer within {limit_ms} ms")),
     }
 }

@@ -20,8 +20,6 @@ use crate::outbound::{self, Payload};
 
 /// The sender, which knows the receiver: a private route of the same application.
 const SENDER: &str = "http://webhook-sender.spin.internal";
-/// As much of a cause as is read, in bytes.
-const CAUSE_MAX_BYTES: usize = 1024;
 
 /// Has the webhook of a MOC delivered, and waits until that is settled: a minute at most. `context` is
 /// the trace that it belongs to. Where somebody else delivers it, or has done so, there is nothing to do.
@@ -41,13 +39,10 @@ pub async fn send(moc: MocId, context: Option<TraceContext>) -> Result<(), Failu
     let headers = context.as_ref().map(TraceContext::headers).unwrap_or_default();
     let headers = outbound::borrowed(&headers);
     let reply = outbound::send_within(limit_ms, Method::Post, &url, &headers, Payload::Empty).await;
-    let reply = reply.map_err(|error| unheard(format!("the webhook sender: {error:?}")))?;
+    let reply = reply.map_err(|error| unheard(format!("the webhook sender: {error}")))?;
     match reply.status {
         204 | 404 => Ok(()),
-        502 => {
-            let cause = reply.read(CAUSE_MAX_BYTES, false).await.unwrap_or_default();
-            Err(failed(String::from_utf8_lossy(&cause).into_owned()))
-        }
+        502 => Err(failed(reply.cause().await)),
         status => Err(unheard(format!("the webhook sender answered {status}"))),
     }
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use spin_sdk::wasip3::http::types::Method;
 
 use crate::http::Request;
-use crate::outbound::{self, Payload, SendError};
+use crate::outbound::{self, Payload};
 use crate::platform::{Wasi, within};
 use crate::{log, settings, trace};
 
@@ -59,10 +59,8 @@ impl HttpReceiver {
         ];
         headers.extend(signature.as_deref().map(|signature| ("webhook-signature", signature)));
         headers.extend(traced.iter().map(|(name, value)| (*name, value.as_str())));
-        let reply = outbound::send(Method::Post, url, &headers, Payload::Bytes(body)).await.map_err(|error| {
-            let (SendError::Connection(cause) | SendError::Timeout(cause) | SendError::Denied(cause)) = error;
-            format!("the receiver cannot be reached: {cause}")
-        })?;
+        let reply = outbound::send(Method::Post, url, &headers, Payload::Bytes(body)).await;
+        let reply = reply.map_err(|error| format!("the receiver cannot be reached: {error}"))?;
         match reply.status {
             200..300 => Ok(()),
             status => Err(format!("the receiver answered {status}")),
