@@ -1,4 +1,4 @@
-//! What each route does, one file each, over three ports: a store, a bucket and a platform.
+//! What each route does, one file each, over ports: a store, a bucket, a platform and what few routes need beside.
 //!
 //! Nothing here knows SQL, S3's wire or HTTP; the adapters behind the ports decide nothing.
 
