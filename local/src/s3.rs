@@ -3,13 +3,27 @@
 use std::{fs::File, net::SocketAddr, path::Path};
 
 use anyhow::{Context, Result, anyhow};
+use async_trait::async_trait;
+use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3ErrorCode, S3Result};
 use s3s_fs::FileSystem;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::listener::{bind, serve};
 use crate::s3_files::Files;
+
+/// Who knows an object's key may read it, as with a bucket that clients read from; all else needs a signature.
+struct PublicRead;
+
+#[async_trait]
+impl S3Access for PublicRead {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let reads = matches!(context.s3_op().name(), "GetObject" | "HeadObject");
+        if reads || context.credentials().is_some() { Ok(()) } else { Err(S3ErrorCode::AccessDenied.into()) }
+    }
+}
 
 /// An S3 that is ready to serve one directory.
 pub struct EmbeddedS3 {
@@ -33,6 +47,7 @@ impl EmbeddedS3 {
         let files = FileSystem::new(&root).map_err(|error| anyhow!("cannot serve {}: {error:?}", root.display()))?;
         let mut builder = S3ServiceBuilder::new(Files(files));
         builder.set_auth(auth);
+        builder.set_access(PublicRead);
         Ok((Self { listener, service: builder.build(), _lock: lock }, address))
     }
 
