@@ -56,7 +56,7 @@ impl Client {
     /// Sends a request and reads the whole answer.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// Where there is no answer, or it is not as the OpenAPI document promises.
     pub async fn send(&self, request: RequestBuilder) -> Reply {
         self.try_send(request).await.expect("an answer")
     }
@@ -65,12 +65,15 @@ impl Client {
     ///
     /// # Errors
     /// Where there is no answer, or only a part of one.
+    ///
+    /// # Panics
+    /// Where it is not as the OpenAPI document promises.
     pub async fn try_send(&self, request: RequestBuilder) -> Result<Reply, reqwest::Error> {
         let request = request.build()?;
-        let path = request.url().path().to_owned();
+        let (method, path) = (request.method().to_string(), request.url().path().to_owned());
         let response = self.http.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Reply { status, headers, bytes: response.bytes().await?.to_vec(), path })
+        Ok(Reply::received(&method, &path, status, headers, response.bytes().await?.to_vec()))
     }
 
     /// `GET`.

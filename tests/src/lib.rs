@@ -13,6 +13,7 @@ pub mod fault_proxy;
 pub mod host;
 mod inbound;
 pub mod nginx;
+pub mod openapi;
 pub mod path;
 pub mod raw;
 pub mod receiver;

@@ -14,6 +14,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// A connection to an app.
 pub struct Connection {
     stream: TcpStream,
+    method: String,
     path: String,
 }
 
@@ -32,7 +33,7 @@ impl Connection {
         }
         head.push_str("\r\n");
         stream.write_all(head.as_bytes()).await.expect("the app reads");
-        Self { stream, path: path.split('?').next().unwrap_or_default().to_owned() }
+        Self { stream, method: method.to_owned(), path: path.split('?').next().unwrap_or_default().to_owned() }
     }
 
     /// Sends bytes of the body as they are. An app that does not read them any more is no error.
@@ -58,7 +59,7 @@ impl Connection {
             answer = Head::parse(&bytes);
         }
         let Some(Head { status, headers, end }) = answer else { unreachable!("the loop ends with a head") };
-        Reply { status, headers, bytes: bytes[end..].to_vec(), path: self.path }
+        Reply::received(&self.method, &self.path, status, headers, bytes[end..].to_vec())
     }
 }
 

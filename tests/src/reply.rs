@@ -3,6 +3,8 @@
 use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
+use crate::openapi;
+
 /// Headers that are part of what is promised.
 const SHOWN: [&str; 14] = [
     "access-control-allow-headers",
@@ -30,11 +32,23 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body.
     pub bytes: Vec<u8>,
+    /// The method of the request, in capitals.
+    pub method: String,
     /// The path that was asked for, without its query.
     pub path: String,
 }
 
 impl Reply {
+    /// An answer that has come, to a request of this method and path.
+    ///
+    /// # Panics
+    /// Where it is not as the OpenAPI document promises.
+    pub(crate) fn received(method: &str, path: &str, status: u16, headers: HeaderMap, bytes: Vec<u8>) -> Self {
+        let reply = Self { status, headers, bytes, method: method.to_owned(), path: path.to_owned() };
+        openapi::check(&reply);
+        reply
+    }
+
     /// A header, the first of its name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -107,12 +121,13 @@ impl Reply {
         assert_eq!(length, Some(self.bytes.len()), "{} has a wrong Content-Length", self.path);
     }
 
-    /// The status, the promised headers and the body, for a snapshot.
+    /// What was asked, the status, the promised headers and the body, for a snapshot.
     #[must_use]
     pub fn shown(&self) -> Value {
         let headers: Map<String, Value> =
             SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), json!(self.header(name)?)))).collect();
         let body = if self.bytes.is_empty() { Value::Null } else { self.json() };
-        json!({ "status": self.status, "headers": headers, "body": body })
+        let request = format!("{} {}", self.method, self.path);
+        json!({ "request": request, "status": self.status, "headers": headers, "body": body })
     }
 }

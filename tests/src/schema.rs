@@ -13,9 +13,9 @@ static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| {
         let reference = message["payload"]["$ref"].as_str().expect("a schema by its name");
         let schema = document.pointer(reference.trim_start_matches('#')).expect("the schema is in the document");
         let kind = schema.pointer("/properties/type/const")?.as_str().expect("a type is text");
-        Some((kind.to_owned(), validator(&document, reference)))
+        Some((kind.to_owned(), validator(&document, &message["payload"])))
     });
-    Schemas { events: events.collect(), batch: validator(&document, "#/components/schemas/batch") }
+    Schemas { events: events.collect(), batch: validator(&document, &json!({ "$ref": "#/components/schemas/batch" })) }
 });
 
 struct Schemas {
@@ -29,9 +29,14 @@ fn document() -> Value {
     serde_saphyr::from_str(include_str!("../../shared/contract/asyncapi.yaml")).expect("YAML")
 }
 
-/// A validator of one of the document's schemas.
-fn validator(document: &Value, reference: &str) -> Validator {
-    let schema = json!({ "$ref": reference, "components": document["components"] });
+/// A validator of a schema whose references lead to the schemas of a document.
+///
+/// # Panics
+/// Where it is no schema, or a reference leads nowhere.
+#[must_use]
+pub fn validator(document: &Value, schema: &Value) -> Validator {
+    let mut schema = schema.clone();
+    schema["components"] = json!({ "schemas": document["components"]["schemas"] });
     let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true);
     options.build(&schema).expect("a schema")
 }

@@ -6,6 +6,7 @@ mod build;
 mod host;
 mod http_files;
 mod npm;
+mod openapi;
 mod process;
 mod project;
 mod seed;
@@ -40,6 +41,8 @@ enum XtaskCommand {
     Seed(seed::Options),
     /// Show a session's progress events as they come
     Watch(watch::Options),
+    /// Write shared/contract/openapi.json, as the code has it
+    Openapi,
     /// Measure speed and size, and print a table
     Bench(bench::Options),
 }
@@ -62,6 +65,7 @@ fn run(command: XtaskCommand) -> Result<()> {
         XtaskCommand::Test(options) => test::run(&project, &options),
         XtaskCommand::Seed(options) => seed::run(&project, &options),
         XtaskCommand::Watch(options) => watch::run(&project, &options),
+        XtaskCommand::Openapi => openapi::write(&project),
         XtaskCommand::Bench(options) => bench::run(&project, &options),
     }
 }

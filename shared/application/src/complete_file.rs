@@ -5,6 +5,7 @@ use moc_domain::etag::ETag;
 use moc_domain::failure::{Failure, FieldError, FileFault, Refusal};
 use moc_domain::file::{ClaimedPart, File, StoredPart, in_order};
 use moc_domain::id::{FileId, SessionId, UserId};
+use moc_domain::limits::VALIDATION_ERRORS_MAX;
 use moc_domain::part::PartNumber;
 use moc_domain::session::Status;
 use moc_domain::time::Timestamp;
@@ -149,7 +150,7 @@ fn check_claimed(claimed: &[ClaimedPart], etags: &[ETag]) -> Result<(), Refusal>
         let message = || format!("is not the ETag of part {}", claimed.number.get());
         (claimed.etag != *etag).then(|| FieldError::new(format!("/parts/{}/etag", claimed.index), message()))
     };
-    let errors: Vec<FieldError> = claimed.iter().zip(etags).filter_map(differs).collect();
+    let errors: Vec<FieldError> = claimed.iter().zip(etags).filter_map(differs).take(VALIDATION_ERRORS_MAX).collect();
     if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid { errors }) }
 }
 
@@ -215,4 +216,22 @@ async fn parts_that_differ(bucket: &impl Bucket, file: &File, etags: &[ETag]) ->
     };
     let differing = file.plan.numbers().zip(etags).filter(|(number, etag)| !stands(*number, etag));
     Ok(Completion::PartsDiffer(differing.map(|(number, _)| number.get()).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_errors_are_named_than_a_client_reads() {
+        let etag = |text: &str| ETag::parse(text).unwrap();
+        let claim = |number: u16| ClaimedPart {
+            number: PartNumber::new(u64::from(number)).unwrap(),
+            etag: etag("other"),
+            index: usize::from(number) - 1,
+        };
+        let claimed: Vec<ClaimedPart> = (1..=100).map(claim).collect();
+        let refused = check_claimed(&claimed, &vec![etag("stored"); 100]);
+        assert!(matches!(refused, Err(Refusal::Invalid { errors }) if errors.len() == VALIDATION_ERRORS_MAX));
+    }
 }

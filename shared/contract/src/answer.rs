@@ -9,13 +9,18 @@ use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 use serde::Serialize;
 
-/// 201 of `POST /sessions`.
+/// A new session: 201 of `POST /sessions`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionCreated {
+    /// The session's id.
     session_id: String,
+    /// Bytes of every part of its files but their last ones.
     part_size_bytes: u64,
+    /// When it ends. Registering, sending and completing prolong it.
     expires_at: String,
+    /// Where its progress events come by WebSocket (`asyncapi.yaml`); absent where nobody broadcasts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     ws_url: Option<String>,
 }
@@ -33,36 +38,57 @@ impl SessionCreated {
     }
 }
 
-/// 200 of `GET /sessions/:sessionId`.
+/// A session as it stands: 200 of `GET /sessions/:sessionId`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionState {
+    /// The session's id.
     session_id: String,
+    /// What has become of it.
     status: &'static str,
+    /// When it ends unless it is used.
     expires_at: String,
+    /// Bytes of every part of its files but their last ones.
     part_size_bytes: u64,
+    /// Its files, in the order of their registration.
     files: Vec<FileState>,
+    /// The MOC that it has become.
     #[serde(skip_serializing_if = "Option::is_none")]
     moc_id: Option<String>,
+    /// Where its progress events come by WebSocket, with a fresh token; absent where there are none to come.
     #[serde(skip_serializing_if = "Option::is_none")]
     ws_url: Option<String>,
 }
 
+/// A file of a session as it stands.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 struct FileState {
+    /// The file's id.
     file_id: String,
+    /// What it is for.
     category: &'static str,
+    /// The name that the client gave it.
     name: String,
+    /// Its media type.
     #[serde(rename = "type")]
     media_type: &'static str,
+    /// Whether it is complete.
     status: &'static str,
+    /// How many different parts are stored.
     parts_completed: u16,
+    /// How many it has.
     parts_total: u16,
+    /// Bytes of the stored parts.
     bytes_completed: u64,
+    /// Its declared size.
     bytes_total: u64,
+    /// Where it can be read, once it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     file_url: Option<String>,
+    /// Its object's ETag, once it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
 }
@@ -104,24 +130,34 @@ impl SessionState {
     }
 }
 
-/// 201 of `POST /sessions/:sessionId/files`.
+/// A new file: 201 of `POST /sessions/:sessionId/files`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FileRegistered {
+    /// The file's id.
     file_id: String,
+    /// The S3 multipart upload that makes it.
     upload_id: String,
+    /// Bytes of every part but the last, which has the rest.
     part_size_bytes: u64,
+    /// How many parts it has.
     parts_total: u16,
+    /// Where the first parts can be put straight into the bucket, where that was wished for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     presigned_urls: Vec<PresignedUrl>,
 }
 
 /// Where a part can be put straight into the bucket.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 struct PresignedUrl {
+    /// Which part.
     part_number: u16,
+    /// Where it is to be `PUT`.
     url: String,
+    /// Until when.
     expires_at: String,
 }
 
@@ -144,11 +180,14 @@ impl FileRegistered {
     }
 }
 
-/// 200 of `PUT …/parts/:partNumber`.
+/// A part that the bucket has taken: 200 of `PUT …/parts/:partNumber`, and in a list that of a batch.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PartStored {
+    /// Its number.
     part_number: u16,
+    /// Its ETag in the bucket.
     etag: String,
 }
 
@@ -160,18 +199,26 @@ impl PartStored {
     }
 }
 
-/// 200 of `GET …/parts`.
+/// The stored parts of a file: 200 of `GET …/parts`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StoredParts))]
 pub struct PartList {
+    /// The parts, in order. Those that went to the bucket by presigned URLs are not among them.
     parts: Vec<PartListed>,
 }
 
+/// A stored part.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StoredPart))]
 #[serde(rename_all = "camelCase")]
 struct PartListed {
+    /// Its number.
     part_number: u16,
+    /// Its ETag in the bucket.
     etag: String,
+    /// Its size.
     size_bytes: u64,
+    /// When it was stored.
     uploaded_at: String,
 }
 
@@ -187,13 +234,18 @@ impl From<&[StoredPart]> for PartList {
     }
 }
 
-/// 200 of `POST …/complete`.
+/// A file that is complete: 200 of `POST …/complete`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FileCompleted {
+    /// The file's id.
     file_id: String,
+    /// Where it can be read.
     file_url: String,
+    /// Its object's ETag.
     etag: String,
+    /// Its size.
     size_bytes: u64,
 }
 
@@ -207,42 +259,74 @@ impl FileCompleted {
 
 /// A MOC: 201 or 200 of `POST /finalize`, 200 of `GET /api/mocs/:mocId`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Moc))]
 #[serde(rename_all = "camelCase")]
 pub struct MocAnswer<'a> {
+    /// The MOC's id.
     id: String,
+    /// The session that it was.
     session_id: String,
+    /// Whose it is.
     user_id: &'a str,
+    /// Its title.
     title: &'a str,
+    /// Its title as a part of an address, unique among the user's MOCs.
     slug: &'a str,
+    /// What the user says of it.
+    #[cfg_attr(feature = "openapi", schema(required))]
     description: Option<&'a str>,
+    /// Its tags.
     tags: &'a [String],
+    /// Its theme.
+    #[cfg_attr(feature = "openapi", schema(required))]
     theme: Option<&'a str>,
+    /// Always `published`.
     status: &'static str,
+    /// Its files, in the order of their registration.
     files: Vec<MocFileAnswer<'a>>,
+    /// The key of its first instruction in the bucket.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pdf_key: Option<&'a str>,
+    /// The keys of its images and thumbnails.
     image_keys: Vec<&'a str>,
+    /// The keys of its parts lists.
     parts_keys: Vec<&'a str>,
+    /// Its thumbnail, once it is made: some time after finalize.
     #[serde(skip_serializing_if = "Option::is_none")]
     thumbnail_url: Option<String>,
+    /// Bytes of all its files.
     total_size_bytes: u64,
+    /// When finalize made it.
     created_at: String,
+    /// There where an earlier finalize had made it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     idempotent: bool,
+    /// There where an earlier finalize was cut short and this one ended it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     resumed: bool,
 }
 
+/// A file of a MOC.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MocFile))]
 #[serde(rename_all = "camelCase")]
 struct MocFileAnswer<'a> {
+    /// The id that it had in the session.
     id: String,
+    /// What it is for.
     category: &'static str,
+    /// The name that the client gave it.
     name: &'a str,
+    /// Its key in the bucket.
     key: &'a str,
+    /// Where it can be read.
     url: String,
+    /// Its size.
     size_bytes: u64,
+    /// Its media type.
     #[serde(rename = "type")]
     media_type: &'static str,
+    /// Its object's ETag.
     etag: String,
 }
 

@@ -75,6 +75,7 @@ impl Absent {
 
 /// A file as a client declares it.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = FileDeclaration))]
 #[serde(rename_all = "camelCase")]
 pub struct FileBody {
     /// `instruction`, `parts-list`, `image` or `thumbnail`.
@@ -118,6 +119,7 @@ impl FileBody {
 
 /// Body of `POST /sessions`.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateSession))]
 pub struct CreateSessionBody {
     /// The files that will come.
     pub files: Option<Vec<FileBody>>,
@@ -155,6 +157,7 @@ impl CreateSessionBody {
 /// Body of `POST /sessions/:sessionId/files`: the long form of a file, or the short one with
 /// `fileKey` and `fileSizeBytes`.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RegisterFile))]
 #[serde(rename_all = "camelCase")]
 pub struct RegisterFileBody {
     /// The long form.
@@ -172,6 +175,7 @@ pub struct RegisterFileBody {
 
 /// Checksums of a file, in hex of either case.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Checksums))]
 pub struct ChecksumsBody {
     /// MD5 (RFC 1321).
     pub md5: Option<String>,
@@ -239,6 +243,7 @@ impl RegisterFileBody {
 
 /// Body of `POST …/complete`, which may also be absent.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CompleteFile))]
 pub struct CompleteFileBody {
     /// The parts as the client knows them.
     pub parts: Option<Vec<PartBody>>,
@@ -246,6 +251,7 @@ pub struct CompleteFileBody {
 
 /// A part as the client knows it.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ClaimedPart))]
 #[serde(rename_all = "camelCase")]
 pub struct PartBody {
     /// Its number.
@@ -269,22 +275,21 @@ impl CompleteFileBody {
                 PartNumber::new(part.part_number).ok_or(Refusal::InvalidPartNumber { last: PART_NUMBER_MAX })?;
             match ETag::parse(&part.etag) {
                 Some(etag) => checked.push(ClaimedPart { number, etag, index }),
-                None if errors.len() < VALIDATION_ERRORS_MAX => {
-                    errors.push(FieldError::new(format!("/parts/{index}/etag"), "must be an ETag"));
-                }
-                None => {}
+                None => errors.push(FieldError::new(format!("/parts/{index}/etag"), "must be an ETag")),
             }
         }
         checked.sort_by_key(|part| part.number);
         if checked.windows(2).any(|pair| matches!(pair, [a, b] if a.number == b.number)) {
             errors.push(FieldError::new("/parts", "must not name a part twice"));
         }
+        errors.truncate(VALIDATION_ERRORS_MAX);
         if errors.is_empty() { Ok(Some(checked)) } else { Err(Refusal::Invalid { errors }) }
     }
 }
 
 /// Body of `POST /finalize`.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Finalize))]
 #[serde(rename_all = "camelCase")]
 pub struct FinalizeBody {
     /// The session.
@@ -392,5 +397,8 @@ mod tests {
         assert_eq!(pointers(body(twice)), ["/parts/1/etag"]);
         let zero = "{\"parts\":[{\"partNumber\":0,\"etag\":\"a\"}]}";
         assert_eq!(body(zero), Err(Refusal::InvalidPartNumber { last: 10_000 }));
+        let wrong = "{\"partNumber\":1,\"etag\":\"\"},".repeat(VALIDATION_ERRORS_MAX);
+        let twice = "{\"partNumber\":1,\"etag\":\"a\"},{\"partNumber\":1,\"etag\":\"a\"}";
+        assert_eq!(pointers(body(&format!("{{\"parts\":[{wrong}{twice}]}}"))).len(), VALIDATION_ERRORS_MAX);
     }
 }

@@ -6,6 +6,8 @@ pub mod broadcast;
 pub mod digest;
 pub mod event;
 pub mod form;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod path;
 pub mod problem;
 pub mod trace;

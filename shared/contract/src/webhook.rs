@@ -16,13 +16,20 @@ const SECRET_PREFIX: &str = "whsec_";
 /// Who sends it.
 pub const USER_AGENT: &str = concat!("moc-uploads/", env!("CARGO_PKG_VERSION"));
 
+/// What a webhook tells of.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MocFinalized))]
 #[serde(rename_all = "camelCase")]
-struct Payload<'a> {
+pub(crate) struct Payload<'a> {
+    /// Always `moc.finalized`.
     event: &'static str,
+    /// The MOC.
     moc_id: String,
+    /// The session that it was made of.
     session_id: String,
+    /// Whose it is.
     user_id: &'a str,
+    /// When it was made.
     timestamp: String,
 }
 

@@ -41,8 +41,9 @@ async fn a_session_becomes_one_moc_by_either_path_however_often_it_is_finalized(
         assert_eq!(moc.get("idempotent"), None);
         moc["idempotent"] = json!(true);
         for path in [first, second] {
-            let reply = client.post(path, &body).await;
+            let mut reply = client.post(path, &body).await;
             assert_eq!(reply.success(200), moc);
+            path::FINALIZE.clone_into(&mut reply.path);
             assert_answer!("finalize_again", reply);
         }
         let other_title = json!({ "uploadSessionId": session, "title": unique_title() });

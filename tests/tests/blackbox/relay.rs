@@ -111,7 +111,10 @@ impl Drop for Relayed {
 /// instance repeats.
 async fn complaints(stack: &Stack) -> Vec<String> {
     let (client, id) = (stack.client(), uuid::Uuid::new_v4().to_string());
-    let _ = client.send(client.request(Method::GET, "/").header("x-request-id", &id)).await.problem(404, "NOT_FOUND");
+    let _ = client
+        .send(client.request(Method::GET, "/nowhere").header("x-request-id", &id))
+        .await
+        .problem(404, "NOT_FOUND");
     let _ = stack.logged(&id).await;
     let log = stack.log();
     let warned: Vec<&str> = log.lines().filter_map(|line| line.strip_prefix("warning: ")).collect();

@@ -4,6 +4,7 @@
 mod dependencies;
 mod imports;
 mod manifest;
+mod openapi;
 mod routes;
 mod source;
 

@@ -1,0 +1,136 @@
+//! The OpenAPI document (3.1): what utoipa derives from the types that the routes use, with what types cannot say.
+//!
+//! It is written to `openapi.json` by `cargo xtask openapi`; no component holds any of this.
+
+#![allow(clippy::indexing_slicing, reason = "JSON objects that are made here get members; a test makes them all")]
+
+mod example;
+mod header;
+mod operation;
+mod problem;
+mod sample;
+mod schema;
+mod webhook;
+
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi as _;
+
+use problem::Problems;
+use sample::Sample;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "moc-uploads",
+        description = include_str!("description.md"),
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    servers((url = "/", description = "The host that serves this document.")),
+    tags(
+        (name = "sessions", description = "One user's upload of one MOC."),
+        (name = "files", description = "One object in the bucket each, made by one S3 multipart upload."),
+        (name = "parts", description = "What a file is sent in. All parts but the last have exactly `partSizeBytes`."),
+        (name = "mocs", description = "What finalize makes of a session."),
+    ),
+    paths(
+        operation::create_session,
+        operation::get_session,
+        operation::cancel_session,
+        operation::register_file,
+        operation::complete_file,
+        operation::put_part,
+        operation::upload_batch,
+        operation::list_parts,
+        operation::finalize,
+        operation::finalize_session,
+        operation::get_moc,
+    ),
+    components(schemas(crate::webhook::Payload<'_>)),
+    security(("bearer" = [])),
+)]
+struct Derived;
+
+/// The document, as it stands in `openapi.json`.
+#[must_use]
+pub fn document() -> String {
+    let mut document = json!(Derived::openapi());
+    let problems = Problems::new();
+    if let Some(sample) = Sample::new() {
+        each_operation(&mut document, |path, operation| complete(path, operation, &problems, &sample));
+        document["webhooks"] = json!({ "moc.finalized": webhook::moc_finalized(&sample) });
+    }
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schema::complete(schemas);
+        schemas.extend(problems.schemas());
+    }
+    let components = &mut document["components"];
+    components["examples"] = problems.examples().into();
+    components["headers"] = header::components().into();
+    components["parameters"] = header::parameters().into();
+    components["responses"] = problems.general_responses().into();
+    components["securitySchemes"] = json!({
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "HS256, RS256 or ES256, as the server is configured, with `exp` and `sub`, who is the user. \
+                            What is somebody else's is not there.",
+        },
+    });
+    format!("{document:#}\n")
+}
+
+fn each_operation(document: &mut Value, mut act: impl FnMut(&str, &mut Map<String, Value>)) {
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for (path, item) in paths {
+        let operations = item.as_object_mut().into_iter().flatten().map(|(_, operation)| operation);
+        operations.filter_map(Value::as_object_mut).for_each(|operation| act(path, operation));
+    }
+}
+
+/// Adds to an operation its parameters, headers, examples and problems.
+fn complete(path: &str, operation: &mut Map<String, Value>, problems: &Problems, sample: &Sample) {
+    let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let parameters = header::of_request(&id, path).into_iter().map(|name| reference("parameters", &name)).collect();
+    operation.insert("parameters".into(), Value::Array(parameters));
+    for content in contents(operation.get_mut("requestBody")) {
+        content["examples"] = example::requests(&id).into();
+        match id.as_str() {
+            "putPart" => content["schema"] = schema::part(),
+            "uploadBatch" => content["schema"] = schema::batch(),
+            // The body may be absent, which is not the same as `null`.
+            "completeFile" => content["schema"] = reference("schemas", "CompleteFile"),
+            _ => {}
+        }
+    }
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    for (status, response) in responses.iter_mut() {
+        let mut headers = header::of_every_answer();
+        let own = response["headers"].as_object().into_iter().flatten();
+        headers.extend(own.map(|(name, _)| (name.clone(), header::of_success(&id, name))));
+        response["headers"] = headers.into();
+        for content in contents(Some(response)) {
+            content["examples"] = example::answers(&id, status, sample).into();
+        }
+    }
+    responses.extend(problems.responses(&id));
+}
+
+/// What a body may be, of each media type.
+fn contents(body: Option<&mut Value>) -> impl Iterator<Item = &mut Value> {
+    let contents = body.and_then(|body| body.get_mut("content")).and_then(Value::as_object_mut);
+    contents.into_iter().flatten().map(|(_, content)| content)
+}
+
+/// A reference to a component.
+fn reference(kind: &str, name: &str) -> Value {
+    json!({ "$ref": format!("#/components/{kind}/{name}") })
+}
+
+/// The members of an object.
+fn members_of(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}

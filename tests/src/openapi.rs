@@ -1,0 +1,66 @@
+//! What the OpenAPI document promises of requests and answers.
+
+mod document;
+mod message;
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use crate::Reply;
+pub use document::{Document, Operation, resolve};
+
+/// The document as it is published.
+pub static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
+    let text = include_str!("../../shared/contract/openapi.json");
+    Document::new(serde_json::from_str(text).expect("JSON"))
+});
+
+/// Checks that an answer is as the document promises.
+///
+/// # Panics
+/// Where it is not.
+#[track_caller]
+pub fn check(reply: &Reply) {
+    let errors = errors(reply);
+    let Reply { method, path, status, headers, .. } = reply;
+    let shown = format!("{method} {path}: {status} {headers:?}\n{}", reply.text());
+    assert!(errors.is_empty(), "not as openapi.json has it: {shown}\n{}", errors.join("\n"));
+}
+
+/// Statuses that the server answers with by itself, without a body: a head that is too long, a component that broke.
+const OF_SERVER: [u16; 2] = [431, 500];
+
+/// What is wrong with an answer. Those of paths that the document does not have are not its matter, but for a 404 of
+/// the API; nor are those that no component gave.
+#[must_use]
+pub fn errors(reply: &Reply) -> Vec<String> {
+    let Reply { method, path, status, headers, bytes, .. } = reply;
+    if OF_SERVER.contains(status) && bytes.is_empty() && reply.header("x-request-id").is_none() {
+        return Vec::new();
+    }
+    let operations = DOCUMENT.at(path);
+    let known = operations.iter().find(|operation| operation.method == *method);
+    let answer = match (known, operations.first(), status) {
+        // A preflight, which is the same everywhere.
+        (_, _, 204) if method == "OPTIONS" => return Vec::new(),
+        (_, None, 404) if path.starts_with("/api/") => Some(&DOCUMENT.not_found),
+        (_, None, _) => return Vec::new(),
+        (None, _, 405) => Some(&DOCUMENT.method_not_allowed),
+        // What comes before the method is looked at.
+        (None, Some(operation), 401 | 500 | 503) => operation.answers.get(status),
+        (known, ..) => known.and_then(|operation| operation.answers.get(status)),
+    };
+    let Some(answer) = answer else { return vec![format!("{method} never answers {status} there")] };
+    // An answer to HEAD has none of the body that its head is of.
+    let body = (method != "HEAD").then_some(bytes.as_slice());
+    answer.errors(headers, body)
+}
+
+/// What is wrong with a request, apart from who sends it: `None` where the document has no such operation.
+#[must_use]
+pub fn request_errors(method: &str, path: &str, headers: &[(String, String)], body: &Value) -> Option<Vec<String>> {
+    let operations = DOCUMENT.at(path);
+    let operation = operations.into_iter().find(|operation| operation.method == method)?;
+    Some(operation.request_errors(path, headers, body))
+}

@@ -1,0 +1,6 @@
+//! The OpenAPI document says what the code, the requests in http/ and the recorded answers say.
+
+mod document;
+mod examples;
+mod http_files;
+mod snapshots;
