@@ -1,0 +1,145 @@
+import { hasCode, unreadable } from "./error.js";
+import { read, transport, type HttpRequest } from "./http.js";
+import { retryPolicy, retrying, type OnWaiting, type RetryPolicy } from "./retry.js";
+import { abortable } from "./signal.js";
+import { tokenKeeper } from "./token.js";
+import type { ConnectionOptions } from "./types.js";
+import type {
+  FileCompleted, FileDeclaration, FileRegistered, Finalize, Moc, PartStored, RegisterFile, SessionCreated,
+  SessionState, StoredParts,
+} from "./wire.js";
+
+const BASE_PATH = "/api/mocs";
+
+/** Of one call. */
+export interface Call {
+  /** Ends it with `ABORTED`. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Of a call with the bytes of parts. */
+export interface PartCall extends Call {
+  /** Told how many bytes of this try have left; where that cannot be known, all of them once they are stored. */
+  onSent?(bytes: number): void;
+}
+
+/**
+ * The service's routes. Each call is repeated while that may help, and rejects with an `UploadError`. All of them may
+ * be made again when their answer was lost.
+ */
+export interface Api {
+  createSession(body: { files: FileDeclaration[] }, call?: Call): Promise<SessionCreated>;
+  getSession(sessionId: string, call?: Call): Promise<SessionState>;
+  cancelSession(sessionId: string, call?: Call): Promise<void>;
+  registerFile(sessionId: string, body: RegisterFile, call?: Call): Promise<FileRegistered>;
+  putPart(sessionId: string, fileId: string, partNumber: number, bytes: Blob, call?: PartCall): Promise<PartStored>;
+  /** Sent once: some parts may be stored where it fails, and {@link Api.listParts} knows which. */
+  putBatch(
+    sessionId: string, fileId: string, parts: ReadonlyMap<number, Blob>, call?: PartCall,
+  ): Promise<PartStored[]>;
+  listParts(sessionId: string, fileId: string, call?: Call): Promise<StoredParts>;
+  completeFile(sessionId: string, fileId: string, call?: Call): Promise<FileCompleted>;
+  finalize(body: Finalize, call?: Call): Promise<Moc>;
+  getMoc(mocId: string, call?: Call): Promise<Moc>;
+}
+
+/** The origin of the service; the page's where none is given. */
+export function originOf(baseUrl: string | undefined): string {
+  const url = baseUrl ?? globalThis.location?.origin;
+  if (url === undefined) {
+    throw new TypeError("baseUrl is required where there is no page");
+  }
+  return url.replace(/\/+$/, "");
+}
+
+/** Calls of the routes of the service at `baseUrl`. */
+export function createApi(options: ConnectionOptions = {}): Api {
+  return connect(options, () => {});
+}
+
+/** As {@link createApi}; `onWaiting` is told when calls wait to be made again. */
+export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
+  const base = originOf(options.baseUrl) + BASE_PATH;
+  const tokens = tokenKeeper(options.token);
+  const policy = retryPolicy(options.retry);
+  const send = transport(options.fetch);
+
+  const sendOnce = async (request: HttpRequest): Promise<unknown> => {
+    for (let refreshed = false; ; refreshed = true) {
+      const lease = tokens.get();
+      const token = await abortable(lease, request.signal);
+      const headers = token === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${token}` };
+      try {
+        return read(await send({ ...request, headers }));
+      } catch (error) {
+        if (refreshed || !hasCode(error, "UNAUTHORIZED") || !tokens.refresh(lease)) {
+          throw error;
+        }
+      }
+    }
+  };
+  const call = async <T>(method: string, path: string, { signal }: Call = {}, body?: unknown): Promise<T> => {
+    const request: HttpRequest = { method, url: base + path, headers: {}, signal };
+    if (body !== undefined) {
+      request.body = JSON.stringify(body);
+      request.headers["content-type"] = "application/json";
+    }
+    return (await retrying(() => sendOnce(request), policy, signal, onWaiting)) as T;
+  };
+  const sendBytes = async <T>(
+    request: HttpRequest, blobs: Blob[], { signal, onSent }: PartCall, tries: RetryPolicy,
+  ): Promise<T> => {
+    const onProgress = (bytes: number) => {
+      onWaiting();
+      onSent?.(bytes);
+    };
+    const attempt = async () => {
+      onSent?.(0);
+      try {
+        return await sendOnce({ ...request, signal, onSent: onProgress });
+      } catch (error) {
+        await checkReadable(blobs, error);
+        throw error;
+      }
+    };
+    return (await retrying(attempt, tries, signal, onWaiting)) as T;
+  };
+
+  const session = (id: string) => `/uploads/sessions/${encodeURIComponent(id)}`;
+  const file = (id: string, fileId: string) => `${session(id)}/files/${encodeURIComponent(fileId)}`;
+  return {
+    createSession: (body, options) => call("POST", "/uploads/sessions", options, body),
+    getSession: (id, options) => call("GET", session(id), options),
+    cancelSession: (id, options) => call("DELETE", session(id), options),
+    registerFile: (id, body, options) => call("POST", `${session(id)}/files`, options, body),
+    putPart: (id, fileId, partNumber, body, options = {}) => {
+      const url = `${base}${file(id, fileId)}/parts/${partNumber}`;
+      const headers = { "content-type": "application/octet-stream" };
+      return sendBytes({ method: "PUT", url, headers, body }, [body], options, policy);
+    },
+    putBatch: (id, fileId, parts, options = {}) => {
+      const body = new FormData();
+      parts.forEach((blob, partNumber) => body.append(`part${partNumber}`, blob));
+      const request = { method: "POST", url: `${base}${file(id, fileId)}/parts/batch`, headers: {}, body };
+      return sendBytes(request, [...parts.values()], options, { ...policy, attempts: 1 });
+    },
+    listParts: (id, fileId, options) => call("GET", `${file(id, fileId)}/parts`, options),
+    completeFile: (id, fileId, options) => call("POST", `${file(id, fileId)}/complete`, options),
+    finalize: (body, options) => call("POST", "/uploads/finalize", options, body),
+    getMoc: (id, options) => call("GET", `/${encodeURIComponent(id)}`, options),
+  };
+}
+
+/** A file that has changed or gone since it was chosen fails as a network does: reading a byte tells them apart. */
+async function checkReadable(blobs: Blob[], error: unknown): Promise<void> {
+  if (!hasCode(error, "NETWORK_ERROR")) {
+    return;
+  }
+  try {
+    for (const blob of blobs) {
+      await blob.slice(0, 1).arrayBuffer();
+    }
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+}

@@ -1,0 +1,83 @@
+import { retryDelayMs, type RetryPolicy } from "./retry.js";
+import { abortable, sleep } from "./signal.js";
+import type { WebSocketLike } from "./types.js";
+
+/** An event of a session (README, "Live progress"), as far as it matters here. */
+export interface SessionEvent {
+  type: string;
+  fileId?: string;
+  progress?: { bytesCompleted?: number };
+}
+
+/** What {@link followEvents} takes. */
+export interface FollowOptions {
+  /** Where to connect first. */
+  wsUrl: string | undefined;
+  /** A fresh address, for each connection after the first. */
+  freshUrl(): Promise<string | undefined>;
+  onEvent(event: SessionEvent): void;
+  /** Called with `true` for each connection that is made, and with `false` once it is lost. */
+  onConnected?(connected: boolean): void;
+  policy: RetryPolicy;
+  signal: AbortSignal;
+  WebSocket?: (new (url: string) => WebSocketLike) | undefined;
+}
+
+/**
+ * Hears the events of a session until `signal` aborts. Connections that are lost are made again, with backoff; after
+ * several in a row that brought nothing, and where there is no address, it ends: events are advisory.
+ */
+export async function followEvents(options: FollowOptions): Promise<void> {
+  const { policy, signal, WebSocket = globalThis.WebSocket as FollowOptions["WebSocket"] } = options;
+  try {
+    let url = options.wsUrl;
+    for (let failures = 0; url !== undefined && WebSocket && failures < policy.attempts; ) {
+      const heard = await listen(new WebSocket(url), options);
+      failures = heard ? 1 : failures + 1;
+      await sleep(retryDelayMs(policy, failures), signal);
+      url = await options.freshUrl();
+    }
+  } catch {
+    // Aborted, or neither events nor the session are to be had.
+  }
+}
+
+/** Listens to one connection until it ends; returns whether it has brought anything. */
+async function listen(socket: WebSocketLike, options: FollowOptions): Promise<boolean> {
+  let [isOpen, heard] = [false, false];
+  const closed = new Promise<void>((resolve) => {
+    socket.addEventListener("open", () => {
+      isOpen = true;
+      options.onConnected?.(true);
+    });
+    socket.addEventListener("close", () => resolve());
+    socket.addEventListener("error", () => resolve());
+    socket.addEventListener("message", (message: { data?: unknown }) => {
+      heard = true;
+      eventsIn(message.data).forEach(options.onEvent);
+    });
+  });
+  try {
+    await abortable(closed, options.signal);
+  } finally {
+    // Browsers complain of a connection that is closed before it is there.
+    socket.addEventListener("open", () => socket.close());
+    if (isOpen) {
+      socket.close();
+    }
+    options.onConnected?.(false);
+  }
+  return heard;
+}
+
+/** The events of a message, which has one or a list of them; what is none is passed over. */
+function eventsIn(data: unknown): SessionEvent[] {
+  try {
+    const parsed: unknown = JSON.parse(String(data));
+    return (Array.isArray(parsed) ? parsed : [parsed]).filter(
+      (event): event is SessionEvent => typeof (event as Partial<SessionEvent> | null)?.type === "string",
+    );
+  } catch {
+    return [];
+  }
+}

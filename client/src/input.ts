@@ -1,0 +1,63 @@
+import { categoryOf, mediaTypeOf } from "./category.js";
+import { UploadError } from "./error.js";
+import type { FileInput } from "./types.js";
+import type { Category } from "./wire.js";
+
+/** Bytes at each end of a file that its fingerprint covers. */
+const FINGERPRINT_END_BYTES = 64 * 1024;
+
+/** A file to upload, with everything about it known. */
+export interface Input {
+  blob: Blob;
+  name: string;
+  type: string;
+  category: Category;
+  lastModified: number | undefined;
+}
+
+/** Fills in what a file says of itself. Throws `UNSUPPORTED_FILE` or `DUPLICATE_FILE`. */
+export function inputsOf(files: readonly (File | FileInput)[]): Input[] {
+  const inputs = files.map(inputOf);
+  const seen = new Set<string>();
+  for (const { category, name } of inputs) {
+    const key = `${category}/${name}`;
+    if (seen.has(key)) {
+      throw new UploadError("DUPLICATE_FILE", "Two files have this name. Rename one of them.", { fileName: name });
+    }
+    seen.add(key);
+  }
+  return inputs;
+}
+
+function inputOf(file: File | FileInput): Input {
+  const { blob, category: given, type: said }: Omit<FileInput, "name"> = "blob" in file ? file : { blob: file };
+  const name = file.name.trim();
+  const type = said ?? mediaTypeOf(name) ?? blob.type;
+  const category = given ?? categoryOf(name, type);
+  if (category === undefined) {
+    const message = "This kind of file is not supported. PDF, CSV, XML, TXT, JSON, JPEG, PNG, WebP and GIF are.";
+    throw new UploadError("UNSUPPORTED_FILE", message, { fileName: name });
+  }
+  return { blob, name, type, category, lastModified: file.lastModified };
+}
+
+/**
+ * Tells a file from others without reading all of it: SHA-256 in hex over its name, size, type, time of the last
+ * change, and the first and the last 64 KiB.
+ */
+export async function fingerprintOf({ blob, name, type, lastModified }: Input): Promise<string> {
+  const about = JSON.stringify([name, blob.size, type, lastModified]);
+  const start = blob.slice(0, FINGERPRINT_END_BYTES);
+  const end = blob.slice(Math.max(FINGERPRINT_END_BYTES, blob.size - FINGERPRINT_END_BYTES));
+  const bytes = new Blob([about, start, end]);
+  // Pages that did not come by https have no Web Crypto.
+  const digest = globalThis.crypto?.subtle
+    ? new Uint8Array(await crypto.subtle.digest("SHA-256", await bytes.arrayBuffer()))
+    : (await (await import("./checksum.js")).digestsOf(bytes, ["sha256"])).sha256;
+  return toHex(digest);
+}
+
+/** Bytes as hex digits. */
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

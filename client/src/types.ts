@@ -1,0 +1,221 @@
+import type { UploadError } from "./error.js";
+import type { Category, Moc, SessionStatus } from "./wire.js";
+
+/** A file to upload that is not a `File`, or one whose category or type is not what its name says. */
+export interface FileInput {
+  /** Its bytes. They are read slice by slice, never as a whole. */
+  blob: Blob;
+  /** Its name, 1 to 255 characters. */
+  name: string;
+  /** Its media type. Default: what the name says, or else that of the blob. */
+  type?: string | undefined;
+  /** What it is for. Default: {@link categoryOf} its name and type. */
+  category?: Category | undefined;
+  /** When it was changed last, in milliseconds since 1970; a resumed upload wants it to be the same. */
+  lastModified?: number | undefined;
+}
+
+/** What is published with the files. */
+export interface Metadata {
+  /** 1 to 100 characters. */
+  title: string;
+  /** At most 5,000 characters. */
+  description?: string | undefined;
+  /** At most 20, each of 1 to 50 characters. */
+  tags?: string[] | undefined;
+  /** At most 50 characters. */
+  theme?: string | undefined;
+}
+
+/** Where an upload stands. */
+export type UploadState =
+  | "idle"
+  /** Reads the files' fingerprints, creates the session or looks at the one that is there. */
+  | "preparing"
+  | "uploading"
+  | "paused"
+  | "finalizing"
+  /** Published: `moc` is there. */
+  | "finalized"
+  /** `error` says why; `start()` goes on with what failed. */
+  | "failed"
+  | "cancelled";
+
+/** Where a file of an upload stands. */
+export type FileUploadState = "waiting" | "hashing" | "uploading" | "completed" | "failed";
+
+/** How far a file is. */
+export interface FileProgress {
+  name: string;
+  category: Category;
+  /** The media type. */
+  type: string;
+  /** The server's id, once the file is registered. */
+  fileId?: string | undefined;
+  state: FileUploadState;
+  sizeBytes: number;
+  /** Bytes that have left this machine. */
+  sentBytes: number;
+  /** Bytes that the server has confirmed. Never more than `sizeBytes`, and back only when the file starts anew. */
+  storedBytes: number;
+  /** Why it failed. */
+  error?: UploadError | undefined;
+}
+
+/** How far an upload is. */
+export interface Progress {
+  totalBytes: number;
+  /** Bytes that have left this machine. */
+  sentBytes: number;
+  /** Bytes that the server has confirmed. */
+  storedBytes: number;
+  /** Over the last five seconds; 0 where nothing moves. */
+  bytesPerSecond: number;
+  /** Until all is stored, at this speed; absent where nothing moves. */
+  secondsLeft?: number | undefined;
+  /** Why nothing is sent for now, where that is so: what failed last and waits to be tried again. */
+  waiting?: UploadError | undefined;
+  /** In the order in which they were given. */
+  files: FileProgress[];
+}
+
+/** Keeps what is needed to resume. `localStorage` is one. */
+export interface UploadStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+/** What {@link UploadOptions.WebSocket} must be able to do: the browser's does, and that of the package `ws`. */
+export interface WebSocketLike {
+  addEventListener(type: string, listener: (event: object) => void): void;
+  close(): void;
+}
+
+/** Gives the access token (JWT), or `undefined` for none. With `refresh`, the last one was refused. */
+export type TokenSource = (options: { refresh: boolean }) => string | undefined | Promise<string | undefined>;
+
+/** How failed requests are repeated: after a random time up to `baseDelayMs`, doubled each time (full jitter). */
+export interface RetryOptions {
+  /** Most tries of one request. Default 6. */
+  attempts?: number | undefined;
+  /** Default 1,000. */
+  baseDelayMs?: number | undefined;
+  /** Default 30,000. */
+  maxDelayMs?: number | undefined;
+}
+
+/** Where the service is, and how it is spoken to. */
+export interface ConnectionOptions {
+  /** Its origin, such as `https://uploads.example.com`. Default: that of the page. */
+  baseUrl?: string | undefined;
+  /** Asked before the first request, and once for each request that is answered 401. */
+  token?: TokenSource | undefined;
+  retry?: RetryOptions | undefined;
+  /** Default: the global one; in browsers parts go by `XMLHttpRequest` then, which tells what has left. */
+  fetch?: typeof fetch | undefined;
+}
+
+/** What {@link createUpload} takes. */
+export interface UploadOptions extends ConnectionOptions {
+  files: readonly (File | FileInput)[];
+  metadata: Metadata;
+  /** Goes on with this session, as {@link findUploads} found it; the files must be the same. */
+  sessionId?: string | undefined;
+  /** Checksums to compute of every file, which the server compares with what it stored. Default none. */
+  checksums?: readonly ("sha256" | "md5")[] | undefined;
+  /** Requests with parts at once, over all files. Default 4. */
+  concurrency?: number | undefined;
+  /** Where the upload is remembered. Default `localStorage` where there is one; `null`: nowhere. */
+  storage?: UploadStorage | null | undefined;
+  /** Aborting it cancels the upload. */
+  signal?: AbortSignal | undefined;
+  /** For live progress. Default: the global one; without any, progress comes from the answers alone. */
+  WebSocket?: (new (url: string) => WebSocketLike) | undefined;
+}
+
+/** An upload of some files that become one MOC. */
+export interface Upload {
+  readonly state: UploadState;
+  readonly progress: Progress;
+  /** What is published with the files: as given, or with the number that made the title unique. */
+  readonly metadata: Metadata;
+  /** The server's id of the session, once there is one. */
+  readonly sessionId: string | undefined;
+  /** Why it failed. */
+  readonly error: UploadError | undefined;
+  /** What was published. */
+  readonly moc: Moc | undefined;
+  /** Calls `listener` with each new state; returns what ends that. */
+  on(event: "state", listener: (state: UploadState) => void): () => void;
+  /** Calls `listener` with the progress, every 100 ms at most; the last one always comes. Returns what ends that. */
+  on(event: "progress", listener: (progress: Progress) => void): () => void;
+  /**
+   * Runs the upload to its end. While it runs, the same promise again. After `failed`, goes on with what failed, and
+   * with other metadata where they are given.
+   *
+   * Rejects with an {@link UploadError}; after a cancellation with `ABORTED`, once the server knows of it.
+   */
+  start(metadata?: Metadata): Promise<Moc>;
+  /** Stops all requests until {@link Upload.resume}. Nothing happens where none run, or when it is being finalized. */
+  pause(): void;
+  resume(): void;
+  /**
+   * Ends the upload, deletes on the server what there is of it, and forgets it.
+   *
+   * Rejects with an {@link UploadError} where the server could not be told, which can be tried again, or where it had
+   * published the upload already.
+   */
+  cancel(): Promise<void>;
+}
+
+/** A file of an upload that is remembered. */
+export interface StoredFile {
+  name: string;
+  category: Category;
+  type: string;
+  sizeBytes: number;
+  /** SHA-256 in hex over name, size, type, time of the last change, and the first and the last 64 KiB. */
+  fingerprint: string;
+  fileId?: string | undefined;
+}
+
+/** An upload that is remembered. */
+export interface StoredUpload {
+  sessionId: string;
+  title: string;
+  /** RFC 3339. */
+  createdAt: string;
+  /** RFC 3339; the server prolongs the session while it is used. */
+  expiresAt: string;
+  metadata: Metadata;
+  files: StoredFile[];
+  /** What it became. */
+  mocId?: string | undefined;
+  status: "active" | "finalized";
+}
+
+/** Which uploads are meant. */
+export interface StoredUploadsOptions {
+  /** Default `localStorage` where there is one. */
+  storage?: UploadStorage | null | undefined;
+  /** Default: the page's origin. */
+  baseUrl?: string | undefined;
+}
+
+/** The progress of a session that somebody else uploads. `sentBytes` is `storedBytes`: only the server is heard. */
+export type WatchedProgress = Progress & { status: SessionStatus };
+
+/** What {@link watchUpload} takes. */
+export interface WatchOptions extends ConnectionOptions {
+  sessionId: string;
+  onProgress(progress: WatchedProgress): void;
+  /** Called once when the session has ended, with what it became, if anything. */
+  onEnd?(mocId?: string): void;
+  /** Called once where the session cannot be watched any longer. */
+  onError?(error: UploadError): void;
+  /** Aborting it ends the watching. */
+  signal?: AbortSignal | undefined;
+  /** Default: the global one; without any, the session is asked for every two seconds. */
+  WebSocket?: (new (url: string) => WebSocketLike) | undefined;
+}

@@ -1,0 +1,464 @@
+import { connect, type Api } from "./api.js";
+import { Emitter, throttle } from "./emitter.js";
+import { aborted, hasCode, inFile, problemOf, toUploadError, unreadable, UploadError } from "./error.js";
+import { followEvents } from "./events.js";
+import { UploadFile } from "./file.js";
+import { Gate } from "./gate.js";
+import { fingerprintOf, inputsOf } from "./input.js";
+import { refusedFile } from "./refusal.js";
+import { matchRecord, matchSession } from "./resume.js";
+import { retryPolicy, type RetryPolicy } from "./retry.js";
+import { forEach } from "./slots.js";
+import { SpeedMeter } from "./speed.js";
+import { uploadRecords, type UploadRecords } from "./storage.js";
+import { numberedTitle } from "./title.js";
+import { transferTo } from "./transfer.js";
+import type { Metadata, Progress, Upload, UploadOptions, UploadState } from "./types.js";
+import type { Finalize, Moc, SessionState } from "./wire.js";
+
+const CONCURRENCY = 4;
+const PROGRESS_INTERVAL_MS = 100;
+/** How often a speed that falls is told of. */
+const TICK_MS = 1_000;
+/** How many numbers a title is given: more than one where others take them at the same time. */
+const TITLE_NUMBERS_MAX = 3;
+
+/** Codes that are not about one file: everything stops, as it does where the service is away. */
+const SESSION_CODES = ["ABORTED", "UNAUTHORIZED", "NOT_FOUND", "SESSION_EXPIRED", "SESSION_NOT_ACTIVE"] as const;
+/** Codes of files that the server wants to be registered anew. */
+const REJECTED_CODES = ["CHECKSUM_MISMATCH", "FILE_VALIDATION_FAILED"] as const;
+
+/** A state beneath a pause. */
+type Phase = Exclude<UploadState, "paused">;
+
+/** Prepares an upload; nothing is read or sent before `start()`. */
+export function createUpload(options: UploadOptions): Upload {
+  return new SessionUpload(options);
+}
+
+class SessionUpload implements Upload {
+  metadata: Metadata;
+  sessionId: string | undefined;
+  error: UploadError | undefined;
+  moc: Moc | undefined;
+
+  readonly #options: UploadOptions;
+  readonly #api: Api;
+  readonly #policy: RetryPolicy;
+  readonly #records: UploadRecords;
+  readonly #states = new Emitter<UploadState>();
+  readonly #progresses = new Emitter<Progress>();
+  readonly #throttle = throttle(() => this.#tell(), PROGRESS_INTERVAL_MS);
+  readonly #meter = new SpeedMeter();
+
+  #phase: Phase = "idle";
+  #isPaused = false;
+  #gate = new Gate();
+  #files: UploadFile[] = [];
+  #partSizeBytes = 0;
+  #createdAt = new Date().toISOString();
+  #expiresAt = "";
+  #waiting: UploadError | undefined;
+  /** What `start()` gives, until it fails. */
+  #started: Promise<Moc> | undefined;
+  #running: Promise<Moc> | undefined;
+  #cancelling: Promise<void> | undefined;
+
+  constructor(options: UploadOptions) {
+    this.#options = options;
+    this.#api = connect(options, this.#onWaiting);
+    this.#policy = retryPolicy(options.retry);
+    this.#records = uploadRecords(options);
+    this.metadata = options.metadata;
+    this.sessionId = options.sessionId;
+    options.signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (options.signal?.aborted) {
+      this.#onAbort();
+    }
+  }
+
+  get state(): UploadState {
+    return this.#isPaused ? "paused" : this.#phase;
+  }
+
+  get progress(): Progress {
+    const totals = { totalBytes: 0, sentBytes: 0, storedBytes: 0 };
+    for (const { input, sentBytes, storedBytes } of this.#files) {
+      totals.totalBytes += input.blob.size;
+      totals.sentBytes += sentBytes;
+      totals.storedBytes += storedBytes;
+    }
+    const files = this.#files.map((file) => file.progress);
+    return { ...totals, ...this.#meter.rate(totals), waiting: this.#waiting, files };
+  }
+
+  on(event: "state", listener: (state: UploadState) => void): () => void;
+  on(event: "progress", listener: (progress: Progress) => void): () => void;
+  on(
+    ...[event, listener]: ["state", (state: UploadState) => void] | ["progress", (progress: Progress) => void]
+  ): () => void {
+    return event === "state" ? this.#states.add(listener) : this.#progresses.add(listener);
+  }
+
+  start(metadata?: Metadata): Promise<Moc> {
+    if (!this.#started) {
+      this.metadata = metadata ?? this.metadata;
+      this.#started = this.#start();
+    }
+    return this.#started;
+  }
+
+  pause(): void {
+    if (!this.#isPaused && isPausable(this.#phase)) {
+      this.#gate.pause();
+      this.#change(() => (this.#isPaused = true));
+    }
+  }
+
+  resume(): void {
+    if (this.#isPaused) {
+      this.#meter.reset(this.progress.sentBytes);
+      this.#gate.resume();
+      this.#change(() => (this.#isPaused = false));
+    }
+  }
+
+  cancel(): Promise<void> {
+    this.#cancelling ??= this.#cancel().finally(() => (this.#cancelling = undefined));
+    return this.#cancelling;
+  }
+
+  readonly #onAbort = (): void => {
+    // Whoever waits for `start()` is told.
+    this.cancel().catch(() => {});
+  };
+
+  readonly #onWaiting = (error?: UploadError): void => {
+    if (error !== this.#waiting) {
+      this.#waiting = error;
+      this.#throttle.call();
+    }
+  };
+
+  async #cancel(): Promise<void> {
+    if (this.#phase !== "finalized") {
+      this.#gate.close();
+      this.#enter("cancelled");
+      await this.#running?.catch(() => {});
+    }
+    // The finalize may have been faster.
+    if (this.#phase === "finalized") {
+      throw new UploadError("SESSION_NOT_ACTIVE", "The upload is published already.");
+    }
+    if (this.sessionId !== undefined) {
+      await this.#api.cancelSession(this.sessionId).catch(orMissing);
+      this.#records.forget(this.sessionId);
+    }
+  }
+
+  async #start(): Promise<Moc> {
+    const ticker = setInterval(() => this.#throttle.call(), TICK_MS);
+    try {
+      this.#running = this.#run();
+      return await this.#running;
+    } catch (thrown) {
+      if (this.#phase === "cancelled") {
+        await this.#cancelling?.catch(() => {});
+        throw aborted();
+      }
+      this.error = toUploadError(thrown);
+      this.#started = undefined;
+      this.#enter("failed");
+      throw this.error;
+    } finally {
+      clearInterval(ticker);
+      this.#throttle.flush();
+    }
+  }
+
+  /** Goes through all steps; where the session turns out to be over, once more with another one. */
+  async #run(): Promise<Moc> {
+    for (let isSecond = false; ; isSecond = true) {
+      if (this.#phase === "cancelled") {
+        throw aborted();
+      }
+      this.#gate = new Gate();
+      if (this.#isPaused) {
+        this.#gate.pause();
+      }
+      const live = new AbortController();
+      try {
+        return await this.#steps(live.signal);
+      } catch (error) {
+        const isOver = this.sessionId !== undefined && hasCode(error, "SESSION_EXPIRED", "NOT_FOUND");
+        if (isSecond || !isOver) {
+          throw error;
+        }
+      } finally {
+        live.abort();
+      }
+    }
+  }
+
+  async #steps(live: AbortSignal): Promise<Moc> {
+    this.error = undefined;
+    this.#enter("preparing");
+    await this.#readFiles();
+    const wsUrl = await this.#openSession();
+    this.#follow(wsUrl, live);
+    this.#meter.reset(this.progress.sentBytes);
+    this.#enter("uploading");
+    await this.#transfer();
+    await this.#gate.passed();
+    this.#enter("finalizing");
+    this.moc = await this.#finalize();
+    this.#remember(this.moc.id);
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#enter("finalized");
+    return this.moc;
+  }
+
+  /** Reads the fingerprints, and compares them with those of the upload that is resumed. */
+  async #readFiles(): Promise<void> {
+    if (this.#files.length === 0) {
+      this.#files = inputsOf(this.#options.files).map((input) => new UploadFile(input));
+      this.#throttle.call();
+    }
+    for (const file of this.#files.filter(({ fingerprint }) => fingerprint === "")) {
+      await this.#gate.passed();
+      file.fingerprint = await fingerprintOf(file.input).catch((cause: unknown) => {
+        throw inFile(unreadable(cause), file.input.name);
+      });
+    }
+    const record = this.#records.all().find(({ sessionId }) => sessionId === this.sessionId);
+    if (record) {
+      matchRecord(this.#files, record);
+      this.#createdAt = record.createdAt;
+    }
+  }
+
+  /** Finds the session that is known, or creates one; returns where it can be watched. */
+  async #openSession(): Promise<string | undefined> {
+    const state = await this.#findSession();
+    if (state) {
+      this.#adopt(state);
+      return state.wsUrl;
+    }
+    this.#files.forEach((file) => file.startAnew());
+    const created = await this.#createSession();
+    this.sessionId = created.sessionId;
+    this.#partSizeBytes = created.partSizeBytes;
+    this.#createdAt = new Date().toISOString();
+    this.#expiresAt = created.expiresAt;
+    this.#remember();
+    return created.wsUrl;
+  }
+
+  /** The session as the server has it; one that is over is given up. */
+  async #findSession(): Promise<SessionState | undefined> {
+    const id = this.sessionId;
+    if (id === undefined) {
+      return undefined;
+    }
+    const state = await this.#gate.run((signal) => this.#api.getSession(id, { signal })).catch(orMissing);
+    if (state?.status === "cancelled") {
+      throw new UploadError("SESSION_NOT_ACTIVE", "The upload was cancelled.");
+    }
+    if (state && state.status !== "expired") {
+      return state;
+    }
+    if (state) {
+      // Clears the bucket of what is there already; where that fails, the bucket's own rules do it.
+      await this.#gate.run((signal) => this.#api.cancelSession(id, { signal })).catch(() => {});
+      await this.#gate.passed();
+    }
+    this.#records.forget(id);
+    this.sessionId = undefined;
+    return undefined;
+  }
+
+  async #createSession() {
+    const declared = this.#files.map((file) => file.declaration);
+    try {
+      return await this.#gate.run((signal) => this.#api.createSession({ files: declared }, { signal }));
+    } catch (error) {
+      const refused = refusedFile(error, declared);
+      const file = refused && this.#files[declared.indexOf(refused)];
+      if (!file) {
+        throw error;
+      }
+      file.failed(inFile(toUploadError(error), file.input.name));
+      throw file.error;
+    }
+  }
+
+  /** Takes over what the server has of the files. */
+  #adopt({ files, partSizeBytes, expiresAt }: SessionState): void {
+    this.#partSizeBytes = partSizeBytes;
+    this.#expiresAt = expiresAt;
+    const matches = matchSession(this.#files, files);
+    for (const file of this.#files) {
+      const state = matches.get(file);
+      if (state && !file.isRejected) {
+        file.found(state, partSizeBytes);
+      } else {
+        file.startAnew();
+      }
+    }
+    this.#remember();
+    this.#throttle.call();
+  }
+
+  #follow(wsUrl: string | undefined, signal: AbortSignal): void {
+    const id = this.sessionId!;
+    const confirm = (fileId: string | undefined, bytes = 0) => {
+      this.#files.find((file) => file.fileId === fileId)?.confirmed(bytes);
+      this.#throttle.call();
+    };
+    void followEvents({
+      wsUrl,
+      freshUrl: async () => {
+        const { files, wsUrl } = await this.#api.getSession(id, { signal });
+        files.forEach((file) => confirm(file.fileId, file.bytesCompleted));
+        return wsUrl;
+      },
+      onEvent: ({ fileId, progress }) => confirm(fileId, progress?.bytesCompleted),
+      policy: this.#policy,
+      signal,
+      WebSocket: this.#options.WebSocket,
+    });
+  }
+
+  /** Brings all files into the bucket, small ones first. What is wrong with one alone does not stop the others. */
+  async #transfer(): Promise<void> {
+    const { concurrency: wished = CONCURRENCY, checksums = [] } = this.#options;
+    const concurrency = Math.max(1, wished);
+    const gate = this.#gate;
+    const transfer = transferTo({
+      api: this.#api,
+      sessionId: this.sessionId!,
+      partSizeBytes: this.#partSizeBytes,
+      gate,
+      concurrency,
+      policy: this.#policy,
+      checksums,
+      onRegistered: () => this.#remember(),
+      onProgress: () => this.#throttle.call(),
+      onWaiting: this.#onWaiting,
+    });
+    const run = async (file: UploadFile) => {
+      try {
+        await transfer(file);
+      } catch (thrown) {
+        const error = toUploadError(thrown);
+        if (error.retryable || hasCode(error, ...SESSION_CODES)) {
+          file.state = "waiting";
+          throw error;
+        }
+        file.isRejected = hasCode(error, ...REJECTED_CODES);
+        file.failed(inFile(error, file.input.name));
+        this.#throttle.call();
+      }
+    };
+    const pending = this.#files.filter(({ state }) => state !== "completed");
+    pending.sort((one, other) => one.input.blob.size - other.input.blob.size);
+    await forEach(pending, concurrency, run, () => gate.close());
+    this.#throwFailed();
+  }
+
+  async #finalize(): Promise<Moc> {
+    for (let numbers = 0; ; numbers += 1) {
+      const body = { uploadSessionId: this.sessionId!, ...this.metadata } as Finalize;
+      try {
+        return await this.#gate.run((signal) => this.#api.finalize(body, { signal }));
+      } catch (error) {
+        const numbered = numbers < TITLE_NUMBERS_MAX ? numberedTitle(body.title, error) : undefined;
+        if (numbered === undefined) {
+          this.#reject(error);
+          this.#throwFailed();
+          throw error;
+        }
+        this.metadata = { ...this.metadata, title: numbered };
+      }
+    }
+  }
+
+  /** Marks the files that a finalize has refused. */
+  #reject(error: unknown): void {
+    const mismatch = problemOf(error, "CHECKSUM_MISMATCH");
+    const { failures } = problemOf(error, "FILE_VALIDATION_FAILED") ?? { failures: mismatch ? [mismatch] : [] };
+    for (const { fileId } of failures) {
+      const file = this.#files.find((file) => file.fileId === fileId);
+      if (file) {
+        file.isRejected = true;
+        file.failed(inFile(toUploadError(error), file.input.name));
+      }
+    }
+  }
+
+  #throwFailed(): void {
+    const failed = this.#files.find(({ error }) => error);
+    if (failed) {
+      throw failed.error;
+    }
+  }
+
+  #remember(mocId?: string): void {
+    this.#records.put({
+      sessionId: this.sessionId!,
+      title: this.metadata.title,
+      createdAt: this.#createdAt,
+      expiresAt: this.#expiresAt,
+      metadata: this.metadata,
+      files: this.#files.map(({ input, fingerprint, fileId }) => ({
+        name: input.name,
+        category: input.category,
+        type: input.type,
+        sizeBytes: input.blob.size,
+        fingerprint,
+        fileId,
+      })),
+      status: mocId === undefined ? "active" : "finalized",
+      mocId,
+    });
+  }
+
+  #tell(): void {
+    this.#meter.add(this.progress.sentBytes);
+    this.#progresses.emit(this.progress);
+  }
+
+  /** Goes into another phase, of which a cancelled upload has none left unless it was published all the same. */
+  #enter(phase: Phase): void {
+    if (this.#phase !== "cancelled" || phase === "finalized") {
+      this.#change(() => {
+        this.#phase = phase;
+        if (!isPausable(phase)) {
+          this.#isPaused = false;
+          this.#gate.resume();
+        }
+      });
+    }
+  }
+
+  #change(change: () => void): void {
+    const before = this.state;
+    change();
+    if (this.state !== before) {
+      this.#waiting = undefined;
+      this.#states.emit(this.state);
+    }
+  }
+}
+
+function isPausable(phase: Phase): boolean {
+  return phase === "preparing" || phase === "uploading";
+}
+
+/** Turns a rejection with `NOT_FOUND` into `undefined`. */
+function orMissing(error: unknown): undefined {
+  if (!hasCode(error, "NOT_FOUND")) {
+    throw error;
+  }
+  return undefined;
+}

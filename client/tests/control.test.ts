@@ -1,0 +1,249 @@
+/** Pausing, cancelling, and going on later. */
+
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+
+import { createApi, findUploads, forgetUpload, type Upload } from "../src/index.js";
+import { csv, MIB, pdf, png } from "./support/content.js";
+import {
+  BATCH, CANCEL, COMPLETE, CREATE, file, GET_SESSION, latch, LIST_PARTS, memoryStorage, PUT_PART, reached, REGISTER,
+  startBench, type Bench,
+} from "./support/harness.js";
+
+let bench: Bench;
+let seeded: Record<string, string>;
+beforeAll(async () => {
+  bench = await startBench();
+  await createApi({ baseUrl: bench.stack.baseUrl }).getMoc("none").catch(() => {});
+  seeded = await bench.stack.seed();
+});
+afterEach(() => bench.proxy.reset());
+afterAll(() => bench?.stop());
+
+const LARGE = pdf(32 * MIB);
+const FROM_THIRD_PART = /^PUT .*\/parts\/[3-7]$/;
+
+/** Starts an upload of seven parts, of which two get through; the others wait in the proxy. */
+async function halfway(upload: Upload): Promise<{ done: Promise<unknown> }> {
+  bench.proxy.fail(FROM_THIRD_PART, { hold: new Promise(() => {}) }, Infinity);
+  const done = upload.start();
+  done.catch(() => {});
+  await reached(upload, () => upload.progress.storedBytes >= 10 * MIB);
+  return { done };
+}
+
+/** Waits until the client has let go of everything, and lets what comes pass. */
+async function settle(): Promise<void> {
+  // A request that was ended may only now have come to the proxy: this goes the same way.
+  await fetch(`${bench.proxy.url}/api/mocs/none`);
+  await expect.poll(() => bench.proxy.requests.every(({ isOver }) => isOver)).toBe(true);
+  bench.proxy.reset();
+}
+
+/** The numbers of the parts that have been sent. What was ended on its way has no answer. */
+function answeredParts(): string[] {
+  const answered = bench.proxy.matching(PUT_PART).filter(({ status }) => status !== undefined);
+  return answered.map(({ path }) => path.at(-1)!).sort();
+}
+
+test("a pause stops what is under way, and nothing is sent twice that has arrived", async () => {
+  const upload = bench.upload({ files: [file(LARGE, "castle.pdf")] });
+  const { done } = await halfway(upload);
+  upload.pause();
+  expect(upload.state).toBe("paused");
+  await settle();
+
+  upload.resume();
+  expect(upload.state).toBe("uploading");
+  await done;
+  expect(upload.state).toBe("finalized");
+  expect(bench.proxy.count(LIST_PARTS)).toBe(1);
+  expect(answeredParts()).toEqual(["3", "4", "5", "6", "7"]);
+  expect(Buffer.compare(await bench.object(upload.moc!.files[0]!.url), LARGE)).toBe(0);
+});
+
+test("a pause when all is there already holds the publication back", async () => {
+  const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")] });
+  const { opened, open } = latch();
+  bench.proxy.fail(COMPLETE, { holdAnswer: opened });
+  const done = upload.start();
+  await expect.poll(() => bench.proxy.matching(COMPLETE)[0]?.status).toBe(200);
+  upload.pause();
+  open();
+  await settle();
+  expect(bench.proxy.requests).toEqual([]);
+  expect(upload.state).toBe("paused");
+  upload.resume();
+  await done;
+  expect(upload.state).toBe("finalized");
+});
+
+test("a pause before the session is there holds it back", async () => {
+  const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")] });
+  const done = upload.start();
+  upload.pause();
+  expect(upload.state).toBe("paused");
+  // Whatever was to be sent would have been by now: this goes the same way.
+  await fetch(`${bench.proxy.url}/api/mocs/none`);
+  expect(bench.proxy.count(CREATE)).toBe(0);
+  upload.resume();
+  await done;
+});
+
+test("cancelling leaves nothing on the server, and nothing to resume", async () => {
+  const storage = memoryStorage();
+  const upload = bench.upload({ files: [file(csv(3), "list.csv"), file(LARGE, "castle.pdf")], storage });
+  const { done } = await halfway(upload);
+  const { sessionId } = upload;
+  expect(findUploads({ storage, baseUrl: bench.proxy.url })).toHaveLength(1);
+
+  const cancelled = upload.cancel();
+  expect(upload.state).toBe("cancelled");
+  await cancelled;
+  await expect(done).rejects.toMatchObject({ code: "ABORTED" });
+
+  expect(bench.proxy.count(CANCEL)).toBe(1);
+  const session = await createApi({ baseUrl: bench.stack.baseUrl }).getSession(sessionId!);
+  expect(session.status).toBe("cancelled");
+  expect(await bench.stack.objects(`uploads/dev-user/${sessionId}/`)).toEqual([]);
+  expect(storage.entries.size).toBe(0);
+  await expect(upload.start()).rejects.toMatchObject({ code: "ABORTED" });
+});
+
+test("a cancellation that the server could not be told of can be tried again", async () => {
+  const storage = memoryStorage();
+  const options = { storage, retry: { attempts: 1 } };
+  const upload = bench.upload({ files: [file(LARGE, "castle.pdf")], ...options });
+  await halfway(upload);
+  bench.proxy.fail(CANCEL, { answer: { status: 503 } });
+  await expect(upload.cancel()).rejects.toMatchObject({ status: 503 });
+  expect(upload.state).toBe("cancelled");
+  expect(storage.entries.size).toBe(1);
+  await upload.cancel();
+  expect(storage.entries.size).toBe(0);
+});
+
+test("a signal cancels, and a cancellation is tried again", async () => {
+  const controller = new AbortController();
+  const upload = bench.upload({ files: [file(LARGE, "castle.pdf")], signal: controller.signal });
+  const { done } = await halfway(upload);
+  bench.proxy.fail(CANCEL, { answer: { status: 503 } });
+  controller.abort();
+  await expect(done).rejects.toMatchObject({ code: "ABORTED" });
+  expect(bench.proxy.matching(CANCEL).map(({ status }) => status)).toEqual([undefined, 204]);
+});
+
+test("a signal that has aborted before the start sends nothing", async () => {
+  const upload = bench.upload({ files: [file(LARGE, "castle.pdf")], signal: AbortSignal.abort() });
+  await expect(upload.start()).rejects.toMatchObject({ code: "ABORTED" });
+  expect(bench.proxy.requests).toEqual([]);
+});
+
+test("what is published cannot be cancelled", async () => {
+  const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")] });
+  await upload.start();
+  await expect(upload.cancel()).rejects.toMatchObject({ code: "SESSION_NOT_ACTIVE" });
+  expect(upload.state).toBe("finalized");
+});
+
+test("another process goes on with what is missing", async () => {
+  const storage = memoryStorage();
+  const files = [file(LARGE, "castle.pdf"), file(png(6 * MIB), "castle.png")];
+  const metadata = { title: "Gone on", tags: ["grey"] };
+  const before = bench.upload({ files, metadata, storage });
+  await halfway(before);
+  await reached(before, ({ progress }) => progress.files[1]!.state === "completed");
+  // As a crash does: nothing is sent any more, and nobody is told.
+  before.pause();
+  await settle();
+
+  const [record] = findUploads({ storage, baseUrl: bench.proxy.url });
+  expect(record).toMatchObject({ title: "Gone on", status: "active", files: [{}, { fileId: expect.any(String) }] });
+  const { sessionId } = record!;
+  const after = bench.upload({ files: files.toReversed(), metadata: record!.metadata, sessionId, storage });
+  const moc = await after.start();
+
+  expect(moc).toMatchObject({ sessionId, title: "Gone on", tags: ["grey"] });
+  expect(bench.proxy.count(CREATE) + bench.proxy.count(REGISTER) + bench.proxy.count(BATCH)).toBe(0);
+  expect(answeredParts()).toEqual(["3", "4", "5", "6", "7"]);
+  expect(bench.proxy.count(COMPLETE)).toBe(1);
+  for (const sent of files) {
+    const { url } = moc.files.find(({ name }) => name === sent.name)!;
+    expect(Buffer.compare(await bench.object(url), Buffer.from(await sent.arrayBuffer()))).toBe(0);
+  }
+});
+
+test("a file that is registered, but not known to be, is found by its name", async () => {
+  const storage = memoryStorage();
+  const files = [file(LARGE, "castle.pdf")];
+  const before = bench.upload({ files, storage });
+  await halfway(before);
+  before.pause();
+  await settle();
+  const [record] = findUploads({ storage, baseUrl: bench.proxy.url });
+  forgetUpload(record!.sessionId, { storage, baseUrl: bench.proxy.url });
+
+  await bench.upload({ files, sessionId: record!.sessionId, storage }).start();
+  expect(findUploads({ storage, baseUrl: bench.proxy.url })).toMatchObject([{ sessionId: record!.sessionId }]);
+  expect(bench.proxy.count(REGISTER)).toBe(0);
+  expect(answeredParts()).toEqual(["3", "4", "5", "6", "7"]);
+});
+
+test("other files than before are refused by name, before anything is sent", async () => {
+  const storage = memoryStorage();
+  const pictures = file(png(100), "castle.png");
+  const before = bench.upload({ files: [file(LARGE, "castle.pdf"), pictures], storage });
+  await halfway(before);
+  before.pause();
+  await settle();
+  const { sessionId } = before;
+
+  const changed = LARGE.slice();
+  changed[LARGE.length - 1]! ^= 1;
+  for (const [files, fileName, message] of [
+    [[pictures], "castle.pdf", "castle.pdf is missing."],
+    [[file(changed, "castle.pdf"), pictures], "castle.pdf", "castle.pdf is not the file that the upload began with."],
+    [
+      [file(LARGE, "castle.pdf"), pictures, file(csv(1), "list.csv")],
+      "list.csv",
+      "list.csv is not one of the files that the upload began with.",
+    ],
+  ] as const) {
+    const upload = bench.upload({ files, sessionId, storage });
+    await expect(upload.start()).rejects.toMatchObject({ code: "FILE_MISMATCH", fileName, message, retryable: false });
+    // The same files are as wrong the second time.
+    await expect(upload.start()).rejects.toMatchObject({ code: "FILE_MISMATCH" });
+  }
+  expect(bench.proxy.requests).toEqual([]);
+});
+
+test("a session that has expired, or is gone, is resumed as another one", async () => {
+  const files = [file(pdf(100), "castle.pdf")];
+  for (const sessionId of [seeded["expiredSession"]!, "01890000-0000-7000-8000-000000000000"]) {
+    bench.proxy.reset();
+    const storage = memoryStorage();
+    const upload = bench.upload({ files, sessionId, storage });
+    const moc = await upload.start();
+    expect(moc.sessionId).not.toBe(sessionId);
+    expect(bench.proxy.count(GET_SESSION)).toBe(1);
+    expect(bench.proxy.count(CREATE)).toBe(1);
+    const found = findUploads({ storage, baseUrl: bench.proxy.url });
+    expect(found.map((record) => record.sessionId)).toEqual([moc.sessionId]);
+  }
+});
+
+test("a session that was cancelled elsewhere is not gone on with", async () => {
+  const upload = bench.upload({ files: [file(LARGE, "castle.pdf")] });
+  await halfway(upload);
+  upload.pause();
+  await settle();
+  await createApi({ baseUrl: bench.stack.baseUrl }).cancelSession(upload.sessionId!);
+  upload.resume();
+  await expect(upload.start()).rejects.toMatchObject({ code: "SESSION_NOT_ACTIVE" });
+});
+
+test("a session that was published elsewhere gives its MOC", async () => {
+  const files = [file(pdf(100), "castle.pdf")];
+  const moc = await bench.upload({ files }).start();
+  const again = await bench.upload({ files, sessionId: moc.sessionId }).start();
+  expect(again).toMatchObject({ id: moc.id, title: moc.title, idempotent: true });
+});

@@ -1,0 +1,153 @@
+/** Live progress: events by WebSocket, for who uploads and for who watches. */
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+
+import { createApi, watchUpload, type WatchedProgress, type WatchOptions } from "../src/index.js";
+import { MIB, pdf } from "./support/content.js";
+import { BATCH, file, latch, GET_SESSION, PUT_PART, reached, startBench, type Bench } from "./support/harness.js";
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench();
+});
+afterEach(() => bench.proxy.reset());
+afterAll(() => bench?.stop());
+
+const BYTES = pdf(12 * MIB);
+
+/** A WebSocket that is remembered. */
+function recorded(url?: string) {
+  return class extends WebSocket {
+    static readonly all: WebSocket[] = [];
+    constructor(given: string) {
+      super(url ?? given);
+      new.target.all.push(this);
+    }
+  };
+}
+
+describe("who uploads", () => {
+  test("hears of parts before their answer comes, and closes the connection at the end", async () => {
+    const { opened, open } = latch();
+    bench.proxy.fail(BATCH, { holdAnswer: opened });
+    const Recorded = recorded();
+    const upload = bench.upload({ files: [file(BYTES, "castle.pdf")], WebSocket: Recorded });
+    const done = upload.start();
+    await reached(upload, ({ progress }) => progress.storedBytes === 12 * MIB);
+    expect(upload.progress.files[0]).toMatchObject({ state: "uploading", storedBytes: 12 * MIB });
+    open();
+    await done;
+    expect(Recorded.all).toHaveLength(1);
+    await expect.poll(() => Recorded.all[0]!.readyState).toBe(WebSocket.CLOSED);
+  });
+
+  test("connects again where the connection is lost, at a fresh address", async () => {
+    const Recorded = recorded();
+    const { opened, open } = latch();
+    bench.proxy.fail(/^PUT .*\/parts\/[2-4]$/, { hold: opened }, 3);
+    const answer = latch();
+    bench.proxy.fail(PUT_PART, { holdAnswer: answer.opened }, Infinity);
+    const upload = bench.upload({ files: [file(pdf(17 * MIB), "castle.pdf")], WebSocket: Recorded });
+    const done = upload.start();
+    await reached(upload, ({ progress }) => progress.storedBytes === 5 * MIB);
+    Recorded.all[0]!.terminate();
+    await expect.poll(() => Recorded.all[1]?.readyState).toBe(WebSocket.OPEN);
+    expect(bench.proxy.count(GET_SESSION)).toBe(1);
+    open();
+    await reached(upload, ({ progress }) => progress.storedBytes === 17 * MIB);
+    answer.open();
+    await done;
+    expect(Recorded.all).toHaveLength(2);
+  });
+
+  test("does without, where there is nothing to connect to", async () => {
+    const Refused = recorded("ws://127.0.0.1:1");
+    const { opened, open } = latch();
+    bench.proxy.fail(PUT_PART, { hold: opened });
+    const retry = { attempts: 3, baseDelayMs: 1 };
+    const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")], WebSocket: Refused, retry });
+    const done = upload.start();
+    await expect.poll(() => bench.proxy.count(GET_SESSION)).toBe(3);
+    open();
+    await done;
+    expect(Refused.all).toHaveLength(3);
+  });
+
+  test("does without, where there is no WebSocket", async () => {
+    const upload = bench.upload({ files: [file(BYTES, "castle.pdf")], WebSocket: undefined });
+    await upload.start();
+    expect(upload.progress.storedBytes).toBe(12 * MIB);
+    expect(bench.proxy.count(GET_SESSION)).toBe(0);
+  });
+});
+
+describe("who watches", () => {
+  function watch(options: Partial<WatchOptions> & { sessionId: string }) {
+    const seen: WatchedProgress[] = [];
+    const end = new Promise<string | undefined>((resolve, reject) => {
+      const watching = watchUpload({
+        baseUrl: bench.proxy.url,
+        onProgress: (progress) => seen.push(progress),
+        onEnd: (mocId) => resolve(mocId),
+        onError: reject,
+        retry: { baseDelayMs: 20 },
+        ...options,
+      });
+      options.signal?.addEventListener("abort", () => watching.close());
+    });
+    end.catch(() => {});
+    return { seen, end };
+  }
+
+  test.each([
+    ["by events", WebSocket],
+    ["by asking, where there is no WebSocket", undefined],
+  ])("sees %s how far it is, and what it became", async (_, given) => {
+    const { opened, open } = latch();
+    bench.proxy.fail(/^PUT .*\/parts\/[3-4]$/, { hold: opened }, 2);
+    const upload = bench.upload({ files: [file(pdf(17 * MIB), "castle.pdf")] });
+    const done = upload.start();
+    await reached(upload, ({ progress }) => progress.files[0]?.fileId !== undefined);
+    const { seen, end } = watch({ sessionId: upload.sessionId!, WebSocket: given });
+    await expect.poll(() => seen.at(-1)?.storedBytes, { timeout: 10_000 }).toBe(10 * MIB);
+    expect(seen.at(-1)).toMatchObject({
+      status: "active",
+      totalBytes: 17 * MIB,
+      files: [{ name: "castle.pdf", category: "instruction", state: "uploading", storedBytes: 10 * MIB }],
+    });
+    open();
+    const moc = await done;
+    expect(await end).toBe(moc.id);
+    expect(seen.at(-1)).toMatchObject({ status: "finalized", storedBytes: 17 * MIB, files: [{ state: "completed" }] });
+    const stored = seen.map(({ storedBytes }) => storedBytes);
+    expect(stored).toEqual([...stored].sort((one, other) => one - other));
+  });
+
+  test("is told of a cancellation", async () => {
+    const { sessionId } = await createApi({ baseUrl: bench.proxy.url }).createSession({
+      files: [{ category: "instruction", name: "castle.pdf", size: 1, type: "" }],
+    });
+    await createApi({ baseUrl: bench.proxy.url }).cancelSession(sessionId);
+    expect(await watch({ sessionId }).end).toBeUndefined();
+  });
+
+  test("is told where there is nothing to watch", async () => {
+    await expect(watch({ sessionId: "none" }).end).rejects.toMatchObject({ code: "NOT_FOUND" });
+  });
+
+  test("hears nothing more once it has ended that", async () => {
+    const { sessionId } = await createApi({ baseUrl: bench.proxy.url }).createSession({
+      files: [{ category: "instruction", name: "castle.pdf", size: 1, type: "" }],
+    });
+    const Recorded = recorded();
+    const controller = new AbortController();
+    const { seen } = watch({ sessionId, signal: controller.signal, WebSocket: Recorded });
+    await expect.poll(() => Recorded.all[0]?.readyState).toBe(WebSocket.OPEN);
+    controller.abort();
+    await expect.poll(() => Recorded.all[0]?.readyState).toBe(WebSocket.CLOSED);
+    const count = seen.length;
+    await createApi({ baseUrl: bench.proxy.url }).cancelSession(sessionId);
+    expect(seen).toHaveLength(count);
+  });
+});

@@ -1,0 +1,65 @@
+/** The package as it is published. */
+
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { build } from "vite";
+
+import { startStack, type Stack } from "./support/stack.js";
+
+const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
+/** Everything that the package loads, compressed as servers do. */
+const SIZE_MAX_BYTES = 12 * 1024;
+
+let folder: string;
+let stack: Stack;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "moc-uploads-"));
+  [stack] = await Promise.all([
+    startStack(),
+    build({ root: PACKAGE, logLevel: "warn", build: { outDir: join(folder, "dist"), emptyOutDir: true } }),
+  ]);
+});
+afterAll(async () => {
+  await stack?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test("all of it is less than 12 KiB", async () => {
+  const names = await readdir(join(folder, "dist"));
+  expect(names.sort()).toEqual(["checksum.js", "index.js"]);
+  const files = await Promise.all(names.map((name) => readFile(join(folder, "dist", name))));
+  const bytes = files.map((file) => gzipSync(file, { level: 9 }).length);
+  console.info(`gzipped: ${names.map((name, index) => `${name} ${bytes[index]}`).join(", ")} bytes`);
+  expect(bytes.reduce((sum, size) => sum + size)).toBeLessThan(SIZE_MAX_BYTES);
+});
+
+test("it uploads in plain Node, whose process ends by itself", async () => {
+  await writeFile(join(folder, "package.json"), '{"type":"module"}');
+  const script = `
+    import { createUpload } from "./dist/index.js";
+    const files = [new File(["%PDF-1.7 and a castle"], "castle.pdf")];
+    const [baseUrl, metadata] = [${JSON.stringify(stack.baseUrl)}, { title: "Plain" }];
+    console.log((await createUpload({ baseUrl, files, metadata, checksums: ["sha256"] }).start()).title);
+  `;
+  await writeFile(join(folder, "upload.js"), script);
+  const { stdout } = await promisify(execFile)(process.execPath, [join(folder, "upload.js")], { timeout: 20_000 });
+  expect(stdout.trim()).toBe("Plain");
+});
+
+test("its types are those of the OpenAPI document", async () => {
+  // Fails where `npm run generate` would change the file.
+  await promisify(execFile)("npm", ["run", "generate", "--", "--check"], { cwd: PACKAGE });
+});
+
+test("nothing is needed at run time", async () => {
+  const manifest = JSON.parse(await readFile(join(PACKAGE, "package.json"), "utf8")) as Record<string, unknown>;
+  expect(manifest["dependencies"]).toBeUndefined();
+  expect(manifest["peerDependencies"]).toBeUndefined();
+});

@@ -1,0 +1,197 @@
+/** A proxy between a client and a stack that fails as it is told, and keeps a list of what went through it. */
+
+import { once } from "node:events";
+import { Agent, createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as wait } from "node:timers/promises";
+
+/** How a request fails. */
+export interface Fault {
+  /** The connection breaks once so many bytes of the body have gone on. */
+  cutAfterBytes?: number;
+  /** The request is read and answered by the proxy; the stack does not see it. */
+  answer?: { status: number; headers?: Record<string, string>; body?: string };
+  /** The stack does its work, and the connection breaks in place of its answer. */
+  loseAnswer?: boolean;
+  /** The request is read as a whole, and goes on once this is there. */
+  hold?: Promise<unknown>;
+  /** The answer goes on once this is there. */
+  holdAnswer?: Promise<unknown>;
+  /** The request goes to this path instead. */
+  path?: (path: string) => string;
+}
+
+/** A request that came to the proxy. */
+export interface ProxiedRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  readonly headers: IncomingMessage["headers"];
+  /** When it came (`performance.now()`). */
+  readonly atMs: number;
+  /** How much of the body has come. */
+  bodyBytes: number;
+  /** Whether it is over: answered, or its connection broken. */
+  isOver: boolean;
+  /** Of the answer, where the stack has given one. */
+  status?: number;
+}
+
+interface Rule {
+  matches: RegExp;
+  fault: Fault;
+  left: number;
+}
+
+/** A running proxy. */
+export class FaultProxy {
+  /** What came, in order. */
+  readonly requests: ProxiedRequest[] = [];
+  /** Bytes a second that each body is let through with; `Infinity` for no limit. */
+  bytesPerSecond = Infinity;
+
+  readonly #target: string;
+  readonly #server: Server;
+  readonly #agent = new Agent({ keepAlive: true });
+  #rules: Rule[] = [];
+  #port = 0;
+
+  private constructor(target: string) {
+    this.#target = target;
+    this.#server = createServer({ keepAliveTimeout: 60_000 }, (incoming, outgoing) => {
+      const { socket } = incoming;
+      this.#serve(incoming, outgoing).catch(() => socket.destroy());
+    });
+  }
+
+  /** Starts a proxy before the stack at `target`. */
+  static async start(target: string): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target);
+    await proxy.reconnect();
+    return proxy;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** How many requests match, such as `/^PUT .*\/parts\/2$/`. */
+  count(matches: RegExp): number {
+    return this.matching(matches).length;
+  }
+
+  /** The requests that match. */
+  matching(matches: RegExp): ProxiedRequest[] {
+    return this.requests.filter(({ method, path }) => matches.test(`${method} ${path}`));
+  }
+
+  /** Has the next `times` requests that match fail in this way; what is told first comes first. */
+  fail(matches: RegExp, fault: Fault, times = 1): void {
+    this.#rules.push({ matches, fault, left: times });
+  }
+
+  /** Lifts all faults, and forgets what went through. */
+  reset(): void {
+    this.#rules = [];
+    this.requests.length = 0;
+    this.bytesPerSecond = Infinity;
+  }
+
+  /** Breaks all connections and refuses new ones, as where the network is away. */
+  async disconnect(): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  /** Takes connections again, at the same port. */
+  async reconnect(): Promise<void> {
+    this.#server.listen(this.#port, "127.0.0.1");
+    await once(this.#server, "listening");
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#server.listening) {
+      await this.disconnect();
+    }
+    this.#agent.destroy();
+  }
+
+  #faultOf({ method, path }: ProxiedRequest): Fault {
+    const rule = this.#rules.find(({ matches, left }) => left > 0 && matches.test(`${method} ${path}`));
+    if (rule) {
+      rule.left -= 1;
+    }
+    return rule?.fault ?? {};
+  }
+
+  async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const { method = "", url: path = "", headers, socket } = incoming;
+    const seen: ProxiedRequest = { method, path, headers, atMs: performance.now(), bodyBytes: 0, isOver: false };
+    this.requests.push(seen);
+    outgoing.on("close", () => (seen.isOver = true));
+    const fault = this.#faultOf(seen);
+    if (fault.answer) {
+      incoming.resume();
+      if (!incoming.complete) {
+        await once(incoming, "end");
+      }
+      outgoing.writeHead(fault.answer.status, fault.answer.headers).end(fault.answer.body);
+      return;
+    }
+    const target = this.#target + (fault.path ? fault.path(path) : path);
+    const upstream = request(target, { method, headers, agent: this.#agent });
+    const answered = once(upstream, "response") as Promise<[IncomingMessage]>;
+    // Where the body breaks there is none, and the body's end says why.
+    answered.catch(() => {});
+    outgoing.on("close", () => upstream.destroy());
+    const sending = pipeline(incoming, this.#passing(seen, fault), upstream);
+    // The stack may answer before it has read all.
+    await Promise.race([sending, answered]);
+    const [answer] = await answered;
+    seen.status = answer.statusCode!;
+    if (fault.loseAnswer) {
+      await sending;
+      answer.resume();
+      await once(answer, "end");
+      socket.destroy();
+      return;
+    }
+    await fault.holdAnswer;
+    outgoing.writeHead(seen.status, answer.headers);
+    await pipeline(answer, outgoing);
+    await sending;
+  }
+
+  /** Counts a body, slows it down, holds it, and cuts it. */
+  #passing(seen: ProxiedRequest, { cutAfterBytes = Infinity, hold }: Fault): Transform {
+    const held: Buffer[] = [];
+    const passOn = async (chunk: Buffer): Promise<Buffer> => {
+      const passed = chunk.subarray(0, cutAfterBytes - seen.bodyBytes);
+      seen.bodyBytes += passed.length;
+      if (this.bytesPerSecond !== Infinity) {
+        await wait((passed.length * 1_000) / this.bytesPerSecond);
+      }
+      if (passed.length < chunk.length) {
+        throw new Error("cut, as the test wants it");
+      }
+      return passed;
+    };
+    const passOrHold = async (chunk: Buffer): Promise<Buffer | undefined> => {
+      const passed = await passOn(chunk);
+      if (!hold) {
+        return passed;
+      }
+      held.push(passed);
+      return undefined;
+    };
+    return new Transform({
+      transform: (chunk: Buffer, _encoding, done) => void passOrHold(chunk).then((passed) => done(null, passed), done),
+      flush: (done) => void Promise.resolve(hold).then(() => done(null, Buffer.concat(held)), done),
+    });
+  }
+}
