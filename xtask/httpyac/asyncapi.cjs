@@ -1,5 +1,5 @@
 // Checks an AsyncAPI document: its structure and its references. (A test in Rust checks the examples.)
-// Run as: NODE_PATH=<node_modules> node asyncapi.cjs <document>
+// Run as: node asyncapi.cjs <document>
 
 const { readFileSync } = require('node:fs');
 const { Parser } = require('@asyncapi/parser');

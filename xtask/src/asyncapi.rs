@@ -4,7 +4,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::npm;
+use crate::http_files;
+use crate::npm::Package;
 use crate::process;
 use crate::project::Project;
 use crate::test::Outcome;
@@ -14,7 +15,7 @@ pub const STEP: &str = "AsyncAPI document";
 
 /// The document, below the project's folder.
 const DOCUMENT: &str = "shared/contract/asyncapi.yaml";
-/// What checks it, beside the list of what npm installs.
+/// What checks it.
 const SCRIPT: &str = "asyncapi.cjs";
 
 /// Checks the document's structure and its references; its examples are checked by a test of moc-tests.
@@ -22,10 +23,9 @@ const SCRIPT: &str = "asyncapi.cjs";
 /// # Errors
 /// When the parser cannot be installed or started, or finds something wrong.
 pub fn check(project: &Project) -> Result<Outcome> {
-    let Some(installation) = npm::install(project)? else { return Ok(Outcome::Skipped(npm::MISSING)) };
+    let package = Package::install(project, http_files::PACKAGE)?;
     let mut node = Command::new("node");
-    node.arg(npm::source(project).join(SCRIPT)).arg(DOCUMENT).current_dir(project.root());
-    node.env("NODE_PATH", installation.modules());
+    node.arg(package.file(SCRIPT)).arg(DOCUMENT).current_dir(project.root());
     process::run("the check of the AsyncAPI document", &mut node)?;
     Ok(Outcome::Passed)
 }

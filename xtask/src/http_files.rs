@@ -13,7 +13,7 @@ use self::broken_broadcasters::BrokenBroadcasters;
 use self::receiver::Receiver;
 use self::report::Report;
 use crate::host::{Host, Stack};
-use crate::npm::{self, Installation};
+use crate::npm::Package;
 use crate::process;
 use crate::project::Project;
 use crate::seed;
@@ -24,8 +24,11 @@ pub const STEP: &str = ".http files";
 
 /// The environment of `http/http-client.env.json` whose addresses are replaced by the stack's.
 const ENVIRONMENT: &str = "local";
-/// What httpyac says of the requests, beside its installation.
-const REPORT: &str = "report.json";
+/// The package with the program that runs them.
+pub const PACKAGE: &str = "xtask/httpyac";
+const HTTPYAC: &str = "node_modules/httpyac/bin/httpyac.js";
+/// What it says of the requests, in the output folder.
+const REPORT: &str = "httpyac.json";
 /// The most lines of the host's log that are shown when a request failed.
 const LOG_LINES: usize = 20;
 
@@ -35,7 +38,6 @@ const LOG_LINES: usize = 20;
 /// # Errors
 /// When something cannot be started, or a request fails, is skipped or has no assertions.
 pub fn run_with_own_host(project: &Project) -> Result<Outcome> {
-    let Some(installation) = npm::install(project)? else { return Ok(Outcome::Skipped(npm::MISSING)) };
     let receiver = Receiver::start(project)?;
     let variables = receiver.app_variables();
     let host = Host::start(project, &variables.each_ref().map(|(name, value)| (*name, value.as_str())))?;
@@ -43,7 +45,7 @@ pub fn run_with_own_host(project: &Project) -> Result<Outcome> {
     let broken = BrokenBroadcasters::start(project)?;
     let mut addresses = broken.addresses().to_vec();
     addresses.push(receiver.variable());
-    let outcome = run(project, &installation, host.stack(), &addresses);
+    let outcome = run(project, host.stack(), &addresses);
     if outcome.is_err() {
         eprintln!("the end of the host's log:\n{}", host.last_log_lines(LOG_LINES));
     }
@@ -61,23 +63,23 @@ pub fn run_with_own_host(project: &Project) -> Result<Outcome> {
 /// # Errors
 /// When httpyac cannot be installed or started, or a request fails or has no assertions.
 pub fn run_against(project: &Project, stack: &Stack) -> Result<Outcome> {
-    let Some(installation) = npm::install(project)? else { return Ok(Outcome::Skipped(npm::MISSING)) };
-    run(project, &installation, stack, &[])?;
+    run(project, stack, &[])?;
     Ok(Outcome::Passed)
 }
 
 /// Runs the requests with these variables, each as `name=value`, beside the stack's addresses.
-fn run(project: &Project, installation: &Installation, stack: &Stack, variables: &[String]) -> Result<Report> {
+fn run(project: &Project, stack: &Stack, variables: &[String]) -> Result<Report> {
+    let package = Package::install(project, PACKAGE)?;
     let mut command = Command::new("node");
     command
-        .arg(installation.httpyac())
+        .arg(package.file(HTTPYAC))
         .args(["send", "http/**/*.http", "--all", "--json", "--env", ENVIRONMENT, "--var"])
         .arg(format!("baseUrl={}", stack.base_url))
         .arg(format!("s3Url={}", stack.s3_url))
         .args(variables)
         .current_dir(project.root());
     // Into a file: httpyac exits without waiting for its output, of which a pipe would lose the end.
-    let written = installation.file(REPORT);
+    let written = project.target_dir().join(REPORT);
     command.stdout(File::create(&written)?);
     // It exits with an error when an assertion failed, having said which: that is judged below.
     let output = command.output().context("node cannot be started")?;

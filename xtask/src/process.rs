@@ -1,5 +1,6 @@
 //! Starting other programs, with one clear sentence when one fails.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -66,7 +67,7 @@ pub fn capture_within(limit: Duration, task: &str, command: &mut Command) -> Res
 
 /// Whether a program of this name can be started (it is asked for its version).
 #[must_use]
-pub fn is_installed(program: &str) -> bool {
+pub fn is_installed(program: impl AsRef<OsStr>) -> bool {
     Command::new(program)
         .arg("--version")
         .stdin(Stdio::null())

@@ -9,6 +9,9 @@ use anyhow::{Context, Result};
 use crate::build;
 use crate::project::Project;
 
+/// The variable of the app that turns thumbnails on.
+const THUMBNAILS: &str = "SPIN_VARIABLE_ENABLE_THUMBNAIL_GENERATION";
+
 /// What is handed on to the local host; it knows the defaults.
 #[derive(clap::Args)]
 pub struct Options {
@@ -37,6 +40,10 @@ pub struct Options {
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     build::components(project)?;
     let mut host = build::program(project, build::LOCAL_HOST)?;
+    // Who tries the app wants to see a thumbnail.
+    if std::env::var_os(THUMBNAILS).is_none() {
+        host.env(THUMBNAILS, "true");
+    }
     let error = with_options(&mut host, project, options)?.exec();
     Err(error).context("the local host cannot be started")
 }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 
 use moc_contract::variable::{
-    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, FinalizeSettings, ProgressSettings, PublicAddress,
-    TraceSettings, UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, FinalizeSettings, PageSettings, ProgressSettings,
+    PublicAddress, TraceSettings, UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
 };
 use moc_domain::failure::{Failure, Refusal};
 use spin_sdk::variables::{self, Error};
@@ -22,6 +22,7 @@ thread_local! {
     static PUBLIC: Cell<PublicAddress> = const { OnceCell::new() };
     static AUTH: Cell<AuthSettings> = const { OnceCell::new() };
     static CORS: Cell<CorsSettings> = const { OnceCell::new() };
+    static PAGE: Cell<PageSettings> = const { OnceCell::new() };
     static PROGRESS: Cell<ProgressSettings> = const { OnceCell::new() };
     static BROADCASTER: Cell<Option<BroadcasterSettings>> = const { OnceCell::new() };
     static FINALIZE: Cell<FinalizeSettings> = const { OnceCell::new() };
@@ -73,6 +74,14 @@ pub async fn auth() -> Result<Rc<AuthSettings>, Failure> {
 /// [`Refusal::Internal`] where the variable cannot be read.
 pub async fn cors() -> Result<Rc<CorsSettings>, Failure> {
     load(&CORS, CorsSettings::NAMES, CorsSettings::parse).await
+}
+
+/// What the page may load and call.
+///
+/// # Errors
+/// [`Refusal::Internal`] where a variable cannot be read.
+pub async fn page() -> Result<Rc<PageSettings>, Failure> {
+    load(&PAGE, PageSettings::NAMES, PageSettings::parse).await
 }
 
 /// Whether routes tell of their steps.

@@ -17,6 +17,7 @@ mod log;
 mod migrations;
 mod mocs;
 mod names;
+mod pages;
 mod parts;
 mod presigned;
 mod relay;

@@ -42,7 +42,6 @@ async fn a_path_that_is_none_is_a_problem_too() {
     let base_url = Stack::shared().base_url();
     let session = path::session(NOBODYS);
     for path in [
-        "/",
         "/favicon.ico",
         "/api",
         "/api/mocs",

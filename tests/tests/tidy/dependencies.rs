@@ -23,7 +23,8 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn shared_crates_depend_on_those_below_them_only() {
-    let layers: [(&str, &[&str]); 5] = [
+    let layers: [(&str, &[&str]); 6] = [
+        ("shared/assets", &[]),
         ("shared/domain", &[]),
         ("shared/contract", &["moc-domain"]),
         ("shared/application", &["moc-domain"]),
@@ -43,14 +44,15 @@ fn shared_crates_depend_on_those_below_them_only() {
 #[test]
 fn only_the_adapters_know_the_platform() {
     let platform = ["http", "hyper", "reqwest", "rusqlite", "rusty-s3", "spin-sdk", "tokio", "wasip3", "wit-bindgen"];
-    for directory in ["shared/domain", "shared/contract", "shared/application", "shared/thumbnail"] {
+    for directory in ["shared/assets", "shared/domain", "shared/contract", "shared/application", "shared/thumbnail"] {
         let named = dependencies(directory);
         let known: Vec<&&str> = platform.iter().filter(|name| named.contains(**name)).collect();
         assert!(known.is_empty(), "{directory} must not depend on {known:?}");
     }
     for id in directories("components") {
         let named = dependencies(&format!("components/{id}"));
-        let shared = set(&["moc-adapters", "moc-application", "moc-contract", "moc-domain", "moc-thumbnail"]);
+        let shared =
+            set(&["moc-adapters", "moc-application", "moc-assets", "moc-contract", "moc-domain", "moc-thumbnail"]);
         let others: Vec<&String> = named.difference(&shared).collect();
         assert!(others.is_empty(), "components/{id} is thin: it must not depend on {others:?}");
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use moc_contract::variable::{
-    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, FinalizeSettings, ProgressSettings, PublicAddress,
-    TraceSettings, UploadSettings, WatchSettings, WebhookSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, FinalizeSettings, PageSettings, ProgressSettings,
+    PublicAddress, TraceSettings, UploadSettings, WatchSettings, WebhookSettings,
 };
 use toml::{Table, Value};
 
@@ -97,6 +97,7 @@ struct Loads {
     traces: bool,
     exporter: bool,
     watch: bool,
+    page: bool,
     auth: bool,
     bucket: bool,
     public: bool,
@@ -120,6 +121,7 @@ impl Loads {
             traces: has("traced"),
             exporter: has("TraceBatch"),
             watch: has("watch_token"),
+            page: has("page"),
             auth: has("auth"),
             bucket: has("S3Bucket"),
             public: has("public_address"),
@@ -161,6 +163,7 @@ fn every_component_is_granted_the_variables_that_it_reads() {
             (loads.sender, WebhookSettings::NAMES),
             (loads.exporter, TraceSettings::NAMES),
             (loads.watch, WatchSettings::NAMES),
+            (loads.page, PageSettings::NAMES),
             (loads.auth, AuthSettings::NAMES),
             (loads.bucket, BucketSettings::NAMES),
             (loads.public, PublicAddress::NAMES),

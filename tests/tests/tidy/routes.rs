@@ -17,12 +17,13 @@ fn readme() -> Routes {
     let readme = read("README.md");
     let rows = readme.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| ")?.split(" | ");
-        let (method, path) = (cells.next()?.trim(), cells.next()?.trim());
-        let path = path.strip_prefix('`')?.strip_suffix('`')?;
-        let is_route = path.starts_with('/') && (METHODS.contains(&method) || method == "any");
-        is_route.then(|| (method.to_owned(), path.to_owned()))
+        let (methods, path) = (cells.next()?.trim(), cells.next()?.trim());
+        let path = path.strip_prefix('`')?.strip_suffix('`')?.to_owned();
+        let methods: Vec<&str> = methods.split(", ").collect();
+        let is_route = path.starts_with('/') && methods.iter().all(|name| METHODS.contains(name) || *name == "any");
+        is_route.then(|| methods.into_iter().map(move |method| (method.to_owned(), path.clone())))
     });
-    rows.collect()
+    rows.flatten().collect()
 }
 
 /// Method and path of every route, as the components say which methods they take.
@@ -62,8 +63,9 @@ fn requests() -> Vec<(String, String)> {
 
 /// Whether a route matches a path, and how much of it by name: the better match wins.
 fn rank(route: &str, path: &str) -> Option<usize> {
-    if route == CATCH_ALL {
-        return Some(0);
+    if let Some(folder) = route.strip_suffix(CATCH_ALL) {
+        let inside = path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        return inside.then(|| folder.matches('/').count());
     }
     let (route, path): (Vec<&str>, Vec<&str>) = (route.split('/').collect(), path.split('/').collect());
     let matches = |(route, path): (&&str, &&str)| route == path || (route.starts_with(':') && !path.is_empty());
@@ -97,10 +99,10 @@ fn http_files_have_a_request_for_every_route() {
 }
 
 #[test]
-fn every_route_has_its_own_component_but_finalize() {
+fn every_route_has_its_own_component_but_finalize_and_pages() {
     let routes = Manifest::read().routes();
     let two_ways = |id: &str| routes.iter().filter(|(_, other)| other == id).count() > 1;
     let shared: BTreeSet<&str> = routes.iter().map(|(_, id)| id.as_str()).filter(|id| two_ways(id)).collect();
-    assert_eq!(shared, BTreeSet::from(["finalize"]));
+    assert_eq!(shared, BTreeSet::from(["api-reference", "finalize", "web"]));
     assert_eq!(routes.iter().filter(|(path, _)| path == CATCH_ALL).count(), 1);
 }

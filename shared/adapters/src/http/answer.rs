@@ -32,7 +32,11 @@ impl Answer {
     /// An answer without content.
     #[must_use]
     pub const fn no_content() -> Self {
-        Self { status: 204, headers: Vec::new(), body: Vec::new(), after: None }
+        Self::empty(204)
+    }
+
+    pub(super) const fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new(), after: None }
     }
 
     /// Adds a header, its name in lower case.
@@ -71,7 +75,7 @@ impl Answer {
     /// in a packet of its own would wait for the client's delayed acknowledgement, some 40 ms: the
     /// length is known, and the body's write waits already when the head goes out.
     pub(super) async fn send(mut self) -> Result<Response, ErrorCode> {
-        if self.status != 204 {
+        if !matches!(self.status, 204 | 304) {
             self.header("content-length", self.body.len().to_string());
         }
         let headers =

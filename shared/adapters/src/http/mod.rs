@@ -1,6 +1,7 @@
 //! Requests and answers: what every route does the same.
 
 mod answer;
+mod asset;
 mod batch_form;
 mod cors;
 mod part_memory;
@@ -14,6 +15,7 @@ use serde_json::json;
 use spin_sdk::wasip3::http::types::{self, ErrorCode};
 
 pub use answer::Answer;
+pub use asset::Asset;
 pub use batch_form::BatchForm;
 pub use request::Request;
 

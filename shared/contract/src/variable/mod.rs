@@ -4,6 +4,7 @@
 //! names it; nothing is guessed.
 
 mod finalize;
+mod page;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use moc_domain::limits as bounds;
 use url::Url;
 
 pub use finalize::{FinalizeSettings, TraceSettings, WebhookSettings};
+pub use page::PageSettings;
 pub use websocket::{BroadcasterSettings, ProgressSettings, WatchSettings};
 
 /// The values of some variables, by their names.

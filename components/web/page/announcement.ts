@@ -1,0 +1,6 @@
+/** What screen readers are told, beside what has the focus. */
+
+import { signal } from "@preact/signals";
+
+/** What they are told next. */
+export const announcement = signal("");

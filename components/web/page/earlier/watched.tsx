@@ -1,0 +1,34 @@
+import { useEffect, useState } from "preact/hooks";
+import { type WatchedProgress, watchUpload } from "moc-uploads";
+import { Bar } from "../bar.tsx";
+import { Thumbnail } from "../finished.tsx";
+import { bytesOf } from "../format.ts";
+import { token, tokenIfAny } from "../sign-in.tsx";
+import { type Row, Title, totalBytes } from "./row.tsx";
+
+/** An earlier upload that another tab goes on with. */
+export function Watched({ stored, onChange }: Row) {
+  const { sessionId, title } = stored;
+  const [progress, setProgress] = useState<WatchedProgress>();
+  // The session has only those files that are registered by now.
+  const total = totalBytes(stored);
+  const access = token.value;
+  useEffect(() => {
+    const watch = watchUpload({ sessionId, token: tokenIfAny, onProgress: setProgress, onEnd: onChange });
+    return () => watch.close();
+  }, [sessionId, access]);
+  return (
+    <>
+      <Thumbnail title={title} url={undefined} />
+      <div>
+        <Title stored={stored} state="Uploading in another tab" />
+        {progress && (
+          <>
+            <Bar label={title} storedBytes={progress.storedBytes} totalBytes={total} />
+            <p class="quiet small">{bytesOf(progress.storedBytes, total)} stored</p>
+          </>
+        )}
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,76 @@
+/** What the page shows, and how one screen leads to the next. */
+
+import { batch, signal } from "@preact/signals";
+import { type Metadata, type Moc, UploadError, type UploadOptions } from "moc-uploads";
+import { announcement } from "./announcement.ts";
+import { type Draft, NO_DRAFT } from "./draft.ts";
+import { prepareRun, type Run } from "./run.ts";
+import { explain, type Explanation } from "./words.ts";
+
+export type Screen =
+  /** `returned` from another screen. */
+  { at: "choosing"; returned: boolean } | { at: "uploading"; run: Run } | { at: "finished"; moc: Moc };
+
+/** What the page shows now. */
+export const screen = signal<Screen>({ at: "choosing", returned: false });
+/** What is in the form. */
+export const draft = signal<Draft>(NO_DRAFT);
+/** Why an earlier upload could not go on. */
+export const refusal = signal<{ sessionId: string; explanation: Explanation } | undefined>(undefined);
+
+const ELSEWHERE: Explanation = {
+  happened: "Another tab uploads this already.",
+  advice: "Go on there, or close that tab first.",
+  tryAgain: false,
+};
+
+/** Starts an upload, or goes on with the session that is given. */
+export async function begin(options: Pick<UploadOptions, "files" | "metadata" | "sessionId">): Promise<void> {
+  refusal.value = undefined;
+  const run = await prepareRun(options);
+  if (run !== undefined) {
+    screen.value = { at: "uploading", run };
+    await proceed(run);
+  } else if (options.sessionId !== undefined) {
+    refusal.value = { sessionId: options.sessionId, explanation: ELSEWHERE };
+  }
+}
+
+/** Runs an upload to its end, with other metadata where there are any. Where it fails, its screen says why. */
+export async function proceed(run: Run, metadata?: Metadata): Promise<void> {
+  try {
+    const moc = await run.upload.start(metadata);
+    run.end();
+    batch(() => {
+      if (run.resumed === undefined) draft.value = NO_DRAFT;
+      announcement.value = `${moc.title} is published.`;
+      screen.value = { at: "finished", moc };
+    });
+  } catch (error) {
+    if (!(error instanceof UploadError)) throw error;
+    if (error.code === "FILE_MISMATCH") leave(run, explain(error));
+  }
+}
+
+/** Cancels an upload. Where the server cannot be told, it is among the earlier uploads, and can be discarded there. */
+export async function cancel(run: Run): Promise<void> {
+  try {
+    await run.upload.cancel();
+    announcement.value = "Upload cancelled.";
+    leave(run);
+  } catch (error) {
+    if (!(error instanceof UploadError)) throw error;
+    leave(run, { ...explain(error), happened: `This upload is not cancelled. ${explain(error).happened}` });
+  }
+}
+
+/** Back to the form, which still has what was in it. Why the upload did not go on is said where its session is. */
+export function leave(run: Run, explanation?: Explanation): void {
+  run.end();
+  const shown = screen.value;
+  const sessionId = run.sessionId.value;
+  batch(() => {
+    if (explanation && sessionId !== undefined) refusal.value = { sessionId, explanation };
+    if (shown.at === "uploading" && shown.run === run) screen.value = { at: "choosing", returned: true };
+  });
+}

@@ -1,0 +1,79 @@
+//! The variables of the page: where it may get pictures and live progress from.
+
+use url::Url;
+
+use super::{Values, VariableError};
+
+/// The origins that the page talks to beside its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageSettings {
+    /// Where objects are read, thumbnails above all.
+    pub objects: Option<String>,
+    /// Where sessions are watched.
+    pub sockets: Option<String>,
+}
+
+impl PageSettings {
+    /// The variables that are read.
+    pub const NAMES: &[&str] = &["public_base_url", "s3_endpoint", "websocket_server_url"];
+
+    /// Reads the variables. The page is there without any of them.
+    ///
+    /// # Errors
+    /// The first variable that cannot be read.
+    pub fn parse(values: &Values) -> Result<Self, VariableError> {
+        let own = values.url("public_base_url", &["http", "https"])?;
+        let objects = own.map_or_else(|| values.origin("s3_endpoint"), |own| Ok(Some(own)))?;
+        let sockets = values.url("websocket_server_url", &["ws", "wss"])?;
+        let origin = |url: Url| url.origin().ascii_serialization();
+        Ok(Self { objects: objects.map(origin), sockets: sockets.map(origin) })
+    }
+
+    /// What the page may load and call: the value of `Content-Security-Policy` (CSP level 3).
+    #[must_use]
+    pub fn security_policy(&self) -> String {
+        let sources = |own: &str, other: &Option<String>| match other {
+            Some(origin) => format!("{own} {origin}"),
+            None => own.to_owned(),
+        };
+        let pictures = sources("img-src 'self' blob:", &self.objects);
+        let calls = sources("connect-src 'self'", &self.sockets);
+        format!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; {pictures}; {calls}; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(pairs: &[(&'static str, &str)]) -> Result<PageSettings, VariableError> {
+        PageSettings::parse(&pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn origins_are_taken_from_urls() {
+        let own = [
+            ("s3_endpoint", "https://s3.example"),
+            ("public_base_url", "https://cdn.example:8443/mocs"),
+            ("websocket_server_url", "wss://live.example/ws"),
+        ];
+        let settings = parsed(&own).unwrap();
+        assert_eq!(settings.objects.as_deref(), Some("https://cdn.example:8443"));
+        assert_eq!(settings.sockets.as_deref(), Some("wss://live.example"));
+        let settings = parsed(&[("s3_endpoint", "http://127.0.0.1:9000")]).unwrap();
+        assert_eq!(settings, PageSettings { objects: Some("http://127.0.0.1:9000".into()), sockets: None });
+        assert!(parsed(&[("websocket_server_url", "https://live.example")]).is_err());
+    }
+
+    #[test]
+    fn the_policy_names_what_is_set_and_nothing_else() {
+        let policy = parsed(&[]).unwrap().security_policy();
+        assert!(policy.contains("img-src 'self' blob:; connect-src 'self'; base-uri"), "{policy}");
+        let set = [("s3_endpoint", "https://s3.example"), ("websocket_server_url", "wss://live.example/ws")];
+        let policy = parsed(&set).unwrap().security_policy();
+        assert!(policy.contains("blob: https://s3.example; connect-src 'self' wss://live.example; base"), "{policy}");
+    }
+}
