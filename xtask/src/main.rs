@@ -12,6 +12,7 @@ mod project;
 mod seed;
 mod test;
 mod up;
+mod variables;
 mod wasm_target;
 mod watch;
 
@@ -43,6 +44,8 @@ enum XtaskCommand {
     Watch(watch::Options),
     /// Write shared/contract/openapi.json, as the code has it
     Openapi,
+    /// Write README.md's table of variables, as spin.toml has them
+    Variables,
     /// Measure speed and size, and print a table
     Bench(bench::Options),
 }
@@ -66,6 +69,7 @@ fn run(command: XtaskCommand) -> Result<()> {
         XtaskCommand::Seed(options) => seed::run(&project, &options),
         XtaskCommand::Watch(options) => watch::run(&project, &options),
         XtaskCommand::Openapi => openapi::write(&project),
+        XtaskCommand::Variables => variables::write(&project),
         XtaskCommand::Bench(options) => bench::run(&project, &options),
     }
 }

@@ -2,11 +2,13 @@
 //! same, and that the rules of the architecture hold.
 
 mod dependencies;
+mod deploy;
 mod imports;
 mod manifest;
 mod openapi;
 mod routes;
 mod source;
+mod variables;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,218 @@
+//! The files of deploy/ are well-formed, and say what spin.toml and the code say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use moc_contract::variable::check_all;
+use serde_json::Value;
+use toml::Table;
+
+use crate::manifest::Manifest;
+use crate::variables::Variable;
+use crate::{files, read};
+
+/// What stands in the files where a secret belongs.
+const PLACEHOLDER: &str = "CHANGE-ME";
+
+/// What S3 asks of the access key for an operation
+/// ([Actions](https://docs.aws.amazon.com/service-authorization/latest/reference/list_s3.html)).
+const ACTIONS: [(&str, &str); 9] = [
+    ("AbortMultipartUpload", "s3:AbortMultipartUpload"),
+    ("CompleteMultipartUpload", "s3:PutObject"),
+    ("CreateMultipartUpload", "s3:PutObject"),
+    ("DeleteObject", "s3:DeleteObject"),
+    ("GetObject", "s3:GetObject"),
+    ("HeadObject", "s3:GetObject"),
+    ("ListParts", "s3:ListMultipartUploadParts"),
+    ("PutObject", "s3:PutObject"),
+    ("UploadPart", "s3:PutObject"),
+];
+
+/// The types of stores and providers in a runtime configuration with their other keys, as Spin 4.1 takes them.
+const TYPES: [(&str, &[&str]); 3] =
+    [("libsql", &["token", "url"]), ("redis", &["url"]), ("vault", &["mount", "prefix", "token", "url"])];
+
+fn json(path: &str) -> Value {
+    serde_json::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The resources of deploy/spinkube/ by their kind and name.
+fn resources() -> BTreeMap<(String, String), Value> {
+    let documents = files("deploy/spinkube", "yaml").into_iter().flat_map(|path| {
+        let resources: Result<Vec<Value>, _> = serde_saphyr::from_multiple(&read(&path));
+        resources.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    });
+    documents.map(|resource| ((text(&resource, "/kind"), text(&resource, "/metadata/name")), resource)).collect()
+}
+
+/// The one resource of this kind.
+fn resource(kind: &str) -> Value {
+    let mut found = resources().into_iter().filter(|((given, _), _)| given == kind);
+    let (_, resource) = found.next().unwrap_or_else(|| panic!("no {kind}"));
+    assert!(found.next().is_none(), "more than one {kind}");
+    resource
+}
+
+/// The data of the Secret of this name.
+fn secret(name: &str) -> BTreeMap<String, String> {
+    let secret = resources().remove(&("Secret".to_owned(), name.to_owned())).unwrap_or_else(|| panic!("no {name}"));
+    serde_json::from_value(secret["stringData"].clone()).expect("texts")
+}
+
+fn text(value: &Value, pointer: &str) -> String {
+    let text = value.pointer(pointer).and_then(Value::as_str);
+    text.unwrap_or_else(|| panic!("no text at {pointer} of {value}")).to_owned()
+}
+
+fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).unwrap_or_else(|| panic!("no list at {pointer} of {value}"))
+}
+
+/// Checks a runtime configuration by what Spin takes and the application needs.
+fn check_runtime_config(name: &str, source: &str) {
+    let mut config: Table = source.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
+    let components = Manifest::read().components().into_values();
+    let (databases, key_values): (Vec<_>, Vec<_>) = components.map(|c| (c.databases, c.key_values)).unzip();
+    let mut entries = Vec::new();
+    for (kind, labels) in [("sqlite_database", databases.concat()), ("key_value_store", key_values.concat())] {
+        let Some(toml::Value::Table(stores)) = config.remove(kind) else { continue };
+        for (label, store) in stores {
+            assert!(labels.contains(&label), "{name}: no component uses the {kind} {label}");
+            entries.push(store);
+        }
+    }
+    if let Some(toml::Value::Array(providers)) = config.remove("variables_provider") {
+        entries.extend(providers);
+    }
+    assert!(config.is_empty() && !entries.is_empty(), "{name}: {config:?} is not known here");
+    for entry in entries {
+        let mut entry = entry.as_table().expect("a table").clone();
+        let of_type = entry.remove("type");
+        let keys = TYPES.iter().find(|(known, _)| of_type.as_ref().and_then(toml::Value::as_str) == Some(known));
+        let (_, keys) = keys.unwrap_or_else(|| panic!("{name}: the type {of_type:?}"));
+        assert_eq!(entry.keys().collect::<Vec<_>>(), *keys, "{name}");
+        assert!(entry.values().any(|value| value.as_str().is_some_and(|text| text.contains(PLACEHOLDER))), "{name}");
+    }
+}
+
+#[test]
+fn runtime_configurations_are_what_spin_takes() {
+    for path in files("deploy/runtime-config", "toml") {
+        check_runtime_config(&path.display().to_string(), &read(&path));
+    }
+    let app = resource("SpinApp");
+    let secret = secret(&text(&app, "/spec/runtimeConfig/loadFromSecret"));
+    assert_eq!(secret.keys().collect::<Vec<_>>(), ["runtime-config.toml"]);
+    check_runtime_config("the Secret", &secret["runtime-config.toml"]);
+}
+
+#[test]
+fn the_spin_app_has_secrets_from_a_secret_and_values_that_the_code_takes() {
+    let declared: BTreeMap<String, bool> = Variable::all().into_iter().map(|v| (v.name, v.is_secret)).collect();
+    let app = resource("SpinApp");
+    let secret = secret("moc-uploads-variables");
+    assert!(secret.keys().all(|name| declared.get(name) == Some(&true)), "the Secret has what is no secret variable");
+    assert!(secret.values().all(|value| value == PLACEHOLDER));
+    let mut values = BTreeMap::new();
+    for variable in list(&app, "/spec/variables") {
+        let name = text(variable, "/name");
+        let Some(is_secret) = declared.get(&name) else { panic!("spin.toml has no variable {name}") };
+        let value = if *is_secret {
+            assert_eq!(variable.get("value"), None, "{name} is a secret");
+            assert_eq!(text(variable, "/valueFrom/secretKeyRef/name"), "moc-uploads-variables");
+            assert_eq!(text(variable, "/valueFrom/secretKeyRef/key"), name);
+            let optional = variable.pointer("/valueFrom/secretKeyRef/optional") == Some(&Value::Bool(true));
+            assert!(optional || secret.contains_key(&name), "the Secret has no {name}");
+            secret.get(&name).cloned()
+        } else {
+            Some(text(variable, "/value"))
+        };
+        values.insert(name, value);
+    }
+    let left_out: Vec<_> = declared.iter().filter(|(name, hidden)| **hidden && !values.contains_key(*name)).collect();
+    assert!(left_out.is_empty(), "no secret for {left_out:?}");
+    assert_eq!(check_all(|name| values.get(name).cloned().flatten()), Ok(Vec::new()));
+}
+
+#[test]
+fn the_spin_app_is_this_application_and_the_resources_name_each_other() {
+    let manifest: Table = read("spin.toml").parse().expect("TOML");
+    let version = manifest["application"]["version"].as_str().expect("a version");
+    let app = resource("SpinApp");
+    assert_eq!(text(&app, "/spec/image"), format!("registry.example.com/moc-uploads:{version}"));
+    assert_eq!(text(&app, "/spec/executor"), text(&resource("SpinAppExecutor"), "/metadata/name"));
+    let route = resource("HTTPRoute");
+    assert_eq!(text(&route, "/spec/rules/0/backendRefs/0/name"), text(&app, "/metadata/name"));
+}
+
+/// The S3 operations that the adapter calls, as it imports them of rusty-s3.
+fn operations() -> BTreeSet<String> {
+    let sources: String = files("shared/adapters/src/s3", "rs").iter().map(read).collect();
+    let imports = sources.split("use rusty_s3::actions::").skip(1).filter_map(|rest| rest.split(';').next());
+    let names = imports.flat_map(|names| names.split(|c: char| !c.is_ascii_alphanumeric()));
+    let operations = names.filter(|name| !name.is_empty() && *name != "S3Action" && !name.ends_with("Response"));
+    operations.map(str::to_owned).collect()
+}
+
+/// The actions of a policy's statement.
+fn actions(statement: &Value) -> BTreeSet<&str> {
+    match &statement["Action"] {
+        Value::String(action) => BTreeSet::from([action.as_str()]),
+        actions => actions.as_array().expect("actions").iter().filter_map(Value::as_str).collect(),
+    }
+}
+
+#[test]
+fn the_access_key_may_do_what_the_code_does_and_nothing_else() {
+    let actions_of = |operation: &String| ACTIONS.iter().find(|(known, _)| known == operation);
+    let needed = operations().into_iter().map(|operation| {
+        let (_, action) = actions_of(&operation).unwrap_or_else(|| panic!("which action does {operation} take?"));
+        *action
+    });
+    let bucket = Variable::named("s3_bucket").default;
+    let policy = json("deploy/s3/access-key-policy.json");
+    let [objects, whole_bucket] = list(&policy, "/Statement") else { panic!("two statements") };
+    assert_eq!(actions(objects), needed.collect());
+    assert_eq!(objects["Resource"], format!("arn:aws:s3:::{bucket}/*"));
+    // Without it S3 answers 403 for what is not there.
+    assert_eq!(actions(whole_bucket), BTreeSet::from(["s3:ListBucket"]));
+    assert_eq!(whole_bucket["Resource"], format!("arn:aws:s3:::{bucket}"));
+
+    let public = json("deploy/s3/bucket-policy.json");
+    let [reads] = list(&public, "/Statement") else { panic!("one statement") };
+    assert_eq!(actions(reads), BTreeSet::from(["s3:GetObject"]));
+    assert_eq!(reads["Resource"], format!("arn:aws:s3:::{bucket}/*"));
+}
+
+#[test]
+fn the_bucket_lets_browsers_send_parts_and_keeps_uploads_as_long_as_sessions() {
+    let cors = json("deploy/s3/cors.json");
+    let [rule] = list(&cors, "/CORSRules") else { panic!("one rule") };
+    assert!(list(rule, "/AllowedMethods").contains(&Value::from("PUT")));
+    assert!(list(rule, "/ExposeHeaders").contains(&Value::from("ETag")), "clients report the ETags of their parts");
+
+    let hours = Variable::named("max_session_lifetime_hours");
+    let lifecycle = json("deploy/s3/lifecycle.json");
+    let days = lifecycle.pointer("/Rules/0/AbortIncompleteMultipartUpload/DaysAfterInitiation").and_then(Value::as_u64);
+    assert!(
+        days.expect("days") * 24 > hours.default.parse().expect("hours"),
+        "an upload may live as long as a session"
+    );
+}
+
+#[test]
+fn the_reverse_proxy_lets_the_largest_part_through() {
+    let size = Variable::named("multipart_part_size_mb");
+    let (_, largest_mib) = size.form.rsplit_once(" to ").expect("bounds");
+    assert!(read("deploy/nginx.conf").contains(&format!("client_max_body_size {largest_mib}m;")));
+}
+
+#[test]
+fn readme_names_every_file_of_deploy() {
+    let readme = read("README.md");
+    for extension in ["conf", "json", "toml", "yaml"] {
+        for path in files("deploy", extension) {
+            let path = path.display().to_string();
+            assert!(readme.contains(&path), "README.md does not say what {path} is for");
+        }
+    }
+}
