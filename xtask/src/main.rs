@@ -3,6 +3,7 @@
 mod asyncapi;
 mod bench;
 mod build;
+mod front_end;
 mod host;
 mod http_files;
 mod npm;

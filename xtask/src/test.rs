@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::asyncapi;
 use crate::build;
+use crate::front_end;
 use crate::host::Stack;
 use crate::http_files;
 use crate::process;
@@ -58,6 +59,8 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         steps.run("unit tests", || unit_tests(project))?;
         steps.run("tidy and black-box tests", || integration_tests(project))?;
         steps.run(http_files::STEP, || http_files::run_with_own_host(project))?;
+        steps.run("client", || front_end::client(project))?;
+        steps.run("page, in a browser", || front_end::page(project))?;
     }
     steps.finish();
     Ok(())

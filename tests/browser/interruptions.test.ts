@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { MIB } from "../../client/tests/support/content.ts";
+import { inspect } from "./support/inspect.ts";
+import { useStage } from "./support/stage.ts";
+import type { UploadPage } from "./support/upload-page.ts";
+
+const stage = useStage();
+
+/** Loads the page again, past the question whether to leave an upload. */
+async function reload({ page }: UploadPage): Promise<void> {
+  const asked = page.waitForEvent("dialog");
+  const reloaded = page.reload();
+  const question = await asked;
+  expect(question.type()).toBe("beforeunload");
+  await question.accept();
+  await reloaded;
+}
+
+test("a reload in the middle: the same file resumes it, with what is missing alone", async () => {
+  const { page, file, rest } = await stage.halfway("Castle");
+  await reload(page);
+  await rest.has(0);
+  rest.release();
+  const earlier = page.earlier("Castle");
+  await expect.poll(() => earlier.innerText()).toContain("10 of 16 MiB stored");
+  const before = stage.proxy.requests.length;
+
+  await page.resume(earlier, stage.files.pdf("other.pdf", MIB));
+  await page.alert.waitFor();
+  expect(await page.alert.innerText()).toMatch(/castle\.pdf|other\.pdf/);
+  expect(stage.bytesOfParts(before)).toBe(0);
+
+  await page.resume(earlier, file);
+  await page.finished("Castle").waitFor();
+  expect(stage.bytesOfParts(before) / MIB).toBeCloseTo(6);
+  expect(stage.stored(file)).toBe(true);
+});
+
+test("an earlier upload that is discarded is gone from the server as well", async () => {
+  const { page, rest } = await stage.halfway("Ruin");
+  await reload(page);
+  await rest.has(0);
+  await page.button("Discard", page.earlier("Ruin")).click();
+  await page.earlier("Ruin").waitFor({ state: "detached" });
+  expect(stage.proxy.matching(/^DELETE /).map(({ status }) => status)).toEqual([204]);
+  expect(stage.remnants()).toBe(0);
+});
+
+test.each(["offline", "online"])("the connection breaks, with the browser %s: all goes on by itself", async (state) => {
+  const { page, file, rest } = await stage.halfway(state);
+  page.watch.expect(/net::ERR_|WebSocket connection/);
+  await page.page.context().setOffline(state === "offline");
+  await stage.proxy.disconnect();
+  try {
+    await page.page.getByText("The connection is lost").waitFor();
+  } finally {
+    rest.release();
+    await stage.proxy.reconnect();
+  }
+  await page.page.context().setOffline(false);
+  await page.finished(state).waitFor();
+  expect(stage.stored(file)).toBe(true);
+});
+
+test("a second tab shows the progress of the first", async () => {
+  const [third, fourth] = [stage.hold(/^PUT .*\/parts\/3$/), stage.hold(/^PUT .*\/parts\/4$/)];
+  const first = await stage.visit();
+  await first.upload("Tower", stage.files.pdf("tower.pdf", 16 * MIB));
+  await Promise.all([third.has(1), fourth.has(1)]);
+  const second = await stage.visit({ context: first.page.context() });
+  await second.page.getByText("Uploading in another tab").waitFor();
+  await second.shows("Tower", 62);
+  await second.isConnected();
+  expect(await inspect(second.page, "another-tab")).toEqual([]);
+
+  // By the WebSocket alone: whoever asks for the session gets no answer meanwhile.
+  const session = stage.hold(/^GET .*\/sessions\/[^/]+$/);
+  third.release();
+  await Promise.all([first.shows("All files", 93), second.shows("Tower", 93)]);
+  session.release();
+
+  fourth.release();
+  await first.finished("Tower").waitFor();
+  await second.button("Forget", second.earlier("Tower")).waitFor();
+  await second.bar("Tower").waitFor({ state: "detached" });
+  expect(await second.barValues("Tower")).toEqual(expect.arrayContaining([62, 93]));
+});

@@ -1,0 +1,137 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium, type Browser, type BrowserContext } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
+import { MIB } from "../../../client/tests/support/content.ts";
+import { FaultProxy } from "../../../client/tests/support/fault-proxy.ts";
+import { startStack, type Stack } from "../../../client/tests/support/stack.ts";
+import { artefact } from "./artefacts.ts";
+import { TestFiles, type TestFile } from "./files.ts";
+import { Hold } from "./hold.ts";
+import { UploadPage } from "./upload-page.ts";
+import { Watch } from "./watch.ts";
+
+/** Gives the tests of a file a stage with these variables of the application, and looks after each at what it left. */
+export function useStage(variables: Record<string, string> = {}): Stage {
+  const stage = new Stage();
+  beforeAll(() => stage.open(variables));
+  beforeEach(() => stage.proxy.reset());
+  afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") await stage.photograph(task.name);
+    expect(await stage.leave(), "in the browser's console, and among the page's requests").toEqual([]);
+  });
+  afterAll(() => stage.close());
+  return stage;
+}
+
+/** A stack, a browser, and between them a network that does as it is told. */
+export class Stage {
+  proxy!: FaultProxy;
+  files!: TestFiles;
+  #stack!: Stack;
+  #browser!: Browser;
+  #visits: UploadPage[] = [];
+
+  async open(variables: Record<string, string>): Promise<void> {
+    this.files = new TestFiles(mkdtempSync(join(tmpdir(), "moc-uploads-files-")));
+    this.#stack = await startStack(variables);
+    this.proxy = await FaultProxy.start(this.#stack.baseUrl);
+    this.#browser = await chromium.launch({
+      executablePath: process.env["MOC_CHROMIUM"] || "/usr/bin/chromium",
+      // Chromium's sandbox refuses to run as root.
+      chromiumSandbox: process.getuid?.() !== 0,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#browser?.close();
+    await this.proxy?.stop();
+    await this.#stack?.stop();
+    rmSync(this.files.folder, { recursive: true, force: true });
+  }
+
+  /** Where the page is. */
+  get origin(): string {
+    return this.proxy.url;
+  }
+
+  get bucketOrigin(): string {
+    return this.#stack.s3Url;
+  }
+
+  get broadcasterOrigin(): string {
+    return this.#stack.broadcasterUrl;
+  }
+
+  /** Opens the page for somebody new, or in another tab where there is a context. */
+  async visit({ context, path = "/" }: { context?: BrowserContext; path?: string } = {}): Promise<UploadPage> {
+    const page = await (context ?? (await this.#browser.newContext())).newPage();
+    const watch = new Watch(page, new Set([this.origin, this.bucketOrigin, this.broadcasterOrigin]));
+    const visit = new UploadPage(page, watch);
+    this.#visits.push(visit);
+    await visit.record();
+    await page.goto(this.origin + path);
+    return visit;
+  }
+
+  /** Closes all pages; gives what their watches have found. */
+  async leave(): Promise<string[]> {
+    const visits = this.#visits.splice(0);
+    for (const { page } of visits) await page.context().close();
+    return visits.flatMap(({ watch }) => watch.found);
+  }
+
+  /** Holds what the browser sends of this kind, such as `/^PUT .*\/parts\/2$/`. */
+  hold(matches: RegExp): Hold {
+    return new Hold(this.proxy, matches);
+  }
+
+  /**
+   * Brings an upload of one file of 16 MiB to its middle: of its four parts the first two are stored, which is 62 %,
+   * and `rest` has the others.
+   */
+  async halfway(title: string): Promise<{ page: UploadPage; file: TestFile; rest: Hold }> {
+    const file = this.files.pdf(`${title.toLowerCase()}.pdf`, 16 * MIB);
+    const rest = this.hold(/^PUT .*\/parts\/[34]$/);
+    const page = await this.visit();
+    await page.upload(title, file);
+    await rest.has(2);
+    await page.shows("All files", 62);
+    return { page, file, rest };
+  }
+
+  /** How many bytes of parts have come, from the request of this index on. */
+  bytesOfParts(from: number): number {
+    const parts = this.proxy.requests.slice(from).filter(({ path }) => path.includes("/parts/"));
+    return parts.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+  }
+
+  /** The objects in the bucket, by the last step of their keys. */
+  objects(): { name: string; bytes: Buffer }[] {
+    const bucket = join(this.#stack.stateDir, "s3", "moc-uploads");
+    return readdirSync(bucket, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name, parentPath }) => ({ name, bytes: readFileSync(join(parentPath, name)) }));
+  }
+
+  /** Whether the bucket has this file, byte for byte. */
+  stored(file: TestFile): boolean {
+    return this.objects().some(({ name, bytes }) => name === file.name && bytes.equals(file.bytes));
+  }
+
+  /** How many files the bucket's server keeps of multipart uploads that are neither completed nor aborted. */
+  remnants(): number {
+    return readdirSync(join(this.#stack.stateDir, "s3")).filter((name) => name.startsWith(".upload")).length;
+  }
+
+  /** Keeps pictures of all pages as a test has left them. */
+  async photograph(test: string): Promise<void> {
+    const name = test.replace(/\W+/g, "-").slice(0, 80);
+    for (const [index, { page }] of this.#visits.entries()) {
+      const path = artefact(`failures/${name}-${index + 1}.png`);
+      // A page that has crashed has no picture; the test has failed already.
+      await page.screenshot({ path, fullPage: true }).catch(() => {});
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import { expect, test } from "vitest";
+import { MIB } from "../../client/tests/support/content.ts";
+import { useStage } from "./support/stage.ts";
+
+const stage = useStage({ enable_thumbnail_generation: "true" });
+
+test("two files: the bars move, the MOC is there with its thumbnail, and the bucket has every byte", async () => {
+  const files = [stage.files.pdf("castle.pdf", 12 * MIB), stage.files.picture("castle.png")];
+  stage.proxy.bytesPerSecond = 8 * MIB;
+  const page = await stage.visit();
+  await page.choose(...files);
+  await page.textbox("Title").fill("Castle");
+  await page.textbox("Description (optional)").fill("With a drawbridge.");
+  await page.textbox("Tags (optional)").fill("castle, grey");
+  await page.button("Upload").click();
+
+  await page.finished("Castle").waitFor();
+  await page.showsThumbnail("Castle");
+  await page.page.getByText("With a drawbridge.").waitFor();
+  const tags = page.page.getByRole("list", { name: "Tags" }).getByRole("listitem");
+  expect(await tags.allInnerTexts()).toEqual(["castle", "grey"]);
+
+  for (const name of ["All files", "castle.pdf"]) {
+    const values = await page.barValues(name);
+    expect(values, name).toEqual([...values].sort((a, b) => a - b));
+    expect(values.filter((value) => value > 0 && value < 100), `${name}: ${values}`).not.toEqual([]);
+    expect(values.at(-1), name).toBe(100);
+  }
+  const announced = await page.announcements();
+  for (const words of [/Uploading Castle/, /castle\.png done/, /\d+ % uploaded/, /Castle is published/]) {
+    expect(announced).toMatch(words);
+  }
+  for (const file of files) {
+    expect(stage.stored(file), file.name).toBe(true);
+    const url = await page.page.getByRole("link", { name: file.name }).getAttribute("href");
+    expect(Buffer.from(await (await fetch(url ?? "")).arrayBuffer()).equals(file.bytes), file.name).toBe(true);
+  }
+});
+
+test("dropped files are as good as chosen ones, and can be removed again", async () => {
+  const page = await stage.visit();
+  await page.drop(
+    { name: "tower.pdf", type: "application/pdf", text: "%PDF-1.7\n" },
+    { name: "tower.csv", type: "text/csv", text: "part,colour\n3001,red\n" },
+    { name: "spare.csv", type: "text/csv", text: "part,colour\n3002,red\n" },
+  );
+  await page.button("Remove spare.csv").click();
+  expect(await page.files.allInnerTexts()).toEqual([
+    expect.stringContaining("tower.pdf"),
+    expect.stringContaining("tower.csv"),
+  ]);
+  await page.textbox("Title").fill("Tower");
+  await page.button("Upload").click();
+  await page.finished("Tower").waitFor();
+  const links = page.page.getByRole("main").getByRole("link");
+  expect((await links.allInnerTexts()).sort()).toEqual(["tower.csv", "tower.pdf"]);
+});
+
+test("bars show what the server has confirmed, not what has left the machine", async () => {
+  const { page, file, rest } = await stage.halfway("Keep");
+  await page.shows("keep.pdf", 62);
+  expect(await page.bar("keep.pdf").getAttribute("aria-valuetext")).toBe("10 of 16 MiB stored");
+  await expect.poll(() => page.rate.innerText()).toMatch(/^[\d.]+ [KM]iB\/s, \d+ s left$/);
+  expect(await page.page.title()).toMatch(/^62 % – Keep/);
+  expect(Math.max(...(await page.barValues("All files")))).toBe(62);
+  rest.release();
+  await page.finished("Keep").waitFor();
+  expect(stage.stored(file)).toBe(true);
+});
+
+test("a paused upload stands still, and goes on with what is missing alone", async () => {
+  const { page, file, rest } = await stage.halfway("Gate");
+  await page.button("Pause").click();
+  await page.button("Resume").waitFor();
+  await rest.has(0);
+  rest.release();
+  expect(await page.announcements()).toMatch(/Paused/);
+
+  const before = stage.proxy.requests.length;
+  await page.button("Resume").click();
+  await page.finished("Gate").waitFor();
+  expect(stage.bytesOfParts(before) / MIB).toBeCloseTo(6);
+  expect(stage.stored(file)).toBe(true);
+});
+
+test("a cancelled upload leaves nothing behind", async () => {
+  const { page, file, rest } = await stage.halfway("Ruin");
+  await page.button("Cancel upload").click();
+  const question = page.dialog("Cancel this upload?");
+  await page.button("Keep going", question).click();
+  await question.waitFor({ state: "hidden" });
+  await page.shows("All files", 62);
+
+  await page.button("Cancel upload").click();
+  await page.button("Yes, cancel it", question).click();
+  await page.button("Choose files").waitFor();
+  rest.release();
+  expect(stage.proxy.matching(/^DELETE /).map(({ status }) => status)).toEqual([204]);
+  expect(await page.earlier("Ruin").count()).toBe(0);
+  expect(stage.objects().map(({ name }) => name)).not.toContain(file.name);
+  expect(stage.remnants()).toBe(0);
+});
+
+test("everything works by keyboard alone", async () => {
+  const file = stage.files.pdf("bridge.pdf", MIB);
+  const page = await stage.visit();
+  const { keyboard } = page.page;
+  await page.tabTo(page.button("Choose files"));
+  const [chooser] = await Promise.all([page.page.waitForEvent("filechooser"), keyboard.press("Enter")]);
+  await chooser.setFiles(file.path);
+  await page.tabTo(page.textbox("Title"));
+  await keyboard.type("Bridge");
+  const complete = stage.hold(/^POST .*\/complete$/);
+  await page.tabTo(page.button("Upload"));
+  await keyboard.press("Space");
+  await complete.has(1);
+
+  // A dialog is closed by Escape, and gives the focus back.
+  await page.tabTo(page.button("Cancel upload"));
+  await keyboard.press("Enter");
+  const question = page.dialog("Cancel this upload?");
+  await question.waitFor();
+  await keyboard.press("Escape");
+  await question.waitFor({ state: "hidden" });
+  await expect.poll(() => page.hasFocus(page.button("Cancel upload"))).toBe(true);
+  complete.release();
+
+  await page.finished("Bridge").waitFor();
+  await expect.poll(() => page.hasFocus(page.finished("Bridge"))).toBe(true);
+  await page.tabTo(page.button("Upload another"));
+  await keyboard.press("Enter");
+  await page.button("Choose files").waitFor();
+  expect(stage.stored(file)).toBe(true);
+});
