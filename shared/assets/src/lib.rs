@@ -1,7 +1,8 @@
 //! For the build scripts of components that serve files: npm builds the page, and what it has built becomes a table of
 //! compressed files, which the component includes. The project's commands install their packages by the same function.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,7 +43,11 @@ pub fn build(url: &str, sources: &[&str], files: &[(&str, &str)]) -> Result<()> 
 /// # Errors
 /// When npm is not installed, or cannot download or write a package.
 pub fn install(folder: &Path) -> Result<()> {
-    let lock = std::fs::read(folder.join(LOCK))?;
+    let lock = folder.join(LOCK);
+    // An editor's build beside this one waits: npm empties the folder first.
+    let alone = File::open(&lock)?;
+    alone.lock()?;
+    let lock = std::fs::read(lock)?;
     let installed = folder.join(INSTALLED);
     if std::fs::read(&installed).is_ok_and(|installed| installed == lock) {
         return Ok(());
@@ -63,7 +68,7 @@ fn run(command: &mut Command) -> Result<()> {
 }
 
 /// An argument of the packing script: what stands where.
-fn at(path: &Path, url: &str) -> std::ffi::OsString {
+fn at(path: &Path, url: &str) -> OsString {
     let mut argument = path.as_os_str().to_owned();
     argument.push("=");
     argument.push(url);
