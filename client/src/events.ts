@@ -2,6 +2,9 @@ import { retryDelayMs, type RetryPolicy } from "./retry.js";
 import { abortable, sleep } from "./signal.js";
 import type { WebSocketLike } from "./types.js";
 
+/** Longest time for a connection to come. */
+const CONNECT_MAX_MS = 10_000;
+
 /** An event of a session (README, "Live progress"), as far as it matters here. */
 export interface SessionEvent {
   type: string;
@@ -31,7 +34,7 @@ export async function followEvents(options: FollowOptions): Promise<void> {
   const { policy, signal, WebSocket = globalThis.WebSocket as FollowOptions["WebSocket"] } = options;
   try {
     let url = options.wsUrl;
-    for (let failures = 0; url !== undefined && WebSocket && failures < policy.attempts; ) {
+    for (let failures = 0; url !== undefined && WebSocket && !signal.aborted && failures < policy.attempts; ) {
       const heard = await listen(new WebSocket(url), options);
       failures = heard ? 1 : failures + 1;
       await sleep(retryDelayMs(policy, failures), signal);
@@ -45,16 +48,23 @@ export async function followEvents(options: FollowOptions): Promise<void> {
 /** Listens to one connection until it ends; returns whether it has brought anything. */
 async function listen(socket: WebSocketLike, options: FollowOptions): Promise<boolean> {
   let [isOpen, heard] = [false, false];
+  const timer = setTimeout(() => socket.close(), CONNECT_MAX_MS);
   const closed = new Promise<void>((resolve) => {
     socket.addEventListener("open", () => {
+      clearTimeout(timer);
       isOpen = true;
       options.onConnected?.(true);
     });
-    socket.addEventListener("close", () => resolve());
-    socket.addEventListener("error", () => resolve());
+    for (const end of ["close", "error"]) {
+      socket.addEventListener(end, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    }
     socket.addEventListener("message", (message: { data?: unknown }) => {
       heard = true;
-      eventsIn(message.data).forEach(options.onEvent);
+      // What came before the connection is closed may be told of after that.
+      eventsIn(message.data).forEach((event) => options.signal.aborted || options.onEvent(event));
     });
   });
   try {

@@ -5,7 +5,8 @@ export class Paused extends Error {}
 
 /** Lets requests pass, holds them while paused, and ends those that are under way. */
 export class Gate {
-  #controller = new AbortController();
+  /** Requests under way, each with a signal of its own: Node takes many listeners to one for a leak. */
+  readonly #underWay = new Set<AbortController>();
   /** Settles at the end of the pause. */
   #reopened: Promise<void> | undefined;
   #reopen = () => {};
@@ -15,25 +16,21 @@ export class Gate {
   pause(): void {
     if (!this.#reopened && !this.#closed) {
       this.#reopened = new Promise((resolve) => (this.#reopen = resolve));
-      this.#controller.abort();
+      this.#endAll();
     }
   }
 
   /** Lets requests pass again. */
   resume(): void {
-    if (this.#reopened && !this.#closed) {
-      this.#controller = new AbortController();
-      this.#reopened = undefined;
-      this.#reopen();
-    }
+    this.#reopened = undefined;
+    this.#reopen();
   }
 
   /** Ends everything with `ABORTED`, for good. */
   close(): void {
     this.#closed = true;
-    this.#controller.abort();
-    this.#reopened = undefined;
-    this.#reopen();
+    this.resume();
+    this.#endAll();
   }
 
   /** Waits while paused. */
@@ -60,14 +57,22 @@ export class Gate {
 
   /** Makes a request; throws {@link Paused} where a pause is or comes. */
   async once<T>(request: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { signal } = this.#controller;
-    if (signal.aborted) {
+    if (this.#closed || this.#reopened) {
       throw this.#closed ? aborted() : new Paused();
     }
+    const controller = new AbortController();
+    const { signal } = controller;
+    this.#underWay.add(controller);
     try {
       return await request(signal);
     } catch (error) {
       throw signal.aborted && !this.#closed ? new Paused() : error;
+    } finally {
+      this.#underWay.delete(controller);
     }
+  }
+
+  #endAll(): void {
+    this.#underWay.forEach((controller) => controller.abort());
   }
 }

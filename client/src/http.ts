@@ -108,7 +108,7 @@ export function read(answer: HttpAnswer): unknown {
   if (status >= 200 && status < 300 && json !== undefined) {
     return json;
   }
-  const retryAfterMs = parseRetryAfter(answer.header("retry-after"));
+  const retryAfterMs = parseRetryAfter(answer.header);
   const known = { status, retryAfterMs, requestId: answer.header("x-request-id") ?? undefined };
   if (isProblem(json)) {
     throw new UploadError(json.code, json.detail, { ...known, retryable: json.retryable, problem: json });

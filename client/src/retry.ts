@@ -23,12 +23,18 @@ export function retryDelayMs(policy: RetryPolicy, attempt: number, retryAfterMs 
   return retryAfterMs + random() * Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** (attempt - 1));
 }
 
-/** Reads a `Retry-After` (RFC 9110, section 10.2.3), seconds or a date, in milliseconds from `now`. */
-export function parseRetryAfter(value: string | null, now = Date.now()): number | undefined {
+/**
+ * Reads the `Retry-After` (RFC 9110, section 10.2.3) of an answer, seconds or a date, in milliseconds. A date counts
+ * from the answer's own, where that can be read, because the clocks may differ.
+ */
+export function parseRetryAfter(header: (name: string) => string | null, now = Date.now()): number | undefined {
+  const value = header("retry-after");
   if (value === null) {
     return undefined;
   }
-  const ms = /^\s*\d+\s*$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - now;
+  const ms = /^\s*\d+\s*$/.test(value)
+    ? Number(value) * 1_000
+    : Date.parse(value) - (Date.parse(header("date") ?? "") || now);
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 

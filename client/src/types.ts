@@ -118,13 +118,14 @@ export interface ConnectionOptions {
 
 /** What {@link createUpload} takes. */
 export interface UploadOptions extends ConnectionOptions {
-  files: readonly (File | FileInput)[];
+  /** Such as a `FileList`. It is gone through at once; the files are read by `start()`. */
+  files: Iterable<File | FileInput>;
   metadata: Metadata;
   /** Goes on with this session, as {@link findUploads} found it; the files must be the same. */
   sessionId?: string | undefined;
   /** Checksums to compute of every file, which the server compares with what it stored. Default none. */
   checksums?: readonly ("sha256" | "md5")[] | undefined;
-  /** Requests with parts at once, over all files. Default 4. */
+  /** Requests with parts at once, over all files. Default 4, 16 at most. */
   concurrency?: number | undefined;
   /** Where the upload is remembered. Default `localStorage` where there is one; `null`: nowhere. */
   storage?: UploadStorage | null | undefined;

@@ -13,10 +13,10 @@ import { SpeedMeter } from "./speed.js";
 import { uploadRecords, type UploadRecords } from "./storage.js";
 import { numberedTitle } from "./title.js";
 import { transferTo } from "./transfer.js";
-import type { Metadata, Progress, Upload, UploadOptions, UploadState } from "./types.js";
+import type { FileInput, Metadata, Progress, Upload, UploadOptions, UploadState } from "./types.js";
 import type { Finalize, Moc, SessionState } from "./wire.js";
 
-const CONCURRENCY = 4;
+const CONCURRENCY = { usual: 4, max: 16 };
 const PROGRESS_INTERVAL_MS = 100;
 /** How often a speed that falls is told of. */
 const TICK_MS = 1_000;
@@ -43,6 +43,7 @@ class SessionUpload implements Upload {
   moc: Moc | undefined;
 
   readonly #options: UploadOptions;
+  readonly #chosen: readonly (File | FileInput)[];
   readonly #api: Api;
   readonly #policy: RetryPolicy;
   readonly #records: UploadRecords;
@@ -66,6 +67,7 @@ class SessionUpload implements Upload {
 
   constructor(options: UploadOptions) {
     this.#options = options;
+    this.#chosen = [...options.files];
     this.#api = connect(options, this.#onWaiting);
     this.#policy = retryPolicy(options.retry);
     this.#records = uploadRecords(options);
@@ -103,7 +105,10 @@ class SessionUpload implements Upload {
   start(metadata?: Metadata): Promise<Moc> {
     if (!this.#started) {
       this.metadata = metadata ?? this.metadata;
-      this.#started = this.#start();
+      this.error = undefined;
+      // It is there before listeners hear of it: they may call this.
+      this.#started = Promise.resolve().then(() => this.#start());
+      this.#enter("preparing");
     }
     return this.#started;
   }
@@ -166,10 +171,11 @@ class SessionUpload implements Upload {
         await this.#cancelling?.catch(() => {});
         throw aborted();
       }
-      this.error = toUploadError(thrown);
+      const error = toUploadError(thrown);
+      this.error = error;
       this.#started = undefined;
       this.#enter("failed");
-      throw this.error;
+      throw error;
     } finally {
       clearInterval(ticker);
       this.#throttle.flush();
@@ -201,7 +207,6 @@ class SessionUpload implements Upload {
   }
 
   async #steps(live: AbortSignal): Promise<Moc> {
-    this.error = undefined;
     this.#enter("preparing");
     await this.#readFiles();
     const wsUrl = await this.#openSession();
@@ -221,7 +226,7 @@ class SessionUpload implements Upload {
   /** Reads the fingerprints, and compares them with those of the upload that is resumed. */
   async #readFiles(): Promise<void> {
     if (this.#files.length === 0) {
-      this.#files = inputsOf(this.#options.files).map((input) => new UploadFile(input));
+      this.#files = inputsOf(this.#chosen).map((input) => new UploadFile(input));
       this.#throttle.call();
     }
     for (const file of this.#files.filter(({ fingerprint }) => fingerprint === "")) {
@@ -318,6 +323,7 @@ class SessionUpload implements Upload {
     void followEvents({
       wsUrl,
       freshUrl: async () => {
+        await this.#gate.passed();
         const { files, wsUrl } = await this.#api.getSession(id, { signal });
         files.forEach((file) => confirm(file.fileId, file.bytesCompleted));
         return wsUrl;
@@ -331,8 +337,8 @@ class SessionUpload implements Upload {
 
   /** Brings all files into the bucket, small ones first. What is wrong with one alone does not stop the others. */
   async #transfer(): Promise<void> {
-    const { concurrency: wished = CONCURRENCY, checksums = [] } = this.#options;
-    const concurrency = Math.max(1, wished);
+    const { concurrency: wished = 0, checksums = [] } = this.#options;
+    const concurrency = Math.min(Math.max(1, Math.trunc(wished) || CONCURRENCY.usual), CONCURRENCY.max);
     const gate = this.#gate;
     const transfer = transferTo({
       api: this.#api,

@@ -93,7 +93,7 @@ export function watchUpload(options: WatchOptions): { close(): void } {
   options.signal?.addEventListener("abort", close, { signal });
   run()
     .then(
-      (mocId) => safely(onEnd, mocId),
+      (mocId) => signal.aborted || safely(onEnd, mocId),
       (error: unknown) => hasCode(error, "ABORTED") || safely(onError, toUploadError(error)),
     )
     .finally(close);

@@ -241,6 +241,24 @@ test("a session that was cancelled elsewhere is not gone on with", async () => {
   await expect(upload.start()).rejects.toMatchObject({ code: "SESSION_NOT_ACTIVE" });
 });
 
+test("listeners may start it: while it runs that is the same, and after a failure another try", async () => {
+  bench.proxy.fail(CREATE, { answer: { status: 503 } });
+  const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")], retry: { attempts: 1 } });
+  const started: Promise<unknown>[] = [];
+  upload.on("state", (state) => {
+    if (state === "preparing" || state === "failed") {
+      started.push(upload.start());
+    }
+  });
+  const first = upload.start();
+  await expect(first).rejects.toMatchObject({ status: 503 });
+  await started.at(-1);
+  expect(started[0]).toBe(first);
+  expect(new Set(started).size).toBe(2);
+  expect(bench.proxy.count(CREATE)).toBe(2);
+  expect(upload).toMatchObject({ state: "finalized", error: undefined });
+});
+
 test("a session that was published elsewhere gives its MOC", async () => {
   const files = [file(pdf(100), "castle.pdf")];
   const moc = await bench.upload({ files }).start();

@@ -1,9 +1,14 @@
 /** Live progress: events by WebSocket, for who uploads and for who watches. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { WebSocket } from "ws";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
+
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
 
 import { createApi, watchUpload, type WatchedProgress, type WatchOptions } from "../src/index.js";
+import { followEvents } from "../src/events.js";
+import { retryPolicy } from "../src/retry.js";
 import { MIB, pdf } from "./support/content.js";
 import { BATCH, file, latch, GET_SESSION, PUT_PART, reached, startBench, type Bench } from "./support/harness.js";
 
@@ -59,6 +64,24 @@ describe("who uploads", () => {
     answer.open();
     await done;
     expect(Recorded.all).toHaveLength(2);
+  });
+
+  test("connects again only after a pause", async () => {
+    const Recorded = recorded();
+    bench.proxy.fail(PUT_PART, { hold: new Promise(() => {}) });
+    const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")], WebSocket: Recorded });
+    const done = upload.start();
+    await expect.poll(() => Recorded.all[0]?.readyState).toBe(WebSocket.OPEN);
+    await expect.poll(() => bench.proxy.count(PUT_PART)).toBe(1);
+    upload.pause();
+    Recorded.all[0]!.terminate();
+    // It is told of progress every second while it is paused, and would have connected by then.
+    const seen = new Set<number>();
+    upload.on("progress", () => seen.add(bench.proxy.count(GET_SESSION)));
+    await expect.poll(() => seen.size, { timeout: 5_000 }).toBeGreaterThan(0);
+    expect([...seen]).toEqual([0]);
+    upload.resume();
+    await done;
   });
 
   test("does without, where there is nothing to connect to", async () => {
@@ -150,4 +173,87 @@ describe("who watches", () => {
     await createApi({ baseUrl: bench.proxy.url }).cancelSession(sessionId);
     expect(seen).toHaveLength(count);
   });
+
+  test("hears nothing more of what has come already once it has ended that", async () => {
+    const api = createApi({ baseUrl: bench.proxy.url });
+    const declared = { category: "instruction", name: "castle.pdf", size: 9, type: "" } as const;
+    const { sessionId } = await api.createSession({ files: [declared] });
+    const { fileId } = await api.registerFile(sessionId, declared);
+    const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+    try {
+      await once(server, "listening");
+      server.on("connection", (socket) => {
+        const event = (bytesCompleted: number) => ({ type: "part_uploaded", fileId, progress: { bytesCompleted } });
+        socket.send(JSON.stringify([event(1), event(2)]));
+        socket.send(JSON.stringify(event(3)));
+      });
+      const Recorded = recorded(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+      const stored: number[] = [];
+      const watching = watchUpload({
+        baseUrl: bench.proxy.url,
+        sessionId,
+        WebSocket: Recorded,
+        onProgress: ({ storedBytes }) => {
+          stored.push(storedBytes);
+          if (storedBytes > 0) {
+            watching.close();
+          }
+        },
+      });
+      await expect.poll(() => Recorded.all[0]?.readyState).toBe(WebSocket.CLOSED);
+      expect(stored.filter((bytes) => bytes > 0)).toEqual([1]);
+    } finally {
+      server.close();
+    }
+  });
+
+  test("is not told of the end once it has ended that", async () => {
+    const api = createApi({ baseUrl: bench.proxy.url });
+    const { sessionId } = await api.createSession({
+      files: [{ category: "instruction", name: "castle.pdf", size: 1, type: "" }],
+    });
+    await api.cancelSession(sessionId);
+    const told: string[] = [];
+    await new Promise<void>((resolve) => {
+      const watching = watchUpload({
+        baseUrl: bench.proxy.url,
+        sessionId,
+        onProgress: ({ status }) => {
+          told.push(status);
+          watching.close();
+          // What follows this in the same turn is over by then.
+          setImmediate(resolve);
+        },
+        onEnd: () => told.push("end"),
+      });
+    });
+    expect(told).toEqual(["cancelled"]);
+  });
+});
+
+test("a connection that does not come is given up, and outlives nothing", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const Recorded = recorded();
+    const ending = new AbortController();
+    const following = followEvents({
+      wsUrl: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      freshUrl: async () => undefined,
+      onEvent: () => {},
+      policy: retryPolicy(),
+      signal: ending.signal,
+      WebSocket: Recorded,
+    });
+    ending.abort();
+    await following;
+    expect(Recorded.all[0]!.readyState).toBe(WebSocket.CONNECTING);
+    vi.advanceTimersByTime(10_000);
+    await expect.poll(() => Recorded.all[0]!.readyState).toBe(WebSocket.CLOSED);
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+    server.close();
+  }
 });

@@ -32,12 +32,18 @@ afterAll(async () => {
 });
 
 test("all of it is less than 12 KiB", async () => {
-  const names = await readdir(join(folder, "dist"));
+  const names = (await readdir(join(folder, "dist"))).filter((name) => name.endsWith(".js"));
   expect(names.sort()).toEqual(["checksum.js", "index.js"]);
   const files = await Promise.all(names.map((name) => readFile(join(folder, "dist", name))));
   const bytes = files.map((file) => gzipSync(file, { level: 9 }).length);
   console.info(`gzipped: ${names.map((name, index) => `${name} ${bytes[index]}`).join(", ")} bytes`);
   expect(bytes.reduce((sum, size) => sum + size)).toBeLessThan(SIZE_MAX_BYTES);
+});
+
+test("the licences go with it", async () => {
+  const [own, hashes] = ["LICENSE", "LICENSE.noble-hashes"].map((name) => readFile(join(folder, "dist", name), "utf8"));
+  expect(await own).toBe(await readFile(join(PACKAGE, "../LICENSE"), "utf8"));
+  expect(await hashes).toMatch(/MIT License[^]*Paul Miller/);
 });
 
 test("it uploads in plain Node, whose process ends by itself", async () => {

@@ -35,7 +35,15 @@ describe("waiting before another try", () => {
     ["soon", undefined],
     [null, undefined],
   ])("reads Retry-After: %s", (value, ms) => {
-    expect(parseRetryAfter(value, 30_000)).toBe(ms);
+    expect(parseRetryAfter((name) => (name === "retry-after" ? value : null), 30_000)).toBe(ms);
+  });
+
+  test("counts a date from that of the answer: the clocks may differ", () => {
+    const headers = new Headers({
+      date: "Thu, 01 Jan 1970 00:00:30 GMT",
+      "retry-after": "Thu, 01 Jan 1970 00:00:32 GMT",
+    });
+    expect(parseRetryAfter((name) => headers.get(name), 99_000)).toBe(2_000);
   });
 
   test("ends after so many tries", async () => {

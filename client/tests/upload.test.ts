@@ -73,6 +73,30 @@ test("no more parts are under way than are wished for", async () => {
   expect(under.most).toBe(3);
 });
 
+test("any list of files will do, and is read at once: that of an input field empties when the field does", async () => {
+  const chosen = new Set([file(pdf(100), "castle.pdf"), file(png(100), "castle.png")]);
+  const upload = bench.upload({ files: chosen });
+  chosen.clear();
+  expect((await upload.start()).files).toHaveLength(2);
+});
+
+test.each([Infinity, Number.NaN, 0, 2.5])("%d parts at once are as many as is sensible", async (concurrency) => {
+  await bench.upload({ files: [file(pdf(17 * MIB), "castle.pdf")], concurrency }).start();
+});
+
+test("many requests at once look like no leak to Node", async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => void warnings.push(warning);
+  process.on("warning", warned);
+  try {
+    const pictures = Array.from({ length: 15 }, (_, index) => file(png(100), `${index}.png`));
+    await bench.upload({ files: [file(pdf(100), "castle.pdf"), ...pictures], concurrency: 16 }).start();
+  } finally {
+    process.off("warning", warned);
+  }
+  expect(warnings).toEqual([]);
+});
+
 test("what was published is remembered, until it is forgotten", async () => {
   const storage = memoryStorage();
   const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")], storage });

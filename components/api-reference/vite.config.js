@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import { defineConfig } from "vite";
 
 const LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg";
@@ -13,8 +15,22 @@ const withoutLogo = {
   },
 };
 
+/** The licences ask to go where the code goes. */
+const licences = {
+  name: "licences",
+  generateBundle() {
+    for (const [name, path] of [
+      ["redoc.LICENSE.txt", "LICENSE"],
+      ["redoc.standalone.js.LICENSE.txt", "bundles/redoc.standalone.js.LICENSE.txt"],
+    ]) {
+      const source = readFileSync(new URL(`node_modules/redoc/${path}`, import.meta.url));
+      this.emitFile({ type: "asset", fileName: `assets/${name}`, source });
+    }
+  },
+};
+
 export default defineConfig({
   base: "/api/mocs/uploads/docs/",
-  plugins: [withoutLogo],
+  plugins: [withoutLogo, licences],
   build: { assetsInlineLimit: 0, modulePreload: { polyfill: false }, target: "es2022" },
 });

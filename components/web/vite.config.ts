@@ -14,6 +14,8 @@ export default defineConfig({
     // One script: a page that was opened before the application was replaced finds no chunks of its own any more.
     rolldownOptions: { output: { codeSplitting: false } },
     reportCompressedSize: false,
+    // The libraries' licences ask to go where their code goes.
+    license: { fileName: "assets/licences.md" },
   },
   server: { proxy: { "/api": application }, fs: { allow: ["../.."] } },
 });

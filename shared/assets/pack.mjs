@@ -1,6 +1,6 @@
 // Compresses files by gzip and Brotli, and writes the table of them that a component includes.
 //
-// Usage: node pack.mjs OUT PATH=URL…, where a path is a file, or a folder with a page whose `assets/` have hashed names.
+// Usage: node pack.mjs OUT PATH=URL…, where a path is a file, or a folder with a page, some of whose files have hashed names.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -12,8 +12,13 @@ const MEDIA_TYPES = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".json": "application/json",
+  ".md": "text/markdown; charset=utf-8",
   ".svg": "image/svg+xml",
+  ".txt": "text/plain; charset=utf-8",
 };
+
+/** A name with a hash, as Vite makes it. */
+const HASHED = /-[\w-]{8}\.\w+$/;
 
 const [out, ...entries] = process.argv.slice(2);
 const packed = join(out, "packed");
@@ -27,7 +32,7 @@ const rows = entries.flatMap((entry) => {
   const names = readdirSync(path, { recursive: true }).filter((name) => statSync(join(path, name)).isFile());
   return names.map((name) => {
     const place = name === "index.html" ? url : `${url.replace(/\/$/, "")}/${name}`;
-    return row(join(path, name), place, name.startsWith("assets/"));
+    return row(join(path, name), place, HASHED.test(name));
   });
 });
 writeFileSync(join(out, "assets.rs"), `&[\n${rows.join("")}]\n`);
