@@ -46,6 +46,48 @@ test("an earlier upload that is discarded is gone from the server as well", asyn
   expect(stage.remnants()).toBe(0);
 });
 
+test("a session that expires during a pause: the upload goes on by itself in a new one", async () => {
+  const { page, file, rest } = await stage.halfway("Wall");
+  await page.button("Pause").click();
+  await page.button("Resume").waitFor();
+  await rest.has(0);
+  rest.release();
+  stage.expireSessions();
+
+  page.watch.expect(/status of 410/);
+  const before = stage.proxy.requests.length;
+  await page.button("Resume").click();
+  await page.finished("Wall").waitFor();
+  expect(stage.proxy.matching(/^POST .*\/sessions$/).map(({ status }) => status)).toEqual([201, 201]);
+  expect(stage.bytesOfParts(before) / MIB).toBeGreaterThanOrEqual(16);
+  expect(stage.stored(file)).toBe(true);
+});
+
+test("broken records of earlier uploads are passed over, and the others shown", async () => {
+  const page = await stage.visit();
+  await page.upload("Hut", stage.files.pdf("hut.pdf", 1000));
+  await page.finished("Hut").waitFor();
+  await page.page.evaluate(() => {
+    const [key = ""] = Object.keys(localStorage);
+    const [record] = JSON.parse(localStorage.getItem(key) ?? "") as object[];
+    const broken = [{ createdAt: "yesterday" }, { title: 7 }, { files: null }].map((part) => ({ ...record, ...part }));
+    localStorage.setItem(key, JSON.stringify([null, "garbage", ...broken, record]));
+  });
+  await page.page.reload();
+  await page.button("Forget").waitFor();
+  await page.button("Choose files").waitFor();
+  expect(await page.button("Forget").count()).toBe(1);
+
+  for (const text of ["{", "{}", "null"]) {
+    await page.page.evaluate((text) => {
+      for (const key of Object.keys(localStorage)) localStorage.setItem(key, text);
+    }, text);
+    await page.page.reload();
+    await page.button("Choose files").waitFor();
+    expect(await page.button("Forget").count(), text).toBe(0);
+  }
+});
+
 test.each(["offline", "online"])("the connection breaks, with the browser %s: all goes on by itself", async (state) => {
   const { page, file, rest } = await stage.halfway(state);
   page.watch.expect(/net::ERR_|WebSocket connection/);

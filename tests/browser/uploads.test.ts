@@ -39,11 +39,13 @@ test("two files: the bars move, the MOC is there with its thumbnail, and the buc
 
 test("dropped files are as good as chosen ones, and can be removed again", async () => {
   const page = await stage.visit();
-  await page.drop(
-    { name: "tower.pdf", type: "application/pdf", text: "%PDF-1.7\n" },
-    { name: "tower.csv", type: "text/csv", text: "part,colour\n3001,red\n" },
-    { name: "spare.csv", type: "text/csv", text: "part,colour\n3002,red\n" },
-  );
+  const files = [
+    stage.files.pdf("tower.pdf", 1000),
+    stage.files.csv("tower.csv", 2),
+    stage.files.write("spare.csv", "1"),
+  ];
+  await page.drop(...files.map(({ path }) => path));
+  await page.files.getByText("Parts list, 1 byte", { exact: true }).waitFor();
   await page.button("Remove spare.csv").click();
   expect(await page.files.allInnerTexts()).toEqual([
     expect.stringContaining("tower.pdf"),
@@ -54,6 +56,81 @@ test("dropped files are as good as chosen ones, and can be removed again", async
   await page.finished("Tower").waitFor();
   const links = page.page.getByRole("main").getByRole("link");
   expect((await links.allInnerTexts()).sort()).toEqual(["tower.csv", "tower.pdf"]);
+});
+
+test("a folder that is dropped is named as one, and the files beside it are taken", async () => {
+  const folder = stage.files.emptyFolder("My castle");
+  const page = await stage.visit();
+  await page.drop(folder, stage.files.pdf("castle.pdf", 1000).path);
+  await page.alert.waitFor();
+  expect(await page.alert.innerText()).toMatch(/My castle\W* is a folder: drop the files in it/);
+  expect(await page.files.allInnerTexts()).toEqual([expect.stringContaining("castle.pdf")]);
+});
+
+test("another file of the same name takes the place of the first, and that is said", async () => {
+  const page = await stage.visit();
+  const first = stage.files.pdf("castle.pdf", 1000);
+  await page.choose(first);
+  await page.choose(first);
+  await page.files.getByText("1000 bytes").waitFor();
+  expect(await page.alert.count()).toBe(0);
+
+  const second = stage.files.pdf("castle.pdf", 2000);
+  await page.choose(second);
+  await page.alert.waitFor();
+  expect(await page.alert.innerText()).toMatch(/castle\.pdf\W* was there already, and is replaced/);
+  expect(await page.files.count()).toBe(1);
+  await page.textbox("Title").fill("Two castles");
+  await page.button("Upload").click();
+  await page.finished("Two castles").waitFor();
+  expect(stage.stored(second)).toBe(true);
+});
+
+test("control characters in copied text do not keep a MOC from being published", async () => {
+  const page = await stage.visit();
+  await page.choose(stage.files.pdf("castle.pdf", 1000));
+  const description = page.textbox("Description (optional)");
+  await description.fill("Castle\twith\u0007a\nmoat");
+  await description.press("Control+A");
+  await description.press("Control+C");
+  await page.textbox("Title").press("Control+V");
+  expect(await page.textbox("Title").inputValue()).toMatch(/\p{Cc}/u);
+  await page.textbox("Tags (optional)").fill("castle\t,\tgrey\u0007wall");
+  await page.button("Upload").click();
+  await page.finished("Castle with a moat").waitFor();
+  const tags = page.page.getByRole("list", { name: "Tags" }).getByRole("listitem");
+  expect(await tags.allInnerTexts()).toEqual(["castle", "grey wall"]);
+  await page.page.getByText("Castle witha moat").waitFor();
+});
+
+test("a double click on Upload presses nothing that takes the button's place", async () => {
+  const complete = stage.hold(/^POST .*\/complete$/);
+  const page = await stage.visit();
+  await page.upload("Hut", stage.files.pdf("hut.pdf", 1000));
+  await page.clickAgain(page.button("Cancel upload"));
+  await page.clickAgain(page.button("Pause"));
+  expect(await page.dialog("Cancel this upload?").count()).toBe(0);
+  complete.release();
+  await page.finished("Hut").waitFor();
+  expect(await page.announcements()).not.toMatch(/Paused/);
+});
+
+test.each(["denied", "broken"])("an upload works where the browser's storage is %s", async (state) => {
+  const page = await stage.visit();
+  await page.page.addInitScript((denied) => {
+    const refuse = () => {
+      throw new DOMException("No storage here.", "SecurityError");
+    };
+    for (const name of ["localStorage", "sessionStorage"]) {
+      if (denied) Object.defineProperty(window, name, { get: refuse });
+    }
+    for (const name of ["getItem", "setItem", "removeItem"] as const) Storage.prototype[name] = refuse;
+  }, state === "denied");
+  await page.page.reload();
+  const file = stage.files.pdf(`${state}.pdf`, 1000);
+  await page.upload(state, file);
+  await page.finished(state).waitFor();
+  expect(stage.stored(file)).toBe(true);
 });
 
 test("bars show what the server has confirmed, not what has left the machine", async () => {

@@ -11,13 +11,13 @@ const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
 /** A number of bytes with its unit: `3.1 MiB`. */
 export function bytes(count: number): string {
   const unit = unitOf(count);
-  return `${inUnit(count, unit)} ${UNITS[unit]}`;
+  return `${inUnit(count, unit)} ${nameOf(unit, count)}`;
 }
 
 /** How much of a whole is there, in the unit of the whole: `3.1 of 12 MiB`. */
 export function bytesOf(done: number, total: number): string {
   const unit = unitOf(total);
-  return `${inUnit(done, unit)} of ${inUnit(total, unit)} ${UNITS[unit]}`;
+  return `${inUnit(done, unit)} of ${inUnit(total, unit)} ${nameOf(unit, total)}`;
 }
 
 /** Whole percents, rounded down: 100 only where all is there. Nothing of nothing is 0. */
@@ -60,6 +60,10 @@ export function list(names: readonly string[]): string {
 
 function unitOf(count: number): number {
   return count < 1024 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(count) / 10));
+}
+
+function nameOf(unit: number, count: number): string | undefined {
+  return count === 1 ? "byte" : UNITS[unit];
 }
 
 function inUnit(count: number, unit: number): string {

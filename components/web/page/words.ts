@@ -83,11 +83,9 @@ const EXPLANATIONS: Record<string, Explain> = {
   UNSUPPORTED_FILE: unsupported,
   UNSUPPORTED_MEDIA_TYPE: unsupported,
   FILE_TOO_LARGE: ({ problem }, file) => {
-    const facts: string[] = [];
-    if (file?.sizeBytes !== undefined) facts.push(`it is ${bytes(file.sizeBytes)}`);
-    if (problem?.code === "FILE_TOO_LARGE") facts.push(`the limit is ${bytes(problem.limitBytes)}`);
+    const limitBytes = problem?.code === "FILE_TOO_LARGE" ? problem.limitBytes : undefined;
     return {
-      happened: `${quoted(file)} is too large${facts.length > 0 ? `: ${facts.join(", and ")}` : ""}.`,
+      happened: `${quoted(file)} is too large${tooLarge(file?.sizeBytes, limitBytes)}.`,
       advice: "Choose a smaller file instead of it.",
     };
   },
@@ -162,6 +160,15 @@ export function explainWaiting(error: UploadError): string {
 
 function unsupported(_: UploadError, file: FileFacts | undefined) {
   return { happened: `${quoted(file)} is of a kind that is not taken.`, advice: TAKEN };
+}
+
+/** What is known of a size and its limit. Where both read the same, what is between them says why it is too much. */
+function tooLarge(sizeBytes: number | undefined, limitBytes: number | undefined): string {
+  if (limitBytes === undefined) return sizeBytes === undefined ? "" : `: it is ${bytes(sizeBytes)}`;
+  const limit = bytes(limitBytes);
+  if (sizeBytes === undefined) return `: the limit is ${limit}`;
+  if (bytes(sizeBytes) === limit) return `: it is ${bytes(sizeBytes - limitBytes)} over the limit of ${limit}`;
+  return `: it is ${bytes(sizeBytes)}, and the limit is ${limit}`;
 }
 
 function unavailable() {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { csv, pdf } from "../../../client/tests/support/content.ts";
 
@@ -29,6 +29,13 @@ export class TestFiles {
   /** A PNG, of which a thumbnail can be made. */
   picture(name: string): TestFile {
     return this.write(name, readFileSync(PICTURE));
+  }
+
+  /** An empty folder; its path. */
+  emptyFolder(name: string): string {
+    const path = join(this.folder, name);
+    mkdirSync(path);
+    return path;
   }
 
   /** Anything. */

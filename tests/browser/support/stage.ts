@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,13 @@ import { TestFiles, type TestFile } from "./files.ts";
 import { Hold } from "./hold.ts";
 import { UploadPage } from "./upload-page.ts";
 import { Watch } from "./watch.ts";
+
+/** Node has no SQLite of its own before version 22. */
+const EXPIRE_SESSIONS = `
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database:
+    database.execute("UPDATE sessions SET expires_at = created_at - 1")
+`;
 
 /** Gives the tests of a file a stage with these variables of the application, and looks after each at what it left. */
 export function useStage(variables: Record<string, string> = {}): Stage {
@@ -123,6 +131,12 @@ export class Stage {
   /** How many files the bucket's server keeps of multipart uploads that are neither completed nor aborted. */
   remnants(): number {
     return readdirSync(join(this.#stack.stateDir, "s3")).filter((name) => name.startsWith(".upload")).length;
+  }
+
+  /** Lets the time of all sessions be over. */
+  expireSessions(): void {
+    const database = join(this.#stack.stateDir, "sqlite", "default.db");
+    execFileSync("python3", ["-c", EXPIRE_SESSIONS, database]);
   }
 
   /** Keeps pictures of all pages as a test has left them. */

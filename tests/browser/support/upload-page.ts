@@ -84,16 +84,22 @@ export class UploadPage {
     await chooser.setFiles(files.map(({ path }) => path));
   }
 
-  /** Drops files on the form. */
-  async drop(...files: { name: string; type: string; text: string }[]): Promise<void> {
-    const dataTransfer = await this.page.evaluateHandle((files) => {
-      const transfer = new DataTransfer();
-      for (const { name, type, text } of files) transfer.items.add(new File([text], name, { type }));
-      return transfer;
-    }, files);
-    for (const event of ["dragenter", "dragover", "drop"]) {
-      await this.textbox("Title").dispatchEvent(event, { dataTransfer });
+  /** Drops files and folders on the form, as from the desktop. */
+  async drop(...paths: string[]): Promise<void> {
+    const { x = 0, y = 0 } = (await this.textbox("Title").boundingBox()) ?? {};
+    const browser = await this.page.context().newCDPSession(this.page);
+    // The mask allows to copy.
+    const data = { items: [], files: paths, dragOperationsMask: 1 };
+    for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+      await browser.send("Input.dispatchDragEvent", { type, x: x + 1, y: y + 1, data });
     }
+  }
+
+  /** The second click of a double click, on what is there by now. */
+  async clickAgain(target: Locator): Promise<void> {
+    await target.hover();
+    await this.page.mouse.down({ clickCount: 2 });
+    await this.page.mouse.up({ clickCount: 2 });
   }
 
   /** Chooses files, names the MOC, and starts the upload. */
