@@ -15,7 +15,7 @@ use crate::settings;
 /// Where a collector takes traces (OTLP 1.0, "OTLP/HTTP Request").
 const PATH: &str = "/v1/traces";
 /// What is left of the time limit for the way to the route that waits.
-const CHAINING_MS: u64 = 100;
+const CHAINING_MS: u64 = 500;
 
 /// Sends a trace to the collector by one POST, tried once.
 pub async fn export(batch: TraceBatch) -> Outcome {
