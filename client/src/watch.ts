@@ -31,6 +31,15 @@ export function watchUpload(options: WatchOptions): { close(): void } {
   };
   const get = () => api.getSession(sessionId, { signal });
 
+  /** An answer that was on its way while events came knows less than they said. */
+  const merge = (next: SessionState): SessionState => {
+    for (const file of next.files) {
+      const known = session?.files.find(({ fileId }) => fileId === file.fileId);
+      file.bytesCompleted = Math.max(file.bytesCompleted, known?.bytesCompleted ?? 0);
+    }
+    return next;
+  };
+
   const show = ({ files, status }: SessionState) => {
     const totalBytes = files.reduce((sum, file) => sum + file.bytesTotal, 0);
     const storedBytes = files.reduce((sum, file) => sum + file.bytesCompleted, 0);
@@ -70,7 +79,7 @@ export function watchUpload(options: WatchOptions): { close(): void } {
       waking = new AbortController();
       try {
         const isFirst = session === undefined;
-        session = await get();
+        session = merge(await get());
         show(session);
         if (session.status !== "active" && session.status !== "finalizing") {
           return session.mocId;

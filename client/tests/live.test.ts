@@ -147,6 +147,35 @@ describe("who watches", () => {
     expect(stored).toEqual([...stored].sort((one, other) => one - other));
   });
 
+  test("never sees it go back, where an answer is older than the events that overtook it", async () => {
+    const [second, rest, answer] = [latch(), latch(), latch()];
+    bench.proxy.fail(/^PUT .*\/parts\/2$/, { hold: second.opened });
+    bench.proxy.fail(/^PUT .*\/parts\/[3-4]$/, { hold: rest.opened }, 2);
+    const upload = bench.upload({ files: [file(pdf(17 * MIB), "castle.pdf")] });
+    const done = upload.start();
+    await reached(upload, ({ progress }) => progress.storedBytes === 5 * MIB);
+    /** The answer to what is asked once it is connected comes late. */
+    class Late extends WebSocket {
+      constructor(url: string) {
+        bench.proxy.fail(GET_SESSION, { holdAnswer: answer.opened });
+        super(url);
+      }
+    }
+    const from = bench.proxy.requests.length;
+    const { seen, end } = watch({ sessionId: upload.sessionId!, WebSocket: Late });
+    const asked = () => bench.proxy.requests.slice(from).filter(({ method }) => method === "GET");
+    await expect.poll(() => asked().map(({ status }) => status), { timeout: 10_000 }).toEqual([200, 200]);
+    second.open();
+    await expect.poll(() => seen.at(-1)?.storedBytes, { timeout: 10_000 }).toBe(10 * MIB);
+    answer.open();
+    await expect.poll(() => asked()[1]?.isOver).toBe(true);
+    rest.open();
+    await done;
+    await end;
+    const stored = seen.map(({ storedBytes }) => storedBytes);
+    expect(stored).toEqual([...stored].sort((one, other) => one - other));
+  });
+
   test("is told of a cancellation", async () => {
     const { sessionId } = await createApi({ baseUrl: bench.proxy.url }).createSession({
       files: [{ category: "instruction", name: "castle.pdf", size: 1, type: "" }],

@@ -63,7 +63,9 @@ fn run(command: &mut Command) -> Result<()> {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Error::other(format!("{command:?}: {status}"))),
-        Err(error) => Err(Error::new(error.kind(), format!("{program}, of Node.js 20.19 or newer, is needed: {error}"))),
+        Err(error) => {
+            Err(Error::new(error.kind(), format!("{program}, of Node.js 20.19 or newer, is needed: {error}")))
+        }
     }
 }
 
