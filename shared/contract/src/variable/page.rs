@@ -17,14 +17,15 @@ impl PageSettings {
     /// The variables that are read.
     pub const NAMES: &[&str] = &["public_base_url", "s3_endpoint", "websocket_server_url"];
 
-    /// Reads the variables. The page is there without any of them.
+    /// Reads the variables. The page is there without any of them; watching is an extra, which a broken
+    /// `websocket_server_url` turns off here as it does for [`super::WatchSettings`], whose reader warns of it.
     ///
     /// # Errors
-    /// The first variable that cannot be read.
+    /// The first variable of the bucket that cannot be read.
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
         let own = values.url("public_base_url", &["http", "https"])?;
         let objects = own.map_or_else(|| values.origin("s3_endpoint"), |own| Ok(Some(own)))?;
-        let sockets = values.url("websocket_server_url", &["ws", "wss"])?;
+        let sockets = values.url("websocket_server_url", &["ws", "wss"]).ok().flatten();
         let origin = |url: Url| url.origin().ascii_serialization();
         Ok(Self { objects: objects.map(origin), sockets: sockets.map(origin) })
     }
@@ -65,7 +66,12 @@ mod tests {
         assert_eq!(settings.sockets.as_deref(), Some("wss://live.example"));
         let settings = parsed(&[("s3_endpoint", "http://127.0.0.1:9000")]).unwrap();
         assert_eq!(settings, PageSettings { objects: Some("http://127.0.0.1:9000".into()), sockets: None });
-        assert!(parsed(&[("websocket_server_url", "https://live.example")]).is_err());
+        assert!(parsed(&[("public_base_url", "nonsense")]).is_err());
+    }
+
+    #[test]
+    fn the_page_is_there_where_it_cannot_be_watched() {
+        assert_eq!(parsed(&[("websocket_server_url", "https://live.example")]), Ok(PageSettings::default()));
     }
 
     #[test]
