@@ -1,9 +1,9 @@
 //! `GET /api/mocs/uploads/openapi.json` and `GET /api/mocs/uploads/docs/...`: the OpenAPI document, and a page that
 //! shows it.
 
-use moc_adapters::http::{Answer, Asset, Request};
+use moc_adapters::http::{Asset, Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_domain::failure::Failure;
+use moc_domain::error::Error;
 
 moc_adapters::component!("api-reference", handle);
 
@@ -14,7 +14,7 @@ const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 
     img-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-async fn handle(request: &mut Request, _: &RequestLog) -> Result<Answer, Failure> {
+async fn handle(request: &mut Request, _: &RequestLog) -> Result<Response, Error> {
     request.allow("GET, HEAD")?;
-    Answer::asset(request, ASSETS, SECURITY_POLICY)
+    Response::asset(request, ASSETS, SECURITY_POLICY)
 }

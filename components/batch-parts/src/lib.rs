@@ -1,30 +1,30 @@
 //! `POST /api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/batch`
 
-use moc_adapters::http::{self, Answer, BatchForm, Request};
+use moc_adapters::http::{self, BatchForm, Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::platform::Wasi;
+use moc_adapters::platform::WasiPlatform;
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::store::SqliteStore;
 use moc_adapters::{auth, progress, settings};
 use moc_application::upload_batch::{self, Batch, Taken};
-use moc_contract::answer::PartStored;
 use moc_contract::form;
 use moc_contract::path::Route;
 use moc_contract::problem::Problem;
-use moc_domain::failure::{Failure, Refusal};
+use moc_contract::response::PartStored;
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::BATCH_MAX_BYTES;
 
 moc_adapters::component!("batch-parts", handle);
 
-async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failure> {
+async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
     request.allow("POST")?;
-    let Route::Batch(session, file) = request.route()? else { return Err(Refusal::NotFound.into()) };
+    let Route::Batch(session, file) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", session);
     log.show("file", file);
     let boundary = form::boundary(request.header("content-type"))?;
     if request.content_length().is_some_and(|length| length > BATCH_MAX_BYTES) {
-        return Err(Refusal::PayloadTooLarge { limit_bytes: BATCH_MAX_BYTES }.into());
+        return Err(ErrorKind::PayloadTooLarge { limit_bytes: BATCH_MAX_BYTES }.into());
     }
 
     let settings = settings::upload().await?;
@@ -32,8 +32,9 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     let session_lifetime_max_ms = settings.session_lifetime_max_ms;
     let batch = Batch { user: &user, session, file, session_lifetime_max_ms, part_timeout_ms };
     let form = || request.body().map(|body| BatchForm::new(body, boundary, part_timeout_ms));
-    let tell = async |stored: &_| progress::tell_of_part(&user, stored).await;
-    let taken = upload_batch::run(&SqliteStore::new(), &S3Bucket::open().await?, &Wasi, batch, form, tell).await?;
+    let tell = async |stored: &_| progress::emit_part(&user, stored).await;
+    let taken =
+        upload_batch::run(&SqliteStore::new(), &S3Bucket::open().await?, &WasiPlatform, batch, form, tell).await?;
 
     let Taken { outcomes, .. } = &taken;
     log.set("parts", outcomes.len());
@@ -42,11 +43,11 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     let Some(failure) = taken.failure() else {
         let parts: Vec<_> =
             taken.stored().map(|stored| PartStored::new(stored.part.number, &stored.part.etag)).collect();
-        return Ok(Answer::json(200, &parts));
+        return Ok(Response::json(200, &parts));
     };
     let outcomes = outcomes.iter().map(|outcome| {
-        let stored = outcome.stored.as_ref().map(|stored| &stored.part.etag).map_err(|failure| &failure.refusal);
+        let stored = outcome.stored.as_ref().map(|stored| &stored.part.etag).map_err(|failure| &failure.kind);
         (outcome.number, stored)
     });
-    Ok(http::refuse_with(request, log, failure, Problem::from(&failure.refusal).with_parts(outcomes)))
+    Ok(http::problem_response(request, log, failure, Problem::from(&failure.kind).with_parts(outcomes)))
 }

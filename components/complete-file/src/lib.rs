@@ -1,25 +1,25 @@
 //! `POST /api/mocs/uploads/sessions/:sessionId/files/:fileId/complete`
 
-use moc_adapters::http::{Answer, Request};
+use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::platform::Wasi;
+use moc_adapters::platform::WasiPlatform;
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::store::SqliteStore;
 use moc_adapters::{auth, progress, settings};
 use moc_application::complete_file::{self, Completed};
-use moc_contract::answer::FileCompleted;
 use moc_contract::body::CompleteFileBody;
 use moc_contract::event;
 use moc_contract::path::Route;
-use moc_domain::failure::{Failure, Refusal};
+use moc_contract::response::FileCompleted;
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::COMPLETE_BODY_MAX_BYTES;
 
 moc_adapters::component!("complete-file", handle);
 
-async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failure> {
+async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
     request.allow("POST")?;
-    let Route::Complete(session, file) = request.route()? else { return Err(Refusal::NotFound.into()) };
+    let Route::Complete(session, file) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", session);
     log.show("file", file);
     let parts = request.optional_json::<CompleteFileBody>(COMPLETE_BODY_MAX_BYTES).await?.check()?;
@@ -27,11 +27,11 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
     let address = settings::public_address().await?;
     let asked = complete_file::Request { user: &user, session, file, parts: parts.as_deref(), session_lifetime_max_ms };
     let Completed { file, etag, idempotent } =
-        complete_file::run(&SqliteStore::new(), &S3Bucket::open().await?, &Wasi, asked).await?;
+        complete_file::run(&SqliteStore::new(), &S3Bucket::open().await?, &WasiPlatform, asked).await?;
     log.set("bytes", file.size_bytes);
     log.set("etag", etag.as_str());
     if !idempotent {
-        progress::tell(&user, session, |now| event::file_completed(&file, &etag, now)).await;
+        progress::emit(&user, session, |now| event::file_completed(&file, &etag, now)).await;
     }
-    Ok(Answer::json(200, &FileCompleted::new(&file, &etag, address.of(&file.key))))
+    Ok(Response::json(200, &FileCompleted::new(&file, &etag, address.of(&file.key))))
 }

@@ -10,7 +10,7 @@ use moc_adapters::webhook;
 use moc_application::make_thumbnail;
 use moc_application::port::{Step, Trace as _};
 use moc_contract::variable::FinalizeSettings;
-use moc_domain::failure::Failure;
+use moc_domain::error::Error;
 use moc_domain::moc::Moc;
 
 /// Makes the thumbnail that the MOC does not have yet, and has its webhook delivered if it is not.
@@ -35,6 +35,6 @@ pub async fn run(wanted: &FinalizeSettings, bucket: S3Bucket, moc: &Moc, trace: 
     both(thumbnail, webhook).await;
 }
 
-fn warn(what: &str, failure: &Failure) {
-    log::warn(&format!("{what}: {}", failure.cause.as_deref().unwrap_or_default()));
+fn warn(what: &str, failure: &Error) {
+    log::warn(&format!("{what}: {}", failure.source.as_deref().unwrap_or_default()));
 }

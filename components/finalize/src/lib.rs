@@ -2,32 +2,32 @@
 
 mod follow;
 
-use moc_adapters::http::{Answer, Request};
+use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::platform::Wasi;
+use moc_adapters::platform::WasiPlatform;
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::store::SqliteStore;
 use moc_adapters::trace::{self, Trace};
 use moc_adapters::{auth, progress, settings};
 use moc_application::finalize::{self, Finalized, Outcome};
-use moc_contract::answer::MocAnswer;
 use moc_contract::body::FinalizeBody;
 use moc_contract::event;
 use moc_contract::path::{self, Route};
-use moc_domain::failure::{Failure, Refusal};
+use moc_contract::response::MocResponse;
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::JSON_BODY_MAX_BYTES;
 
 moc_adapters::component!("finalize", handle);
 
-async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failure> {
+async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     Ok(trace::traced("moc.upload.finalize", request, log, finalize).await)
 }
 
-async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Result<Answer, Failure> {
+async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
     trace.show("userId", &user);
     request.allow("POST")?;
-    let Route::Finalize = request.route()? else { return Err(Refusal::NotFound.into()) };
+    let Route::Finalize = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     let (session, described) = request.json::<FinalizeBody>(JSON_BODY_MAX_BYTES).await?.check()?;
     log.show("session", session);
     trace.show("sessionId", session);
@@ -38,7 +38,7 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     let webhook = wanted.webhook;
     let asked = finalize::Request { user: &user, id: session, described: &described, concurrency, webhook };
     let Finalized { moc, outcome, validation } =
-        finalize::run(&SqliteStore::new(), &bucket, &Wasi, trace, asked).await?;
+        finalize::run(&SqliteStore::new(), &bucket, &WasiPlatform, trace, asked).await?;
     log.show("moc", moc.id);
     log.set("bytes", moc.total_size_bytes());
     trace.show_moc(&moc);
@@ -47,13 +47,13 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
         log.set("validationSequentialMs", validation.sequential_ms);
     }
     if outcome != Outcome::Idempotent {
-        progress::tell_traced(trace.context(), &user, session, |now| event::session_finalized(&moc, now)).await;
+        progress::emit_traced(trace.context(), &user, session, |now| event::session_finalized(&moc, now)).await;
     }
-    let answer = MocAnswer::new(&moc, |key| address.of(key))
+    let answer = MocResponse::new(&moc, |key| address.of(key))
         .idempotent(outcome == Outcome::Idempotent)
         .resumed(outcome == Outcome::Resumed);
     let status = if outcome == Outcome::Created { 201 } else { 200 };
-    let answer = Answer::json(status, &answer).with_header("location", path::moc(moc.id));
+    let answer = Response::json(status, &answer).with_header("location", path::moc(moc.id));
     let trace = trace.clone();
     Ok(answer.after(async move { follow::run(&wanted, bucket, &moc, &trace).await }))
 }

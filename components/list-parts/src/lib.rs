@@ -1,22 +1,22 @@
 //! `GET /api/mocs/uploads/sessions/:sessionId/files/:fileId/parts`
 
 use moc_adapters::auth;
-use moc_adapters::http::{Answer, Request};
+use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::store::SqliteStore;
 use moc_application::lookup;
-use moc_contract::answer::PartList;
 use moc_contract::path::Route;
-use moc_domain::failure::{Failure, Refusal};
+use moc_contract::response::PartList;
+use moc_domain::error::{Error, ErrorKind};
 
 moc_adapters::component!("list-parts", handle);
 
-async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failure> {
+async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
     request.allow("GET")?;
-    let Route::Parts(session, file) = request.route()? else { return Err(Refusal::NotFound.into()) };
+    let Route::Parts(session, file) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", session);
     log.show("file", file);
     let (_, _, parts) = lookup::file_with_parts(&SqliteStore::new(), &user, session, file).await?;
-    Ok(Answer::json(200, &PartList::from(parts.as_slice())))
+    Ok(Response::json(200, &PartList::from(parts.as_slice())))
 }

@@ -1,15 +1,15 @@
 //! The relay, a private route: the only component that can reach the broadcaster.
 
-use moc_adapters::http::{Answer, Request};
+use moc_adapters::http::{Request, Response};
 use moc_adapters::{progress, trace};
-use moc_contract::event::OpaqueEventBatch;
-use moc_domain::failure::Failure;
+use moc_contract::event::RawEventBatch;
+use moc_domain::error::Error;
 use moc_domain::limits::EVENT_BATCH_MAX_BYTES;
 
 moc_adapters::private_component!(handle);
 
-async fn handle(request: &mut Request) -> Result<Answer, Failure> {
+async fn handle(request: &mut Request) -> Result<Response, Error> {
     request.allow("POST")?;
-    let batch: OpaqueEventBatch = request.json(EVENT_BATCH_MAX_BYTES).await?;
+    let batch: RawEventBatch = request.json(EVENT_BATCH_MAX_BYTES).await?;
     Ok(progress::publish(batch, trace::context_of(request)).await.into())
 }

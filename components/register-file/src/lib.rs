@@ -1,26 +1,26 @@
 //! `POST /api/mocs/uploads/sessions/:sessionId/files`
 
-use moc_adapters::http::{Answer, Request};
+use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::platform::Wasi;
+use moc_adapters::platform::WasiPlatform;
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::store::SqliteStore;
 use moc_adapters::{auth, progress, settings};
 use moc_application::port::{Bucket as _, PartAddress, Platform as _};
 use moc_application::register_file::{self, Bounds};
-use moc_contract::answer::FileRegistered;
 use moc_contract::body::RegisterFileBody;
 use moc_contract::event;
 use moc_contract::path::{self, Route};
-use moc_domain::failure::{Failure, Refusal};
+use moc_contract::response::FileRegistered;
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::JSON_BODY_MAX_BYTES;
 
 moc_adapters::component!("register-file", handle);
 
-async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failure> {
+async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
     request.allow("POST")?;
-    let Route::Files(session) = request.route()? else { return Err(Refusal::NotFound.into()) };
+    let Route::Files(session) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", session);
     let settings = settings::upload().await?;
     let body: RegisterFileBody = request.json(JSON_BODY_MAX_BYTES).await?;
@@ -30,16 +30,16 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Answer, Failu
         Bounds { files_max: settings.files.files_max, session_lifetime_max_ms: settings.session_lifetime_max_ms };
     let bucket = S3Bucket::open().await?;
     let (session, file) =
-        register_file::run(&SqliteStore::new(), &bucket, &Wasi, &user, session, declared, bounds).await?;
+        register_file::run(&SqliteStore::new(), &bucket, &WasiPlatform, &user, session, declared, bounds).await?;
     log.show("file", file.id);
     log.set("bytes", file.size_bytes);
-    progress::tell(&user, session.id, |now| event::file_registered(&file, now)).await;
+    progress::emit(&user, session.id, |now| event::file_registered(&file, now)).await;
 
     let ttl_seconds = settings.presigned_url_ttl_seconds;
-    let expire_at = Wasi.now().plus_millis(i64::try_from(ttl_seconds * 1000).unwrap_or(i64::MAX));
+    let expire_at = WasiPlatform.now().plus_millis(i64::try_from(ttl_seconds * 1000).unwrap_or(i64::MAX));
     let address = |number| PartAddress { key: &file.key, upload_id: &file.upload_id, number };
     let numbers = file.plan.numbers().take(presigned.into());
     let urls = numbers.map(|number| (number, bucket.presign_part(address(number), ttl_seconds))).collect();
     let answer = FileRegistered::new(&session, &file, urls, expire_at);
-    Ok(Answer::json(201, &answer).with_header("location", path::parts(session.id, file.id)))
+    Ok(Response::json(201, &answer).with_header("location", path::parts(session.id, file.id)))
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
-use crate::http::Answer;
+use crate::http::Response;
 use crate::outbound::{self, Payload};
 
 /// What has become of what was handed over. Between components it is a status, and a cause as text.
@@ -12,16 +12,16 @@ pub enum Outcome {
     /// It is where it should be: 204.
     Sent,
     /// There is nobody to send it to: 501.
-    Unconfigured,
+    NotConfigured,
     /// It was not taken: 502.
     Failed(String),
 }
 
-impl From<Outcome> for Answer {
+impl From<Outcome> for Response {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Sent => Self::no_content(),
-            Outcome::Unconfigured => Self::new(501, "text/plain", Vec::new()),
+            Outcome::NotConfigured => Self::new(501, "text/plain", Vec::new()),
             Outcome::Failed(cause) => Self::new(502, "text/plain", cause.into_bytes()),
         }
     }
@@ -41,7 +41,7 @@ pub(crate) async fn hand_over(component: &str, headers: &[(&'static str, String)
     };
     match reply.status {
         204 => Outcome::Sent,
-        501 => Outcome::Unconfigured,
+        501 => Outcome::NotConfigured,
         502 => Outcome::Failed(reply.cause().await),
         status => Outcome::Failed(format!("{component} answered {status}")),
     }

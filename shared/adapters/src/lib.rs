@@ -18,7 +18,7 @@ pub mod webhook;
 pub use spin_sdk;
 
 /// Makes a component of an async function from a [`http::Request`] and its [`log::RequestLog`] to
-/// a `Result<`[`http::Answer`]`, `[`moc_domain::failure::Failure`]`>`.
+/// a `Result<`[`http::Response`]`, `[`moc_domain::error::Error`]`>`.
 #[macro_export]
 macro_rules! component {
     ($route:literal, $handler:path) => {
@@ -27,7 +27,7 @@ macro_rules! component {
 }
 
 /// Makes a component of an async function from a [`http::Request`] to a
-/// `Result<`[`http::Answer`]`, `[`moc_domain::failure::Failure`]`>`, for a private route: whoever
+/// `Result<`[`http::Response`]`, `[`moc_domain::error::Error`]`>`, for a private route: whoever
 /// calls it logs what becomes of that.
 #[macro_export]
 macro_rules! private_component {

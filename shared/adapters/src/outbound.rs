@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme, Trailers};
+use spin_sdk::wasip3::http::types::{
+    ErrorCode, Fields, Method, Request, RequestOptions, Response as HostResponse, Scheme, Trailers,
+};
 use spin_sdk::wasip3::{http::client, wit_future, wit_stream};
 use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 use url::Url;
@@ -10,7 +12,7 @@ use url::Url;
 /// Longest time to connect.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// Longest wait for the first byte of an answer, and between two of its bytes.
-pub const ANSWER_TIMEOUT_MS: u64 = 30_000;
+pub const RESPONSE_TIMEOUT_MS: u64 = 30_000;
 /// Bytes that an answer is read by.
 const READ_BYTES: usize = 16 * 1024;
 /// As much of a cause as goes to the log, in bytes.
@@ -94,19 +96,24 @@ pub async fn read(bytes: &mut StreamReader<u8>) -> Option<Vec<u8>> {
 }
 
 /// An answer whose body is not read yet.
-pub struct Reply {
+pub struct Response {
     /// The status.
     pub status: u16,
     headers: Vec<(String, Vec<u8>)>,
-    response: Response,
+    response: HostResponse,
 }
 
 /// Sends a request and waits for the answer's head.
 ///
 /// # Errors
 /// See [`SendError`].
-pub async fn send(method: Method, url: &Url, headers: &[(&str, &str)], payload: Payload) -> Result<Reply, SendError> {
-    send_within(ANSWER_TIMEOUT_MS, method, url, headers, payload).await
+pub async fn send(
+    method: Method,
+    url: &Url,
+    headers: &[(&str, &str)],
+    payload: Payload,
+) -> Result<Response, SendError> {
+    send_within(RESPONSE_TIMEOUT_MS, method, url, headers, payload).await
 }
 
 /// As [`send`], with another limit for the answer's first byte, in milliseconds.
@@ -114,12 +121,12 @@ pub async fn send(method: Method, url: &Url, headers: &[(&str, &str)], payload: 
 /// # Errors
 /// See [`SendError`].
 pub async fn send_within(
-    answer_timeout_ms: u64,
+    response_timeout_ms: u64,
     method: Method,
     url: &Url,
     headers: &[(&str, &str)],
     payload: Payload,
-) -> Result<Reply, SendError> {
+) -> Result<Response, SendError> {
     let invalid = |()| SendError::Denied("the request's address is not valid".into());
     let length = match &payload {
         Payload::Empty if matches!(method, Method::Get | Method::Head | Method::Delete) => None,
@@ -137,9 +144,9 @@ pub async fn send_within(
     let options = RequestOptions::new();
     let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_MS * 1_000_000));
     if !streamed {
-        let _ = options.set_first_byte_timeout(Some(answer_timeout_ms * 1_000_000));
+        let _ = options.set_first_byte_timeout(Some(response_timeout_ms * 1_000_000));
     }
-    let _ = options.set_between_bytes_timeout(Some(ANSWER_TIMEOUT_MS * 1_000_000));
+    let _ = options.set_between_bytes_timeout(Some(RESPONSE_TIMEOUT_MS * 1_000_000));
 
     let (contents, writing) = match payload {
         Payload::Empty => (None, None),
@@ -150,7 +157,7 @@ pub async fn send_within(
         Payload::Stream { bytes, end, .. } => {
             let (request, _sent) = Request::new(fields, Some(bytes), end, Some(options));
             address(&request, &method, url).map_err(invalid)?;
-            return Ok(Reply::new(client::send(request).await?));
+            return Ok(Response::new(client::send(request).await?));
         }
     };
     let (end_writer, end) = wit_future::new(|| Ok(None));
@@ -163,7 +170,7 @@ pub async fn send_within(
         let _ = end_writer.write(Ok(None)).await;
     };
     let (response, ()) = futures::future::join(client::send(request), write).await;
-    Ok(Reply::new(response?))
+    Ok(Response::new(response?))
 }
 
 fn address(request: &Request, method: &Method, url: &Url) -> Result<(), ()> {
@@ -178,8 +185,8 @@ fn address(request: &Request, method: &Method, url: &Url) -> Result<(), ()> {
     request.set_path_with_query(Some(&target))
 }
 
-impl Reply {
-    fn new(response: Response) -> Self {
+impl Response {
+    fn new(response: HostResponse) -> Self {
         Self { status: response.get_status_code(), headers: response.get_headers().copy_all(), response }
     }
 
@@ -197,7 +204,7 @@ impl Reply {
     /// The body, untouched.
     pub fn stream(self) -> Stream {
         let (_, result) = wit_future::new(|| Ok(()));
-        let (bytes, end) = Response::consume_body(self.response, result);
+        let (bytes, end) = HostResponse::consume_body(self.response, result);
         Stream { bytes, end }
     }
 

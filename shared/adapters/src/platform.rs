@@ -9,9 +9,9 @@ use moc_domain::time::Timestamp;
 use spin_sdk::wasip3::{clocks::monotonic_clock, random::random};
 
 /// WASI's clocks and random numbers.
-pub struct Wasi;
+pub struct WasiPlatform;
 
-impl Platform for Wasi {
+impl Platform for WasiPlatform {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
@@ -38,7 +38,7 @@ pub async fn both(first: impl Future<Output = ()>, second: impl Future<Output = 
 pub(crate) async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
     let left = deadline.saturating_duration_since(Instant::now());
     let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-    match select(pin!(future), pin!(Wasi.sleep(millis))).await {
+    match select(pin!(future), pin!(WasiPlatform.sleep(millis))).await {
         Either::Left((outcome, _)) => Some(outcome),
         Either::Right(_) => None,
     }

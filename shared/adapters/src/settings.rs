@@ -9,8 +9,8 @@ use moc_contract::variable::{
     AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, FinalizeSettings, PageSettings, ProgressSettings,
     PublicAddress, TraceSettings, UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
 };
-use moc_domain::failure::{Failure, Refusal};
-use spin_sdk::variables::{self, Error};
+use moc_domain::error::{Error, ErrorKind};
+use spin_sdk::variables;
 
 use crate::log;
 
@@ -34,32 +34,32 @@ thread_local! {
 /// What is needed to take uploads.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where a variable cannot be read.
-pub async fn upload() -> Result<Rc<UploadSettings>, Failure> {
+/// [`ErrorKind::Internal`] where a variable cannot be read.
+pub async fn upload() -> Result<Rc<UploadSettings>, Error> {
     load(&UPLOAD, UploadSettings::NAMES, UploadSettings::parse).await
 }
 
 /// Where the bucket is.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where a variable is missing or cannot be read.
-pub async fn bucket() -> Result<Rc<BucketSettings>, Failure> {
+/// [`ErrorKind::Internal`] where a variable is missing or cannot be read.
+pub async fn bucket() -> Result<Rc<BucketSettings>, Error> {
     load(&BUCKET, BucketSettings::NAMES, BucketSettings::parse).await
 }
 
 /// Where clients read objects.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where a variable is missing or cannot be read.
-pub async fn public_address() -> Result<Rc<PublicAddress>, Failure> {
+/// [`ErrorKind::Internal`] where a variable is missing or cannot be read.
+pub async fn public_address() -> Result<Rc<PublicAddress>, Error> {
     load(&PUBLIC, PublicAddress::NAMES, PublicAddress::parse).await
 }
 
 /// How users prove who they are.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where a variable cannot be read.
-pub async fn auth() -> Result<Rc<AuthSettings>, Failure> {
+/// [`ErrorKind::Internal`] where a variable cannot be read.
+pub async fn auth() -> Result<Rc<AuthSettings>, Error> {
     let parse = |values: &Values| {
         let (settings, warnings) = AuthSettings::parse(values)?;
         warnings.iter().for_each(|warning| log::warn(warning));
@@ -71,32 +71,32 @@ pub async fn auth() -> Result<Rc<AuthSettings>, Failure> {
 /// Which pages may call.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where the variable cannot be read.
-pub async fn cors() -> Result<Rc<CorsSettings>, Failure> {
+/// [`ErrorKind::Internal`] where the variable cannot be read.
+pub async fn cors() -> Result<Rc<CorsSettings>, Error> {
     load(&CORS, CorsSettings::NAMES, CorsSettings::parse).await
 }
 
 /// What the page may load and call.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where a variable cannot be read.
-pub async fn page() -> Result<Rc<PageSettings>, Failure> {
+/// [`ErrorKind::Internal`] where a variable cannot be read.
+pub async fn page() -> Result<Rc<PageSettings>, Error> {
     load(&PAGE, PageSettings::NAMES, PageSettings::parse).await
 }
 
 /// Whether routes tell of their steps.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where a variable cannot be read.
-pub async fn progress() -> Result<Rc<ProgressSettings>, Failure> {
+/// [`ErrorKind::Internal`] where a variable cannot be read.
+pub async fn progress() -> Result<Rc<ProgressSettings>, Error> {
     load(&PROGRESS, ProgressSettings::NAMES, ProgressSettings::parse).await
 }
 
 /// The broadcaster; `None` where there is none.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where a variable cannot be read.
-pub async fn broadcaster() -> Result<Rc<Option<BroadcasterSettings>>, Failure> {
+/// [`ErrorKind::Internal`] where a variable cannot be read.
+pub async fn broadcaster() -> Result<Rc<Option<BroadcasterSettings>>, Error> {
     let parse = |values: &Values| BroadcasterSettings::parse(values).map(warned);
     load(&BROADCASTER, BroadcasterSettings::NAMES, parse).await
 }
@@ -105,8 +105,8 @@ pub async fn broadcaster() -> Result<Rc<Option<BroadcasterSettings>>, Failure> {
 /// variable of it cannot be read.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where a variable cannot be read.
-pub async fn watch() -> Result<Rc<Option<WatchSettings>>, Failure> {
+/// [`ErrorKind::Internal`] where a variable cannot be read.
+pub async fn watch() -> Result<Rc<Option<WatchSettings>>, Error> {
     let parse = |values: &Values| {
         let none = |error: VariableError| (None, Some(format!("{error}: clients get no wsUrl")));
         Ok(warned(WatchSettings::parse(values).unwrap_or_else(none)))
@@ -117,8 +117,8 @@ pub async fn watch() -> Result<Rc<Option<WatchSettings>>, Failure> {
 /// What follows a finalize.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where a variable cannot be read.
-pub async fn finalize() -> Result<Rc<FinalizeSettings>, Failure> {
+/// [`ErrorKind::Internal`] where a variable cannot be read.
+pub async fn finalize() -> Result<Rc<FinalizeSettings>, Error> {
     let parse = |values: &Values| {
         let (settings, warnings) = FinalizeSettings::parse(values);
         warnings.iter().for_each(|warning| log::warn(warning));
@@ -130,8 +130,8 @@ pub async fn finalize() -> Result<Rc<FinalizeSettings>, Failure> {
 /// Where webhooks go; `None` where there is no receiver.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where a variable cannot be read.
-pub async fn webhook() -> Result<Option<Rc<WebhookSettings>>, Failure> {
+/// [`ErrorKind::Internal`] where a variable cannot be read.
+pub async fn webhook() -> Result<Option<Rc<WebhookSettings>>, Error> {
     let parse = |values: &Values| WebhookSettings::parse(values).map(warned).map(|settings| settings.map(Rc::new));
     Ok(load(&WEBHOOK, WebhookSettings::NAMES, parse).await?.as_ref().clone())
 }
@@ -139,8 +139,8 @@ pub async fn webhook() -> Result<Option<Rc<WebhookSettings>>, Failure> {
 /// Where traces go; `None` where there is no collector.
 ///
 /// # Errors
-/// [`Refusal::Internal`] where the variable cannot be read.
-pub async fn trace() -> Result<Rc<Option<TraceSettings>>, Failure> {
+/// [`ErrorKind::Internal`] where the variable cannot be read.
+pub async fn trace() -> Result<Rc<Option<TraceSettings>>, Error> {
     load(&TRACE, TraceSettings::NAMES, TraceSettings::parse).await
 }
 
@@ -153,7 +153,7 @@ async fn load<T>(
     cell: &'static LocalKey<Cell<T>>,
     names: &[&'static str],
     parse: impl Fn(&Values) -> Result<T, VariableError>,
-) -> Result<Rc<T>, Failure> {
+) -> Result<Rc<T>, Error> {
     if let Some(settings) = cell.with(|cell| cell.get().cloned()) {
         return Ok(settings);
     }
@@ -162,11 +162,11 @@ async fn load<T>(
         match variables::get(name).await {
             Ok(value) => values.push((*name, value)),
             // Not granted to this component, which has no use for it then.
-            Err(Error::Undefined(_)) => {}
-            Err(error) => return Err(Failure::caused(Refusal::Internal, format!("the variable {name}: {error}"))),
+            Err(variables::Error::Undefined(_)) => {}
+            Err(error) => return Err(Error::with_source(ErrorKind::Internal, format!("the variable {name}: {error}"))),
         }
     }
     let settings = parse(&values.into_iter().collect());
-    let settings = Rc::new(settings.map_err(|error| Failure::caused(Refusal::Internal, error.to_string()))?);
+    let settings = Rc::new(settings.map_err(|error| Error::with_source(ErrorKind::Internal, error.to_string()))?);
     Ok(cell.with(|cell| Rc::clone(cell.get_or_init(|| settings))))
 }

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use moc_application::port::Thumbnails;
 use moc_contract::trace::TraceContext;
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::{THUMBNAIL_MAX_BYTES, THUMBNAIL_MAX_MS};
 use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
-use crate::outbound::{self, Payload, Reply, SendError, Stream};
+use crate::outbound::{self, Payload, Response, SendError, Stream};
 use crate::platform::within;
 use crate::s3::S3Bucket;
 
@@ -26,7 +26,7 @@ pub struct Thumbnailer {
 }
 
 impl Thumbnails for Thumbnailer {
-    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), Failure> {
+    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), Error> {
         let deadline = Instant::now() + Duration::from_millis(THUMBNAIL_MAX_MS);
         let made = within(deadline, self.render(picture)).await;
         let jpeg = made.unwrap_or_else(|| Err(failed(format!("it took more than {THUMBNAIL_MAX_MS} ms"))))?;
@@ -36,7 +36,7 @@ impl Thumbnails for Thumbnailer {
 
 impl Thumbnailer {
     /// The picture goes from the bucket to the thumbnailer as it streams: it is never here as a whole.
-    async fn render(&self, picture: &str) -> Result<Vec<u8>, Failure> {
+    async fn render(&self, picture: &str) -> Result<Vec<u8>, Error> {
         let gone = || failed("it is not in the bucket");
         let object = self.bucket.open_object(picture).await?.ok_or_else(gone)?;
         let length = object.length().ok_or_else(|| failed("its length is not known"))?;
@@ -48,7 +48,7 @@ impl Thumbnailer {
         self.jpeg(reply.map_err(unreachable)?).await
     }
 
-    async fn jpeg(&self, reply: Reply) -> Result<Vec<u8>, Failure> {
+    async fn jpeg(&self, reply: Response) -> Result<Vec<u8>, Error> {
         if reply.status == 200 {
             return reply.read(THUMBNAIL_MAX_BYTES, true).await.map_err(unreachable);
         }
@@ -57,10 +57,10 @@ impl Thumbnailer {
     }
 }
 
-fn failed(cause: impl Into<String>) -> Failure {
-    Failure::caused(Refusal::Internal, cause)
+fn failed(cause: impl Into<String>) -> Error {
+    Error::with_source(ErrorKind::Internal, cause)
 }
 
-fn unreachable(error: SendError) -> Failure {
+fn unreachable(error: SendError) -> Error {
     failed(format!("the thumbnailer: {error}"))
 }

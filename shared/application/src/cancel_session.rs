@@ -1,7 +1,7 @@
 //! `DELETE /sessions/:sessionId`
 
 use futures::stream::{self, StreamExt as _};
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::File;
 use moc_domain::id::{SessionId, UserId};
 use moc_domain::limits::ABORT_CONCURRENCY;
@@ -15,16 +15,16 @@ use crate::port::{Bucket, BucketError, Store};
 /// call again clears the rest.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::SessionNotActive`], [`Refusal::FinalizeInProgress`], or those
+/// [`ErrorKind::NotFound`], [`ErrorKind::SessionNotActive`], [`ErrorKind::FinalizeInProgress`], or those
 /// of the store and the bucket.
-pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: SessionId) -> Result<(), Failure> {
+pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: SessionId) -> Result<(), Error> {
     let session = lookup::session(store, user, id).await?;
     let again = session.status == Status::Cancelled;
     if !again && !store.cancel_session(id).await? {
         match lookup::session(store, user, id).await?.status {
             Status::Cancelled => {}
-            Status::Finalizing => return Err(Refusal::FinalizeInProgress.into()),
-            status => return Err(Refusal::SessionNotActive { status }.into()),
+            Status::Finalizing => return Err(ErrorKind::FinalizeInProgress.into()),
+            status => return Err(ErrorKind::SessionNotActive { status }.into()),
         }
     }
     // Read after the cancellation: no file comes from now on.

@@ -1,8 +1,8 @@
 //! `POST /sessions/:sessionId/files/:fileId/complete`
 
 use moc_domain::checksum::Mismatch;
+use moc_domain::error::{Error, ErrorKind, FieldError, FileFault};
 use moc_domain::etag::ETag;
-use moc_domain::failure::{Failure, FieldError, FileFault, Refusal};
 use moc_domain::file::{ClaimedPart, File, StoredPart, in_order};
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::limits::VALIDATION_ERRORS_MAX;
@@ -43,16 +43,16 @@ pub struct Completed {
 /// that is complete already is answered with what it is.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`],
-/// [`Refusal::PartCountMismatch`], [`Refusal::Invalid`] for an ETag that is not the part's,
-/// [`Refusal::ChecksumMismatch`] for an object whose ETag does not follow from the parts',
-/// [`Refusal::FileValidationFailed`] where the upload is gone, or those of the store and the bucket.
+/// [`ErrorKind::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`],
+/// [`ErrorKind::PartCountMismatch`], [`ErrorKind::Invalid`] for an ETag that is not the part's,
+/// [`ErrorKind::ChecksumMismatch`] for an object whose ETag does not follow from the parts',
+/// [`ErrorKind::FileValidationFailed`] where the upload is gone, or those of the store and the bucket.
 pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,
     request: Request<'_>,
-) -> Result<Completed, Failure> {
+) -> Result<Completed, Error> {
     let Request { user, session, file, .. } = request;
     let (session, file, recorded) = lookup::file_with_parts(store, user, session, file).await?;
     if let Some(etag) = file.etag.clone() {
@@ -69,9 +69,9 @@ pub async fn run(
                 let parts = list(bucket, &file, missing).await?;
                 all_listed = parts.iter().all(|part| part.etag.is_some());
                 in_order(file.plan, &claim(parts, claimed, platform.now()))
-                    .map_err(|missing| Refusal::PartCountMismatch { missing })?
+                    .map_err(|missing| ErrorKind::PartCountMismatch { missing })?
             }
-            None => return Err(Refusal::PartCountMismatch { missing }.into()),
+            None => return Err(ErrorKind::PartCountMismatch { missing }.into()),
         },
     };
     if let Some(claimed) = request.parts {
@@ -79,7 +79,7 @@ pub async fn run(
     }
     let CompletedUpload { etag, is_composite } = match complete(bucket, platform, &file, &etags).await? {
         Completion::Made(completed) => completed,
-        Completion::PartsDiffer(missing) => return Err(Refusal::PartCountMismatch { missing }.into()),
+        Completion::PartsDiffer(missing) => return Err(ErrorKind::PartCountMismatch { missing }.into()),
         Completion::Gone => {
             store.forget_file(file.id).await?;
             return Err(file.failed(FileFault::ObjectMissing).into());
@@ -102,22 +102,22 @@ pub async fn run(
                 let _ = bucket.delete(&file.key).await;
             }
             session.accepts_uploads(platform.now())?;
-            return Err(Failure::caused(
-                Refusal::StoreUnavailable,
+            return Err(Error::with_source(
+                ErrorKind::StoreUnavailable,
                 "a pending file of an active session did not complete",
             ));
         };
         return Ok(Completed { file, etag, idempotent: true });
     }
-    lookup::prolong(store, platform, &session, request.session_lifetime_max_ms).await;
+    lookup::extend(store, platform, &session, request.session_lifetime_max_ms).await;
     Ok(Completed { file, etag, idempotent: false })
 }
 
 /// The parts as the bucket lists them; `missing` where it has no such upload.
-async fn list(bucket: &impl Bucket, file: &File, missing: Vec<u16>) -> Result<Vec<ListedPart>, Failure> {
+async fn list(bucket: &impl Bucket, file: &File, missing: Vec<u16>) -> Result<Vec<ListedPart>, Error> {
     match bucket.list_parts(&file.key, &file.upload_id).await {
         Ok(parts) => Ok(parts),
-        Err(BucketError::NoSuchUpload) => Err(Refusal::PartCountMismatch { missing }.into()),
+        Err(BucketError::NoSuchUpload) => Err(ErrorKind::PartCountMismatch { missing }.into()),
         Err(error) => Err(error.into()),
     }
 }
@@ -136,34 +136,34 @@ fn claim(parts: Vec<ListedPart>, claimed: &[ClaimedPart], now: Timestamp) -> Vec
 }
 
 /// Every part that the client names must be in the plan, under that ETag, and none left out.
-fn check_claimed(claimed: &[ClaimedPart], etags: &[ETag]) -> Result<(), Refusal> {
+fn check_claimed(claimed: &[ClaimedPart], etags: &[ETag]) -> Result<(), ErrorKind> {
     let total = u16::try_from(etags.len()).unwrap_or(u16::MAX);
     if claimed.last().is_some_and(|part| part.number.get() > total) {
-        return Err(Refusal::InvalidPartNumber { last: total });
+        return Err(ErrorKind::InvalidPartNumber { last: total });
     }
     let named = |number: &u16| claimed.binary_search_by_key(number, |part| part.number.get()).is_ok();
     let missing: Vec<u16> = (1..=total).filter(|number| !named(number)).collect();
     if !missing.is_empty() {
-        return Err(Refusal::PartCountMismatch { missing });
+        return Err(ErrorKind::PartCountMismatch { missing });
     }
     let differs = |(claimed, etag): (&ClaimedPart, &ETag)| {
         let message = || format!("is not the ETag of part {}", claimed.number.get());
         (claimed.etag != *etag).then(|| FieldError::new(format!("/parts/{}/etag", claimed.index), message()))
     };
     let errors: Vec<FieldError> = claimed.iter().zip(etags).filter_map(differs).take(VALIDATION_ERRORS_MAX).collect();
-    if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid { errors }) }
+    if errors.is_empty() { Ok(()) } else { Err(ErrorKind::Invalid { errors }) }
 }
 
-/// The refusal of an object that was not made of its parts. Without an `expected` ETag the client's claims were all
+/// The kind of an object that was not made of its parts. Without an `expected` ETag the client's claims were all
 /// there was to go by, and they were wrong.
-fn not_of_parts(file: &File, expected: Option<ETag>, actual: &ETag) -> Refusal {
+fn not_of_parts(file: &File, expected: Option<ETag>, actual: &ETag) -> ErrorKind {
     match expected {
         Some(expected) => {
             file.differs(Mismatch { algorithm: "md5", expected: expected.to_string(), actual: actual.to_string() })
         }
         None => {
             let message = "are not the parts that the bucket had: register the file again";
-            Refusal::Invalid { errors: vec![FieldError::new("/parts", message)] }
+            ErrorKind::Invalid { errors: vec![FieldError::new("/parts", message)] }
         }
     }
 }
@@ -185,7 +185,7 @@ async fn complete(
     platform: &impl Platform,
     file: &File,
     etags: &[ETag],
-) -> Result<Completion, Failure> {
+) -> Result<Completion, Error> {
     let error = match bucket.complete_upload(&file.key, &file.upload_id, etags).await {
         Ok(completed) => return Ok(Completion::Made(completed)),
         Err(BucketError::InvalidPart(_)) => return parts_that_differ(bucket, file, etags).await,
@@ -205,7 +205,7 @@ async fn complete(
     }
 }
 
-async fn parts_that_differ(bucket: &impl Bucket, file: &File, etags: &[ETag]) -> Result<Completion, Failure> {
+async fn parts_that_differ(bucket: &impl Bucket, file: &File, etags: &[ETag]) -> Result<Completion, Error> {
     let parts = match bucket.list_parts(&file.key, &file.upload_id).await {
         Ok(parts) => parts,
         Err(BucketError::NoSuchUpload) => return Ok(Completion::Gone),
@@ -232,6 +232,6 @@ mod tests {
         };
         let claimed: Vec<ClaimedPart> = (1..=100).map(claim).collect();
         let refused = check_claimed(&claimed, &vec![etag("stored"); 100]);
-        assert!(matches!(refused, Err(Refusal::Invalid { errors }) if errors.len() == VALIDATION_ERRORS_MAX));
+        assert!(matches!(refused, Err(ErrorKind::Invalid { errors }) if errors.len() == VALIDATION_ERRORS_MAX));
     }
 }

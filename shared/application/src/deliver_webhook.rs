@@ -18,7 +18,7 @@ use futures::stream::{self, StreamExt as _};
 use moc_domain::delivery::Claim;
 use moc_domain::id::MocId;
 use moc_domain::limits::{
-    WEBHOOK_DELIVERY_MAX_MS, WEBHOOK_SWEEP_CONCURRENCY, WEBHOOK_SWEEP_TIMEOUT_MS, WEBHOOK_TRY_TIMEOUT_MS,
+    WEBHOOK_ATTEMPT_TIMEOUT_MS, WEBHOOK_DELIVERY_MAX_MS, WEBHOOK_SWEEP_CONCURRENCY, WEBHOOK_SWEEP_TIMEOUT_MS,
 };
 use moc_domain::time::Timestamp;
 
@@ -108,7 +108,7 @@ pub async fn sweep(
 }
 
 fn is_time_for_a_try(now: Timestamp, until: Timestamp) -> bool {
-    now.plus_millis(WEBHOOK_TRY_TIMEOUT_MS) <= until
+    now.plus_millis(WEBHOOK_ATTEMPT_TIMEOUT_MS) <= until
 }
 
 /// Tries a delivery until it is settled, it is lost to somebody else, or another try could last beyond
@@ -259,7 +259,7 @@ mod tests {
 
     impl Receiver for World {
         async fn send(&self, _: &Claim) -> Result<(), String> {
-            self.now.set(self.now.get() + WEBHOOK_TRY_TIMEOUT_MS);
+            self.now.set(self.now.get() + WEBHOOK_ATTEMPT_TIMEOUT_MS);
             self.sent.set(self.sent.get() + 1);
             Err("nothing came".into())
         }
@@ -291,7 +291,7 @@ mod tests {
     /// Somebody else may have the delivery before the try ends.
     #[test]
     fn nothing_is_sent_under_a_lease_that_is_nearly_over() {
-        let world = World { statement_ms: WEBHOOK_LEASE_MS - WEBHOOK_TRY_TIMEOUT_MS + 1, ..World::with(1) };
+        let world = World { statement_ms: WEBHOOK_LEASE_MS - WEBHOOK_ATTEMPT_TIMEOUT_MS + 1, ..World::with(1) };
         assert_eq!(world.sweep().unwrap(), Swept::default());
         assert_eq!((world.sent.get(), world.attempts()), (0, vec![1]));
     }

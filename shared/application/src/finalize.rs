@@ -10,7 +10,7 @@
 //! | MOC, or its files | a session `finalizing` with a MOC | gives it its files, ends the session: `resumed` |
 //! | session | everything | answers the MOC: `idempotent` |
 
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::{LockToken, MocId, SessionId, UserId};
 use moc_domain::limits::{FINALIZE_HEAL_AFTER_MS, FINALIZE_LOCK_STALE_MS, FINALIZE_POLL_MS, FINALIZE_WAIT_MS};
 use moc_domain::moc::{Description, Moc, slug_candidates, title_conflict};
@@ -79,16 +79,16 @@ enum Found {
 /// Makes a MOC of a session, once.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::SessionNotActive`], [`Refusal::SessionExpired`],
-/// [`Refusal::FinalizeInProgress`] where the winner of a race does not end in time,
-/// [`Refusal::TitleConflict`], those of [`validate::files`], or those of the store and the bucket.
+/// [`ErrorKind::NotFound`], [`ErrorKind::SessionNotActive`], [`ErrorKind::SessionExpired`],
+/// [`ErrorKind::FinalizeInProgress`] where the winner of a race does not end in time,
+/// [`ErrorKind::TitleConflict`], those of [`validate::files`], or those of the store and the bucket.
 pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,
     trace: &impl Trace,
     request: Request<'_>,
-) -> Result<Finalized, Failure> {
+) -> Result<Finalized, Error> {
     let work = Work { store, bucket, platform, trace, request };
     match trace.step(Step::ValidateSession, work.find()).await? {
         Found::Finalized(session) => {
@@ -102,17 +102,17 @@ pub async fn run(
 
 impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
     /// Waits until the session is this call's, or somebody else has ended it.
-    async fn find(&self) -> Result<Found, Failure> {
+    async fn find(&self) -> Result<Found, Error> {
         let Request { user, id, .. } = self.request;
         let started = self.platform.now();
         loop {
             let session = lookup::session(self.store, user, id).await?;
             let now = self.platform.now();
             match session.status {
-                Status::Cancelled => return Err(Refusal::SessionNotActive { status: session.status }.into()),
+                Status::Cancelled => return Err(ErrorKind::SessionNotActive { status: session.status }.into()),
                 Status::Finalized => return Ok(Found::Finalized(session)),
                 Status::Active if session.is_expired(now) => {
-                    return Err(Refusal::SessionExpired { expires_at: session.expires_at, now }.into());
+                    return Err(ErrorKind::SessionExpired { expires_at: session.expires_at, now }.into());
                 }
                 Status::Finalizing if !session.lock_is_stale(now) => {
                     if let Some(moc) = self.left_by_crash().await? {
@@ -128,7 +128,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
                 }
             }
             if self.platform.now().millis_since(started).unsigned_abs() >= FINALIZE_WAIT_MS {
-                return Err(Refusal::FinalizeInProgress.into());
+                return Err(ErrorKind::FinalizeInProgress.into());
             }
             self.platform.sleep(FINALIZE_POLL_MS).await;
         }
@@ -136,7 +136,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
 
     /// Everything under the lock. What fails before the MOC stands gives the lock back; what fails
     /// after it leaves the lock, and the next call goes on from there.
-    async fn locked(&self, token: LockToken) -> Result<Finalized, Failure> {
+    async fn locked(&self, token: LockToken) -> Result<Finalized, Error> {
         let (moc, validation) = match self.validated(token).await {
             Ok(made) => made,
             Err(failure) => {
@@ -149,7 +149,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
     }
 
     /// The MOC in the store; with the validation where this call has made it.
-    async fn validated(&self, token: LockToken) -> Result<(Moc, Option<Timing>), Failure> {
+    async fn validated(&self, token: LockToken) -> Result<(Moc, Option<Timing>), Error> {
         let Request { user, id, described, concurrency, .. } = self.request;
         if let Some(moc) = self.store.moc_of_session(id).await? {
             return Ok((moc, None));
@@ -178,48 +178,48 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         self.trace.step(Step::CreateMoc, self.insert(moc, token, validation)).await
     }
 
-    async fn insert(&self, moc: Moc, token: LockToken, validation: Timing) -> Result<(Moc, Option<Timing>), Failure> {
+    async fn insert(&self, moc: Moc, token: LockToken, validation: Timing) -> Result<(Moc, Option<Timing>), Error> {
         match self.store.insert_moc(&moc, token, self.request.webhook).await? {
             Inserted::Done => Ok((moc, Some(validation))),
             Inserted::SlugTaken => Err(title_conflict(&moc.slug, &self.taken(&moc.slug).await?).into()),
             // This call was so slow that it was taken for dead.
-            Inserted::LockLost => Err(Refusal::FinalizeInProgress.into()),
+            Inserted::LockLost => Err(ErrorKind::FinalizeInProgress.into()),
             Inserted::SessionTaken => {
                 let moc = self.store.moc_of_session(moc.session_id).await?;
-                let gone = || Failure::caused(Refusal::StoreUnavailable, "the session's MOC has gone");
+                let gone = || Error::with_source(ErrorKind::StoreUnavailable, "the session's MOC has gone");
                 Ok((moc.ok_or_else(gone)?, None))
             }
         }
     }
 
-    async fn taken(&self, slug: &str) -> Result<Vec<String>, Failure> {
+    async fn taken(&self, slug: &str) -> Result<Vec<String>, Error> {
         Ok(self.store.taken_slugs(self.request.user, &slug_candidates(slug)).await?)
     }
 
     /// Gives the MOC its files and ends the session: both may be done again.
-    async fn end(&self, moc: Moc, validation: Option<Timing>) -> Result<Finalized, Failure> {
+    async fn end(&self, moc: Moc, validation: Option<Timing>) -> Result<Finalized, Error> {
         let filling = async { Ok(self.store.insert_moc_files(moc.id, self.request.id).await?) };
         self.trace.step(Step::CreateFiles, filling).await?;
         self.store.finish_session(self.request.id, moc.id).await?;
         let whole = self.store.moc(moc.id).await?;
-        let moc = whole.ok_or_else(|| Failure::caused(Refusal::StoreUnavailable, "the MOC has gone"))?;
+        let moc = whole.ok_or_else(|| Error::with_source(ErrorKind::StoreUnavailable, "the MOC has gone"))?;
         let outcome = if validation.is_some() { Outcome::Created } else { Outcome::Resumed };
         Ok(Finalized { moc, outcome, validation })
     }
 
     /// The MOC of a session that another call holds, if it has stood for so long that this call
     /// must have died: the steps after it take milliseconds.
-    async fn left_by_crash(&self) -> Result<Option<Moc>, Failure> {
+    async fn left_by_crash(&self) -> Result<Option<Moc>, Error> {
         let moc = self.store.moc_of_session(self.request.id).await?;
         let now = self.platform.now();
         Ok(moc.filter(|moc| now.millis_since(moc.created_at) >= FINALIZE_HEAL_AFTER_MS))
     }
 
-    async fn existing(&self, session: &Session) -> Result<Moc, Failure> {
+    async fn existing(&self, session: &Session) -> Result<Moc, Error> {
         let moc = match session.moc_id {
             Some(id) => self.store.moc(id).await?,
             None => self.store.moc_of_session(self.request.id).await?,
         };
-        moc.ok_or_else(|| Failure::caused(Refusal::Internal, "a finalized session has no MOC"))
+        moc.ok_or_else(|| Error::with_source(ErrorKind::Internal, "a finalized session has no MOC"))
     }
 }

@@ -1,6 +1,6 @@
 //! Finding what a user asks for: what belongs to somebody else is not there.
 
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{File, StoredPart};
 use moc_domain::id::{FileId, MocId, SessionId, UserId};
 use moc_domain::limits::{COMPLETION_LOOK_PAUSE_MS, COMPLETION_LOOKS};
@@ -9,61 +9,61 @@ use moc_domain::session::Session;
 
 use crate::port::{Bucket, ObjectHead, Platform, Store};
 
-fn owned<T>(found: Option<T>, user: &UserId, owner: impl Fn(&T) -> &UserId) -> Result<T, Failure> {
-    found.filter(|found| owner(found) == user).ok_or_else(|| Refusal::NotFound.into())
+fn owned<T>(found: Option<T>, user: &UserId, owner: impl Fn(&T) -> &UserId) -> Result<T, Error> {
+    found.filter(|found| owner(found) == user).ok_or_else(|| ErrorKind::NotFound.into())
 }
 
 /// The user's session.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], or the store's.
-pub async fn session(store: &impl Store, user: &UserId, id: SessionId) -> Result<Session, Failure> {
+/// [`ErrorKind::NotFound`], or the store's.
+pub async fn session(store: &impl Store, user: &UserId, id: SessionId) -> Result<Session, Error> {
     owned(store.session(id).await?, user, |session| &session.user)
 }
 
 /// The user's session with its files.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], or the store's.
+/// [`ErrorKind::NotFound`], or the store's.
 pub async fn session_with_files(
     store: &impl Store,
     user: &UserId,
     id: SessionId,
-) -> Result<(Session, Vec<File>), Failure> {
+) -> Result<(Session, Vec<File>), Error> {
     owned(store.session_with_files(id).await?, user, |(session, _)| &session.user)
 }
 
 /// A file of the user's session.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], or the store's.
+/// [`ErrorKind::NotFound`], or the store's.
 pub async fn file(
     store: &impl Store,
     user: &UserId,
     session: SessionId,
     file: FileId,
-) -> Result<(Session, File), Failure> {
+) -> Result<(Session, File), Error> {
     owned(store.file(session, file).await?, user, |(session, _)| &session.user)
 }
 
 /// A file of the user's session with its stored parts.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], or the store's.
+/// [`ErrorKind::NotFound`], or the store's.
 pub async fn file_with_parts(
     store: &impl Store,
     user: &UserId,
     session: SessionId,
     file: FileId,
-) -> Result<(Session, File, Vec<StoredPart>), Failure> {
+) -> Result<(Session, File, Vec<StoredPart>), Error> {
     owned(store.file_with_parts(session, file).await?, user, |(session, ..)| &session.user)
 }
 
 /// The user's MOC.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], or the store's.
-pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Failure> {
+/// [`ErrorKind::NotFound`], or the store's.
+pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Error> {
     owned(store.moc(id).await?, user, |moc| &moc.user)
 }
 
@@ -77,7 +77,7 @@ pub async fn object(
     platform: &impl Platform,
     file: &File,
     is_it: impl Fn(&ObjectHead) -> bool,
-) -> Result<Option<ObjectHead>, Failure> {
+) -> Result<Option<ObjectHead>, Error> {
     for _ in 1..COMPLETION_LOOKS {
         let head = bucket.head(&file.key).await?;
         if head.as_ref().is_some_and(&is_it) {
@@ -90,8 +90,8 @@ pub async fn object(
 
 /// Gives a session that is used more time, where it has little left. A store that fails here fails
 /// nothing: the next use tries again.
-pub async fn prolong(store: &impl Store, platform: &impl Platform, session: &Session, lifetime_max_ms: i64) {
-    if let Some(expires_at) = session.prolonged(platform.now(), lifetime_max_ms) {
-        let _ = store.prolong_session(session.id, expires_at).await;
+pub async fn extend(store: &impl Store, platform: &impl Platform, session: &Session, lifetime_max_ms: i64) {
+    if let Some(expires_at) = session.extended(platform.now(), lifetime_max_ms) {
+        let _ = store.extend_session(session.id, expires_at).await;
     }
 }

@@ -1,6 +1,6 @@
 //! The thumbnail of a MOC, made once its finalize is answered.
 
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::THUMBNAIL_SOURCE_MAX_BYTES;
 use moc_domain::moc::{Moc, thumbnail_key};
 
@@ -10,13 +10,13 @@ use crate::port::{Store, Thumbnails};
 /// none.
 ///
 /// # Errors
-/// [`Refusal::Internal`] with the cause where the picture is too large, is none, or takes too long,
+/// [`ErrorKind::Internal`] with the cause where the picture is too large, is none, or takes too long,
 /// or those of the store and the bucket.
-pub async fn run(store: &impl Store, thumbnails: &impl Thumbnails, moc: &Moc) -> Result<(), Failure> {
+pub async fn run(store: &impl Store, thumbnails: &impl Thumbnails, moc: &Moc) -> Result<(), Error> {
     let Some(picture) = moc.files.iter().find(|file| file.content.is_image()) else { return Ok(()) };
     if picture.size_bytes > THUMBNAIL_SOURCE_MAX_BYTES {
         let cause = format!("it has more than {THUMBNAIL_SOURCE_MAX_BYTES} bytes");
-        return Err(Failure::caused(Refusal::Internal, cause));
+        return Err(Error::with_source(ErrorKind::Internal, cause));
     }
     let key = thumbnail_key(moc.id);
     thumbnails.make(&picture.key, &key).await?;

@@ -3,8 +3,8 @@
 use moc_domain::checksum::{Checksums, Mismatch};
 use moc_domain::content::Content;
 use moc_domain::delivery::Claim;
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::etag::ETag;
-use moc_domain::failure::{Failure, Refusal};
 use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::moc::Moc;
@@ -57,16 +57,16 @@ impl Step {
 /// Hears of the steps of a request.
 pub trait Trace {
     /// Does some work as a step.
-    async fn step<T>(&self, step: Step, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>;
+    async fn step<T>(&self, step: Step, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>;
 }
 
 /// The store did not answer as it should; the text is for the log.
 #[derive(Debug)]
 pub struct StoreError(pub String);
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        Self::caused(Refusal::StoreUnavailable, error.0)
+        Self::with_source(ErrorKind::StoreUnavailable, error.0)
     }
 }
 
@@ -109,7 +109,7 @@ pub trait Store {
     /// The session with its files, in the order of their registration.
     async fn session_with_files(&self, id: SessionId) -> Result<Option<(Session, Vec<File>)>, StoreError>;
     /// Sets the end of an active session, never to an earlier time.
-    async fn prolong_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError>;
+    async fn extend_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError>;
     /// Cancels an active session, one whose time is over included. `false` where it is not active.
     async fn cancel_session(&self, id: SessionId) -> Result<bool, StoreError>;
 
@@ -172,7 +172,7 @@ pub trait Store {
 /// Why the bucket did not do what it was asked; the texts are for the log.
 #[derive(Debug)]
 pub enum BucketError {
-    /// It is away, overloaded, or answers nonsense: trying again may help.
+    /// It is away, overloaded, or answers malformed: trying again may help.
     Unavailable(String),
     /// It has said nothing for so long that this request must not wait for it again.
     Silent(String),
@@ -194,18 +194,18 @@ pub enum BucketError {
     Refused(String),
 }
 
-impl From<BucketError> for Failure {
+impl From<BucketError> for Error {
     fn from(error: BucketError) -> Self {
         match error {
             BucketError::BodyCut(cause) => {
                 let detail = "The body ended before all of it was there.".into();
-                Self::caused(Refusal::MalformedBody { detail }, cause)
+                Self::with_source(ErrorKind::MalformedBody { detail }, cause)
             }
             BucketError::Unavailable(cause)
             | BucketError::Silent(cause)
             | BucketError::InvalidPart(cause)
-            | BucketError::Refused(cause) => Self::caused(Refusal::BucketUnavailable, cause),
-            other => Self::caused(Refusal::BucketUnavailable, format!("{other:?}")),
+            | BucketError::Refused(cause) => Self::with_source(ErrorKind::BucketUnavailable, cause),
+            other => Self::with_source(ErrorKind::BucketUnavailable, format!("{other:?}")),
         }
     }
 }
@@ -274,9 +274,9 @@ pub trait Form {
     type Bytes: AsRef<[u8]>;
 
     /// The number of the next part; `None` after the last one.
-    async fn next(&mut self) -> Result<Option<PartNumber>, Failure>;
+    async fn next(&mut self) -> Result<Option<PartNumber>, Error>;
     /// The bytes of that part, kept where there are `expected_bytes` of them.
-    async fn read(&mut self, expected_bytes: u64) -> Result<Arrived<Self::Bytes>, Failure>;
+    async fn read(&mut self, expected_bytes: u64) -> Result<Arrived<Self::Bytes>, Error>;
 }
 
 /// The bucket: multipart uploads and what comes of them.
@@ -352,7 +352,7 @@ pub trait Outbox {
 
 /// Whom webhooks go to.
 pub trait Receiver {
-    /// Tries a delivery once, in [`moc_domain::limits::WEBHOOK_TRY_TIMEOUT_MS`] at most. The error says
+    /// Tries a delivery once, in [`moc_domain::limits::WEBHOOK_ATTEMPT_TIMEOUT_MS`] at most. The error says
     /// why it has not been taken, for the log.
     async fn send(&self, claim: &Claim) -> Result<(), String>;
     /// Hears of a delivery that is given up.
@@ -364,6 +364,6 @@ pub trait Thumbnails {
     /// Makes the thumbnail of an object of the bucket and puts it there, by their keys.
     ///
     /// # Errors
-    /// [`Refusal::Internal`] with the cause, or the bucket's.
-    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), Failure>;
+    /// [`ErrorKind::Internal`] with the cause, or the bucket's.
+    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), Error>;
 }

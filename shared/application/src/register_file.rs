@@ -1,6 +1,6 @@
 //! `POST /sessions/:sessionId/files`
 
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{Declaration, File, object_key};
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::part::PartPlan;
@@ -23,8 +23,8 @@ pub struct Bounds {
 /// ends it.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], those of [`Session::accepts_uploads`], [`Refusal::FileTooLarge`],
-/// [`Refusal::DuplicateFile`], [`Refusal::FileCountExceeded`], or those of the store and the bucket.
+/// [`ErrorKind::NotFound`], those of [`Session::accepts_uploads`], [`ErrorKind::FileTooLarge`],
+/// [`ErrorKind::DuplicateFile`], [`ErrorKind::FileCountExceeded`], or those of the store and the bucket.
 pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
@@ -33,19 +33,19 @@ pub async fn run(
     session: SessionId,
     declared: Declaration,
     bounds: Bounds,
-) -> Result<(Session, File), Failure> {
+) -> Result<(Session, File), Error> {
     let (session, files) = lookup::session_with_files(store, user, session).await?;
     let now = platform.now();
     session.accepts_uploads(now)?;
     let same = |file: &&File| file.category == declared.category && file.name == declared.name.as_str();
     let replaced = files.iter().find(same);
     if let Some(file) = replaced.filter(|file| !file.rejected) {
-        return Err(Refusal::DuplicateFile { file_id: file.id }.into());
+        return Err(ErrorKind::DuplicateFile { file_id: file.id }.into());
     }
     if (files.len() - usize::from(replaced.is_some())) as u64 >= bounds.files_max {
-        return Err(Refusal::FileCountExceeded { limit: bounds.files_max }.into());
+        return Err(ErrorKind::FileCountExceeded { limit: bounds.files_max }.into());
     }
-    let too_many_parts = || Refusal::FileTooLarge {
+    let too_many_parts = || ErrorKind::FileTooLarge {
         limit_bytes: session.part_size_bytes * u64::from(moc_domain::limits::PART_NUMBER_MAX),
     };
     let plan = PartPlan::new(declared.size_bytes, session.part_size_bytes).ok_or_else(too_many_parts)?;
@@ -80,20 +80,22 @@ pub async fn run(
         }
         store.insert_file(&file, bounds.files_max).await
     };
-    let refusal: Failure = match inserting.await {
+    let kind: Error = match inserting.await {
         Ok(Registered::Done) => {
-            lookup::prolong(store, platform, &session, bounds.session_lifetime_max_ms).await;
+            lookup::extend(store, platform, &session, bounds.session_lifetime_max_ms).await;
             return Ok((session, file));
         }
-        Ok(Registered::Duplicate(file_id)) => Refusal::DuplicateFile { file_id }.into(),
-        Ok(Registered::Full) => Refusal::FileCountExceeded { limit: bounds.files_max }.into(),
+        Ok(Registered::Duplicate(file_id)) => ErrorKind::DuplicateFile { file_id }.into(),
+        Ok(Registered::Full) => ErrorKind::FileCountExceeded { limit: bounds.files_max }.into(),
         Ok(Registered::NotActive) => match lookup::session(store, user, session.id).await {
             // One that is active again lets the next try in.
-            Ok(session) => session.accepts_uploads(platform.now()).err().unwrap_or(Refusal::FinalizeInProgress).into(),
+            Ok(session) => {
+                session.accepts_uploads(platform.now()).err().unwrap_or(ErrorKind::FinalizeInProgress).into()
+            }
             Err(failure) => failure,
         },
         Err(error) => error.into(),
     };
     let _ = bucket.abort_upload(&file.key, &file.upload_id).await;
-    Err(refusal)
+    Err(kind)
 }

@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 
 use futures::stream::{self, StreamExt as _};
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::File;
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::limits::{BATCH_PARTS_IN_MEMORY, BATCH_PARTS_MAX};
@@ -38,7 +38,7 @@ pub struct Outcome {
     /// Which one.
     pub number: PartNumber,
     /// That it is stored, or why not.
-    pub stored: Result<Stored, Failure>,
+    pub stored: Result<Stored, Error>,
 }
 
 /// What became of a batch.
@@ -47,14 +47,14 @@ pub struct Taken {
     /// Of each part that has come, in part order; at least one.
     pub outcomes: Vec<Outcome>,
     /// Why reading has ended before the batch did.
-    broken: Option<Failure>,
+    broken: Option<Error>,
 }
 
 impl Taken {
     /// What the client is told where not all is stored: what has broken the batch, or the failure of the first part
     /// that has one.
     #[must_use]
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn failure(&self) -> Option<&Error> {
         let failed = || self.outcomes.iter().find_map(|outcome| outcome.stored.as_ref().err());
         self.broken.as_ref().or_else(failed)
     }
@@ -69,8 +69,8 @@ impl Taken {
 /// as it is stored.
 ///
 /// # Errors
-/// Where no part has come: [`Refusal::NotFound`], those of
-/// [`moc_domain::session::Session::accepts_uploads`], [`Refusal::FileAlreadyCompleted`], [`Refusal::BatchEmpty`], or
+/// Where no part has come: [`ErrorKind::NotFound`], those of
+/// [`moc_domain::session::Session::accepts_uploads`], [`ErrorKind::FileAlreadyCompleted`], [`ErrorKind::BatchEmpty`], or
 /// the form's.
 pub async fn run<F: Form>(
     store: &impl Store,
@@ -79,18 +79,18 @@ pub async fn run<F: Form>(
     batch: Batch<'_>,
     form: impl FnOnce() -> Option<F>,
     tell: impl AsyncFn(&Stored),
-) -> Result<Taken, Failure> {
+) -> Result<Taken, Error> {
     let (session, file) = lookup::file(store, batch.user, batch.session, batch.file).await?;
     session.accepts_uploads(platform.now())?;
     if file.is_completed() {
-        return Err(Refusal::FileAlreadyCompleted.into());
+        return Err(ErrorKind::FileAlreadyCompleted.into());
     }
-    lookup::prolong(store, platform, &session, batch.session_lifetime_max_ms).await;
+    lookup::extend(store, platform, &session, batch.session_lifetime_max_ms).await;
 
     let broken = RefCell::new(None);
     let hopeless = Cell::new(false);
     let known = Cell::new(file.parts_completed);
-    let reading = Reading { form: form().ok_or(Refusal::BatchEmpty)?, file: &file, seen: Vec::new() };
+    let reading = Reading { form: form().ok_or(ErrorKind::BatchEmpty)?, file: &file, seen: Vec::new() };
     let parts = stream::unfold(Some(reading), |reading| async {
         let mut reading = reading.filter(|_| !hopeless.get())?;
         let (number, part) = match reading.next().await {
@@ -110,7 +110,7 @@ pub async fn run<F: Form>(
             }
         }
     });
-    let send = async |(number, part): (PartNumber, Result<F::Bytes, Failure>)| {
+    let send = async |(number, part): (PartNumber, Result<F::Bytes, Error>)| {
         let stored = async {
             let bytes = part?;
             let sent = send(store, bucket, platform, batch, &file, number, bytes).await;
@@ -129,7 +129,7 @@ pub async fn run<F: Form>(
     match broken.take() {
         broken if !outcomes.is_empty() => Ok(Taken { outcomes, broken }),
         Some(failure) => Err(failure),
-        None => Err(Refusal::BatchEmpty.into()),
+        None => Err(ErrorKind::BatchEmpty.into()),
     }
 }
 
@@ -142,11 +142,11 @@ struct Reading<'a, F> {
 }
 
 /// A part that was read, or why this one alone cannot be taken.
-type Read<T> = Result<T, Failure>;
+type Read<T> = Result<T, Error>;
 
 impl<F: Form> Reading<'_, F> {
     /// The next part. The outer error ends the batch, the middle one as well, inside that part.
-    async fn next(&mut self) -> Result<Option<(PartNumber, Result<Read<F::Bytes>, Failure>)>, Failure> {
+    async fn next(&mut self) -> Result<Option<(PartNumber, Result<Read<F::Bytes>, Error>)>, Error> {
         let Some(number) = self.form.next().await? else { return Ok(None) };
         if self.seen.contains(&number) {
             return Err(malformed(format!("Part {} is there twice.", number.get())));
@@ -158,7 +158,7 @@ impl<F: Form> Reading<'_, F> {
         Ok(Some((number, self.read(number).await)))
     }
 
-    async fn read(&mut self, number: PartNumber) -> Result<Read<F::Bytes>, Failure> {
+    async fn read(&mut self, number: PartNumber) -> Result<Read<F::Bytes>, Error> {
         let expected_bytes = self.file.plan.bytes_of(number).unwrap_or(0);
         let arrived = self.form.read(expected_bytes).await?;
         let actual_bytes = match &arrived {
@@ -166,15 +166,15 @@ impl<F: Form> Reading<'_, F> {
             Arrived::Other(bytes) => *bytes,
         };
         Ok(match (self.file.accepts_part(number, actual_bytes), arrived) {
-            (Err(refusal), _) => Err(refusal.into()),
+            (Err(kind), _) => Err(kind.into()),
             (Ok(()), Arrived::Whole(bytes)) => Ok(bytes),
-            (Ok(()), Arrived::Other(_)) => Err(Refusal::Internal.into()),
+            (Ok(()), Arrived::Other(_)) => Err(ErrorKind::Internal.into()),
         })
     }
 }
 
-fn malformed(detail: String) -> Failure {
-    Refusal::MalformedBody { detail }.into()
+fn malformed(detail: String) -> Error {
+    ErrorKind::MalformedBody { detail }.into()
 }
 
 async fn send(
@@ -185,7 +185,7 @@ async fn send(
     file: &File,
     number: PartNumber,
     bytes: impl AsRef<[u8]>,
-) -> Result<Stored, Failure> {
+) -> Result<Stored, Error> {
     let Batch { user, session, session_lifetime_max_ms, part_timeout_ms, .. } = batch;
     let size_bytes = bytes.as_ref().len() as u64;
     let part = Part { user, session, file: file.id, number, size_bytes, session_lifetime_max_ms };

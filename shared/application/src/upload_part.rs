@@ -2,7 +2,7 @@
 //!
 //! One read, one streamed part, one write; nothing here grows with the number of parts stored.
 
-use moc_domain::failure::{Failure, FileFault, Refusal};
+use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::part::PartNumber;
@@ -42,23 +42,23 @@ pub struct Stored {
 /// the one before. `body` is called once the part is welcome.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`] and
-/// [`moc_domain::file::File::accepts_part`], [`Refusal::ChecksumMismatch`],
-/// [`Refusal::RequestTimeout`], or those of the store and the bucket.
+/// [`ErrorKind::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`] and
+/// [`moc_domain::file::File::accepts_part`], [`ErrorKind::ChecksumMismatch`],
+/// [`ErrorKind::RequestTimeout`], or those of the store and the bucket.
 pub async fn run<B: Bucket>(
     store: &impl Store,
     bucket: &B,
     platform: &impl Platform,
     part: Part<'_>,
     body: impl FnOnce(&File) -> Option<B::Body>,
-) -> Result<Stored, Failure> {
+) -> Result<Stored, Error> {
     let (session, file) = lookup::file(store, part.user, part.session, part.file).await?;
     session.accepts_uploads(platform.now())?;
     file.accepts_part(part.number, part.size_bytes)?;
 
-    lookup::prolong(store, platform, &session, part.session_lifetime_max_ms).await;
+    lookup::extend(store, platform, &session, part.session_lifetime_max_ms).await;
     // Taken only now: the body of a part that is refused can still be read to its end.
-    let body = body(&file).ok_or(Refusal::EmptyBody)?;
+    let body = body(&file).ok_or(ErrorKind::EmptyBody)?;
     let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number: part.number };
     let uploaded = bucket.upload_part(address, part.size_bytes, body).await;
     record(store, bucket, platform, part, file, uploaded).await
@@ -75,7 +75,7 @@ pub(crate) async fn record(
     part: Part<'_>,
     file: File,
     uploaded: Result<UploadedPart, BucketError>,
-) -> Result<Stored, Failure> {
+) -> Result<Stored, Error> {
     let UploadedPart { etag, sha256 } = match uploaded {
         Ok(uploaded) => uploaded,
         // A cancellation or a completion came first: say which.
@@ -91,14 +91,14 @@ pub(crate) async fn record(
 
 /// Why a part that was welcome a moment ago no longer is. A file whose upload is gone from the
 /// bucket and has left no object is forgotten, so that it can be registered again.
-async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform, part: Part<'_>) -> Failure {
+async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform, part: Part<'_>) -> Error {
     let (session, file) = match lookup::file(store, part.user, part.session, part.file).await {
         Ok(found) => found,
         Err(failure) => return failure,
     };
     let still = session.accepts_uploads(platform.now()).and_then(|()| file.accepts_part(part.number, part.size_bytes));
-    if let Err(refusal) = still {
-        return refusal.into();
+    if let Err(kind) = still {
+        return kind.into();
     }
     match lookup::object(bucket, platform, &file, |_| true).await {
         Ok(None) => match store.forget_file(file.id).await {
@@ -106,16 +106,16 @@ async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform
             Err(error) => error.into(),
         },
         // It was completed, and the record of that was lost: `complete` finds it.
-        Ok(Some(_)) => Refusal::FileAlreadyCompleted.into(),
+        Ok(Some(_)) => ErrorKind::FileAlreadyCompleted.into(),
         Err(failure) => failure,
     }
 }
 
-fn failure(error: BucketError, platform: &impl Platform, file: &File) -> Failure {
+fn failure(error: BucketError, platform: &impl Platform, file: &File) -> Error {
     match error {
         BucketError::Checksum(mismatch) => file.differs(mismatch).into(),
         BucketError::TimedOut { elapsed_ms } => {
-            Refusal::RequestTimeout { elapsed_ms, timeout_at: platform.now() }.into()
+            ErrorKind::RequestTimeout { elapsed_ms, timeout_at: platform.now() }.into()
         }
         other => other.into(),
     }

@@ -2,7 +2,7 @@
 
 use futures::stream::{self, StreamExt as _};
 use moc_domain::category::Category;
-use moc_domain::failure::{Failure, FileFault, Refusal};
+use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::file::File;
 use moc_domain::limits::CONTENT_PROBE_BYTES;
 
@@ -23,8 +23,8 @@ pub struct Timing {
 /// fails can be registered again.
 ///
 /// # Errors
-/// [`Refusal::InstructionFileRequired`], [`Refusal::FileValidationFailed`] or
-/// [`Refusal::ChecksumMismatch`] with the file, the store's, or the bucket's, whose cause names the
+/// [`ErrorKind::InstructionFileRequired`], [`ErrorKind::FileValidationFailed`] or
+/// [`ErrorKind::ChecksumMismatch`] with the file, the store's, or the bucket's, whose cause names the
 /// file.
 pub async fn files(
     store: &impl Store,
@@ -32,10 +32,10 @@ pub async fn files(
     platform: &impl Platform,
     files: &[File],
     concurrency: usize,
-) -> Result<Timing, Failure> {
+) -> Result<Timing, Error> {
     let is_instruction = |file: &File| file.category == Category::Instruction && file.is_completed();
     if !files.iter().any(is_instruction) {
-        return Err(Refusal::InstructionFileRequired.into());
+        return Err(ErrorKind::InstructionFileRequired.into());
     }
     let task = async |file| {
         let began = platform.now();
@@ -57,9 +57,9 @@ pub async fn files(
     }
     match failed {
         None => Ok(Timing { elapsed_ms: platform.now().millis_since(began), sequential_ms }),
-        Some((file, failure @ Failure { refusal: Refusal::BucketUnavailable, .. })) => {
-            let cause = failure.cause.unwrap_or_default();
-            Err(Failure::caused(failure.refusal, format!("file {}: {cause}", file.id)))
+        Some((file, failure @ Error { kind: ErrorKind::BucketUnavailable, .. })) => {
+            let cause = failure.source.unwrap_or_default();
+            Err(Error::with_source(failure.kind, format!("file {}: {cause}", file.id)))
         }
         Some((file, failure)) => {
             store.reject_file(file.id).await?;
@@ -70,7 +70,7 @@ pub async fn files(
 
 /// Whether a file is what it was declared to be. What the bucket knows of it is asked for at once:
 /// one round trip a file. The object is read only for a checksum that is not known otherwise.
-async fn check(bucket: &impl Bucket, file: &File) -> Result<(), Failure> {
+async fn check(bucket: &impl Bucket, file: &File) -> Result<(), Error> {
     let failed = |reason| Err(file.failed(reason).into());
     if !file.is_completed() {
         return failed(FileFault::ObjectMissing);

@@ -1,8 +1,8 @@
 //! What clients send.
 
 use moc_domain::checksum::{Checksums, from_hex};
+use moc_domain::error::{ErrorKind, FieldError};
 use moc_domain::etag::ETag;
-use moc_domain::failure::{FieldError, Refusal};
 use moc_domain::file::{ClaimedPart, Declaration, FileLimits, Pointers, RawDeclaration, check_declared};
 use moc_domain::id::SessionId;
 use moc_domain::limits::{PART_NUMBER_MAX, VALIDATION_ERRORS_MAX};
@@ -14,21 +14,21 @@ use serde::de::DeserializeOwned;
 /// Reads a JSON body.
 ///
 /// # Errors
-/// [`Refusal::EmptyBody`], [`Refusal::MalformedBody`] where it is not JSON, [`Refusal::Invalid`]
+/// [`ErrorKind::EmptyBody`], [`ErrorKind::MalformedBody`] where it is not JSON, [`ErrorKind::Invalid`]
 /// where a member has the wrong type.
-pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ErrorKind> {
     if bytes.is_empty() {
-        return Err(Refusal::EmptyBody);
+        return Err(ErrorKind::EmptyBody);
     }
     // A list would be taken for an object's members in their order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Refusal::Invalid { errors: vec![FieldError::new("", "must be an object")] });
+        return Err(ErrorKind::Invalid { errors: vec![FieldError::new("", "must be an object")] });
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let at = (error.inner().line(), error.inner().column());
         if error.inner().is_data() {
-            Refusal::Invalid { errors: vec![FieldError::new(pointer(error.path()), without_position(&error))] }
+            ErrorKind::Invalid { errors: vec![FieldError::new(pointer(error.path()), without_position(&error))] }
         } else {
             malformed(at)
         }
@@ -37,8 +37,8 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     Ok(value)
 }
 
-fn malformed((line, column): (usize, usize)) -> Refusal {
-    Refusal::MalformedBody { detail: format!("The body is not JSON: line {line}, column {column}.") }
+fn malformed((line, column): (usize, usize)) -> ErrorKind {
+    ErrorKind::MalformedBody { detail: format!("The body is not JSON: line {line}, column {column}.") }
 }
 
 /// A path of `serde_path_to_error` as a JSON Pointer (RFC 6901).
@@ -68,8 +68,8 @@ impl Absent {
         value
     }
 
-    fn refusal(self) -> Refusal {
-        Refusal::Invalid { errors: self.0 }
+    fn kind(self) -> ErrorKind {
+        ErrorKind::Invalid { errors: self.0 }
     }
 }
 
@@ -96,7 +96,7 @@ const SHORT: Pointers =
     Pointers { category: "/category", name: "/fileKey", size: "/fileSizeBytes", media_type: "/type" };
 
 impl FileBody {
-    fn declaration(&self, limits: &FileLimits, prefix: &str) -> Result<Declaration, Refusal> {
+    fn declaration(&self, limits: &FileLimits, prefix: &str) -> Result<Declaration, ErrorKind> {
         let mut absent = Absent::default();
         let category = absent.require(self.category.as_deref(), format!("{prefix}/category"));
         let name = absent.require(self.name.as_deref(), format!("{prefix}/name"));
@@ -104,7 +104,7 @@ impl FileBody {
         let media_type = absent.require(self.media_type.as_deref(), format!("{prefix}/type"));
         let (Some(category), Some(name), Some(size_bytes), Some(media_type)) = (category, name, size, media_type)
         else {
-            return Err(absent.refusal());
+            return Err(absent.kind());
         };
         let raw = RawDeclaration {
             category: Some(category),
@@ -129,25 +129,25 @@ impl CreateSessionBody {
     /// Checks the files: their number first, then each of them, then what a session needs.
     ///
     /// # Errors
-    /// Any refusal of [`Declaration::parse`] and [`check_declared`].
-    pub fn check(&self, limits: &FileLimits) -> Result<Vec<Declaration>, Refusal> {
+    /// Any kind of [`Declaration::parse`] and [`check_declared`].
+    pub fn check(&self, limits: &FileLimits) -> Result<Vec<Declaration>, ErrorKind> {
         let mut absent = Absent::default();
-        let Some(files) = absent.require(self.files.as_ref(), "/files") else { return Err(absent.refusal()) };
+        let Some(files) = absent.require(self.files.as_ref(), "/files") else { return Err(absent.kind()) };
         if files.len() as u64 > limits.files_max {
-            return Err(Refusal::FileCountExceeded { limit: limits.files_max });
+            return Err(ErrorKind::FileCountExceeded { limit: limits.files_max });
         }
         let mut errors = Vec::new();
         let mut declared = Vec::with_capacity(files.len());
         for (index, file) in files.iter().enumerate() {
             match file.declaration(limits, &format!("/files/{index}")) {
                 Ok(file) => declared.push(file),
-                Err(Refusal::Invalid { errors: more }) => errors.extend(more),
-                Err(refusal) => return Err(refusal),
+                Err(ErrorKind::Invalid { errors: more }) => errors.extend(more),
+                Err(kind) => return Err(kind),
             }
         }
         if !errors.is_empty() {
             errors.truncate(VALIDATION_ERRORS_MAX);
-            return Err(Refusal::Invalid { errors });
+            return Err(ErrorKind::Invalid { errors });
         }
         check_declared(&declared, limits)?;
         Ok(declared)
@@ -184,11 +184,11 @@ pub struct ChecksumsBody {
 }
 
 impl ChecksumsBody {
-    fn check(&self) -> Result<Checksums, Refusal> {
+    fn check(&self) -> Result<Checksums, ErrorKind> {
         let mut errors = Vec::new();
         let md5 = hex(self.md5.as_deref(), "/checksums/md5", "must be 32 hex digits", &mut errors);
         let sha256 = hex(self.sha256.as_deref(), "/checksums/sha256", "must be 64 hex digits", &mut errors);
-        if errors.is_empty() { Ok(Checksums { md5, sha256 }) } else { Err(Refusal::Invalid { errors }) }
+        if errors.is_empty() { Ok(Checksums { md5, sha256 }) } else { Err(ErrorKind::Invalid { errors }) }
     }
 }
 
@@ -209,26 +209,26 @@ impl RegisterFileBody {
     /// Checks the file, and reads how many presigned URLs are wished for.
     ///
     /// # Errors
-    /// Any refusal of [`Declaration::parse`], and [`Refusal::Invalid`] for checksums that are none.
-    pub fn check(&self, limits: &FileLimits) -> Result<(Declaration, u16), Refusal> {
+    /// Any kind of [`Declaration::parse`], and [`ErrorKind::Invalid`] for checksums that are none.
+    pub fn check(&self, limits: &FileLimits) -> Result<(Declaration, u16), ErrorKind> {
         let (declared, presigned) = self.declared(limits)?;
         let checksums = self.checksums.as_ref().map(ChecksumsBody::check).transpose()?.unwrap_or_default();
         Ok((Declaration { checksums, ..declared }, presigned))
     }
 
-    fn declared(&self, limits: &FileLimits) -> Result<(Declaration, u16), Refusal> {
+    fn declared(&self, limits: &FileLimits) -> Result<(Declaration, u16), ErrorKind> {
         let presigned = self.part_count.unwrap_or(0);
         let presigned = u16::try_from(presigned).ok().filter(|count| *count <= PART_NUMBER_MAX);
         let Some(presigned) = presigned else {
             let errors = vec![FieldError::new("/partCount", "must be 10000 at most")];
-            return Err(Refusal::Invalid { errors });
+            return Err(ErrorKind::Invalid { errors });
         };
         let Some(name) = self.file_key.as_deref() else {
             return Ok((self.file.declaration(limits, "")?, presigned));
         };
         let mut absent = Absent::default();
         let Some(size_bytes) = absent.require(self.file_size_bytes, "/fileSizeBytes") else {
-            return Err(absent.refusal());
+            return Err(absent.kind());
         };
         let raw = RawDeclaration {
             category: self.file.category.as_deref(),
@@ -264,15 +264,15 @@ impl CompleteFileBody {
     /// The parts, or `None` where the client leaves them to the server.
     ///
     /// # Errors
-    /// [`Refusal::InvalidPartNumber`], or [`Refusal::Invalid`] for an ETag that is none or a part
+    /// [`ErrorKind::InvalidPartNumber`], or [`ErrorKind::Invalid`] for an ETag that is none or a part
     /// that is named twice.
-    pub fn check(&self) -> Result<Option<Vec<ClaimedPart>>, Refusal> {
+    pub fn check(&self) -> Result<Option<Vec<ClaimedPart>>, ErrorKind> {
         let Some(parts) = &self.parts else { return Ok(None) };
         let mut errors = Vec::new();
         let mut checked: Vec<ClaimedPart> = Vec::with_capacity(parts.len().min(usize::from(PART_NUMBER_MAX)));
         for (index, part) in parts.iter().enumerate() {
             let number =
-                PartNumber::new(part.part_number).ok_or(Refusal::InvalidPartNumber { last: PART_NUMBER_MAX })?;
+                PartNumber::new(part.part_number).ok_or(ErrorKind::InvalidPartNumber { last: PART_NUMBER_MAX })?;
             match ETag::parse(&part.etag) {
                 Some(etag) => checked.push(ClaimedPart { number, etag, index }),
                 None => errors.push(FieldError::new(format!("/parts/{index}/etag"), "must be an ETag")),
@@ -283,7 +283,7 @@ impl CompleteFileBody {
             errors.push(FieldError::new("/parts", "must not name a part twice"));
         }
         errors.truncate(VALIDATION_ERRORS_MAX);
-        if errors.is_empty() { Ok(Some(checked)) } else { Err(Refusal::Invalid { errors }) }
+        if errors.is_empty() { Ok(Some(checked)) } else { Err(ErrorKind::Invalid { errors }) }
     }
 }
 
@@ -309,22 +309,22 @@ impl FinalizeBody {
     /// Checks what the user says of the MOC.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] with every member that is wrong.
-    pub fn check(&self) -> Result<(SessionId, Description), Refusal> {
+    /// [`ErrorKind::Invalid`] with every member that is wrong.
+    pub fn check(&self) -> Result<(SessionId, Description), ErrorKind> {
         let mut absent = Absent::default();
         let session = absent.require(self.upload_session_id.as_deref(), "/uploadSessionId");
         let title = absent.require(self.title.as_deref(), "/title");
-        let (Some(session), Some(title)) = (session, title) else { return Err(absent.refusal()) };
+        let (Some(session), Some(title)) = (session, title) else { return Err(absent.kind()) };
         let tags = self.tags.as_deref().unwrap_or_default();
         let described = Description::parse(title, self.description.as_deref(), tags, self.theme.as_deref());
         match (SessionId::parse(session), described) {
             (Some(session), described) => Ok((session, described?)),
             (None, described) => {
                 let mut errors = vec![FieldError::new("/uploadSessionId", "must be a UUID")];
-                if let Err(Refusal::Invalid { errors: more }) = described {
+                if let Err(ErrorKind::Invalid { errors: more }) = described {
                     errors.extend(more);
                 }
-                Err(Refusal::Invalid { errors })
+                Err(ErrorKind::Invalid { errors })
             }
         }
     }
@@ -337,9 +337,9 @@ mod tests {
     const LIMITS: FileLimits =
         FileLimits { instruction_max_mib: 50, parts_list_max_mib: 5, image_max_mib: 10, files_max: 3 };
 
-    fn pointers<T>(result: Result<T, Refusal>) -> Vec<String> {
+    fn pointers<T>(result: Result<T, ErrorKind>) -> Vec<String> {
         match result {
-            Err(Refusal::Invalid { errors }) => errors.into_iter().map(|error| error.pointer).collect(),
+            Err(ErrorKind::Invalid { errors }) => errors.into_iter().map(|error| error.pointer).collect(),
             _ => vec!["not invalid".into()],
         }
     }
@@ -347,9 +347,9 @@ mod tests {
     #[test]
     fn what_is_not_json_is_malformed_and_what_has_the_wrong_type_is_invalid() {
         let body = |text: &str| read::<CreateSessionBody>(text.as_bytes());
-        assert!(matches!(body(""), Err(Refusal::EmptyBody)));
-        for text in ["{", "{}x", "nonsense", "{\"files\":[{]}"] {
-            assert!(matches!(body(text), Err(Refusal::MalformedBody { .. })), "{text}");
+        assert!(matches!(body(""), Err(ErrorKind::EmptyBody)));
+        for text in ["{", "{}x", "malformed", "{\"files\":[{]}"] {
+            assert!(matches!(body(text), Err(ErrorKind::MalformedBody { .. })), "{text}");
         }
         assert_eq!(pointers(body("{\"files\":[{\"size\":-1}]}")), ["/files/0/size"]);
         assert_eq!(pointers(body("7")), [""]);
@@ -396,7 +396,7 @@ mod tests {
         let twice = "{\"parts\":[{\"partNumber\":1,\"etag\":\"a\"},{\"partNumber\":1,\"etag\":\"\"}]}";
         assert_eq!(pointers(body(twice)), ["/parts/1/etag"]);
         let zero = "{\"parts\":[{\"partNumber\":0,\"etag\":\"a\"}]}";
-        assert_eq!(body(zero), Err(Refusal::InvalidPartNumber { last: 10_000 }));
+        assert_eq!(body(zero), Err(ErrorKind::InvalidPartNumber { last: 10_000 }));
         let wrong = "{\"partNumber\":1,\"etag\":\"\"},".repeat(VALIDATION_ERRORS_MAX);
         let twice = "{\"partNumber\":1,\"etag\":\"a\"},{\"partNumber\":1,\"etag\":\"a\"}";
         assert_eq!(pointers(body(&format!("{{\"parts\":[{wrong}{twice}]}}"))).len(), VALIDATION_ERRORS_MAX);

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::event::OpaqueEventBatch;
+use crate::event::RawEventBatch;
 
 /// A kind of broadcaster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One that takes an [`OpaqueEventBatch`], as the embedded one does.
+    /// One that takes an [`RawEventBatch`], as the embedded one does.
     Json,
     /// nginx with [nchan](https://nchan.io/#publisher-endpoints): one message to the channel `?id=`.
     Nchan,
@@ -44,7 +44,7 @@ impl Format {
 
     /// The POST that publishes these events to those who watch their session.
     #[must_use]
-    pub fn publication(self, api: &Url, key: &str, batch: OpaqueEventBatch) -> Publication {
+    pub fn publication(self, api: &Url, key: &str, batch: RawEventBatch) -> Publication {
         let mut url = api.clone();
         if self == Self::Nchan {
             url.query_pairs_mut().append_pair("id", &batch.session_id);
@@ -68,7 +68,7 @@ impl Format {
 
     /// Whether an answer's status says all. Centrifugo answers 200 with an error inside.
     #[must_use]
-    pub fn tells_by_status(self) -> bool {
+    pub fn reports_errors_by_status(self) -> bool {
         self != Self::Centrifugo
     }
 
@@ -96,7 +96,7 @@ mod tests {
 
     fn published(format: Format, api: &str, events: Vec<Value>) -> (String, (&'static str, String), Value) {
         let api = Url::parse(api).unwrap_or_else(|error| unreachable!("{error}"));
-        let batch = OpaqueEventBatch { session_id: "s-1".into(), user_id: "alice".into(), events };
+        let batch = RawEventBatch { session_id: "s-1".into(), user_id: "alice".into(), events };
         let Publication { url, key, body } = format.publication(&api, "key", batch);
         (url.to_string(), key, serde_json::from_slice(&body).unwrap_or_default())
     }

@@ -4,15 +4,15 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use moc_domain::checksum::Checksums;
-use moc_domain::failure::{FieldError, Refusal};
+use moc_domain::error::{ErrorKind, FieldError};
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
 
 /// Reads both headers. Algorithms of `Content-Digest` other than `md5` and `sha-256` are passed
 /// over, as RFC 9530 allows.
 ///
 /// # Errors
-/// [`Refusal::Invalid`] where a header cannot be read, or the two disagree.
-pub fn parse(content_md5: Option<&str>, content_digest: Option<&str>) -> Result<Checksums, Refusal> {
+/// [`ErrorKind::Invalid`] where a header cannot be read, or the two disagree.
+pub fn parse(content_md5: Option<&str>, content_digest: Option<&str>) -> Result<Checksums, ErrorKind> {
     let mut checksums = Checksums::default();
     if let Some(text) = content_md5 {
         let bytes = BASE64_STANDARD.decode(text.trim()).ok();
@@ -40,8 +40,8 @@ pub fn parse(content_md5: Option<&str>, content_digest: Option<&str>) -> Result<
     Ok(checksums)
 }
 
-fn wrong(pointer: &str, message: &str) -> Refusal {
-    Refusal::Invalid { errors: vec![FieldError::new(pointer, message)] }
+fn wrong(pointer: &str, message: &str) -> ErrorKind {
+    ErrorKind::Invalid { errors: vec![FieldError::new(pointer, message)] }
 }
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
             (None, Some("=")),
             (Some(other), Some("md5=:1B2M2Y8AsgTpgAmY7PhCfg==:")),
         ] {
-            assert!(matches!(parse(md5, digest), Err(Refusal::Invalid { .. })), "{md5:?} {digest:?}");
+            assert!(matches!(parse(md5, digest), Err(ErrorKind::Invalid { .. })), "{md5:?} {digest:?}");
         }
     }
 }

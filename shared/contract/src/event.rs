@@ -26,7 +26,7 @@ pub struct EventBatch<E = Event> {
 }
 
 /// Events that are passed on as they are.
-pub type OpaqueEventBatch = EventBatch<Value>;
+pub type RawEventBatch = EventBatch<Value>;
 
 impl EventBatch {
     /// Events of a user's session.

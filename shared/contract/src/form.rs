@@ -1,7 +1,7 @@
 //! `multipart/form-data` (RFC 7578) as a batch of parts has it: how the body is cut, and which part a field is.
 
 use mime::Mime;
-use moc_domain::failure::Refusal;
+use moc_domain::error::ErrorKind;
 use moc_domain::part::PartNumber;
 
 use crate::problem::part_number_out_of_range;
@@ -15,12 +15,12 @@ const BOUNDARY_MARKS: &[u8] = b"'()+_,-./:=? ";
 /// The boundary that a `Content-Type` names.
 ///
 /// # Errors
-/// [`Refusal::UnsupportedMediaType`] where it is of another type, [`Refusal::MalformedBody`] where it has no boundary
+/// [`ErrorKind::UnsupportedMediaType`] where it is of another type, [`ErrorKind::MalformedBody`] where it has no boundary
 /// that may be one.
-pub fn boundary(content_type: Option<&str>) -> Result<String, Refusal> {
+pub fn boundary(content_type: Option<&str>) -> Result<String, ErrorKind> {
     let (essence, parameters) = content_type.map_or(("", ""), |text| text.split_once(';').unwrap_or((text, "")));
     if !essence.trim().eq_ignore_ascii_case(MEDIA_TYPE) {
-        return Err(Refusal::UnsupportedMediaType { allowed: vec![MEDIA_TYPE] });
+        return Err(ErrorKind::UnsupportedMediaType { allowed: vec![MEDIA_TYPE] });
     }
     let parsed = format!("{MEDIA_TYPE};{}", parameters.trim()).parse::<Mime>().ok();
     let boundary = parsed.as_ref().and_then(|parsed| parsed.get_param(mime::BOUNDARY)).map(|name| name.as_str());
@@ -28,7 +28,7 @@ pub fn boundary(content_type: Option<&str>) -> Result<String, Refusal> {
     let fits = |text: &&str| (1..=BOUNDARY_MAX_BYTES).contains(&text.len()) && !text.ends_with(' ');
     match boundary.filter(fits) {
         Some(text) if text.bytes().all(plain) => Ok(text.to_owned()),
-        _ => Err(Refusal::MalformedBody { detail: "Content-Type names no boundary of 1 to 70 characters.".into() }),
+        _ => Err(ErrorKind::MalformedBody { detail: "Content-Type names no boundary of 1 to 70 characters.".into() }),
     }
 }
 
@@ -36,8 +36,8 @@ pub fn boundary(content_type: Option<&str>) -> Result<String, Refusal> {
 /// `name="part7"` is part 7. What stands in other parameters, in a file's name say, does not count.
 ///
 /// # Errors
-/// [`Refusal::InvalidPartNumber`].
-pub fn part_number(disposition: Option<&str>) -> Result<PartNumber, Refusal> {
+/// [`ErrorKind::InvalidPartNumber`].
+pub fn part_number(disposition: Option<&str>) -> Result<PartNumber, ErrorKind> {
     let number = disposition.and_then(name).and_then(|name| name.strip_prefix("part"));
     number.and_then(PartNumber::parse).ok_or_else(part_number_out_of_range)
 }
@@ -99,12 +99,12 @@ mod tests {
             "multipart/form-data; border=abc",
             &long,
         ] {
-            assert!(matches!(boundary(Some(bad)), Err(Refusal::MalformedBody { .. })), "{bad}");
+            assert!(matches!(boundary(Some(bad)), Err(ErrorKind::MalformedBody { .. })), "{bad}");
         }
         for other in ["", "multipart/mixed; boundary=abc", "application/json", "multipart/form-dataset; boundary=a"] {
-            assert!(matches!(boundary(Some(other)), Err(Refusal::UnsupportedMediaType { .. })), "{other}");
+            assert!(matches!(boundary(Some(other)), Err(ErrorKind::UnsupportedMediaType { .. })), "{other}");
         }
-        assert!(matches!(boundary(None), Err(Refusal::UnsupportedMediaType { .. })));
+        assert!(matches!(boundary(None), Err(ErrorKind::UnsupportedMediaType { .. })));
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
             assert_eq!(number(named), Ok(7), "{named}");
         }
         assert_eq!(number("form-data; name=\"part10000\""), Ok(10_000));
-        let refused = Err(Refusal::InvalidPartNumber { last: 10_000 });
+        let refused = Err(ErrorKind::InvalidPartNumber { last: 10_000 });
         for bad in ["", "part", "part0", "part01", "part10001", "part1 ", "Part1", "1", "part-1", "part+1", "foo"] {
             assert_eq!(number(&format!("form-data; name=\"{bad}\"")), refused, "{bad}");
         }

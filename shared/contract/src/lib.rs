@@ -1,6 +1,5 @@
 //! The wire contract: what clients send and receive, as types. Knows the domain, and no I/O.
 
-pub mod answer;
 pub mod body;
 pub mod broadcast;
 pub mod digest;
@@ -10,6 +9,7 @@ pub mod form;
 pub mod openapi;
 pub mod path;
 pub mod problem;
+pub mod response;
 pub mod trace;
 pub mod variable;
 pub mod webhook;

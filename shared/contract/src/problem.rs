@@ -1,7 +1,7 @@
 //! Refusals as problem details (RFC 9457): the one place where a case gets its status and code.
 
+use moc_domain::error::{ErrorKind, FileFault};
 use moc_domain::etag::ETag;
-use moc_domain::failure::{FileFault, Refusal};
 use moc_domain::limits::PART_NUMBER_MAX;
 use moc_domain::part::PartNumber;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// Seconds after which a client may try again when a backend is away.
 const RETRY_AFTER_SECONDS: u64 = 2;
 
-/// A refusal as it goes over the wire.
+/// A kind as it goes over the wire.
 #[derive(Debug)]
 pub struct Problem {
     /// The HTTP status.
@@ -48,11 +48,11 @@ impl Problem {
 
     /// Adds what became of each part of a batch, in their order: its ETag, or why it was not stored.
     #[must_use]
-    pub fn with_parts<'a>(self, parts: impl Iterator<Item = (PartNumber, Result<&'a ETag, &'a Refusal>)>) -> Self {
-        let outcome = |(number, result): (PartNumber, Result<&ETag, &Refusal>)| match result {
+    pub fn with_parts<'a>(self, parts: impl Iterator<Item = (PartNumber, Result<&'a ETag, &'a ErrorKind>)>) -> Self {
+        let outcome = |(number, result): (PartNumber, Result<&ETag, &ErrorKind>)| match result {
             Ok(etag) => json!({ "partNumber": number.get(), "status": "stored", "etag": etag.quoted() }),
-            Err(refusal) => {
-                let Self { code, detail, .. } = Self::from(refusal);
+            Err(kind) => {
+                let Self { code, detail, .. } = Self::from(kind);
                 json!({ "partNumber": number.get(), "status": "failed", "code": code, "detail": detail })
             }
         };
@@ -84,40 +84,40 @@ impl Problem {
     }
 }
 
-impl From<&Refusal> for Problem {
-    fn from(refusal: &Refusal) -> Self {
-        match refusal {
-            Refusal::InstructionFileRequired => Self::new(
+impl From<&ErrorKind> for Problem {
+    fn from(kind: &ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InstructionFileRequired => Self::new(
                 400,
                 "INSTRUCTION_FILE_REQUIRED",
                 "An instruction file is required",
                 "A MOC needs at least one file of the category instruction.",
             ),
-            Refusal::FileCountExceeded { limit } => Self::new(
+            ErrorKind::FileCountExceeded { limit } => Self::new(
                 400,
                 "FILE_COUNT_EXCEEDED",
                 "Too many files",
                 format!("A session holds {limit} files at most."),
             )
             .with("limit", *limit),
-            Refusal::EmptyBody => Self::new(400, "EMPTY_BODY", "The body is empty", "This request needs a body."),
-            Refusal::BatchEmpty => Self::new(
+            ErrorKind::EmptyBody => Self::new(400, "EMPTY_BODY", "The body is empty", "This request needs a body."),
+            ErrorKind::BatchEmpty => Self::new(
                 400,
                 "BATCH_EMPTY",
                 "The batch is empty",
                 "A batch has one part at least: field part1 is part 1.",
             ),
-            Refusal::MalformedBody { detail } => {
+            ErrorKind::MalformedBody { detail } => {
                 Self::new(400, "MALFORMED_BODY", "The body cannot be read", detail.as_str())
             }
-            Refusal::InvalidPartNumber { last } => Self::new(
+            ErrorKind::InvalidPartNumber { last } => Self::new(
                 400,
                 "INVALID_PART_NUMBER",
                 "The part number is out of range",
                 format!("The part number must be a whole number from 1 to {last}."),
             )
             .with("validRange", json!([1, last])),
-            Refusal::PartSizeMismatch { expected_bytes, actual_bytes } => Self::new(
+            ErrorKind::PartSizeMismatch { expected_bytes, actual_bytes } => Self::new(
                 400,
                 "PART_SIZE_MISMATCH",
                 "The part has the wrong size",
@@ -125,14 +125,14 @@ impl From<&Refusal> for Problem {
             )
             .with("expectedBytes", *expected_bytes)
             .with("actualBytes", *actual_bytes),
-            Refusal::PartCountMismatch { missing } => Self::new(
+            ErrorKind::PartCountMismatch { missing } => Self::new(
                 400,
                 "PART_COUNT_MISMATCH",
                 "Parts are missing",
                 format!("{} of the file's parts are not stored as they should be.", missing.len()),
             )
             .with("missing", missing.as_slice()),
-            Refusal::ChecksumMismatch { algorithm, expected, actual, file_id } => Self::new(
+            ErrorKind::ChecksumMismatch { algorithm, expected, actual, file_id } => Self::new(
                 400,
                 "CHECKSUM_MISMATCH",
                 "The checksum does not match",
@@ -142,19 +142,19 @@ impl From<&Refusal> for Problem {
             .with("expected", expected.as_str())
             .with("actual", actual.as_str())
             .with("fileId", file_id.to_string()),
-            Refusal::Unauthorized => Self::new(
+            ErrorKind::Unauthorized => Self::new(
                 401,
                 "UNAUTHORIZED",
                 "Authentication is required",
                 "Send a valid token as Authorization: Bearer.",
             )
             .header("www-authenticate", "Bearer"),
-            Refusal::NotFound => Self::new(404, "NOT_FOUND", "Not found", "There is nothing here for you."),
-            Refusal::MethodNotAllowed { allow } => {
+            ErrorKind::NotFound => Self::new(404, "NOT_FOUND", "Not found", "There is nothing here for you."),
+            ErrorKind::MethodNotAllowed { allow } => {
                 Self::new(405, "METHOD_NOT_ALLOWED", "The method is not allowed", format!("This path takes {allow}."))
                     .header("allow", allow)
             }
-            Refusal::RequestTimeout { elapsed_ms, timeout_at } => Self::new(
+            ErrorKind::RequestTimeout { elapsed_ms, timeout_at } => Self::new(
                 408,
                 "REQUEST_TIMEOUT",
                 "The request took too long",
@@ -163,27 +163,27 @@ impl From<&Refusal> for Problem {
             .retryable()
             .with("elapsedMs", *elapsed_ms)
             .with("timeoutAt", timeout_at.to_string()),
-            Refusal::DuplicateFile { file_id } => Self::new(
+            ErrorKind::DuplicateFile { file_id } => Self::new(
                 409,
                 "DUPLICATE_FILE",
                 "The file is already registered",
                 "The session has a file of this category and name.",
             )
             .with("fileId", file_id.to_string()),
-            Refusal::FileAlreadyCompleted => Self::new(
+            ErrorKind::FileAlreadyCompleted => Self::new(
                 409,
                 "FILE_ALREADY_COMPLETED",
                 "The file is already complete",
                 "A completed file takes no more parts.",
             ),
-            Refusal::SessionNotActive { status } => Self::new(
+            ErrorKind::SessionNotActive { status } => Self::new(
                 409,
                 "SESSION_NOT_ACTIVE",
                 "The session is not active",
                 format!("The session is {}.", status.as_str()),
             )
             .with("sessionStatus", status.as_str()),
-            Refusal::FinalizeInProgress => Self::new(
+            ErrorKind::FinalizeInProgress => Self::new(
                 409,
                 "FINALIZE_IN_PROGRESS",
                 "A finalize is in progress",
@@ -191,7 +191,7 @@ impl From<&Refusal> for Problem {
             )
             .retryable()
             .header("retry-after", RETRY_AFTER_SECONDS),
-            Refusal::TitleConflict { suggested_slug, automatic } => Self::new(
+            ErrorKind::TitleConflict { suggested_slug, automatic } => Self::new(
                 409,
                 "TITLE_CONFLICT",
                 "The title is taken",
@@ -199,7 +199,7 @@ impl From<&Refusal> for Problem {
             )
             .with("suggestedSlug", suggested_slug.as_str())
             .with("retryStrategy", if *automatic { "AUTO_APPEND" } else { "PROMPT_USER" }),
-            Refusal::SessionExpired { expires_at, now } => Self::new(
+            ErrorKind::SessionExpired { expires_at, now } => Self::new(
                 410,
                 "SESSION_EXPIRED",
                 "The session has expired",
@@ -208,40 +208,40 @@ impl From<&Refusal> for Problem {
             .with("sessionExpired", true)
             .with("expiresAt", expires_at.to_string())
             .with("now", now.to_string()),
-            Refusal::LengthRequired => Self::new(
+            ErrorKind::LengthRequired => Self::new(
                 411,
                 "LENGTH_REQUIRED",
                 "Content-Length is required",
                 "Send the part with Content-Length, not chunked.",
             ),
-            Refusal::FileTooLarge { limit_bytes } => Self::new(
+            ErrorKind::FileTooLarge { limit_bytes } => Self::new(
                 413,
                 "FILE_TOO_LARGE",
                 "The file is too large",
                 format!("Files of this category have {limit_bytes} bytes at most."),
             )
             .with("limitBytes", *limit_bytes),
-            Refusal::PayloadTooLarge { limit_bytes } => Self::new(
+            ErrorKind::PayloadTooLarge { limit_bytes } => Self::new(
                 413,
                 "PAYLOAD_TOO_LARGE",
                 "The body is too large",
                 format!("The body of this request has {limit_bytes} bytes at most."),
             )
             .with("limitBytes", *limit_bytes),
-            Refusal::UnsupportedMediaType { allowed } => Self::new(
+            ErrorKind::UnsupportedMediaType { allowed } => Self::new(
                 415,
                 "UNSUPPORTED_MEDIA_TYPE",
                 "The type of file is not supported",
                 format!("Allowed are {}.", allowed.join(", ")),
             )
             .with("allowed", allowed.as_slice()),
-            Refusal::Invalid { errors } => {
+            ErrorKind::Invalid { errors } => {
                 let errors: Vec<Value> =
                     errors.iter().map(|error| json!({ "pointer": error.pointer, "message": error.message })).collect();
                 let detail = format!("{} of the request's values are wrong.", errors.len());
                 Self::new(422, "VALIDATION_ERROR", "The request is not valid", detail).with("errors", errors)
             }
-            Refusal::FileValidationFailed { failures } => {
+            ErrorKind::FileValidationFailed { failures } => {
                 let failures: Vec<Value> = failures
                     .iter()
                     .map(|failure| {
@@ -257,7 +257,7 @@ impl From<&Refusal> for Problem {
                 )
                 .with("failures", failures)
             }
-            Refusal::RateLimitExceeded { limit, window_seconds, retry_after_seconds, next_allowed_at } => Self::new(
+            ErrorKind::RateLimitExceeded { limit, window_seconds, retry_after_seconds, next_allowed_at } => Self::new(
                 429,
                 "RATE_LIMIT_EXCEEDED",
                 "Too many sessions",
@@ -269,17 +269,17 @@ impl From<&Refusal> for Problem {
             .with("limit", *limit)
             .with("window", *window_seconds)
             .with("nextAllowedAt", next_allowed_at.to_string()),
-            Refusal::BucketUnavailable => Self::unavailable(
+            ErrorKind::BucketUnavailable => Self::unavailable(
                 "S3_UNAVAILABLE",
                 "The bucket is unavailable",
                 "The bucket did not answer as it should. Nothing is lost: try again.",
             ),
-            Refusal::StoreUnavailable => Self::unavailable(
+            ErrorKind::StoreUnavailable => Self::unavailable(
                 "STORE_UNAVAILABLE",
                 "The store is unavailable",
                 "The store did not answer as it should. Nothing is lost: try again.",
             ),
-            Refusal::Internal => Self::new(
+            ErrorKind::Internal => Self::new(
                 500,
                 "INTERNAL_ERROR",
                 "Something is wrong on our side",
@@ -289,10 +289,10 @@ impl From<&Refusal> for Problem {
     }
 }
 
-/// The refusal of a part number before any file is looked at.
+/// The kind of a part number before any file is looked at.
 #[must_use]
-pub const fn part_number_out_of_range() -> Refusal {
-    Refusal::InvalidPartNumber { last: PART_NUMBER_MAX }
+pub const fn part_number_out_of_range() -> ErrorKind {
+    ErrorKind::InvalidPartNumber { last: PART_NUMBER_MAX }
 }
 
 const fn fault_code(fault: FileFault) -> &'static str {
@@ -310,8 +310,8 @@ mod tests {
 
     #[test]
     fn a_problem_has_every_member_of_the_contract() {
-        let refusal = Refusal::PartSizeMismatch { expected_bytes: 5, actual_bytes: 4 };
-        let problem = Problem::from(&refusal);
+        let kind = ErrorKind::PartSizeMismatch { expected_bytes: 5, actual_bytes: 4 };
+        let problem = Problem::from(&kind);
         assert_eq!((problem.status, problem.code), (400, "PART_SIZE_MISMATCH"));
         let body: Value = serde_json::from_slice(&problem.body("/x", "id")).unwrap_or_default();
         let expected = json!({
@@ -331,13 +331,13 @@ mod tests {
 
     #[test]
     fn headers_come_with_the_problems_that_need_them() {
-        let headers = |refusal: Refusal| Problem::from(&refusal).headers;
-        assert_eq!(headers(Refusal::Unauthorized), [("www-authenticate", "Bearer".to_owned())]);
-        assert_eq!(headers(Refusal::MethodNotAllowed { allow: "GET" }), [("allow", "GET".to_owned())]);
-        assert_eq!(headers(Refusal::BucketUnavailable), [("retry-after", "2".to_owned())]);
+        let headers = |kind: ErrorKind| Problem::from(&kind).headers;
+        assert_eq!(headers(ErrorKind::Unauthorized), [("www-authenticate", "Bearer".to_owned())]);
+        assert_eq!(headers(ErrorKind::MethodNotAllowed { allow: "GET" }), [("allow", "GET".to_owned())]);
+        assert_eq!(headers(ErrorKind::BucketUnavailable), [("retry-after", "2".to_owned())]);
         let next_allowed_at = Timestamp::from_millis(0);
         let limited =
-            Refusal::RateLimitExceeded { limit: 1, window_seconds: 60, retry_after_seconds: 9, next_allowed_at };
+            ErrorKind::RateLimitExceeded { limit: 1, window_seconds: 60, retry_after_seconds: 9, next_allowed_at };
         assert_eq!(headers(limited), [("retry-after", "9".to_owned())]);
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};
 
-use moc_domain::failure::{FieldError, Refusal};
+use moc_domain::error::{ErrorKind, FieldError};
 use moc_domain::limits::{TRACE_SPANS_MAX, TRACE_STATE_MAX_BYTES};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -209,11 +209,11 @@ impl TraceBatch {
     /// Checks what its types do not say.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] where there are too many spans, or one ends before it begins.
-    pub fn check(self) -> Result<Self, Refusal> {
+    /// [`ErrorKind::Invalid`] where there are too many spans, or one ends before it begins.
+    pub fn check(self) -> Result<Self, ErrorKind> {
         let invalid = |pointer: String, message: &str| {
             let errors = vec![FieldError::new(pointer, message)];
-            Err(Refusal::Invalid { errors })
+            Err(ErrorKind::Invalid { errors })
         };
         if self.steps.len() >= TRACE_SPANS_MAX {
             return invalid("/steps".into(), "has too many spans");
@@ -341,7 +341,7 @@ mod tests {
         TraceBatch { trace_id, state: None, caller: None, root: span(1, 9), steps: vec![span(2, 3)] }
     }
 
-    fn read(batch: &Value) -> Result<TraceBatch, Refusal> {
+    fn read(batch: &Value) -> Result<TraceBatch, ErrorKind> {
         body::read::<TraceBatch>(batch.to_string().as_bytes())?.check()
     }
 
@@ -379,7 +379,7 @@ mod tests {
             ("/steps/0/endNanos", json!(1)),
             ("/steps", json!(many)),
         ] {
-            let Err(Refusal::Invalid { errors }) = read(&with(&sound, pointer, value)) else {
+            let Err(ErrorKind::Invalid { errors }) = read(&with(&sound, pointer, value)) else {
                 panic!("{pointer} is not refused")
             };
             let [error] = &errors[..] else { panic!("one error, not {errors:?}") };

@@ -48,7 +48,7 @@ pub fn payload(event: &MocFinalized) -> Vec<u8> {
 
 /// What a sweep of the sender answers.
 #[derive(Debug, Serialize)]
-pub struct SweepAnswer {
+pub struct SweepResponse {
     /// Deliveries that the receiver has taken in this sweep.
     pub delivered: u64,
     /// Deliveries that were given up in it.

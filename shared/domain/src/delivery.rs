@@ -1,7 +1,7 @@
 //! The delivery of a webhook: its tries, and the pauses between them.
 
 use crate::id::{MocId, SessionId, UserId};
-use crate::limits::{WEBHOOK_ATTEMPTS_MAX, WEBHOOK_BACKOFF_MS, WEBHOOK_CLAIMS_MAX, WEBHOOK_TRY_TIMEOUT_MS};
+use crate::limits::{WEBHOOK_ATTEMPT_TIMEOUT_MS, WEBHOOK_ATTEMPTS_MAX, WEBHOOK_BACKOFF_MS, WEBHOOK_CLAIMS_MAX};
 use crate::time::Timestamp;
 
 /// What a webhook tells of: a MOC that was made.
@@ -32,7 +32,7 @@ impl Claim {
     /// Whether a try that begins now ends before the lease does.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {
-        now.plus_millis(WEBHOOK_TRY_TIMEOUT_MS) <= self.leased_until
+        now.plus_millis(WEBHOOK_ATTEMPT_TIMEOUT_MS) <= self.leased_until
     }
 
     /// Whether so many tries were cut short that another would be too.
@@ -61,7 +61,7 @@ mod tests {
         let at = Timestamp::from_millis(1_000);
         let user = UserId::parse("dev-user").unwrap();
         let event = MocFinalized { moc: MocId::new(at, [1; 10]), session: SessionId::new(at, [2; 10]), user, at };
-        Claim { event, attempt, leased_until: at.plus_millis(WEBHOOK_TRY_TIMEOUT_MS) }
+        Claim { event, attempt, leased_until: at.plus_millis(WEBHOOK_ATTEMPT_TIMEOUT_MS) }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use crate::category::Category;
 use crate::checksum::{Checksums, Mismatch};
 use crate::content::Content;
+use crate::error::{ErrorKind, FieldError, FileFailure, FileFault};
 use crate::etag::ETag;
-use crate::failure::{FieldError, FileFailure, FileFault, Refusal};
 use crate::id::{FileId, SessionId, UserId};
 use crate::limits::{MEDIA_TYPE_MAX_BYTES, MIB};
 use crate::name::FileName;
@@ -84,14 +84,14 @@ impl Declaration {
     /// Checks what a client says of a file. `prefix` stands before the pointers of its errors.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] with every member that is wrong, [`Refusal::UnsupportedMediaType`], or
-    /// [`Refusal::FileTooLarge`].
+    /// [`ErrorKind::Invalid`] with every member that is wrong, [`ErrorKind::UnsupportedMediaType`], or
+    /// [`ErrorKind::FileTooLarge`].
     pub fn parse(
         raw: &RawDeclaration<'_>,
         limits: &FileLimits,
         prefix: &str,
         pointers: &Pointers,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ErrorKind> {
         let mut errors = Vec::new();
         let mut wrong =
             |pointer: &str, message: &str| errors.push(FieldError::new(format!("{prefix}{pointer}"), message));
@@ -114,12 +114,12 @@ impl Declaration {
             wrong(pointers.category, "must be instruction, parts-list, image or thumbnail");
         }
         if !errors.is_empty() {
-            return Err(Refusal::Invalid { errors });
+            return Err(ErrorKind::Invalid { errors });
         }
 
         let Some(category) = category else {
             let allowed = Content::ALL.iter().map(|content| content.media_type()).collect();
-            return Err(Refusal::UnsupportedMediaType { allowed });
+            return Err(ErrorKind::UnsupportedMediaType { allowed });
         };
         // Browsers send an empty or a generic type for what they do not know; the name decides then.
         let declared = raw.media_type.filter(|text| !text.is_empty() && *text != "application/octet-stream");
@@ -130,11 +130,11 @@ impl Declaration {
         // A name that says one thing and a type that says another would be served as what it is not.
         let named_otherwise = by_extension.is_some_and(|content| !category.contents().contains(&content));
         let (Some(content), false, Some(name)) = (content, named_otherwise, name) else {
-            return Err(Refusal::UnsupportedMediaType { allowed: category.media_types() });
+            return Err(ErrorKind::UnsupportedMediaType { allowed: category.media_types() });
         };
         let limit_bytes = limits.max_bytes(category);
         if raw.size_bytes > limit_bytes {
-            return Err(Refusal::FileTooLarge { limit_bytes });
+            return Err(ErrorKind::FileTooLarge { limit_bytes });
         }
         Ok(Self { category, name, size_bytes: raw.size_bytes, content, checksums: Checksums::default() })
     }
@@ -143,13 +143,13 @@ impl Declaration {
 /// Checks the files that a session is created for.
 ///
 /// # Errors
-/// [`Refusal::FileCountExceeded`] or [`Refusal::InstructionFileRequired`].
-pub fn check_declared(files: &[Declaration], limits: &FileLimits) -> Result<(), Refusal> {
+/// [`ErrorKind::FileCountExceeded`] or [`ErrorKind::InstructionFileRequired`].
+pub fn check_declared(files: &[Declaration], limits: &FileLimits) -> Result<(), ErrorKind> {
     if files.len() as u64 > limits.files_max {
-        return Err(Refusal::FileCountExceeded { limit: limits.files_max });
+        return Err(ErrorKind::FileCountExceeded { limit: limits.files_max });
     }
     if !files.iter().any(|file| file.category == Category::Instruction) {
-        return Err(Refusal::InstructionFileRequired);
+        return Err(ErrorKind::InstructionFileRequired);
     }
     Ok(())
 }
@@ -217,33 +217,33 @@ impl File {
         Checksums { md5: self.checksums.md5.filter(of_announced), sha256: self.last_part_sha256 }
     }
 
-    /// The refusal of a file whose bytes have other checksums than were announced.
+    /// The kind of a file whose bytes have other checksums than were announced.
     #[must_use]
-    pub fn differs(&self, mismatch: Mismatch) -> Refusal {
+    pub fn differs(&self, mismatch: Mismatch) -> ErrorKind {
         let Mismatch { algorithm, expected, actual } = mismatch;
-        Refusal::ChecksumMismatch { algorithm, expected, actual, file_id: self.id }
+        ErrorKind::ChecksumMismatch { algorithm, expected, actual, file_id: self.id }
     }
 
-    /// The refusal of a file that has a fault.
+    /// The kind of a file that has a fault.
     #[must_use]
-    pub fn failed(&self, reason: FileFault) -> Refusal {
+    pub fn failed(&self, reason: FileFault) -> ErrorKind {
         let failure = FileFailure { file_id: self.id, name: self.name.clone(), reason };
-        Refusal::FileValidationFailed { failures: vec![failure] }
+        ErrorKind::FileValidationFailed { failures: vec![failure] }
     }
 
     /// Checks that a part of `actual_bytes` bytes fits the plan and may still come.
     ///
     /// # Errors
-    /// [`Refusal::FileAlreadyCompleted`], [`Refusal::InvalidPartNumber`] or
-    /// [`Refusal::PartSizeMismatch`].
-    pub fn accepts_part(&self, number: PartNumber, actual_bytes: u64) -> Result<(), Refusal> {
+    /// [`ErrorKind::FileAlreadyCompleted`], [`ErrorKind::InvalidPartNumber`] or
+    /// [`ErrorKind::PartSizeMismatch`].
+    pub fn accepts_part(&self, number: PartNumber, actual_bytes: u64) -> Result<(), ErrorKind> {
         if self.is_completed() {
-            return Err(Refusal::FileAlreadyCompleted);
+            return Err(ErrorKind::FileAlreadyCompleted);
         }
         match self.plan.bytes_of(number) {
-            None => Err(Refusal::InvalidPartNumber { last: self.plan.total() }),
+            None => Err(ErrorKind::InvalidPartNumber { last: self.plan.total() }),
             Some(expected_bytes) if expected_bytes != actual_bytes => {
-                Err(Refusal::PartSizeMismatch { expected_bytes, actual_bytes })
+                Err(ErrorKind::PartSizeMismatch { expected_bytes, actual_bytes })
             }
             Some(_) => Ok(()),
         }
@@ -324,7 +324,7 @@ mod tests {
         FileLimits { instruction_max_mib: 50, parts_list_max_mib: 5, image_max_mib: 10, files_max: 3 };
     const POINTERS: Pointers = Pointers { category: "/category", name: "/name", size: "/size", media_type: "/type" };
 
-    fn parse(raw: &RawDeclaration<'_>) -> Result<Declaration, Refusal> {
+    fn parse(raw: &RawDeclaration<'_>) -> Result<Declaration, ErrorKind> {
         Declaration::parse(raw, &LIMITS, "/files/0", &POINTERS)
     }
 
@@ -361,13 +361,13 @@ mod tests {
             assert_eq!(declared.map(|file| (file.category, file.content)), Ok((category, content)));
         }
         let unknown = parse(&RawDeclaration { name: "castle.exe", size_bytes: 1, ..Default::default() });
-        assert!(matches!(unknown, Err(Refusal::UnsupportedMediaType { allowed }) if allowed.len() == 9));
+        assert!(matches!(unknown, Err(ErrorKind::UnsupportedMediaType { allowed }) if allowed.len() == 9));
     }
 
     #[test]
     fn every_wrong_member_is_named() {
         let wrong = RawDeclaration { category: Some("virus"), name: " ", size_bytes: 0, ..pdf() };
-        let Err(Refusal::Invalid { errors }) = parse(&wrong) else { panic!("must be invalid") };
+        let Err(ErrorKind::Invalid { errors }) = parse(&wrong) else { panic!("must be invalid") };
         let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(pointers, ["/files/0/name", "/files/0/size", "/files/0/category"]);
     }
@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn the_category_decides_types_and_sizes() {
         assert!(parse(&pdf()).is_ok());
-        let refused = |raw: RawDeclaration<'_>| matches!(parse(&raw), Err(Refusal::UnsupportedMediaType { .. }));
+        let refused = |raw: RawDeclaration<'_>| matches!(parse(&raw), Err(ErrorKind::UnsupportedMediaType { .. }));
         assert!(refused(RawDeclaration { media_type: Some("image/png"), ..pdf() }));
         assert!(refused(RawDeclaration { name: "castle.png", ..pdf() }));
         assert!(refused(RawDeclaration { name: "castle", media_type: None, ..pdf() }));
@@ -387,7 +387,7 @@ mod tests {
         let limit_bytes = 50 * MIB;
         assert!(parse(&RawDeclaration { size_bytes: limit_bytes, ..pdf() }).is_ok());
         let large = parse(&RawDeclaration { size_bytes: limit_bytes + 1, ..pdf() });
-        assert_eq!(large, Err(Refusal::FileTooLarge { limit_bytes }));
+        assert_eq!(large, Err(ErrorKind::FileTooLarge { limit_bytes }));
     }
 
     #[test]
@@ -395,8 +395,8 @@ mod tests {
         let declared = parse(&pdf()).into_iter();
         let files: Vec<Declaration> = declared.cycle().take(4).collect();
         assert_eq!(check_declared(&files[..3], &LIMITS), Ok(()));
-        assert_eq!(check_declared(&files, &LIMITS), Err(Refusal::FileCountExceeded { limit: 3 }));
-        assert_eq!(check_declared(&[], &LIMITS), Err(Refusal::InstructionFileRequired));
+        assert_eq!(check_declared(&files, &LIMITS), Err(ErrorKind::FileCountExceeded { limit: 3 }));
+        assert_eq!(check_declared(&[], &LIMITS), Err(ErrorKind::InstructionFileRequired));
     }
 
     #[test]

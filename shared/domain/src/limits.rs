@@ -28,10 +28,10 @@ pub const FILES_PER_SESSION_DEFAULT: u64 = 50;
 /// Most files that a session can be configured to hold.
 pub const FILES_PER_SESSION_MAX: u64 = 1_000;
 
-/// A session's first lifetime, and what activity prolongs it by.
+/// A session's first lifetime, and what activity extends it by.
 pub const SESSION_LIFETIME_MS: i64 = 30 * 60 * 1000;
-/// Activity prolongs a session that has less than this left.
-pub const SESSION_PROLONG_BELOW_MS: i64 = 10 * 60 * 1000;
+/// Activity extends a session that has less than this left.
+pub const SESSION_EXTEND_BELOW_MS: i64 = 10 * 60 * 1000;
 /// Longest life of a session where none is configured.
 pub const SESSION_LIFETIME_MAX_DEFAULT_HOURS: u64 = 24;
 /// Longest session life that can be configured.
@@ -128,7 +128,7 @@ pub const THUMBNAIL_SIDE_PIXELS: u32 = 300;
 /// Quality of its JPEG (1 to 100).
 pub const THUMBNAIL_QUALITY: u8 = 80;
 /// Longest time that one try of a webhook may take, its answer's head included.
-pub const WEBHOOK_TRY_TIMEOUT_MS: i64 = 10_000;
+pub const WEBHOOK_ATTEMPT_TIMEOUT_MS: i64 = 10_000;
 /// Tries of a webhook, the first included.
 pub const WEBHOOK_ATTEMPTS_MAX: u32 = 4;
 /// Pauses between them.
@@ -165,13 +165,13 @@ pub const RATE_WINDOW_MS: i64 = 60 * 60 * 1000;
 const _: () = {
     assert!(PART_SIZE_MIN_MIB <= PART_SIZE_DEFAULT_MIB && PART_SIZE_DEFAULT_MIB <= PART_SIZE_MAX_MIB);
     assert!(INSTRUCTION_MAX_DEFAULT_MIB <= FILE_MAX_MIB);
-    assert!(SESSION_PROLONG_BELOW_MS < SESSION_LIFETIME_MS);
+    assert!(SESSION_EXTEND_BELOW_MS < SESSION_LIFETIME_MS);
     assert!(FINALIZE_HEAL_AFTER_MS < FINALIZE_WAIT_MS as i64);
     assert!((FINALIZE_WAIT_MS as i64) < FINALIZE_LOCK_STALE_MS);
     assert!(FILES_PER_SESSION_DEFAULT <= FILES_PER_SESSION_MAX);
-    assert!(2 * WEBHOOK_TRY_TIMEOUT_MS < WEBHOOK_LEASE_MS);
+    assert!(2 * WEBHOOK_ATTEMPT_TIMEOUT_MS < WEBHOOK_LEASE_MS);
     let [first, second, third] = WEBHOOK_BACKOFF_MS;
-    let tried_ms = first + second + third + WEBHOOK_ATTEMPTS_MAX as i64 * WEBHOOK_TRY_TIMEOUT_MS;
+    let tried_ms = first + second + third + WEBHOOK_ATTEMPTS_MAX as i64 * WEBHOOK_ATTEMPT_TIMEOUT_MS;
     assert!(tried_ms < WEBHOOK_DELIVERY_MAX_MS && WEBHOOK_DELIVERY_MAX_MS <= WEBHOOK_SWEEP_TIMEOUT_MS);
     assert!(WEBHOOK_ATTEMPTS_MAX < WEBHOOK_CLAIMS_MAX);
 };

@@ -2,8 +2,8 @@
 
 use crate::category::Category;
 use crate::content::Content;
+use crate::error::{ErrorKind, FieldError};
 use crate::etag::ETag;
-use crate::failure::{FieldError, Refusal};
 use crate::id::{FileId, MocId, SessionId, UserId};
 use crate::limits::{DESCRIPTION_MAX_CHARS, SLUG_MAX_CHARS, SLUG_SUFFIX_MAX, TAG_MAX_CHARS, TAGS_MAX, TITLE_MAX_CHARS};
 use crate::time::Timestamp;
@@ -25,13 +25,13 @@ impl Description {
     /// Checks what the user says, without the white space around it.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] with every member that is wrong.
+    /// [`ErrorKind::Invalid`] with every member that is wrong.
     pub fn parse(
         title: &str,
         description: Option<&str>,
         tags: &[String],
         theme: Option<&str>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ErrorKind> {
         let mut errors = Vec::new();
         let mut check = |pointer: String, text: &str, chars: std::ops::RangeInclusive<usize>, multiline: bool| {
             let text = text.trim();
@@ -58,7 +58,7 @@ impl Description {
             errors.push(FieldError::new("/tags", format!("must have {TAGS_MAX} entries at most")));
         }
         if !errors.is_empty() {
-            return Err(Refusal::Invalid { errors });
+            return Err(ErrorKind::Invalid { errors });
         }
         Ok(Self { title, description, tags: kept, theme: theme.filter(|theme| !theme.is_empty()) })
     }
@@ -87,12 +87,12 @@ pub fn slug_candidates(slug: &str) -> Vec<String> {
     std::iter::once(slug.to_owned()).chain(numbered).collect()
 }
 
-/// The refusal of a slug that another of the user's MOCs has: the first of its candidates that is
+/// The kind of a slug that another of the user's MOCs has: the first of its candidates that is
 /// not `taken` is suggested; where all are, the user has to find another title.
 #[must_use]
-pub fn title_conflict(slug: &str, taken: &[String]) -> Refusal {
+pub fn title_conflict(slug: &str, taken: &[String]) -> ErrorKind {
     let free = slug_candidates(slug).into_iter().skip(1).find(|candidate| !taken.contains(candidate));
-    Refusal::TitleConflict {
+    ErrorKind::TitleConflict {
         automatic: free.is_some(),
         suggested_slug: free.unwrap_or_else(|| format!("{slug}-{}", SLUG_SUFFIX_MAX + 1)),
     }
@@ -185,20 +185,20 @@ mod tests {
     fn every_wrong_member_is_named() {
         let tags = vec!["ok".to_owned(), String::new(), "x".repeat(51)];
         let wrong = Description::parse("", Some(&"x".repeat(5_001)), &tags, Some("a\0b"));
-        let Err(Refusal::Invalid { errors }) = wrong else { panic!("must be invalid") };
+        let Err(ErrorKind::Invalid { errors }) = wrong else { panic!("must be invalid") };
         let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(pointers, ["/title", "/description", "/theme", "/tags/1", "/tags/2"]);
         let many = vec!["tag".to_owned(); 21];
-        assert!(matches!(Description::parse("t", None, &many, None), Err(Refusal::Invalid { .. })));
+        assert!(matches!(Description::parse("t", None, &many, None), Err(ErrorKind::Invalid { .. })));
     }
 
     #[test]
     fn a_conflict_suggests_the_first_free_number() {
         let taken: Vec<String> = ["castle", "castle-2", "castle-4"].map(String::from).into();
-        let free = Refusal::TitleConflict { suggested_slug: "castle-3".into(), automatic: true };
+        let free = ErrorKind::TitleConflict { suggested_slug: "castle-3".into(), automatic: true };
         assert_eq!(title_conflict("castle", &taken), free);
         let all: Vec<String> = (2..=20).map(|number| format!("castle-{number}")).collect();
-        assert!(matches!(title_conflict("castle", &all), Refusal::TitleConflict { automatic: false, .. }));
+        assert!(matches!(title_conflict("castle", &all), ErrorKind::TitleConflict { automatic: false, .. }));
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! Sessions: their states, their lives, and what they still allow.
 
-use crate::failure::Refusal;
+use crate::error::ErrorKind;
 use crate::id::{MocId, SessionId, UserId};
-use crate::limits::{FINALIZE_LOCK_STALE_MS, SESSION_LIFETIME_MS, SESSION_PROLONG_BELOW_MS};
+use crate::limits::{FINALIZE_LOCK_STALE_MS, SESSION_EXTEND_BELOW_MS, SESSION_LIFETIME_MS};
 use crate::time::Timestamp;
 
 /// The state that the store keeps; a session that has run out of time is still `Active` there.
@@ -52,7 +52,7 @@ pub struct Session {
     pub part_size_bytes: u64,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it ends unless activity prolongs it.
+    /// When it ends unless activity extends it.
     pub expires_at: Timestamp,
     /// Since when a finalize works on it.
     pub finalizing_at: Option<Timestamp>,
@@ -82,13 +82,15 @@ impl Session {
     /// Whether files and parts may still come.
     ///
     /// # Errors
-    /// [`Refusal::SessionExpired`], [`Refusal::FinalizeInProgress`] or [`Refusal::SessionNotActive`].
-    pub fn accepts_uploads(&self, now: Timestamp) -> Result<(), Refusal> {
+    /// [`ErrorKind::SessionExpired`], [`ErrorKind::FinalizeInProgress`] or [`ErrorKind::SessionNotActive`].
+    pub fn accepts_uploads(&self, now: Timestamp) -> Result<(), ErrorKind> {
         match self.status {
-            Status::Active if self.is_expired(now) => Err(Refusal::SessionExpired { expires_at: self.expires_at, now }),
+            Status::Active if self.is_expired(now) => {
+                Err(ErrorKind::SessionExpired { expires_at: self.expires_at, now })
+            }
             Status::Active => Ok(()),
-            Status::Finalizing => Err(Refusal::FinalizeInProgress),
-            Status::Finalized | Status::Cancelled => Err(Refusal::SessionNotActive { status: self.status }),
+            Status::Finalizing => Err(ErrorKind::FinalizeInProgress),
+            Status::Finalized | Status::Cancelled => Err(ErrorKind::SessionNotActive { status: self.status }),
         }
     }
 
@@ -102,8 +104,8 @@ impl Session {
     /// The end that activity at `now` gives the session: 30 minutes more where fewer than 10 are
     /// left, never beyond `lifetime_max_ms` after its creation. `None` where nothing changes.
     #[must_use]
-    pub fn prolonged(&self, now: Timestamp, lifetime_max_ms: i64) -> Option<Timestamp> {
-        if self.expires_at.millis_since(now) >= SESSION_PROLONG_BELOW_MS {
+    pub fn extended(&self, now: Timestamp, lifetime_max_ms: i64) -> Option<Timestamp> {
+        if self.expires_at.millis_since(now) >= SESSION_EXTEND_BELOW_MS {
             return None;
         }
         let longest = self.created_at.plus_millis(lifetime_max_ms);
@@ -138,21 +140,21 @@ mod tests {
     #[test]
     fn activity_prolongs_only_below_ten_minutes_and_never_beyond_the_longest_life() {
         let Some(mut session) = session(Status::Active) else { panic!("a session") };
-        assert_eq!(session.prolonged(at(20), 24 * 60 * MINUTE), None);
-        assert_eq!(session.prolonged(at(21), 24 * 60 * MINUTE), Some(at(60)));
-        assert_eq!(session.prolonged(at(21), 40 * MINUTE), Some(at(40)));
+        assert_eq!(session.extended(at(20), 24 * 60 * MINUTE), None);
+        assert_eq!(session.extended(at(21), 24 * 60 * MINUTE), Some(at(60)));
+        assert_eq!(session.extended(at(21), 40 * MINUTE), Some(at(40)));
         session.expires_at = at(40);
-        assert_eq!(session.prolonged(at(39), 40 * MINUTE), None);
+        assert_eq!(session.extended(at(39), 40 * MINUTE), None);
     }
 
     #[test]
     fn only_an_active_session_in_time_takes_uploads() {
         let check = |status, minutes| session(status).map(|session| session.accepts_uploads(at(minutes)));
         assert_eq!(check(Status::Active, 29), Some(Ok(())));
-        assert!(matches!(check(Status::Active, 30), Some(Err(Refusal::SessionExpired { .. }))));
-        assert_eq!(check(Status::Finalizing, 1), Some(Err(Refusal::FinalizeInProgress)));
+        assert!(matches!(check(Status::Active, 30), Some(Err(ErrorKind::SessionExpired { .. }))));
+        assert_eq!(check(Status::Finalizing, 1), Some(Err(ErrorKind::FinalizeInProgress)));
         for status in [Status::Finalized, Status::Cancelled] {
-            assert_eq!(check(status, 99), Some(Err(Refusal::SessionNotActive { status })));
+            assert_eq!(check(status, 99), Some(Err(ErrorKind::SessionNotActive { status })));
         }
     }
 

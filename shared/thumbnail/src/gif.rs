@@ -7,7 +7,7 @@ use ::gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 use moc_domain::limits::THUMBNAIL_PIXELS_MAX;
 
 use crate::crop::Crop;
-use crate::failure::Unusable;
+use crate::error::DecodeError;
 use crate::orientation::Orientation;
 use crate::picture::{Picture, Size};
 use crate::shrink::Shrink;
@@ -18,8 +18,8 @@ const WHITE: [u8; 3] = [255; 3];
 /// Decodes the part of a picture that a thumbnail shows.
 ///
 /// # Errors
-/// [`Unusable`].
-pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
+/// [`DecodeError`].
+pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     if let Some(limit) = NonZeroU64::new(THUMBNAIL_PIXELS_MAX) {
@@ -28,7 +28,7 @@ pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
     let mut decoder = options.read_info(data).map_err(unusable)?;
     let size = Size::new(decoder.width().into(), decoder.height().into())?;
     let frame = decoder.next_frame_info().map_err(unusable)?;
-    let frame = frame.ok_or_else(|| Unusable::broken("there is no picture in it"))?;
+    let frame = frame.ok_or_else(|| DecodeError::broken("there is no picture in it"))?;
     // What of it is beyond the canvas is not shown, but decoded.
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     let (width, transparent) = (usize::from(frame.width), frame.transparent);
@@ -61,9 +61,9 @@ pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
     Ok(Picture { raster, crop, orientation: Orientation::UPRIGHT, profile: None })
 }
 
-fn unusable(error: DecodingError) -> Unusable {
+fn unusable(error: DecodingError) -> DecodeError {
     match error {
-        DecodingError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => Unusable::Truncated,
-        error => Unusable::broken(error),
+        DecodingError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated,
+        error => DecodeError::broken(error),
     }
 }

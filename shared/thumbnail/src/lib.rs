@@ -6,7 +6,7 @@
 
 mod colour;
 mod crop;
-mod failure;
+mod error;
 mod gif;
 mod jpeg;
 mod orientation;
@@ -18,21 +18,21 @@ mod webp;
 
 use moc_domain::content::Content;
 
-pub use failure::Unusable;
+pub use error::DecodeError;
 
 /// Makes a thumbnail: the middle of the picture, turned as its EXIF says, in sRGB, on white.
 ///
 /// # Errors
-/// [`Unusable`] says why none can be made.
-pub fn thumbnail(picture: &[u8]) -> Result<Vec<u8>, Unusable> {
+/// [`DecodeError`] says why none can be made.
+pub fn thumbnail(picture: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let decoders = [
-        (Content::Jpeg, jpeg::decode as fn(&[u8]) -> Result<picture::Picture, Unusable>),
+        (Content::Jpeg, jpeg::decode as fn(&[u8]) -> Result<picture::Picture, DecodeError>),
         (Content::Png, png::decode),
         (Content::WebP, webp::decode),
         (Content::Gif, gif::decode),
     ];
     let decoder = decoders.into_iter().find(|(content, _)| content.matches(picture, true));
-    let (_, decode) = decoder.ok_or(Unusable::NotAPicture)?;
+    let (_, decode) = decoder.ok_or(DecodeError::NotAPicture)?;
     let decoded = decode(picture)?;
     let mut pixels = resample::resample(decoded.raster, &decoded.crop)?;
     if let Some(profile) = decoded.profile {

@@ -3,7 +3,7 @@
 use moc_domain::limits::{THUMBNAIL_MEMORY_MAX_BYTES, THUMBNAIL_PIXELS_MAX, THUMBNAIL_SOURCE_SIDE_MAX_PIXELS};
 
 use crate::crop::Crop;
-use crate::failure::Unusable;
+use crate::error::DecodeError;
 use crate::orientation::Orientation;
 
 /// Width and height of a picture that may be decoded, in pixels.
@@ -19,14 +19,14 @@ impl Size {
     /// What a header says, where that is neither nothing nor too much.
     ///
     /// # Errors
-    /// [`Unusable::Size`].
-    pub fn new(width: u32, height: u32) -> Result<Self, Unusable> {
+    /// [`DecodeError::Size`].
+    pub fn new(width: u32, height: u32) -> Result<Self, DecodeError> {
         let sides = 1..=THUMBNAIL_SOURCE_SIDE_MAX_PIXELS;
         let pixels = u64::from(width) * u64::from(height);
         if sides.contains(&width) && sides.contains(&height) && pixels <= THUMBNAIL_PIXELS_MAX {
             Ok(Self { width, height })
         } else {
-            Err(Unusable::Size { width: width.into(), height: height.into() })
+            Err(DecodeError::Size { width: width.into(), height: height.into() })
         }
     }
 
@@ -38,8 +38,8 @@ impl Size {
     /// Lets pass what takes so many bytes a pixel to decode, rounded up.
     ///
     /// # Errors
-    /// [`Unusable::Memory`].
-    pub fn check_memory(self, bytes_per_pixel: u64) -> Result<(), Unusable> {
+    /// [`DecodeError::Memory`].
+    pub fn check_memory(self, bytes_per_pixel: u64) -> Result<(), DecodeError> {
         check_memory(self.pixels() * bytes_per_pixel)
     }
 }
@@ -47,9 +47,9 @@ impl Size {
 /// Lets pass what takes so many bytes to decode.
 ///
 /// # Errors
-/// [`Unusable::Memory`].
-pub fn check_memory(needed_bytes: u64) -> Result<(), Unusable> {
-    if needed_bytes <= THUMBNAIL_MEMORY_MAX_BYTES { Ok(()) } else { Err(Unusable::Memory { needed_bytes }) }
+/// [`DecodeError::Memory`].
+pub fn check_memory(needed_bytes: u64) -> Result<(), DecodeError> {
+    if needed_bytes <= THUMBNAIL_MEMORY_MAX_BYTES { Ok(()) } else { Err(DecodeError::Memory { needed_bytes }) }
 }
 
 /// Pixels without alpha, three bytes each, rows from the top, none between them.

@@ -7,7 +7,7 @@ use ::png::{ColorType, Decoder, DecodingError, Limits, Reader, Transformations};
 use moc_domain::limits::MIB;
 
 use crate::crop::Crop;
-use crate::failure::Unusable;
+use crate::error::DecodeError;
 use crate::orientation::Orientation;
 use crate::picture::{Picture, Size};
 use crate::shrink::{Shrink, on_white};
@@ -18,8 +18,8 @@ const METADATA_MAX_BYTES: usize = 16 * MIB as usize;
 /// Decodes the part of a picture that a thumbnail shows.
 ///
 /// # Errors
-/// [`Unusable`].
-pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
+/// [`DecodeError`].
+pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
     let mut decoder = Decoder::new_with_limits(Cursor::new(data), Limits { bytes: METADATA_MAX_BYTES });
     decoder.set_ignore_text_chunk(true);
     decoder.set_transformations(Transformations::normalize_to_color8());
@@ -45,11 +45,11 @@ pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
     Ok(Picture { raster, crop, orientation, profile })
 }
 
-fn push_rows(reader: &mut Reader<Cursor<&[u8]>>, shrink: &mut Shrink) -> Result<(), Unusable> {
+fn push_rows(reader: &mut Reader<Cursor<&[u8]>>, shrink: &mut Shrink) -> Result<(), DecodeError> {
     let mut pixels = Pixels::new(reader.output_color_type().0, shrink);
     let (top, bottom) = shrink.rows();
     for y in 0..bottom {
-        let row = reader.next_row().map_err(unusable)?.ok_or(Unusable::Truncated)?;
+        let row = reader.next_row().map_err(unusable)?.ok_or(DecodeError::Truncated)?;
         if y >= top {
             shrink.push(pixels.rgb(row.data()));
         }
@@ -57,7 +57,7 @@ fn push_rows(reader: &mut Reader<Cursor<&[u8]>>, shrink: &mut Shrink) -> Result<
     Ok(())
 }
 
-fn push_whole(reader: &mut Reader<Cursor<&[u8]>>, size: Size, shrink: &mut Shrink) -> Result<(), Unusable> {
+fn push_whole(reader: &mut Reader<Cursor<&[u8]>>, size: Size, shrink: &mut Shrink) -> Result<(), DecodeError> {
     let mut pixels = Pixels::new(reader.output_color_type().0, shrink);
     let row_bytes = reader.output_line_size(size.width).unwrap_or_default();
     let mut whole = vec![0; row_bytes * size.height as usize];
@@ -105,9 +105,9 @@ impl Pixels {
     }
 }
 
-fn unusable(error: DecodingError) -> Unusable {
+fn unusable(error: DecodingError) -> DecodeError {
     match error {
-        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => Unusable::Truncated,
-        error => Unusable::broken(error),
+        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated,
+        error => DecodeError::broken(error),
     }
 }

@@ -6,7 +6,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use moc_domain::limits::{THUMBNAIL_QUALITY, THUMBNAIL_SIDE_PIXELS};
 
 use crate::crop::Crop;
-use crate::failure::Unusable;
+use crate::error::DecodeError;
 use crate::picture::Raster;
 
 /// Width and height of a thumbnail, in pixels.
@@ -16,30 +16,31 @@ pub const SIDE: usize = THUMBNAIL_SIDE_PIXELS as usize;
 /// Rom's where it grows, as sharp does.
 ///
 /// # Errors
-/// [`Unusable::Broken`], which would be an error of a decoder.
-pub fn resample(raster: Raster, crop: &Crop) -> Result<Vec<[u8; 3]>, Unusable> {
-    let source = ImageRef::new(raster.width, raster.height, &raster.rgb, PixelType::U8x3).map_err(Unusable::broken)?;
+/// [`DecodeError::Broken`], which would be an error of a decoder.
+pub fn resample(raster: Raster, crop: &Crop) -> Result<Vec<[u8; 3]>, DecodeError> {
+    let source =
+        ImageRef::new(raster.width, raster.height, &raster.rgb, PixelType::U8x3).map_err(DecodeError::broken)?;
     let mut pixels = vec![[0; 3]; SIDE * SIDE];
     let side = THUMBNAIL_SIDE_PIXELS;
     let mut target =
-        Image::from_slice_u8(side, side, pixels.as_flattened_mut(), PixelType::U8x3).map_err(Unusable::broken)?;
+        Image::from_slice_u8(side, side, pixels.as_flattened_mut(), PixelType::U8x3).map_err(DecodeError::broken)?;
     let filter =
         if crop.width.min(crop.height) < f64::from(side) { FilterType::CatmullRom } else { FilterType::Lanczos3 };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     let options = options.crop(crop.left, crop.top, crop.width, crop.height);
-    Resizer::new().resize(&source, &mut target, &options).map_err(Unusable::broken)?;
+    Resizer::new().resize(&source, &mut target, &options).map_err(DecodeError::broken)?;
     Ok(pixels)
 }
 
 /// Writes the thumbnail's file.
 ///
 /// # Errors
-/// [`Unusable::Broken`], which would be an error of this crate.
-pub fn encode(pixels: &[[u8; 3]]) -> Result<Vec<u8>, Unusable> {
+/// [`DecodeError::Broken`], which would be an error of this crate.
+pub fn encode(pixels: &[[u8; 3]]) -> Result<Vec<u8>, DecodeError> {
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, THUMBNAIL_QUALITY);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
     let side = THUMBNAIL_SIDE_PIXELS as u16;
-    encoder.encode(pixels.as_flattened(), side, side, ColorType::Rgb).map_err(Unusable::broken)?;
+    encoder.encode(pixels.as_flattened(), side, side, ColorType::Rgb).map_err(DecodeError::broken)?;
     Ok(file)
 }

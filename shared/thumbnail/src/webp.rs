@@ -9,7 +9,7 @@ use image_webp::{DecodingError, UpsamplingMethod, WebPDecodeOptions, WebPDecoder
 use moc_domain::limits::THUMBNAIL_SIDE_PIXELS;
 
 use crate::crop::Crop;
-use crate::failure::Unusable;
+use crate::error::DecodeError;
 use crate::orientation::Orientation;
 use crate::picture::{Picture, Size, check_memory};
 use crate::shrink::{Shrink, on_white};
@@ -48,14 +48,14 @@ struct Image<'a> {
 /// Decodes the part of a picture that a thumbnail shows.
 ///
 /// # Errors
-/// [`Unusable`].
-pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
+/// [`DecodeError`].
+pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
     let container = Container::parse(data)?;
-    let frame = container.frame.ok_or_else(|| Unusable::broken("there is no picture in it"))?;
+    let frame = container.frame.ok_or_else(|| DecodeError::broken("there is no picture in it"))?;
     let size = frame.image.size()?;
     let canvas = container.canvas.unwrap_or(size);
     if frame.left + size.width > canvas.width || frame.top + size.height > canvas.height {
-        return Err(Unusable::broken("the image is larger than its canvas"));
+        return Err(DecodeError::broken("the image is larger than its canvas"));
     }
     let orientation = container.exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
     let mut shrink = Shrink::new(canvas, Crop::cover(canvas, orientation));
@@ -76,7 +76,7 @@ pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
 }
 
 impl<'a> Container<'a> {
-    fn parse(data: &'a [u8]) -> Result<Self, Unusable> {
+    fn parse(data: &'a [u8]) -> Result<Self, DecodeError> {
         let mut container = Self::default();
         let mut image = Image::default();
         for chunk in chunks(data.get(12..).unwrap_or_default()) {
@@ -84,7 +84,7 @@ impl<'a> Container<'a> {
             match name {
                 b"VP8X" if container.canvas.is_none() => {
                     let [_, _, _, _, w0, w1, w2, h0, h1, h2, ..] = payload else {
-                        return Err(Unusable::broken("the canvas has no size"));
+                        return Err(DecodeError::broken("the canvas has no size"));
                     };
                     container.canvas = Some(Size::new(u24(*w0, *w1, *w2) + 1, u24(*h0, *h1, *h2) + 1)?);
                 }
@@ -102,9 +102,9 @@ impl<'a> Container<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn parse(payload: &'a [u8]) -> Result<Self, Unusable> {
+    fn parse(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let (header, rest) =
-            payload.split_first_chunk::<16>().ok_or_else(|| Unusable::broken("a frame has no header"))?;
+            payload.split_first_chunk::<16>().ok_or_else(|| DecodeError::broken("a frame has no header"))?;
         let [x0, x1, x2, y0, y1, y2, ..] = *header;
         let mut image = Image::default();
         for chunk in chunks(rest) {
@@ -112,7 +112,7 @@ impl<'a> Frame<'a> {
             image.take(name, payload);
         }
         if !image.is_whole() {
-            return Err(Unusable::broken("a frame has no image"));
+            return Err(DecodeError::broken("a frame has no image"));
         }
         Ok(Self { left: 2 * u24(x0, x1, x2), top: 2 * u24(y0, y1, y2), image })
     }
@@ -134,7 +134,7 @@ impl<'a> Image<'a> {
     }
 
     /// What the image itself says (RFC 6386, section 9.1; RFC 9649, section 3.4).
-    fn size(&self) -> Result<Size, Unusable> {
+    fn size(&self) -> Result<Size, DecodeError> {
         match (self.lossy, self.lossless) {
             (Some([_, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1, ..]), _) => {
                 let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
@@ -144,7 +144,7 @@ impl<'a> Image<'a> {
                 let bits = u32::from_le_bytes([*b0, *b1, *b2, *b3]);
                 Size::new((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1)
             }
-            _ => Err(Unusable::broken("an image has no header")),
+            _ => Err(DecodeError::broken("an image has no header")),
         }
     }
 
@@ -157,7 +157,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    fn decode(&self, size: Size) -> Result<Pixels, Unusable> {
+    fn decode(&self, size: Size) -> Result<Pixels, DecodeError> {
         check_memory(self.memory_bytes(size))?;
         let mut options = WebPDecodeOptions::default();
         if size.width.min(size.height) >= 2 * THUMBNAIL_SIDE_PIXELS {
@@ -237,7 +237,7 @@ impl Pixels {
 }
 
 /// The chunks that follow each other in `data`: names and payloads.
-fn chunks(mut data: &[u8]) -> impl Iterator<Item = Result<(&[u8; 4], &[u8]), Unusable>> {
+fn chunks(mut data: &[u8]) -> impl Iterator<Item = Result<(&[u8; 4], &[u8]), DecodeError>> {
     std::iter::from_fn(move || {
         // What is too short for a chunk is left over by some program.
         let (name, rest) = data.split_first_chunk::<4>()?;
@@ -245,7 +245,7 @@ fn chunks(mut data: &[u8]) -> impl Iterator<Item = Result<(&[u8; 4], &[u8]), Unu
         let length = u32::from_le_bytes(*length) as usize;
         let Some((payload, rest)) = rest.split_at_checked(length) else {
             data = &[];
-            return Some(Err(Unusable::Truncated));
+            return Some(Err(DecodeError::Truncated));
         };
         // Chunks of odd length are followed by a byte that means nothing.
         data = rest.get(length % 2..).unwrap_or_default();
@@ -257,9 +257,9 @@ const fn u24(low: u8, middle: u8, high: u8) -> u32 {
     u32::from_le_bytes([low, middle, high, 0])
 }
 
-fn unusable(error: DecodingError) -> Unusable {
+fn unusable(error: DecodingError) -> DecodeError {
     match error {
-        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => Unusable::Truncated,
-        error => Unusable::broken(error),
+        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated,
+        error => DecodeError::broken(error),
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use moc_application::port::Platform as _;
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use spin_sdk::key_value::Store;
 use spin_sdk::wasip3::http::types::Method;
@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::log;
 use crate::outbound::{self, Payload};
-use crate::platform::Wasi;
+use crate::platform::WasiPlatform;
 
 /// How long fetched keys are used.
 const KEPT_MS: i64 = 10 * 60 * 1000;
@@ -41,8 +41,8 @@ thread_local! {
 
 /// The key of this id; without an id, the only key there is. One that is not there may be new: the
 /// keys are fetched once more.
-pub async fn find(url: &Url, id: Option<&str>) -> Result<Jwk, Failure> {
-    let now = Wasi.now().as_millis();
+pub async fn find(url: &Url, id: Option<&str>) -> Result<Jwk, Error> {
+    let now = WasiPlatform.now().as_millis();
     let kept = current(url, now).await?;
     if let Some(key) = choose(&kept.keys, id) {
         return Ok(key);
@@ -53,7 +53,7 @@ pub async fn find(url: &Url, id: Option<&str>) -> Result<Jwk, Failure> {
             return Ok(key);
         }
     }
-    Err(Failure::caused(Refusal::Unauthorized, "no key of the issuer has the token's key id"))
+    Err(Error::with_source(ErrorKind::Unauthorized, "no key of the issuer has the token's key id"))
 }
 
 fn choose(keys: &JwkSet, id: Option<&str>) -> Option<Jwk> {
@@ -65,7 +65,7 @@ fn choose(keys: &JwkSet, id: Option<&str>) -> Option<Jwk> {
 }
 
 /// The keys of this instance, of the key-value store, or of the issuer, the first that is fresh.
-async fn current(url: &Url, now: i64) -> Result<Rc<Kept>, Failure> {
+async fn current(url: &Url, now: i64) -> Result<Rc<Kept>, Error> {
     let is_fresh = |kept: &Kept| kept.url == url.as_str() && (0..KEPT_MS).contains(&(now - kept.fetched_at_ms));
     if let Some(kept) = KEPT.with_borrow(Clone::clone).filter(|kept| is_fresh(kept)) {
         return Ok(kept);
@@ -83,10 +83,10 @@ async fn stored() -> Option<Kept> {
     serde_json::from_slice(&store.get(ENTRY).await.ok()??).ok()
 }
 
-async fn fetch(url: &Url, now: i64, refetched_at_ms: i64) -> Result<Rc<Kept>, Failure> {
+async fn fetch(url: &Url, now: i64, refetched_at_ms: i64) -> Result<Rc<Kept>, Error> {
     let keys = get(url).await.map_err(|cause| {
         log::warn(&format!("the keys at jwt_jwks_url cannot be fetched: {cause}"));
-        Failure::caused(Refusal::Unauthorized, format!("no keys: {cause}"))
+        Error::with_source(ErrorKind::Unauthorized, format!("no keys: {cause}"))
     })?;
     let kept = Rc::new(Kept { url: url.as_str().to_owned(), fetched_at_ms: now, refetched_at_ms, keys });
     KEPT.set(Some(Rc::clone(&kept)));

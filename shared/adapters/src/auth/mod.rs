@@ -8,7 +8,7 @@ pub mod watch_token;
 use jsonwebtoken::jwk::AlgorithmParameters;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use moc_contract::variable::{AuthSettings, TokenKey};
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::UserId;
 use serde::Deserialize;
 
@@ -29,9 +29,9 @@ struct Claims {
 /// The user who sends a request.
 ///
 /// # Errors
-/// [`Refusal::Unauthorized`], with the reason for the log; [`Refusal::Internal`] where the
+/// [`ErrorKind::Unauthorized`], with the reason for the log; [`ErrorKind::Internal`] where the
 /// configuration cannot be read.
-pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Failure> {
+pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Error> {
     let settings = settings::auth().await?;
     let user = match &*settings {
         AuthSettings::Bypass(user) => user.clone(),
@@ -47,11 +47,11 @@ pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Failure
     Ok(user)
 }
 
-fn refused(cause: impl Into<String>) -> Failure {
-    Failure::caused(Refusal::Unauthorized, cause)
+fn refused(cause: impl Into<String>) -> Error {
+    Error::with_source(ErrorKind::Unauthorized, cause)
 }
 
-fn bearer(request: &Request) -> Result<&str, Failure> {
+fn bearer(request: &Request) -> Result<&str, Error> {
     let header = request.header("authorization").ok_or_else(|| refused("no Authorization header"))?;
     let token = match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
@@ -62,7 +62,7 @@ fn bearer(request: &Request) -> Result<&str, Failure> {
 
 /// The key, and the one algorithm that goes with its kind: the token's header chooses a key by its
 /// id at most, never how it is verified.
-async fn key_for(key: &TokenKey, token: &str) -> Result<(DecodingKey, Algorithm), Failure> {
+async fn key_for(key: &TokenKey, token: &str) -> Result<(DecodingKey, Algorithm), Error> {
     let url = match key {
         TokenKey::Secret(secret) => return Ok((DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)),
         TokenKey::JwkSet(url) => url,
@@ -84,7 +84,7 @@ fn subject(
     algorithm: Algorithm,
     issuer: Option<&str>,
     audience: Option<&str>,
-) -> Result<UserId, Failure> {
+) -> Result<UserId, Error> {
     let mut validation = Validation::new(algorithm);
     let mut required = vec!["exp"];
     validation.leeway = LEEWAY_SECONDS;

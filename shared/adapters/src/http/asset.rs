@@ -3,9 +3,9 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 
-use super::{Answer, Request};
+use super::{Request, Response};
 
 /// A file; a build script writes the table of them (`shared/assets`).
 #[derive(Clone, Copy, Debug)]
@@ -30,17 +30,17 @@ impl Asset {
     }
 }
 
-impl Answer {
+impl Response {
     /// Answers GET or HEAD with the file that the path names, in the encoding that the client takes; pages come with
     /// `security_policy` (CSP). The host leaves the body of an answer to HEAD away.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`].
-    pub fn asset(request: &Request, assets: &[Asset], security_policy: &str) -> Result<Self, Failure> {
+    /// [`ErrorKind::NotFound`].
+    pub fn asset(request: &Request, assets: &[Asset], security_policy: &str) -> Result<Self, Error> {
         let path = request.path();
         let named =
             |asset: &&Asset| asset.path == path || (asset.is_page() && Some(asset.path) == path.strip_suffix('/'));
-        let asset = assets.iter().find(named).ok_or(Refusal::NotFound)?;
+        let asset = assets.iter().find(named).ok_or(ErrorKind::NotFound)?;
         // One tag for all encodings, and so a weak one (RFC 9110, section 8.8.1).
         let tag = format!("W/\"{}\"", asset.tag);
         let mut known = request.header_lines("if-none-match").flat_map(|line| line.split(',')).map(str::trim);
@@ -62,7 +62,7 @@ impl Answer {
         Ok(answer)
     }
 
-    fn file(asset: &Asset, encoding: Encoding) -> Result<Self, Failure> {
+    fn file(asset: &Asset, encoding: Encoding) -> Result<Self, Error> {
         let new = |bytes: &[u8]| Self::new(200, asset.media_type, bytes.to_vec());
         match encoding {
             Encoding::Brotli => Ok(new(asset.brotli).with_header("content-encoding", "br")),
@@ -70,7 +70,7 @@ impl Answer {
             Encoding::Identity => {
                 let mut bytes = Vec::new();
                 let read = GzDecoder::new(asset.gzip).read_to_end(&mut bytes);
-                read.map_err(|error| Failure::caused(Refusal::Internal, error.to_string()))?;
+                read.map_err(|error| Error::with_source(ErrorKind::Internal, error.to_string()))?;
                 Ok(Self::new(200, asset.media_type, bytes))
             }
         }

@@ -15,7 +15,7 @@ use futures::Stream as _;
 use futures::future::{Either, select};
 use moc_application::port::{Arrived, Form, Platform as _};
 use moc_contract::form;
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::BATCH_MAX_BYTES;
 use moc_domain::part::PartNumber;
 use multer::bytes::Bytes;
@@ -24,7 +24,7 @@ use multer::{Field, Multipart};
 use super::part_memory::PartMemory;
 use super::request::drain;
 use crate::outbound::{Stream, read};
-use crate::platform::Wasi;
+use crate::platform::WasiPlatform;
 
 /// Bytes that multer gets at once.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -67,14 +67,14 @@ impl BatchForm {
         }
     }
 
-    async fn in_time<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
+    async fn in_time<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         let elapsed = |began: Instant| u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let began = self.began;
         let left_ms = self.timeout_ms.saturating_sub(elapsed(began));
-        match select(pin!(work(self)), pin!(Wasi.sleep(left_ms))).await {
+        match select(pin!(work(self)), pin!(WasiPlatform.sleep(left_ms))).await {
             Either::Left((result, _)) => result,
             Either::Right(_) => {
-                Err(Refusal::RequestTimeout { elapsed_ms: elapsed(began), timeout_at: Wasi.now() }.into())
+                Err(ErrorKind::RequestTimeout { elapsed_ms: elapsed(began), timeout_at: WasiPlatform.now() }.into())
             }
         }
     }
@@ -83,7 +83,7 @@ impl BatchForm {
     async fn found<T>(
         &mut self,
         mut look: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<multer::Result<T>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, Error> {
         loop {
             match poll_fn(|cx| Poll::Ready(look(self, cx))).await {
                 Poll::Ready(Ok(found)) => return Ok(found),
@@ -95,7 +95,7 @@ impl BatchForm {
         }
     }
 
-    async fn feed(&mut self) -> Result<(), Failure> {
+    async fn feed(&mut self) -> Result<(), Error> {
         if self.rest.is_empty() {
             self.rest = self.read_more().await?;
         }
@@ -114,12 +114,12 @@ impl BatchForm {
     }
 
     /// The next bytes of the body; none at its end.
-    async fn read_more(&mut self) -> Result<Bytes, Failure> {
+    async fn read_more(&mut self) -> Result<Bytes, Error> {
         let Some(body) = &mut self.body else { return Ok(Bytes::new()) };
         if let Some(chunk) = read(&mut body.bytes).await {
             self.read_bytes += chunk.len() as u64;
             if self.read_bytes > BATCH_MAX_BYTES {
-                return Err(Refusal::PayloadTooLarge { limit_bytes: BATCH_MAX_BYTES }.into());
+                return Err(ErrorKind::PayloadTooLarge { limit_bytes: BATCH_MAX_BYTES }.into());
             }
             return Ok(chunk.into());
         }
@@ -131,7 +131,7 @@ impl BatchForm {
     }
 
     /// The next bytes of a part; `None` at its end.
-    async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         self.found(|form, cx| match &mut form.field {
             Some(field) => Pin::new(field).poll_next(cx).map(Option::transpose),
             None => Poll::Ready(Ok(None)),
@@ -143,7 +143,7 @@ impl BatchForm {
 impl Form for BatchForm {
     type Bytes = PartMemory;
 
-    async fn next(&mut self) -> Result<Option<PartNumber>, Failure> {
+    async fn next(&mut self) -> Result<Option<PartNumber>, Error> {
         self.in_time(async |form| {
             // multer gives out one field at a time.
             form.field = None;
@@ -161,7 +161,7 @@ impl Form for BatchForm {
         .await
     }
 
-    async fn read(&mut self, expected_bytes: u64) -> Result<Arrived<PartMemory>, Failure> {
+    async fn read(&mut self, expected_bytes: u64) -> Result<Arrived<PartMemory>, Error> {
         // What cannot come whole is counted only.
         let room = usize::try_from(expected_bytes).ok().filter(|_| expected_bytes <= BATCH_MAX_BYTES);
         let waiting = Instant::now();
@@ -226,7 +226,7 @@ impl futures::Stream for Fed {
     }
 }
 
-fn malformed(detail: &str, cause: &impl ToString) -> Failure {
+fn malformed(detail: &str, cause: &impl ToString) -> Error {
     let cause: String = cause.to_string().chars().take(CAUSE_MAX_CHARS).collect();
-    Failure::caused(Refusal::MalformedBody { detail: detail.into() }, cause)
+    Error::with_source(ErrorKind::MalformedBody { detail: detail.into() }, cause)
 }

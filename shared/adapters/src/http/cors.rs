@@ -2,7 +2,7 @@
 
 use moc_contract::variable::CorsSettings;
 
-use super::{Answer, Request};
+use super::{Request, Response};
 
 /// Seconds that a browser may keep a preflight's answer.
 const MAX_AGE_SECONDS: &str = "600";
@@ -14,8 +14,8 @@ pub fn is_preflight(request: &Request, cors: &CorsSettings) -> bool {
 }
 
 /// The answer to a preflight, without what [`allow`] adds to every answer.
-pub fn preflight(request: &Request, cors: &CorsSettings) -> Answer {
-    let mut answer = Answer::no_content();
+pub fn preflight(request: &Request, cors: &CorsSettings) -> Response {
+    let mut answer = Response::no_content();
     if origin(request, cors).is_some() {
         answer.header("access-control-allow-methods", "GET, POST, PUT, DELETE");
         let headers = "authorization, content-type, content-md5, content-digest, x-request-id, traceparent, tracestate";
@@ -26,7 +26,7 @@ pub fn preflight(request: &Request, cors: &CorsSettings) -> Answer {
 }
 
 /// Lets a page of an allowed origin read an answer.
-pub fn allow(request: &Request, cors: &CorsSettings, answer: &mut Answer) {
+pub fn allow(request: &Request, cors: &CorsSettings, answer: &mut Response) {
     if cors.is_closed() {
         return;
     }

@@ -1,28 +1,28 @@
 //! Requests and answers: what every route does the same.
 
-mod answer;
 mod asset;
 mod batch_form;
 mod cors;
 mod part_memory;
 mod request;
+mod response;
 
 use std::time::Instant;
 
 use moc_contract::problem::{self, Problem};
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use serde_json::json;
 use spin_sdk::wasip3::http::types::{self, ErrorCode};
 
-pub use answer::Answer;
 pub use asset::Asset;
 pub use batch_form::BatchForm;
 pub use request::Request;
+pub use response::Response;
 
 use crate::log::RequestLog;
 use crate::settings;
 
-/// Answers a request by `handler`, whatever happens: refusals become problems, preflights are
+/// Answers a request by `handler`, whatever happens: kinds become problems, preflights are
 /// answered, every answer gets its `X-Request-Id`, and one line goes to the log.
 ///
 /// # Errors
@@ -30,7 +30,7 @@ use crate::settings;
 pub async fn serve(
     route: &'static str,
     request: types::Request,
-    handler: impl AsyncFnOnce(&mut Request, &RequestLog) -> Result<Answer, Failure>,
+    handler: impl AsyncFnOnce(&mut Request, &RequestLog) -> Result<Response, Error>,
 ) -> Result<types::Response, ErrorCode> {
     let started = Instant::now();
     let mut request = Request::new(request);
@@ -41,7 +41,7 @@ pub async fn serve(
         Ok(_) => handler(&mut request, &log).await,
         Err(failure) => Err(failure.clone()),
     };
-    let mut answer = result.unwrap_or_else(|failure| refuse(&request, &log, &failure));
+    let mut answer = result.unwrap_or_else(|failure| error_response(&request, &log, &failure));
     answer.header("x-request-id", request.id());
     if let Ok(cors) = &cors {
         cors::allow(&request, cors, &mut answer);
@@ -66,32 +66,32 @@ pub async fn serve(
 /// Only where the host refuses the answer itself.
 pub async fn serve_private(
     request: types::Request,
-    handler: impl AsyncFnOnce(&mut Request) -> Result<Answer, Failure>,
+    handler: impl AsyncFnOnce(&mut Request) -> Result<Response, Error>,
 ) -> Result<types::Response, ErrorCode> {
     let mut request = Request::new(request);
     let reply = handler(&mut request).await;
-    reply.unwrap_or_else(|failure| answer(&request, Problem::from(&failure.refusal))).send().await
+    reply.unwrap_or_else(|failure| answer(&request, Problem::from(&failure.kind))).send().await
 }
 
 /// The problem that a failure is to the client; the log gets its code and its cause. [`serve`] does it with what a
 /// handler returns: this is for a handler that has more to do with the answer.
-pub fn refuse(request: &Request, log: &RequestLog, failure: &Failure) -> Answer {
-    refuse_with(request, log, failure, Problem::from(&failure.refusal))
+pub fn error_response(request: &Request, log: &RequestLog, failure: &Error) -> Response {
+    problem_response(request, log, failure, Problem::from(&failure.kind))
 }
 
 /// The answer that a failure is, by a problem that says more than the failure itself.
-pub fn refuse_with(request: &Request, log: &RequestLog, failure: &Failure, problem: Problem) -> Answer {
+pub fn problem_response(request: &Request, log: &RequestLog, failure: &Error, problem: Problem) -> Response {
     log.set("code", problem.code);
-    if let Some(cause) = &failure.cause {
+    if let Some(cause) = &failure.source {
         log.set("cause", cause.as_str());
     }
     answer(request, problem)
 }
 
-fn answer(request: &Request, problem: Problem) -> Answer {
+fn answer(request: &Request, problem: Problem) -> Response {
     let headers = problem.headers.clone();
     let status = problem.status;
-    let mut answer = Answer::new(status, problem::MEDIA_TYPE, problem.body(request.path(), request.id()));
+    let mut answer = Response::new(status, problem::MEDIA_TYPE, problem.body(request.path(), request.id()));
     headers.into_iter().for_each(|(name, value)| answer.header(name, value));
     answer
 }
@@ -100,9 +100,9 @@ impl Request {
     /// Lets these methods pass; `allow` as the header has it, such as `GET, DELETE`.
     ///
     /// # Errors
-    /// [`Refusal::MethodNotAllowed`].
-    pub fn allow(&self, allow: &'static str) -> Result<(), Refusal> {
+    /// [`ErrorKind::MethodNotAllowed`].
+    pub fn allow(&self, allow: &'static str) -> Result<(), ErrorKind> {
         let allowed = allow.split(", ").any(|method| method == self.method());
-        if allowed { Ok(()) } else { Err(Refusal::MethodNotAllowed { allow }) }
+        if allowed { Ok(()) } else { Err(ErrorKind::MethodNotAllowed { allow }) }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use moc_application::port::Platform as _;
 use moc_domain::limits::MIB;
 
-use crate::platform::Wasi;
+use crate::platform::WasiPlatform;
 
 /// Bytes of all parts that are in memory at once; a part that is alone there may have more.
 const INSTANCE_MAX_BYTES: u64 = 32 * MIB;
@@ -45,7 +45,7 @@ impl PartMemory {
         let room_bytes = bytes as u64;
         let ticket = Ticket::draw();
         while !ticket.take(room_bytes) {
-            Wasi.sleep(POLL_MS).await;
+            WasiPlatform.sleep(POLL_MS).await;
         }
         // Memory that is not written to costs nothing yet.
         Self { bytes: Vec::with_capacity(bytes), room_bytes }

@@ -6,7 +6,7 @@ use futures::future::select;
 use moc_application::port::Platform as _;
 use moc_contract::body;
 use moc_contract::path::Route;
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::FileId;
 use moc_domain::limits::{MIB, PART_SIZE_MAX_MIB};
 use serde::de::DeserializeOwned;
@@ -15,7 +15,7 @@ use spin_sdk::wasip3::{spawn, wit_future};
 use spin_sdk::wit_bindgen::StreamResult;
 
 use crate::outbound::Stream;
-use crate::platform::Wasi;
+use crate::platform::WasiPlatform;
 
 /// Longest `X-Request-Id` that is taken over from a client, in bytes.
 const REQUEST_ID_MAX_BYTES: usize = 128;
@@ -46,7 +46,7 @@ impl Request {
         let mut request = Self { method, path, headers, id: String::new(), unread: Some(request) };
         let given = request.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
         // Any UUIDv7 does; that of a file has no other meaning here.
-        request.id = given.unwrap_or_else(|| FileId::new(Wasi.now(), Wasi.random()).to_string());
+        request.id = given.unwrap_or_else(|| FileId::new(WasiPlatform.now(), WasiPlatform.random()).to_string());
         request
     }
 
@@ -71,9 +71,9 @@ impl Request {
     /// What the path names.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], also for ids that are none.
-    pub fn route(&self) -> Result<Route, Refusal> {
-        Route::parse(&self.path).ok_or(Refusal::NotFound)
+    /// [`ErrorKind::NotFound`], also for ids that are none.
+    pub fn route(&self) -> Result<Route, ErrorKind> {
+        Route::parse(&self.path).ok_or(ErrorKind::NotFound)
     }
 
     /// The first header of this name (in lower case), where it is UTF-8.
@@ -106,8 +106,8 @@ impl Request {
     /// Reads a JSON body of at most `limit_bytes`.
     ///
     /// # Errors
-    /// [`Refusal::PayloadTooLarge`], or those of [`body::read`].
-    pub async fn json<T: DeserializeOwned>(&mut self, limit_bytes: u64) -> Result<T, Failure> {
+    /// [`ErrorKind::PayloadTooLarge`], or those of [`body::read`].
+    pub async fn json<T: DeserializeOwned>(&mut self, limit_bytes: u64) -> Result<T, Error> {
         Ok(body::read(&self.bytes(limit_bytes).await?)?)
     }
 
@@ -115,7 +115,7 @@ impl Request {
     ///
     /// # Errors
     /// As [`Request::json`].
-    pub async fn optional_json<T: DeserializeOwned + Default>(&mut self, limit_bytes: u64) -> Result<T, Failure> {
+    pub async fn optional_json<T: DeserializeOwned + Default>(&mut self, limit_bytes: u64) -> Result<T, Error> {
         let bytes = self.bytes(limit_bytes).await?;
         if bytes.is_empty() { Ok(T::default()) } else { Ok(body::read(&bytes)?) }
     }
@@ -134,9 +134,9 @@ impl Request {
     /// Reads a body of at most `limit_bytes`, whole.
     ///
     /// # Errors
-    /// [`Refusal::PayloadTooLarge`], or [`Refusal::MalformedBody`] where it breaks off.
-    pub async fn bytes(&mut self, limit_bytes: u64) -> Result<Vec<u8>, Failure> {
-        let too_large = || Refusal::PayloadTooLarge { limit_bytes };
+    /// [`ErrorKind::PayloadTooLarge`], or [`ErrorKind::MalformedBody`] where it breaks off.
+    pub async fn bytes(&mut self, limit_bytes: u64) -> Result<Vec<u8>, Error> {
+        let too_large = || ErrorKind::PayloadTooLarge { limit_bytes };
         if self.content_length().is_some_and(|length| length > limit_bytes) {
             return Err(too_large().into());
         }
@@ -155,7 +155,7 @@ impl Request {
         drop(stream);
         end.await.map_err(|error| {
             let detail = "The body ended before all of it was there.".into();
-            Failure::caused(Refusal::MalformedBody { detail }, error.to_string())
+            Error::with_source(ErrorKind::MalformedBody { detail }, error.to_string())
         })?;
         Ok(bytes)
     }
@@ -175,7 +175,7 @@ pub(super) fn drain(Stream { mut bytes, end }: Stream) {
                 buffer = read;
             }
         });
-        select(reading, pin!(Wasi.sleep(DISCARD_MAX_MS))).await;
+        select(reading, pin!(WasiPlatform.sleep(DISCARD_MAX_MS))).await;
         drop(end);
     });
 }

@@ -10,7 +10,7 @@ use spin_sdk::key_value::Store;
 use spin_sdk::wasip3::spawn;
 
 use crate::log;
-use crate::platform::Wasi;
+use crate::platform::WasiPlatform;
 
 /// The entry of the key-value store: the end of the pause, in milliseconds since the Unix epoch, a
 /// space, and the address of the broadcaster, so that another one is not kept waiting.
@@ -28,7 +28,7 @@ thread_local! {
 
 /// Whether nothing is sent to the broadcaster at this address at present.
 pub async fn is_open(api_url: &str) -> bool {
-    let now = Wasi.now();
+    let now = WasiPlatform.now();
     if !is_pause(now) && !(0..TRUSTED_MS).contains(&now.millis_since(ASKED.get())) {
         if let Some(kept) = kept(api_url).await {
             ENDS.set(ENDS.get().max(kept));
@@ -41,7 +41,7 @@ pub async fn is_open(api_url: &str) -> bool {
 
 /// As far as this instance knows.
 pub fn is_known_open() -> bool {
-    is_pause(Wasi.now())
+    is_pause(WasiPlatform.now())
 }
 
 /// Never longer than the pause, should a clock have been wrong.
@@ -51,7 +51,7 @@ fn is_pause(now: Timestamp) -> bool {
 
 /// Begins a pause, and says why; where there is one already, another request was first.
 pub fn open(api_url: &str, cause: &str) {
-    let now = Wasi.now();
+    let now = WasiPlatform.now();
     if is_pause(now) {
         return;
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use moc_contract::broadcast::{Format, Publication};
-use moc_contract::event::OpaqueEventBatch;
+use moc_contract::event::RawEventBatch;
 use moc_contract::trace::TraceContext;
 use spin_sdk::wasip3::http::types::Method;
 
@@ -22,12 +22,12 @@ const ERROR_MAX_CHARS: usize = 200;
 /// Publishes events by one POST, tried once. It is given up a moment before `websocket_emit_timeout_ms`
 /// are over, so that the route that waits hears why, and has nothing to give up itself.
 /// The broadcaster gets the context of the trace that the events belong to.
-pub async fn publish(batch: OpaqueEventBatch, context: Option<TraceContext>) -> Outcome {
+pub async fn publish(batch: RawEventBatch, context: Option<TraceContext>) -> Outcome {
     let settings = match settings::broadcaster().await {
         Ok(settings) => settings,
-        Err(failure) => return Outcome::Failed(failure.cause.unwrap_or_default()),
+        Err(failure) => return Outcome::Failed(failure.source.unwrap_or_default()),
     };
-    let Some(settings) = settings.as_ref() else { return Outcome::Unconfigured };
+    let Some(settings) = settings.as_ref() else { return Outcome::NotConfigured };
     let publication = settings.format.publication(&settings.url, &settings.key, batch);
     let posting = post(settings.format, publication, context);
     let limit_ms = settings.timeout_ms - CHAINING_MS.min(settings.timeout_ms / 10);
@@ -48,7 +48,7 @@ async fn post(format: Format, publication: Publication, context: Option<TraceCon
     if !(200..300).contains(&reply.status) {
         return Err(format!("the broadcaster answered {}", reply.status));
     }
-    if format.tells_by_status() {
+    if format.reports_errors_by_status() {
         return Ok(());
     }
     let answer = reply.read(ANSWER_MAX_BYTES, true).await.map_err(failed)?;

@@ -24,7 +24,7 @@ pub use broadcaster::publish;
 use self::queue::Turn;
 use crate::handover::{Outcome, hand_over};
 use crate::log;
-use crate::platform::{Wasi, within};
+use crate::platform::{WasiPlatform, within};
 use crate::settings;
 
 /// The relay, which knows the broadcaster: a private route of the same application.
@@ -42,13 +42,13 @@ thread_local! {
 /// Tells those who watch a user's session of a step that is in the store. Comes back when the
 /// broadcaster has the events, or when `websocket_emit_timeout_ms` are over; does nothing where
 /// there is no broadcaster.
-pub async fn tell(user: &UserId, session: SessionId, events: impl FnOnce(Timestamp) -> Vec<Event>) {
+pub async fn emit(user: &UserId, session: SessionId, events: impl FnOnce(Timestamp) -> Vec<Event>) {
     tell_since(Instant::now(), None, user, session, events).await;
 }
 
 /// As [`tell`], of a step that belongs to a trace. The broadcaster gets its context with the events, unless another
 /// request sends them together with its own.
-pub async fn tell_traced(
+pub async fn emit_traced(
     context: Option<TraceContext>,
     user: &UserId,
     session: SessionId,
@@ -68,7 +68,7 @@ async fn tell_since(
         return;
     }
     // Before anything is waited for, so that the order is the one in which the store has answered.
-    let turn = queue::join(session, events(Wasi.now()));
+    let turn = queue::join(session, events(WasiPlatform.now()));
     let Some(broadcaster) = broadcaster().await else { return };
     let deadline = began + broadcaster.timeout;
     match turn {
@@ -91,7 +91,7 @@ async fn tell_since(
         }
         Turn::Wait(ticket) => {
             while !ticket.is_settled() && Instant::now() < deadline {
-                Wasi.sleep(POLL_MS).await;
+                WasiPlatform.sleep(POLL_MS).await;
             }
         }
     }
@@ -99,13 +99,13 @@ async fn tell_since(
 
 /// As [`tell`], of a part. The one that makes its file whole lets those go first, for a moment, that
 /// other instances have stored while it came: so what is told last is that all is there.
-pub async fn tell_of_part(user: &UserId, stored: &Stored) {
+pub async fn emit_part(user: &UserId, stored: &Stored) {
     let Stored { file, part, progress } = stored;
     let began = Instant::now();
     let came_alone = progress.parts_completed <= file.parts_completed.saturating_add(1);
     if progress.parts_completed == file.plan.total() && !came_alone && !OFF.get() && !breaker::is_known_open() {
         let Some(broadcaster) = broadcaster().await else { return };
-        within(began + broadcaster.timeout / 2, Wasi.sleep(LAST_PART_PAUSE_MS)).await;
+        within(began + broadcaster.timeout / 2, WasiPlatform.sleep(LAST_PART_PAUSE_MS)).await;
     }
     tell_since(began, None, user, file.session_id, |now| event::part_stored(file, part, *progress, now)).await;
 }
@@ -122,7 +122,7 @@ async fn broadcaster() -> Option<Broadcaster> {
     let settings = match settings::progress().await {
         Ok(settings) => settings,
         Err(failure) => {
-            log::warn(&format!("progress events: {}; none are sent", failure.cause.unwrap_or_default()));
+            log::warn(&format!("progress events: {}; none are sent", failure.source.unwrap_or_default()));
             OFF.set(true);
             return None;
         }
@@ -140,7 +140,7 @@ impl Broadcaster {
         let headers = context.map(TraceContext::headers).unwrap_or_default();
         match within(deadline, hand_over(RELAY, &headers, &batch)).await {
             Some(Outcome::Sent) => return true,
-            Some(Outcome::Unconfigured) => OFF.set(true),
+            Some(Outcome::NotConfigured) => OFF.set(true),
             Some(Outcome::Failed(cause)) => breaker::open(&self.api_url, &cause),
             None => breaker::open(&self.api_url, "the relay did not answer in time"),
         }

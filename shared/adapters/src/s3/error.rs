@@ -49,7 +49,7 @@ pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
 }
 
 /// An answer whose body makes no sense.
-pub fn nonsense(operation: &str) -> BucketError {
+pub fn malformed(operation: &str) -> BucketError {
     BucketError::Unavailable(format!("{operation}: the answer cannot be read"))
 }
 

@@ -19,16 +19,16 @@ use moc_application::port::{
 use moc_contract::variable::BucketSettings;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::etag::ETag;
-use moc_domain::failure::{Failure, Refusal};
 use rusty_s3::actions::{S3Action, UploadPart};
 use rusty_s3::{Credentials, UrlStyle};
 use url::Url;
 
 pub use part_upload::PartBody;
 
-use crate::outbound::Reply;
-use crate::platform::Wasi;
+use crate::outbound::Response;
+use crate::platform::WasiPlatform;
 use crate::settings;
 
 /// How long an address is valid that is used at once.
@@ -44,12 +44,12 @@ impl S3Bucket {
     /// The bucket that the variables name.
     ///
     /// # Errors
-    /// [`Refusal::Internal`] where a variable is missing or cannot be read.
-    pub async fn open() -> Result<Self, Failure> {
+    /// [`ErrorKind::Internal`] where a variable is missing or cannot be read.
+    pub async fn open() -> Result<Self, Error> {
         let settings: Rc<BucketSettings> = settings::bucket().await?;
         let BucketSettings { endpoint, region, bucket, access_key_id, secret_access_key } = (*settings).clone();
         let bucket = rusty_s3::Bucket::new(endpoint, UrlStyle::Path, bucket, region)
-            .map_err(|error| Failure::caused(Refusal::Internal, error.to_string()))?;
+            .map_err(|error| Error::with_source(ErrorKind::Internal, error.to_string()))?;
         Ok(Self { bucket, credentials: Credentials::new(access_key_id, secret_access_key) })
     }
 }
@@ -59,7 +59,7 @@ impl S3Bucket {
     ///
     /// # Errors
     /// See [`BucketError`].
-    pub async fn open_object(&self, key: &str) -> Result<Option<Reply>, BucketError> {
+    pub async fn open_object(&self, key: &str) -> Result<Option<Response>, BucketError> {
         retry::tried(async || objects::get(self, key).await).await
     }
 
@@ -75,7 +75,7 @@ impl S3Bucket {
 /// The address of an action. By a clock that is passed in: the one of rusty-s3 brings the texts of
 /// all errors of its calendar with it, 50 KiB of them.
 fn presigned<'a>(action: &impl S3Action<'a>, ttl: Duration) -> Url {
-    let now = jiff::Timestamp::from_millisecond(Wasi.now().as_millis()).unwrap_or_default();
+    let now = jiff::Timestamp::from_millisecond(WasiPlatform.now().as_millis()).unwrap_or_default();
     action.sign_with_time(ttl, &now)
 }
 

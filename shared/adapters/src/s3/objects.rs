@@ -6,11 +6,11 @@ use moc_domain::etag::ETag;
 use rusty_s3::actions::{DeleteObject, GetObject, HeadObject, PutObject};
 use spin_sdk::wasip3::http::types::Method;
 
-use super::error::{classify, nonsense};
+use super::error::{classify, malformed};
 use super::hasher::Hasher;
 use super::retry::{Attempt, Call, send, tried};
 use super::{PRESIGNED_FOR, S3Bucket, presigned};
-use crate::outbound::{self, Payload, Reply, SendError, Stream, read};
+use crate::outbound::{self, Payload, Response, SendError, Stream, read};
 
 /// Largest error answer that is read.
 const ERROR_MAX_BYTES: usize = 64 * 1024;
@@ -24,7 +24,7 @@ pub async fn head(s3: &S3Bucket, key: &str) -> Result<Option<ObjectHead>, Bucket
         return Ok(None);
     }
     let etag = answered.etag.as_deref().and_then(ETag::parse);
-    let (Some(etag), Some(size_bytes)) = (etag, answered.length) else { return Err(nonsense(operation)) };
+    let (Some(etag), Some(size_bytes)) = (etag, answered.length) else { return Err(malformed(operation)) };
     Ok(Some(ObjectHead { size_bytes, etag }))
 }
 
@@ -44,7 +44,7 @@ pub async fn first_bytes(s3: &S3Bucket, key: &str, bytes: u64) -> Result<Option<
 }
 
 /// S3 `GetObject`, whose answer's head alone is read; `None` where there is none.
-pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Reply>, Attempt> {
+pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Response>, Attempt> {
     let url = presigned(&GetObject::new(&s3.bucket, Some(&s3.credentials), key), PRESIGNED_FOR);
     let reply = outbound::send(Method::Get, &url, &[], Payload::Empty).await?;
     match reply.status {
@@ -52,7 +52,7 @@ pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Reply>, Attempt> {
         404 => Ok(None),
         status => {
             let body = reply.read(ERROR_MAX_BYTES, false).await?;
-            Err(Attempt::Answer(classify("GetObject", status, &body)))
+            Err(Attempt::Response(classify("GetObject", status, &body)))
         }
     }
 }

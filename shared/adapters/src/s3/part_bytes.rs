@@ -15,7 +15,7 @@ use super::hasher::Hasher;
 use super::part_upload::stored;
 use super::retry::{Attempt, tried};
 use super::{PRESIGNED_FOR, S3Bucket, presigned};
-use crate::outbound::{self, ANSWER_TIMEOUT_MS, Payload};
+use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS};
 use crate::platform::within;
 
 /// Bytes that are copied out of the part at once.
@@ -40,7 +40,7 @@ pub async fn upload(
         let (reply, computed) = match select(writing, sending).await {
             Either::Left((written, sending)) => {
                 let computed = written?;
-                (in_time(ANSWER_TIMEOUT_MS, sending).await??, computed)
+                (in_time(RESPONSE_TIMEOUT_MS, sending).await??, computed)
             }
             // S3 has answered before it had everything, or just as the end was a step behind.
             Either::Right((reply, writing)) => match reply? {
@@ -48,7 +48,7 @@ pub async fn upload(
                 reply => (reply, Checksums::default()),
             },
         };
-        stored(reply, computed).await.map_err(Attempt::Answer)
+        stored(reply, computed).await.map_err(Attempt::Response)
     })
     .await
 }
@@ -75,6 +75,6 @@ async fn write(
 
 /// What a future comes to in time.
 async fn in_time<T>(millis: u64, future: impl Future<Output = T>) -> Result<T, Attempt> {
-    let silent = || Attempt::Answer(BucketError::Silent("UploadPart: no answer in time".into()));
+    let silent = || Attempt::Response(BucketError::Silent("UploadPart: no answer in time".into()));
     within(Instant::now() + Duration::from_millis(millis), future).await.ok_or_else(silent)
 }

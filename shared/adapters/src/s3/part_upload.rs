@@ -23,12 +23,12 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Method, Trailers};
 use spin_sdk::wasip3::{wit_future, wit_stream};
 use spin_sdk::wit_bindgen::{FutureWriter, StreamWriter};
 
-use super::error::{classify, nonsense};
+use super::error::{classify, malformed};
 use super::hasher::Hasher;
 use super::retry::is_kms;
 use super::{PRESIGNED_FOR, S3Bucket, presigned};
-use crate::outbound::{self, ANSWER_TIMEOUT_MS, Payload, Reply, SendError, Stream, read};
-use crate::platform::Wasi;
+use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError, Stream, read};
+use crate::platform::WasiPlatform;
 
 /// Largest part that passes through the guest although nothing of it is checked.
 const PASSED_MAX_BYTES: u64 = 1024 * 1024;
@@ -60,7 +60,7 @@ pub async fn upload(
     let (reply, computed) = if checksums.is_empty() && !wants_sha256 && length > PASSED_MAX_BYTES {
         let payload = Payload::Stream { bytes: body.bytes, end: body.end, length };
         let sending = outbound::send(Method::Put, &url, &[], payload);
-        match select(pin!(sending), pin!(Wasi.sleep(timeout_ms))).await {
+        match select(pin!(sending), pin!(WasiPlatform.sleep(timeout_ms))).await {
             Either::Left((reply, _)) => (reply?, Checksums::default()),
             Either::Right(_) => return Err(BucketError::TimedOut { elapsed_ms: timeout_ms }),
         }
@@ -75,14 +75,14 @@ pub async fn upload(
 }
 
 /// What S3 says of a part with these checksums.
-pub async fn stored(reply: Reply, computed: Checksums) -> Result<UploadedPart, BucketError> {
+pub async fn stored(reply: Response, computed: Checksums) -> Result<UploadedPart, BucketError> {
     let operation = "UploadPart";
     let status = reply.status;
     if !(200..300).contains(&status) {
         let body = reply.read(ANSWER_MAX_BYTES, false).await?;
         return Err(classify(operation, status, &body));
     }
-    let etag = reply.header("etag").and_then(ETag::parse).ok_or_else(|| nonsense(operation))?;
+    let etag = reply.header("etag").and_then(ETag::parse).ok_or_else(|| malformed(operation))?;
     match computed.md5.map(ETag::of_part) {
         Some(expected) if expected != etag && !is_kms(&reply) => {
             Err(BucketError::Unavailable(format!("{operation}: S3 stored {etag}, the client sent {expected}")))
@@ -94,12 +94,12 @@ pub async fn stored(reply: Reply, computed: Checksums) -> Result<UploadedPart, B
 /// Waits for S3's answer while the part arrives: `timeout_ms` for the part, then 30 seconds for
 /// the answer. `arrival` ends with what was computed.
 async fn answered(
-    sending: impl Future<Output = Result<Reply, SendError>>,
+    sending: impl Future<Output = Result<Response, SendError>>,
     arrival: impl Future<Output = Result<Checksums, BucketError>>,
     timeout_ms: u64,
-) -> Result<(Reply, Checksums), BucketError> {
+) -> Result<(Response, Checksums), BucketError> {
     let timed_out = async {
-        Wasi.sleep(timeout_ms).await;
+        WasiPlatform.sleep(timeout_ms).await;
         Err(BucketError::TimedOut { elapsed_ms: timeout_ms })
     };
     let sending = pin!(sending);
@@ -117,7 +117,7 @@ async fn answered(
             return Ok((reply, arrived.await?));
         }
     };
-    let silent = pin!(Wasi.sleep(ANSWER_TIMEOUT_MS));
+    let silent = pin!(WasiPlatform.sleep(RESPONSE_TIMEOUT_MS));
     match select(sending, silent).await {
         Either::Left((reply, _)) => Ok((reply?, computed)),
         Either::Right(_) => Err(BucketError::Silent("UploadPart: no answer in time".into())),

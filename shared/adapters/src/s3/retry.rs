@@ -8,8 +8,8 @@ use spin_sdk::wasip3::random::random;
 
 use super::error::{ErrorBody, classify};
 use super::{PRESIGNED_FOR, presigned};
-use crate::outbound::{self, Payload, Reply, SendError};
-use crate::platform::Wasi;
+use crate::outbound::{self, Payload, Response, SendError};
+use crate::platform::WasiPlatform;
 
 /// How often a request is sent.
 const TRIES: u32 = 3;
@@ -63,7 +63,7 @@ pub async fn tried<T>(attempt: impl AsyncFn() -> Result<T, Attempt>) -> Result<T
                 let again = matches!(error, SendError::Connection(_));
                 (BucketError::from(error), again)
             }
-            Err(Attempt::Answer(error)) => {
+            Err(Attempt::Response(error)) => {
                 let again = matches!(error, BucketError::Unavailable(_));
                 (error, again)
             }
@@ -72,13 +72,13 @@ pub async fn tried<T>(attempt: impl AsyncFn() -> Result<T, Attempt>) -> Result<T
             return Err(error);
         }
         let pause_ms = PAUSE_MS << (tries - 1);
-        Wasi.sleep(pause_ms / 2 + random::get_random_u64() % (pause_ms / 2)).await;
+        WasiPlatform.sleep(pause_ms / 2 + random::get_random_u64() % (pause_ms / 2)).await;
         tries += 1;
     }
 }
 
 /// Whether S3 says that the object is under SSE-KMS.
-pub fn is_kms(reply: &Reply) -> bool {
+pub fn is_kms(reply: &Response) -> bool {
     reply.header("x-amz-server-side-encryption").is_some_and(|kind| kind.starts_with("aws:kms"))
 }
 
@@ -87,7 +87,7 @@ pub enum Attempt {
     /// There is no answer.
     Send(SendError),
     /// The answer is no success.
-    Answer(BucketError),
+    Response(BucketError),
 }
 
 impl From<SendError> for Attempt {
@@ -99,7 +99,7 @@ impl From<SendError> for Attempt {
 async fn attempt<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Answered, Attempt> {
     let payload = if call.body.is_empty() { Payload::Empty } else { Payload::Bytes(call.body.to_vec()) };
     let url = presigned(action, PRESIGNED_FOR);
-    let reply: Reply = outbound::send(call.method.clone(), &url, call.headers, payload).await?;
+    let reply: Response = outbound::send(call.method.clone(), &url, call.headers, payload).await?;
     let status = reply.status;
     let succeeded = (200..300).contains(&status) || call.also == Some(status);
     let length = reply.header("content-length").and_then(|length| length.parse().ok());
@@ -112,7 +112,7 @@ async fn attempt<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Answ
     let failed_late =
         call.first_bytes.is_none() && std::str::from_utf8(&body).ok().and_then(ErrorBody::parse).is_some();
     if !succeeded || (failed_late && call.also != Some(status)) {
-        return Err(Attempt::Answer(classify(call.operation, status, &body)));
+        return Err(Attempt::Response(classify(call.operation, status, &body)));
     }
     Ok(Answered { status, body, length, etag, kms })
 }

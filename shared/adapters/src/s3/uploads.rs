@@ -12,12 +12,12 @@ use rusty_s3::actions::{
 use spin_sdk::wasip3::http::types::Method;
 
 use super::S3Bucket;
-use super::error::nonsense;
+use super::error::malformed;
 use super::retry::{Answered, Call, send};
 use super::xml::{unescape, walk};
 
 fn text(answered: &Answered, operation: &str) -> Result<String, BucketError> {
-    String::from_utf8(answered.body.clone()).map_err(|_| nonsense(operation))
+    String::from_utf8(answered.body.clone()).map_err(|_| malformed(operation))
 }
 
 /// S3 `CreateMultipartUpload`.
@@ -27,7 +27,7 @@ pub async fn create(s3: &S3Bucket, key: &str, content: Content) -> Result<String
     let call = Call { operation, method: Method::Post, headers: &headers, body: &[], first_bytes: None, also: None };
     let answered = send(&call, &CreateMultipartUpload::new(&s3.bucket, Some(&s3.credentials), key)).await?;
     let parsed = CreateMultipartUpload::parse_response(&text(&answered, operation)?);
-    Ok(parsed.map_err(|_| nonsense(operation))?.upload_id().to_owned())
+    Ok(parsed.map_err(|_| malformed(operation))?.upload_id().to_owned())
 }
 
 /// S3 `ListParts`, page by page of 1,000.
@@ -42,7 +42,7 @@ pub async fn list_parts(s3: &S3Bucket, key: &str, upload_id: &str) -> Result<Vec
         }
         let call = Call { operation, method: Method::Get, headers: &[], body: &[], first_bytes: None, also: None };
         let answered = send(&call, &action).await?;
-        let page = PartsPage::parse(&text(&answered, operation)?).ok_or_else(|| nonsense(operation))?;
+        let page = PartsPage::parse(&text(&answered, operation)?).ok_or_else(|| malformed(operation))?;
         parts.extend(page.parts);
         match page.next {
             Some(next) if after < Some(next) && next < PART_NUMBER_MAX => after = Some(next),
@@ -115,7 +115,7 @@ pub async fn complete(
     let answered = send(&call, &action()).await?;
     let parsed = CompleteMultipartUploadResponse::parse(text(&answered, operation)?.trim_start());
     let etag = parsed.ok().and_then(|parsed| ETag::parse(parsed.etag()));
-    let etag = etag.ok_or_else(|| nonsense(operation))?;
+    let etag = etag.ok_or_else(|| malformed(operation))?;
     Ok(CompletedUpload { etag, is_composite: !answered.kms })
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use moc_application::port::{Platform as _, StoreError};
 use spin_sdk::sqlite::{self, Error, Value};
 
-use crate::platform::Wasi;
+use crate::platform::WasiPlatform;
 
 /// What makes the schema: migration `n` leads to version `n`. Each statement of one may run again,
 /// so that any number of instances may start at once.
@@ -56,7 +56,7 @@ impl Connection {
                 Err(error) if tries == TRIES => return Err(StoreError(error.to_string())),
                 Err(_) => {
                     self.0.take();
-                    Wasi.sleep(PAUSE_MS << tries).await;
+                    WasiPlatform.sleep(PAUSE_MS << tries).await;
                     tries += 1;
                 }
             }

@@ -2,10 +2,10 @@
 
 mod connection;
 mod deliveries;
+mod files;
 mod mocs;
 mod row;
 mod sessions;
-mod uploads;
 
 use std::rc::Rc;
 
@@ -54,8 +54,8 @@ impl Store for SqliteStore {
         sessions::get_with_files(&self.0, id).await
     }
 
-    async fn prolong_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError> {
-        sessions::prolong(&self.0, id, expires_at).await
+    async fn extend_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError> {
+        sessions::extend(&self.0, id, expires_at).await
     }
 
     async fn cancel_session(&self, id: SessionId) -> Result<bool, StoreError> {
@@ -63,11 +63,11 @@ impl Store for SqliteStore {
     }
 
     async fn insert_file(&self, file: &File, files_max: u64) -> Result<Registered, StoreError> {
-        uploads::insert(&self.0, file, files_max).await
+        files::insert(&self.0, file, files_max).await
     }
 
     async fn file(&self, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError> {
-        uploads::get(&self.0, session, file).await
+        files::get(&self.0, session, file).await
     }
 
     async fn file_with_parts(
@@ -75,7 +75,7 @@ impl Store for SqliteStore {
         session: SessionId,
         file: FileId,
     ) -> Result<Option<(Session, File, Vec<StoredPart>)>, StoreError> {
-        uploads::get_with_parts(&self.0, session, file).await
+        files::get_with_parts(&self.0, session, file).await
     }
 
     async fn record_part(
@@ -84,19 +84,19 @@ impl Store for SqliteStore {
         part: &StoredPart,
         sha256: Option<[u8; 32]>,
     ) -> Result<Option<Progress>, StoreError> {
-        uploads::record_part(&self.0, file, part, sha256).await
+        files::record_part(&self.0, file, part, sha256).await
     }
 
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError> {
-        uploads::complete(&self.0, file, etag, now).await
+        files::complete(&self.0, file, etag, now).await
     }
 
     async fn reject_file(&self, file: FileId) -> Result<(), StoreError> {
-        uploads::reject(&self.0, file).await
+        files::reject(&self.0, file).await
     }
 
     async fn forget_file(&self, file: FileId) -> Result<bool, StoreError> {
-        uploads::forget(&self.0, file).await
+        files::forget(&self.0, file).await
     }
 
     async fn lock_session(

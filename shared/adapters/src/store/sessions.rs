@@ -52,7 +52,7 @@ pub async fn get_with_files(store: &Connection, id: SessionId) -> Result<Option<
     Ok(Some((session, all(json::<Vec<FileRow>>(&row, 1)?)?)))
 }
 
-pub async fn prolong(store: &Connection, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError> {
+pub async fn extend(store: &Connection, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError> {
     let statement = "UPDATE sessions SET expires_at = ?2 WHERE id = ?1 AND status = 'active' AND expires_at < ?2";
     store.run(statement, &[text(id), time(expires_at)]).await?;
     Ok(())

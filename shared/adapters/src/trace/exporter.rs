@@ -21,9 +21,9 @@ const CHAINING_MS: u64 = 500;
 pub async fn export(batch: TraceBatch) -> Outcome {
     let settings = match settings::trace().await {
         Ok(settings) => settings,
-        Err(failure) => return Outcome::Failed(failure.cause.unwrap_or_default()),
+        Err(failure) => return Outcome::Failed(failure.source.unwrap_or_default()),
     };
-    let Some(settings) = settings.as_ref() else { return Outcome::Unconfigured };
+    let Some(settings) = settings.as_ref() else { return Outcome::NotConfigured };
     let mut url = settings.endpoint.clone();
     url.set_path(PATH);
     let headers = [("content-type", "application/x-protobuf")];

@@ -11,13 +11,13 @@ mod otlp;
 mod recording;
 
 use moc_contract::trace::{TRACEPARENT, TRACESTATE, TraceContext};
-use moc_domain::failure::Failure;
+use moc_domain::error::Error;
 
 #[cfg(target_family = "wasm")]
 pub use exporter::export;
 pub use recording::Trace;
 
-use crate::http::{self, Answer, Request};
+use crate::http::{self, Request, Response};
 use crate::log::RequestLog;
 
 /// What a request belongs to, as its headers say. More than one `traceparent` is none.
@@ -29,17 +29,17 @@ pub fn context_of(request: &Request) -> Option<TraceContext> {
 }
 
 /// Answers a request by `handler` under a root span of this name. Its trace leaves after the answer
-/// and after all that the answer has still to do ([`Answer::after`]), refusals included.
+/// and after all that the answer has still to do ([`Response::after`]), kinds included.
 pub async fn traced(
     name: &'static str,
     request: &mut Request,
     log: &RequestLog,
-    handler: impl AsyncFnOnce(&mut Request, &RequestLog, &Trace) -> Result<Answer, Failure>,
-) -> Answer {
+    handler: impl AsyncFnOnce(&mut Request, &RequestLog, &Trace) -> Result<Response, Error>,
+) -> Response {
     let trace = Trace::begin(name, request).await;
     let (answer, failure) = match handler(request, log, &trace).await {
         Ok(answer) => (answer, None),
-        Err(failure) => (http::refuse(request, log, &failure), Some(failure)),
+        Err(failure) => (http::error_response(request, log, &failure), Some(failure)),
     };
     if !trace.is_recorded() {
         return answer;

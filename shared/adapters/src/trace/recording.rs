@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use moc_application::port::{self, Step};
 use moc_contract::problem::Problem;
 use moc_contract::trace::{Span, SpanId, TraceBatch, TraceContext, TraceId};
-use moc_domain::failure::Failure;
+use moc_domain::error::Error;
 use moc_domain::limits::{TRACE_EXPORT_MAX_MS, TRACE_PAUSE_MS, TRACE_SPANS_MAX};
 use moc_domain::moc::Moc;
 use spin_sdk::wasip3::random::random::get_random_u64;
@@ -111,7 +111,7 @@ impl Trace {
 
     /// Ends the root span: the answer is ready. An answer that is the client's fault is none of
     /// this span's (OpenTelemetry's conventions for HTTP).
-    pub(super) fn end(&self, status: u16, failure: Option<&Failure>) {
+    pub(super) fn end(&self, status: u16, failure: Option<&Error>) {
         let Some(recording) = self.recording() else { return };
         let code = failure.map(code);
         let mut root = recording.root.borrow_mut();
@@ -131,7 +131,7 @@ impl Trace {
         let batch = recording.batch();
         let deadline = now + Duration::from_millis(TRACE_EXPORT_MAX_MS);
         let cause = match within(deadline, hand_over(EXPORTER, &[], &batch)).await {
-            Some(Outcome::Sent | Outcome::Unconfigured) => return,
+            Some(Outcome::Sent | Outcome::NotConfigured) => return,
             Some(Outcome::Failed(cause)) => cause,
             None => "the exporter did not answer in time".into(),
         };
@@ -153,7 +153,7 @@ impl Trace {
 }
 
 impl port::Trace for Trace {
-    async fn step<T>(&self, step: Step, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    async fn step<T>(&self, step: Step, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let Some(recording) = self.recording() else { return work.await };
         let began = Instant::now();
         let result = work.await;
@@ -209,7 +209,7 @@ impl Recording {
         id
     }
 
-    fn close(&self, step: Step, began: Instant, failure: Option<&Failure>) {
+    fn close(&self, step: Step, began: Instant, failure: Option<&Error>) {
         let id = self.open(step);
         self.open.borrow_mut().retain(|(running, _)| *running != step);
         let zero_nanos = self.root.borrow().start_nanos;
@@ -256,6 +256,6 @@ fn known(method: &str) -> &str {
 }
 
 /// The code of the problem that a failure becomes.
-fn code(failure: &Failure) -> &'static str {
-    Problem::from(&failure.refusal).code
+fn code(failure: &Error) -> &'static str {
+    Problem::from(&failure.kind).code
 }

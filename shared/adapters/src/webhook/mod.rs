@@ -5,7 +5,7 @@ mod receiver;
 use moc_application::deliver_webhook::Outcome;
 use moc_contract::path;
 use moc_contract::trace::TraceContext;
-use moc_domain::failure::{Failure, Refusal};
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::MocId;
 use moc_domain::limits::WEBHOOK_DELIVERY_MAX_MS;
 use spin_sdk::wasip3::http::types::Method;
@@ -14,7 +14,7 @@ use url::Url;
 pub use receiver::HttpReceiver;
 
 use crate::handover;
-use crate::http::Answer;
+use crate::http::Response;
 use crate::log;
 use crate::outbound::{self, Payload};
 
@@ -25,10 +25,10 @@ const SENDER: &str = "http://webhook-sender.spin.internal";
 /// the trace that it belongs to. Where somebody else delivers it, or has done so, there is nothing to do.
 ///
 /// # Errors
-/// [`Refusal::Internal`] with the cause where it was not delivered. The sender has said so in the log
+/// [`ErrorKind::Internal`] with the cause where it was not delivered. The sender has said so in the log
 /// where it is given up; else a later sweep goes on.
-pub async fn send(moc: MocId, context: Option<TraceContext>) -> Result<(), Failure> {
-    let failed = |cause: String| Failure::caused(Refusal::Internal, cause);
+pub async fn send(moc: MocId, context: Option<TraceContext>) -> Result<(), Error> {
+    let failed = |cause: String| Error::with_source(ErrorKind::Internal, cause);
     // The sender logs what it gives up, and nobody else what it has not heard of.
     let unheard = |cause: String| {
         log::warn(&format!("the webhook of MOC {moc} waits for a sweep: {cause}"));
@@ -47,7 +47,7 @@ pub async fn send(moc: MocId, context: Option<TraceContext>) -> Result<(), Failu
     }
 }
 
-impl From<Outcome> for Answer {
+impl From<Outcome> for Response {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Delivered => handover::Outcome::Sent.into(),
@@ -60,6 +60,6 @@ impl From<Outcome> for Answer {
 
 /// What the sender answers where there is no receiver.
 #[must_use]
-pub fn unconfigured() -> Answer {
-    handover::Outcome::Unconfigured.into()
+pub fn not_configured() -> Response {
+    handover::Outcome::NotConfigured.into()
 }

@@ -8,14 +8,14 @@ use moc_contract::trace::TraceContext;
 use moc_contract::variable::WebhookSettings;
 use moc_contract::webhook;
 use moc_domain::delivery::Claim;
-use moc_domain::failure::Failure;
-use moc_domain::limits::WEBHOOK_TRY_TIMEOUT_MS;
+use moc_domain::error::Error;
+use moc_domain::limits::WEBHOOK_ATTEMPT_TIMEOUT_MS;
 use serde_json::json;
 use spin_sdk::wasip3::http::types::Method;
 
 use crate::http::Request;
 use crate::outbound::{self, Payload};
-use crate::platform::{Wasi, within};
+use crate::platform::{WasiPlatform, within};
 use crate::{log, settings, trace};
 
 /// The receiver at `moc_finalize_webhook_url`.
@@ -28,11 +28,11 @@ impl HttpReceiver {
     /// The receiver; `None` where there is none. What it is sent belongs to the trace of `request`.
     ///
     /// # Errors
-    /// [`moc_domain::failure::Refusal::Internal`] where a variable cannot be read.
-    pub async fn open(request: &Request) -> Result<Option<Self>, Failure> {
+    /// [`moc_domain::error::ErrorKind::Internal`] where a variable cannot be read.
+    pub async fn open(request: &Request) -> Result<Option<Self>, Error> {
         let settings = settings::webhook().await.inspect_err(|failure| {
             // Whoever calls has no way to say so.
-            log::warn(&format!("webhooks: {}; none are sent", failure.cause.as_deref().unwrap_or_default()));
+            log::warn(&format!("webhooks: {}; none are sent", failure.source.as_deref().unwrap_or_default()));
         });
         let Some(settings) = settings? else { return Ok(None) };
         Ok(Some(Self { settings, context: trace::context_of(request) }))
@@ -47,7 +47,7 @@ impl HttpReceiver {
     /// A redirection is no success either: the host that it leads to is not the one that was granted.
     async fn post(&self, claim: &Claim) -> Result<(), String> {
         let WebhookSettings { url, key } = &*self.settings;
-        let (id, time) = (webhook::message_id(claim.event.moc), webhook::timestamp(Wasi.now()));
+        let (id, time) = (webhook::message_id(claim.event.moc), webhook::timestamp(WasiPlatform.now()));
         let body = webhook::payload(&claim.event);
         let traced = self.context.as_ref().map(TraceContext::headers).unwrap_or_default();
         let (signature, time) = (key.as_ref().map(|key| key.sign(&id, time, &body)), time.to_string());
@@ -70,7 +70,7 @@ impl HttpReceiver {
 
 impl Receiver for HttpReceiver {
     async fn send(&self, claim: &Claim) -> Result<(), String> {
-        let limit_ms = WEBHOOK_TRY_TIMEOUT_MS.unsigned_abs();
+        let limit_ms = WEBHOOK_ATTEMPT_TIMEOUT_MS.unsigned_abs();
         let sent = within(Instant::now() + Duration::from_millis(limit_ms), self.post(claim)).await;
         sent.unwrap_or_else(|| Err(format!("the receiver did not answer within {limit_ms} ms")))
     }

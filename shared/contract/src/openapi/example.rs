@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::sample::{self, Sample};
-use crate::answer::{FileCompleted, FileRegistered, MocAnswer, PartList, PartStored, SessionCreated, SessionState};
 use crate::path;
+use crate::response::{FileCompleted, FileRegistered, MocResponse, PartList, PartStored, SessionCreated, SessionState};
 
 /// Named examples, as the document has them.
 pub type Examples = Map<String, Value>;
@@ -76,7 +76,7 @@ pub fn answers(operation: &str, status: &str, sample: &Sample) -> Examples {
     let Sample { session, file, parts, etag, moc, .. } = sample;
     let ws_url = Some(sample::ws_url());
     let stored = |part: &StoredPart| PartStored::new(part.number, &part.etag);
-    let moc = || MocAnswer::new(moc, sample::url);
+    let moc = || MocResponse::new(moc, sample::url);
     let examples = match (operation, status) {
         ("createSession", _) => vec![example("session", "A new session", SessionCreated::new(session, ws_url))],
         ("getSession", _) => {
@@ -105,7 +105,7 @@ pub fn answers(operation: &str, status: &str, sample: &Sample) -> Examples {
         ("getMoc", _) => vec![example("moc", "A MOC with its thumbnail", moc())],
         ("finalize" | "finalizeSession", "201") => {
             let new = Moc { thumbnail_key: None, ..sample.moc.clone() };
-            vec![example("published", "A new MOC", MocAnswer::new(&new, sample::url))]
+            vec![example("published", "A new MOC", MocResponse::new(&new, sample::url))]
         }
         ("finalize" | "finalizeSession", _) => vec![
             example("idempotent", "It was made before", moc().idempotent(true)),

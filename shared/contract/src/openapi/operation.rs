@@ -4,13 +4,13 @@
 
 #![allow(dead_code, reason = "utoipa reads what stands before these functions; nobody calls them")]
 
-use crate::answer::{FileCompleted, FileRegistered, MocAnswer, PartList, PartStored, SessionCreated, SessionState};
 use crate::body::{CompleteFileBody, CreateSessionBody, FinalizeBody, RegisterFileBody};
+use crate::response::{FileCompleted, FileRegistered, MocResponse, PartList, PartStored, SessionCreated, SessionState};
 
 /// Create a session
 ///
 /// The files are checked, and nothing is reserved: each is registered on its own once the session is there. A session
-/// lives 30 minutes, and is prolonged by 30 whenever it is used with fewer than 10 left, up to 24 hours in all.
+/// lives 30 minutes, and is extended by 30 whenever it is used with fewer than 10 left, up to 24 hours in all.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/sessions",
@@ -143,8 +143,8 @@ fn list_parts() {}
     tag = "mocs",
     request_body(content = FinalizeBody, description = "The session, and what the user says of the MOC."),
     responses(
-        (status = 200, description = "An earlier finalize had made it.", body = MocAnswer, headers(("Location"))),
-        (status = 201, description = "The MOC is published.", body = MocAnswer, headers(("Location"))),
+        (status = 200, description = "An earlier finalize had made it.", body = MocResponse, headers(("Location"))),
+        (status = 201, description = "The MOC is published.", body = MocResponse, headers(("Location"))),
     ),
 )]
 fn finalize() {}
@@ -159,8 +159,8 @@ fn finalize() {}
     tag = "mocs",
     request_body(content = FinalizeBody, description = "The session, and what the user says of the MOC."),
     responses(
-        (status = 200, description = "An earlier finalize had made it.", body = MocAnswer, headers(("Location"))),
-        (status = 201, description = "The MOC is published.", body = MocAnswer, headers(("Location"))),
+        (status = 200, description = "An earlier finalize had made it.", body = MocResponse, headers(("Location"))),
+        (status = 201, description = "The MOC is published.", body = MocResponse, headers(("Location"))),
     ),
 )]
 fn finalize_session() {}
@@ -173,6 +173,6 @@ fn finalize_session() {}
     path = "/api/mocs/{mocId}",
     operation_id = "getMoc",
     tag = "mocs",
-    responses((status = 200, description = "The MOC.", body = MocAnswer)),
+    responses((status = 200, description = "The MOC.", body = MocResponse)),
 )]
 fn get_moc() {}

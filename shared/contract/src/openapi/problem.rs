@@ -1,11 +1,11 @@
 //! Every code with its own schema and its example, and which operation can answer with which.
 //!
-//! Status, texts, members and headers of a problem are those that [`crate::problem`] gives an example of its refusal.
+//! Status, texts, members and headers of a problem are those that [`crate::problem`] gives an example of its kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use moc_domain::category::Category;
-use moc_domain::failure::{FieldError, FileFailure, FileFault, Refusal};
+use moc_domain::error::{ErrorKind, FieldError, FileFailure, FileFault};
 use moc_domain::limits::{
     BATCH_MAX_BYTES, BATCH_PARTS_MAX, FILES_PER_SESSION_DEFAULT, FILES_PER_SESSION_MAX, INSTRUCTION_MAX_DEFAULT_MIB,
     MIB, PART_NUMBER_MAX, RATE_WINDOW_MS, TITLE_MAX_CHARS, VALIDATION_ERRORS_MAX,
@@ -84,50 +84,50 @@ fn codes(operation: &str) -> Vec<&'static str> {
     groups.concat()
 }
 
-/// An example of every refusal.
-fn refusals() -> Vec<Refusal> {
+/// An example of every kind.
+fn kinds() -> Vec<ErrorKind> {
     let file_id = sample::file_id();
     let later = |minutes: i64| sample::BEGIN.plus_millis(minutes * 60_000);
     let sha256 = |digit: &str| digit.repeat(64);
     vec![
-        Refusal::InstructionFileRequired,
-        Refusal::FileCountExceeded { limit: FILES_PER_SESSION_DEFAULT },
-        Refusal::EmptyBody,
-        Refusal::BatchEmpty,
-        Refusal::MalformedBody { detail: "The body is not JSON: line 1, column 11.".into() },
+        ErrorKind::InstructionFileRequired,
+        ErrorKind::FileCountExceeded { limit: FILES_PER_SESSION_DEFAULT },
+        ErrorKind::EmptyBody,
+        ErrorKind::BatchEmpty,
+        ErrorKind::MalformedBody { detail: "The body is not JSON: line 1, column 11.".into() },
         part_number_out_of_range(),
-        Refusal::PartSizeMismatch { expected_bytes: sample::PART_BYTES, actual_bytes: 1_048_576 },
-        Refusal::PartCountMismatch { missing: vec![3] },
-        Refusal::ChecksumMismatch { algorithm: "sha-256", expected: sha256("a"), actual: sha256("b"), file_id },
-        Refusal::Unauthorized,
-        Refusal::NotFound,
-        Refusal::MethodNotAllowed { allow: "GET, DELETE" },
-        Refusal::RequestTimeout { elapsed_ms: 300_012, timeout_at: later(5) },
-        Refusal::DuplicateFile { file_id },
-        Refusal::FileAlreadyCompleted,
-        Refusal::SessionNotActive { status: Status::Cancelled },
-        Refusal::FinalizeInProgress,
+        ErrorKind::PartSizeMismatch { expected_bytes: sample::PART_BYTES, actual_bytes: 1_048_576 },
+        ErrorKind::PartCountMismatch { missing: vec![3] },
+        ErrorKind::ChecksumMismatch { algorithm: "sha-256", expected: sha256("a"), actual: sha256("b"), file_id },
+        ErrorKind::Unauthorized,
+        ErrorKind::NotFound,
+        ErrorKind::MethodNotAllowed { allow: "GET, DELETE" },
+        ErrorKind::RequestTimeout { elapsed_ms: 300_012, timeout_at: later(5) },
+        ErrorKind::DuplicateFile { file_id },
+        ErrorKind::FileAlreadyCompleted,
+        ErrorKind::SessionNotActive { status: Status::Cancelled },
+        ErrorKind::FinalizeInProgress,
         title_conflict("my-castle", &["my-castle".to_owned()]),
-        Refusal::SessionExpired { expires_at: later(30), now: later(42) },
-        Refusal::LengthRequired,
-        Refusal::FileTooLarge { limit_bytes: INSTRUCTION_MAX_DEFAULT_MIB * MIB },
-        Refusal::PayloadTooLarge { limit_bytes: BATCH_MAX_BYTES },
-        Refusal::UnsupportedMediaType { allowed: Category::Instruction.media_types() },
-        Refusal::Invalid {
+        ErrorKind::SessionExpired { expires_at: later(30), now: later(42) },
+        ErrorKind::LengthRequired,
+        ErrorKind::FileTooLarge { limit_bytes: INSTRUCTION_MAX_DEFAULT_MIB * MIB },
+        ErrorKind::PayloadTooLarge { limit_bytes: BATCH_MAX_BYTES },
+        ErrorKind::UnsupportedMediaType { allowed: Category::Instruction.media_types() },
+        ErrorKind::Invalid {
             errors: vec![FieldError::new("/title", format!("must have 1 to {TITLE_MAX_CHARS} characters"))],
         },
-        Refusal::FileValidationFailed {
+        ErrorKind::FileValidationFailed {
             failures: vec![FileFailure { file_id, name: sample::NAME.into(), reason: FileFault::ContentMismatch }],
         },
-        Refusal::RateLimitExceeded {
+        ErrorKind::RateLimitExceeded {
             limit: 20,
             window_seconds: RATE_WINDOW_MS.unsigned_abs() / 1000,
             retry_after_seconds: 1_080,
             next_allowed_at: later(60),
         },
-        Refusal::BucketUnavailable,
-        Refusal::StoreUnavailable,
-        Refusal::Internal,
+        ErrorKind::BucketUnavailable,
+        ErrorKind::StoreUnavailable,
+        ErrorKind::Internal,
     ]
 }
 
@@ -144,12 +144,12 @@ pub struct Problems(BTreeMap<&'static str, Kind>);
 impl Problems {
     /// Those of the contract.
     pub fn new() -> Self {
-        let kind = |refusal: &Refusal| {
-            let problem = Problem::from(refusal);
+        let kind = |kind: &ErrorKind| {
+            let problem = Problem::from(kind);
             let (code, status, headers) = (problem.code, problem.status, problem.headers.clone());
             (code, Kind { status, headers, example: body(problem) })
         };
-        Self(refusals().iter().map(kind).collect())
+        Self(kinds().iter().map(kind).collect())
     }
 
     /// The schemas: that of every problem, one for each code, and what they are made of.
@@ -259,11 +259,11 @@ fn body(problem: Problem) -> Map<String, Value> {
 }
 
 fn batch() -> Map<String, Value> {
-    let refusal = Refusal::PartSizeMismatch { expected_bytes: sample::PART_BYTES, actual_bytes: 8 };
+    let kind = ErrorKind::PartSizeMismatch { expected_bytes: sample::PART_BYTES, actual_bytes: 8 };
     let etag = sample::part_etag(2);
-    let parts = [(PartNumber::new(1), Err(&refusal)), (PartNumber::new(2), Ok(&etag))];
+    let parts = [(PartNumber::new(1), Err(&kind)), (PartNumber::new(2), Ok(&etag))];
     let parts = parts.into_iter().filter_map(|(number, result)| Some((number?, result)));
-    body(Problem::from(&refusal).with_parts(parts))
+    body(Problem::from(&kind).with_parts(parts))
 }
 
 /// The schemas that the codes' schemas are made of.
@@ -272,7 +272,7 @@ fn base_schemas(kinds: &BTreeMap<&'static str, Kind>) -> Map<String, Value> {
     let number = reference("schemas", "PartNumber");
     let schemas = json!({
         "Problem": {
-            "description": "A refusal (RFC 9457). Its `code` says which other members it has.",
+            "description": "A kind (RFC 9457). Its `code` says which other members it has.",
             "type": "object",
             "properties": {
                 "type": { "type": "string", "format": "uri", "description": "The code as a URN." },

@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(settings.sockets.as_deref(), Some("wss://live.example"));
         let settings = parsed(&[("s3_endpoint", "http://127.0.0.1:9000")]).unwrap();
         assert_eq!(settings, PageSettings { objects: Some("http://127.0.0.1:9000".into()), sockets: None });
-        assert!(parsed(&[("public_base_url", "nonsense")]).is_err());
+        assert!(parsed(&[("public_base_url", "malformed")]).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The segments before and between scans (ITU-T T.81, annex B).
 
 use super::huffman::Codes;
-use crate::failure::Unusable;
+use crate::error::DecodeError;
 use crate::picture::Size;
 
 /// Samples of a block, across and downwards.
@@ -88,30 +88,30 @@ impl Frame {
     /// Reads a frame header.
     ///
     /// # Errors
-    /// [`Unusable`]: also for what other decoders know but hardly any picture has.
-    pub fn parse(marker: u8, segment: &[u8]) -> Result<Self, Unusable> {
+    /// [`DecodeError`]: also for what other decoders know but hardly any picture has.
+    pub fn parse(marker: u8, segment: &[u8]) -> Result<Self, DecodeError> {
         let progressive = match marker {
             0xc0 | 0xc1 => false,
             0xc2 => true,
-            0xc3 => return Err(Unusable::Unsupported("lossless JPEG")),
-            0xc9..=0xcb => return Err(Unusable::Unsupported("arithmetic coding")),
-            _ => return Err(Unusable::Unsupported("hierarchical JPEG")),
+            0xc3 => return Err(DecodeError::Unsupported("lossless JPEG")),
+            0xc9..=0xcb => return Err(DecodeError::Unsupported("arithmetic coding")),
+            _ => return Err(DecodeError::Unsupported("hierarchical JPEG")),
         };
         let ([precision, y0, y1, x0, x1, count], rest) =
-            segment.split_first_chunk().ok_or_else(|| Unusable::broken("a frame header is too short"))?;
+            segment.split_first_chunk().ok_or_else(|| DecodeError::broken("a frame header is too short"))?;
         if *precision != 8 {
-            return Err(Unusable::Unsupported("samples that have not eight bits"));
+            return Err(DecodeError::Unsupported("samples that have not eight bits"));
         }
         let size = Size::new(u16::from_be_bytes([*x0, *x1]).into(), u16::from_be_bytes([*y0, *y1]).into())?;
         let (specified, []) = rest.as_chunks::<3>() else {
-            return Err(Unusable::broken("a frame header has a wrong length"));
+            return Err(DecodeError::broken("a frame header has a wrong length"));
         };
         if specified.len() != usize::from(*count) || ![1, 3, 4].contains(count) {
-            return Err(Unusable::Unsupported("other than one, three or four components"));
+            return Err(DecodeError::Unsupported("other than one, three or four components"));
         }
         let factors = specified.iter().map(|[_, factors, _]| (u32::from(factors >> 4), u32::from(factors & 15)));
         if factors.clone().any(|(across, down)| !(1..=4).contains(&across) || !(1..=4).contains(&down)) {
-            return Err(Unusable::broken("a sampling factor is not 1 to 4"));
+            return Err(DecodeError::broken("a sampling factor is not 1 to 4"));
         }
         let across_max = factors.clone().map(|(across, _)| across).max().unwrap_or(1);
         let down_max = factors.clone().map(|(_, down)| down).max().unwrap_or(1);
@@ -138,9 +138,9 @@ impl ScanHeader {
     /// Reads a scan header.
     ///
     /// # Errors
-    /// [`Unusable::Broken`].
-    pub fn parse(segment: &[u8], frame: &Frame) -> Result<Self, Unusable> {
-        let broken = || Unusable::broken("a scan header is not as it must be");
+    /// [`DecodeError::Broken`].
+    pub fn parse(segment: &[u8], frame: &Frame) -> Result<Self, DecodeError> {
+        let broken = || DecodeError::broken("a scan header is not as it must be");
         let (count, rest) = segment.split_first().ok_or_else(broken)?;
         let (components, [first, last, bits]) = rest.split_at_checked(2 * usize::from(*count)).ok_or_else(broken)?
         else {
@@ -161,7 +161,7 @@ impl ScanHeader {
             frame.components.get(one.index).map_or(0, |component| component.across * component.down)
         };
         if components.len() > 1 && components.iter().map(blocks).sum::<u32>() > 10 {
-            return Err(Unusable::broken("a unit has more than ten blocks"));
+            return Err(DecodeError::broken("a unit has more than ten blocks"));
         }
         let mut scan =
             Self { components, first: (*first).into(), last: (*last).into(), high: bits >> 4, low: bits & 15 };
@@ -186,19 +186,20 @@ impl<'a> Tables<'a> {
     /// Takes what a segment between scans says.
     ///
     /// # Errors
-    /// [`Unusable::Broken`].
-    pub fn read(&mut self, marker: u8, segment: &'a [u8]) -> Result<(), Unusable> {
+    /// [`DecodeError::Broken`].
+    pub fn read(&mut self, marker: u8, segment: &'a [u8]) -> Result<(), DecodeError> {
         match marker {
             0xc4 => self.read_huffman(segment),
-            0xcc => Err(Unusable::Unsupported("arithmetic coding")),
+            0xcc => Err(DecodeError::Unsupported("arithmetic coding")),
             0xdb => self.read_quantization(segment),
-            0xdc => Err(Unusable::Unsupported("a height that comes after the picture")),
+            0xdc => Err(DecodeError::Unsupported("a height that comes after the picture")),
             0xdd => {
-                let interval = segment.try_into().map_err(|_| Unusable::broken("a restart interval is no number"))?;
+                let interval =
+                    segment.try_into().map_err(|_| DecodeError::broken("a restart interval is no number"))?;
                 self.restart_interval = u16::from_be_bytes(interval).into();
                 Ok(())
             }
-            0xde | 0xdf => Err(Unusable::Unsupported("hierarchical JPEG")),
+            0xde | 0xdf => Err(DecodeError::Unsupported("hierarchical JPEG")),
             0xe0 if segment.starts_with(b"JFIF\0") => {
                 self.jfif = true;
                 Ok(())
@@ -222,8 +223,8 @@ impl<'a> Tables<'a> {
         }
     }
 
-    fn read_quantization(&mut self, mut segment: &[u8]) -> Result<(), Unusable> {
-        let broken = || Unusable::broken("a quantization table is not as it must be");
+    fn read_quantization(&mut self, mut segment: &[u8]) -> Result<(), DecodeError> {
+        let broken = || DecodeError::broken("a quantization table is not as it must be");
         while let Some((head, rest)) = segment.split_first() {
             let bytes = if head >> 4 == 0 { 64 } else { 128 };
             let (values, rest) = rest.split_at_checked(bytes).ok_or_else(broken)?;
@@ -240,8 +241,8 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    fn read_huffman(&mut self, mut segment: &'a [u8]) -> Result<(), Unusable> {
-        let broken = || Unusable::broken("a Huffman table is not as it must be");
+    fn read_huffman(&mut self, mut segment: &'a [u8]) -> Result<(), DecodeError> {
+        let broken = || DecodeError::broken("a Huffman table is not as it must be");
         while let Some((head, rest)) = segment.split_first() {
             let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(broken)?;
             let count = counts.iter().map(|count| usize::from(*count)).sum();

@@ -1,7 +1,7 @@
 //! Huffman tables (ITU-T T.81, annexes C and F.2.2.3).
 
 use super::bits::Bits;
-use crate::failure::Unusable;
+use crate::error::DecodeError;
 
 /// Codes up to this length are looked up in one step.
 const LOOKUP_BITS: u32 = 10;
@@ -42,8 +42,8 @@ impl Huffman {
     /// Makes a table.
     ///
     /// # Errors
-    /// [`Unusable::Broken`] where there are more codes than a length has.
-    pub fn new(Codes { counts, symbols }: Codes) -> Result<Self, Unusable> {
+    /// [`DecodeError::Broken`] where there are more codes than a length has.
+    pub fn new(Codes { counts, symbols }: Codes) -> Result<Self, DecodeError> {
         let mut table =
             Self { lookup: Box::new([0; 1 << LOOKUP_BITS]), longer: Default::default(), symbols: symbols.to_vec() };
         let mut unplaced = symbols.iter();
@@ -51,7 +51,7 @@ impl Huffman {
         for (length, &count) in (1..=CODE_MAX_BITS).zip(counts) {
             let end = code + u32::from(count);
             if end > 1 << length {
-                return Err(Unusable::broken("a Huffman table has too many codes"));
+                return Err(DecodeError::broken("a Huffman table has too many codes"));
             }
             if length <= LOOKUP_BITS {
                 let spread = 1_usize << (LOOKUP_BITS - length);
@@ -128,9 +128,9 @@ impl Skip {
     /// Goes past what is left of a block.
     ///
     /// # Errors
-    /// [`Unusable::Broken`].
+    /// [`DecodeError::Broken`].
     #[inline(always)]
-    pub fn run(&self, bits: &mut Bits, table: &Huffman) -> Result<(), Unusable> {
+    pub fn run(&self, bits: &mut Bits, table: &Huffman) -> Result<(), DecodeError> {
         let mut place = 1;
         while place < BLOCK_COEFFICIENTS {
             bits.fill();
@@ -150,7 +150,7 @@ impl Skip {
     }
 
     /// Goes past one symbol, which has a long code or is the block's last.
-    fn run_one(bits: &mut Bits, table: &Huffman) -> Result<u32, Unusable> {
+    fn run_one(bits: &mut Bits, table: &Huffman) -> Result<u32, DecodeError> {
         let (symbol, length) = table.peek(bits).ok_or_else(no_code)?;
         let (zeros, size) = (symbol >> 4, symbol & 15);
         bits.skip(length + size);
@@ -160,8 +160,8 @@ impl Skip {
 
 /// What bits are that no code starts.
 #[cold]
-pub fn no_code() -> Unusable {
-    Unusable::broken("a Huffman code that is none")
+pub fn no_code() -> DecodeError {
+    DecodeError::broken("a Huffman code that is none")
 }
 
 #[cfg(test)]

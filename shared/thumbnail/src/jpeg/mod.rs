@@ -20,7 +20,7 @@ use self::plane::{Colours, Plane, Region};
 use self::scan::{Place, ScanTables, next_marker, walk};
 use self::transform::Quantization;
 use crate::crop::Crop;
-use crate::failure::Unusable;
+use crate::error::DecodeError;
 use crate::orientation::Orientation;
 use crate::picture::{Picture, check_memory};
 
@@ -32,15 +32,15 @@ const SCANS_MAX: usize = 100;
 /// Decodes the part of a picture that a thumbnail shows.
 ///
 /// # Errors
-/// [`Unusable`].
-pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
+/// [`DecodeError`].
+pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
     let mut tables = Tables::default();
     let mut frame = None;
     let mut target: Option<Target> = None;
     let mut scans = 0;
     let mut position = 2;
     loop {
-        let (marker, start) = next_marker(data, position).ok_or(Unusable::Truncated)?;
+        let (marker, start) = next_marker(data, position).ok_or(DecodeError::Truncated)?;
         match marker {
             // Of no meaning outside scans.
             0x01 | 0xd0..=0xd8 => {
@@ -57,12 +57,12 @@ pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
                 frame = Some(Frame::parse(marker, segment)?);
             }
             (0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf, Some(_)) => {
-                return Err(Unusable::broken("there are two frames"));
+                return Err(DecodeError::broken("there are two frames"));
             }
             (0xda, Some(frame)) => {
                 scans += 1;
                 if scans > SCANS_MAX {
-                    return Err(Unusable::broken("there are too many scans"));
+                    return Err(DecodeError::broken("there are too many scans"));
                 }
                 let scan = ScanHeader::parse(segment, frame)?;
                 if target.is_none() {
@@ -74,24 +74,24 @@ pub fn decode(data: &[u8]) -> Result<Picture, Unusable> {
                     break;
                 }
             }
-            (0xda, None) => return Err(Unusable::broken("a scan comes before the frame")),
+            (0xda, None) => return Err(DecodeError::broken("a scan comes before the frame")),
             _ => tables.read(marker, segment)?,
         }
     }
     let (Some(frame), Some(target)) = (frame, target) else {
-        return Err(Unusable::broken("there is no picture in it"));
+        return Err(DecodeError::broken("there is no picture in it"));
     };
     target.finish(&frame, &tables)
 }
 
 /// The segment whose length stands at `start`, and where it ends.
-fn segment(data: &[u8], start: usize) -> Result<(&[u8], usize), Unusable> {
-    let length = data.get(start..).and_then(|rest| rest.first_chunk::<2>()).ok_or(Unusable::Truncated)?;
+fn segment(data: &[u8], start: usize) -> Result<(&[u8], usize), DecodeError> {
+    let length = data.get(start..).and_then(|rest| rest.first_chunk::<2>()).ok_or(DecodeError::Truncated)?;
     let end = start + usize::from(u16::from_be_bytes(*length));
     if end < start + 2 {
-        return Err(Unusable::broken("a segment's length is below two"));
+        return Err(DecodeError::broken("a segment's length is below two"));
     }
-    Ok((data.get(start + 2..end).ok_or(Unusable::Truncated)?, end))
+    Ok((data.get(start + 2..end).ok_or(DecodeError::Truncated)?, end))
 }
 
 /// What is being decoded to.
@@ -120,7 +120,7 @@ struct Progress {
 }
 
 impl Target {
-    fn new(frame: &Frame, tables: &Tables) -> Result<Self, Unusable> {
+    fn new(frame: &Frame, tables: &Tables) -> Result<Self, DecodeError> {
         let orientation = tables.exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
         let crop = Crop::cover(frame.size, orientation);
         let block_side = block_side(frame.size.width.min(frame.size.height));
@@ -168,11 +168,11 @@ impl Target {
         frame: &Frame,
         tables: &Tables,
         scan: &ScanHeader,
-    ) -> Result<usize, Unusable> {
+    ) -> Result<usize, DecodeError> {
         for component in &scan.components {
             let quantization = frame.components.get(component.index).map_or(0, |component| component.quantization);
             let table = tables.quantization.get(quantization).and_then(Option::as_ref);
-            let table = table.ok_or_else(|| Unusable::broken("a quantization table is missing"))?;
+            let table = table.ok_or_else(|| DecodeError::broken("a quantization table is missing"))?;
             if let Some(progress) = self.components.get_mut(component.index) {
                 progress.quantization.get_or_insert_with(|| Quantization::new(table, self.block_side as usize));
                 progress.advance(scan)?;
@@ -199,7 +199,7 @@ impl Target {
         frame: &Frame,
         tables: &Tables,
         scan: &ScanHeader,
-    ) -> Result<usize, Unusable> {
+    ) -> Result<usize, DecodeError> {
         let huffman = ScanTables::new(tables, frame, scan)?;
         let indices = indices(scan);
         let (planes, components, one) = (&mut self.planes, &self.components, self.block_side == 1);
@@ -231,7 +231,7 @@ impl Target {
         frame: &Frame,
         tables: &Tables,
         scan: &ScanHeader,
-    ) -> Result<usize, Unusable> {
+    ) -> Result<usize, DecodeError> {
         let huffman = ScanTables::new(tables, frame, scan)?;
         let indices = indices(scan);
         let kept = if self.block_side == 1 { 1 } else { BLOCK_COEFFICIENTS };
@@ -261,10 +261,10 @@ impl Target {
         })
     }
 
-    fn finish(mut self, frame: &Frame, tables: &Tables) -> Result<Picture, Unusable> {
+    fn finish(mut self, frame: &Frame, tables: &Tables) -> Result<Picture, DecodeError> {
         let known = |progress: &Progress| progress.known.first().is_some_and(Option::is_some);
         if !self.components.iter().all(known) {
-            return Err(Unusable::broken("a component is missing"));
+            return Err(DecodeError::broken("a component is missing"));
         }
         if frame.progressive {
             let kept = if self.block_side == 1 { 1 } else { BLOCK_COEFFICIENTS };
@@ -283,11 +283,11 @@ impl Target {
 impl Progress {
     /// Notes what a scan gives. The standard has each bit of each coefficient come once and in order
     /// (G.1.1.1), which bounds the work that scans can make.
-    fn advance(&mut self, scan: &ScanHeader) -> Result<(), Unusable> {
+    fn advance(&mut self, scan: &ScanHeader) -> Result<(), DecodeError> {
         let expected = (scan.high > 0).then_some(scan.high);
         let band = self.known.get_mut(scan.first..=scan.last).unwrap_or_default();
         if band.iter().any(|known| *known != expected) {
-            return Err(Unusable::broken("a scan comes out of order"));
+            return Err(DecodeError::broken("a scan comes out of order"));
         }
         band.fill(Some(scan.low));
         Ok(())

@@ -3,7 +3,7 @@
 use super::bits::Bits;
 use super::header::{Component, Frame, ScanComponent, ScanHeader, Tables};
 use super::huffman::{Codes, Huffman, Skip, no_code};
-use crate::failure::Unusable;
+use crate::error::DecodeError;
 
 /// Where a block stands.
 #[derive(Clone, Copy)]
@@ -29,7 +29,7 @@ pub struct State {
 /// units up to `units_down`. Gives where it stopped.
 ///
 /// # Errors
-/// [`Unusable`]: those of `block`, and where the data ends or a restart marker is missing.
+/// [`DecodeError`]: those of `block`, and where the data ends or a restart marker is missing.
 pub fn walk(
     data: &[u8],
     position: usize,
@@ -37,8 +37,8 @@ pub fn walk(
     scan: &ScanHeader,
     units_down: u32,
     restart_interval: u32,
-    mut block: impl FnMut(&mut Bits, &mut State, Place) -> Result<(), Unusable>,
-) -> Result<usize, Unusable> {
+    mut block: impl FnMut(&mut Bits, &mut State, Place) -> Result<(), DecodeError>,
+) -> Result<usize, DecodeError> {
     let components: Vec<&Component> =
         scan.components.iter().filter_map(|component| frame.components.get(component.index)).collect();
     // A component that is alone has its own blocks one by one (A.2.2), otherwise they come in units.
@@ -75,9 +75,9 @@ pub fn walk(
             }
             if bits.is_overrun() {
                 return Err(if next_marker(data, bits.position()).is_some() {
-                    Unusable::broken("a scan ends before its blocks do")
+                    DecodeError::broken("a scan ends before its blocks do")
                 } else {
-                    Unusable::Truncated
+                    DecodeError::Truncated
                 });
             }
         }
@@ -85,11 +85,11 @@ pub fn walk(
     Ok(bits.position())
 }
 
-fn restart(data: &[u8], position: usize, expected: u8) -> Result<usize, Unusable> {
+fn restart(data: &[u8], position: usize, expected: u8) -> Result<usize, DecodeError> {
     match next_marker(data, position) {
         Some((marker, position)) if marker == 0xd0 + expected => Ok(position),
-        Some(_) => Err(Unusable::broken("a restart marker is missing")),
-        None => Err(Unusable::Truncated),
+        Some(_) => Err(DecodeError::broken("a restart marker is missing")),
+        None => Err(DecodeError::Truncated),
     }
 }
 
@@ -117,11 +117,11 @@ impl ScanTables {
     /// Makes those that the scan needs.
     ///
     /// # Errors
-    /// [`Unusable::Broken`] where one was not given or is wrong.
-    pub fn new(tables: &Tables, frame: &Frame, scan: &ScanHeader) -> Result<Self, Unusable> {
+    /// [`DecodeError::Broken`] where one was not given or is wrong.
+    pub fn new(tables: &Tables, frame: &Frame, scan: &ScanHeader) -> Result<Self, DecodeError> {
         let make = |codes: &[Option<Codes>; 4], index: usize| {
             let codes = codes.get(index).copied().flatten();
-            Huffman::new(codes.ok_or_else(|| Unusable::broken("a Huffman table is missing"))?)
+            Huffman::new(codes.ok_or_else(|| DecodeError::broken("a Huffman table is missing"))?)
         };
         let make_all = |component: &ScanComponent| {
             let dc = if scan.first == 0 && scan.high == 0 { Some(make(&tables.dc, component.dc)?) } else { None };
@@ -133,15 +133,15 @@ impl ScanTables {
             };
             Ok(ComponentTables { dc, ac: ac.map(with_skip) })
         };
-        Ok(Self { tables: scan.components.iter().map(make_all).collect::<Result<_, Unusable>>()? })
+        Ok(Self { tables: scan.components.iter().map(make_all).collect::<Result<_, DecodeError>>()? })
     }
 
     /// Reads a DC coefficient of a component as the difference from the one before (F.2.2.1).
     ///
     /// # Errors
-    /// [`Unusable::Broken`].
+    /// [`DecodeError::Broken`].
     #[inline(always)]
-    pub fn read_dc(&self, bits: &mut Bits, state: &mut State, component: usize) -> Result<i32, Unusable> {
+    pub fn read_dc(&self, bits: &mut Bits, state: &mut State, component: usize) -> Result<i32, DecodeError> {
         let table = self.tables.get(component).and_then(|tables| tables.dc.as_ref());
         let (Some(table), Some(before)) = (table, state.dc.get_mut(component)) else { return Err(no_code()) };
         read_dc(bits, table, before)
@@ -150,9 +150,9 @@ impl ScanTables {
     /// Goes past the AC coefficients of a block of a component in a sequential scan.
     ///
     /// # Errors
-    /// [`Unusable::Broken`].
+    /// [`DecodeError::Broken`].
     #[inline(always)]
-    pub fn skip_ac(&self, bits: &mut Bits, component: usize) -> Result<(), Unusable> {
+    pub fn skip_ac(&self, bits: &mut Bits, component: usize) -> Result<(), DecodeError> {
         match self.tables.get(component).and_then(|tables| tables.ac.as_ref()) {
             Some((table, Some(skip))) => skip.run(bits, table),
             _ => Err(no_code()),
@@ -162,16 +162,16 @@ impl ScanTables {
     /// The table for the AC coefficients of a component.
     ///
     /// # Errors
-    /// [`Unusable::Broken`] where the scan has none.
+    /// [`DecodeError::Broken`] where the scan has none.
     #[inline(always)]
-    pub fn ac(&self, component: usize) -> Result<&Huffman, Unusable> {
+    pub fn ac(&self, component: usize) -> Result<&Huffman, DecodeError> {
         let table = self.tables.get(component).and_then(|tables| tables.ac.as_ref());
         table.map(|(table, _)| table).ok_or_else(no_code)
     }
 }
 
 #[inline(always)]
-fn read_dc(bits: &mut Bits, table: &Huffman, before: &mut i32) -> Result<i32, Unusable> {
+fn read_dc(bits: &mut Bits, table: &Huffman, before: &mut i32) -> Result<i32, DecodeError> {
     bits.fill();
     let (size, length) = table.peek(bits).ok_or_else(no_code)?;
     if size > 15 {
@@ -185,9 +185,9 @@ fn read_dc(bits: &mut Bits, table: &Huffman, before: &mut i32) -> Result<i32, Un
 /// Reads the AC coefficients of a block in a sequential scan (F.2.2.2).
 ///
 /// # Errors
-/// [`Unusable::Broken`].
+/// [`DecodeError::Broken`].
 #[inline(always)]
-pub fn read_ac(bits: &mut Bits, table: &Huffman, mut set: impl FnMut(usize, i32)) -> Result<(), Unusable> {
+pub fn read_ac(bits: &mut Bits, table: &Huffman, mut set: impl FnMut(usize, i32)) -> Result<(), DecodeError> {
     let mut place = 1;
     while place < 64 {
         bits.fill();
@@ -210,14 +210,14 @@ pub fn read_ac(bits: &mut Bits, table: &Huffman, mut set: impl FnMut(usize, i32)
 /// Reads the first bits of a band of AC coefficients of a block (G.1.2.2).
 ///
 /// # Errors
-/// [`Unusable::Broken`].
+/// [`DecodeError::Broken`].
 pub fn read_band(
     bits: &mut Bits,
     table: &Huffman,
     empty_blocks: &mut u32,
     scan: &ScanHeader,
     block: &mut [i16],
-) -> Result<(), Unusable> {
+) -> Result<(), DecodeError> {
     if *empty_blocks > 0 {
         *empty_blocks -= 1;
         return Ok(());
@@ -247,14 +247,14 @@ pub fn read_band(
 /// Reads one more bit of a band of AC coefficients of a block (G.1.2.3).
 ///
 /// # Errors
-/// [`Unusable::Broken`].
+/// [`DecodeError::Broken`].
 pub fn refine_band(
     bits: &mut Bits,
     table: &Huffman,
     empty_blocks: &mut u32,
     scan: &ScanHeader,
     block: &mut [i16],
-) -> Result<(), Unusable> {
+) -> Result<(), DecodeError> {
     let bit = 1_i16 << scan.low;
     let Some(band) = block.get_mut(scan.first..=scan.last) else { return Ok(()) };
     let mut coefficients = band.iter_mut();

@@ -4,25 +4,25 @@ use crate::id::FileId;
 use crate::session::Status;
 use crate::time::Timestamp;
 
-/// A refusal with what the client may know, and beside it what only the log may.
+/// A kind with what the client may know, and beside it what only the log may.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct Error {
     /// For the client.
-    pub refusal: Refusal,
+    pub kind: ErrorKind,
     /// For the log: never in an answer.
-    pub cause: Option<String>,
+    pub source: Option<String>,
 }
 
-impl Failure {
-    /// A refusal whose cause lies inside, for the log.
-    pub fn caused(refusal: Refusal, cause: impl Into<String>) -> Self {
-        Self { refusal, cause: Some(cause.into()) }
+impl Error {
+    /// A kind whose cause lies inside, for the log.
+    pub fn with_source(kind: ErrorKind, source: impl Into<String>) -> Self {
+        Self { kind, source: Some(source.into()) }
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self { refusal, cause: None }
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self { kind, source: None }
     }
 }
 
@@ -66,7 +66,7 @@ pub struct FileFailure {
 
 /// Everything that a client can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ErrorKind {
     /// A session without an instruction.
     InstructionFileRequired,
     /// More files than a session holds.

@@ -18,7 +18,7 @@ pub struct SessionCreated {
     session_id: String,
     /// Bytes of every part of its files but their last ones.
     part_size_bytes: u64,
-    /// When it ends. Registering, sending and completing prolong it.
+    /// When it ends. Registering, sending and completing extend it.
     expires_at: String,
     /// Where its progress events come by WebSocket (`asyncapi.yaml`); absent where nobody broadcasts them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -261,7 +261,7 @@ impl FileCompleted {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Moc))]
 #[serde(rename_all = "camelCase")]
-pub struct MocAnswer<'a> {
+pub struct MocResponse<'a> {
     /// The MOC's id.
     id: String,
     /// The session that it was.
@@ -330,7 +330,7 @@ struct MocFileAnswer<'a> {
     etag: String,
 }
 
-impl<'a> MocAnswer<'a> {
+impl<'a> MocResponse<'a> {
     /// A MOC as it stands; `url` gives an object's address by its key.
     #[must_use]
     pub fn new(moc: &'a Moc, url: impl Fn(&str) -> String) -> Self {

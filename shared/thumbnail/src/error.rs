@@ -6,7 +6,7 @@ use moc_domain::limits::{THUMBNAIL_PIXELS_MAX, THUMBNAIL_SOURCE_SIDE_MAX_PIXELS}
 
 /// Why no thumbnail can be made of a file. `Display` gives one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unusable {
+pub enum DecodeError {
     /// Neither JPEG, PNG, WebP nor GIF.
     NotAPicture,
     /// A width or height of zero, or more pixels than are decoded.
@@ -29,7 +29,7 @@ pub enum Unusable {
     Broken(String),
 }
 
-impl Unusable {
+impl DecodeError {
     /// A file that breaks its format's rules.
     pub(crate) fn broken(what: impl fmt::Display) -> Self {
         // One line, whatever a decoder says.
@@ -37,7 +37,7 @@ impl Unusable {
     }
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for DecodeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAPicture => write!(formatter, "not a JPEG, PNG, WebP or GIF picture"),
@@ -54,4 +54,4 @@ impl fmt::Display for Unusable {
     }
 }
 
-impl std::error::Error for Unusable {}
+impl std::error::Error for DecodeError {}

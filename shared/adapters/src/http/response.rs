@@ -3,19 +3,19 @@
 use std::pin::Pin;
 
 use serde::Serialize;
-use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Response};
+use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 use spin_sdk::wit_bindgen::yield_async;
 
 /// What a route answers: small, and whole before it is sent.
-pub struct Answer {
+pub struct Response {
     status: u16,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
     after: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
-impl Answer {
+impl Response {
     /// An answer of this media type.
     #[must_use]
     pub fn new(status: u16, media_type: &str, body: Vec<u8>) -> Self {
@@ -74,7 +74,7 @@ impl Answer {
     /// Sends it. The listener does not turn Nagle's algorithm off, so a body that followed its head
     /// in a packet of its own would wait for the client's delayed acknowledgement, some 40 ms: the
     /// length is known, and the body's write waits already when the head goes out.
-    pub(super) async fn send(mut self) -> Result<Response, ErrorCode> {
+    pub(super) async fn send(mut self) -> Result<types::Response, ErrorCode> {
         if !matches!(self.status, 204 | 304) {
             self.header("content-length", self.body.len().to_string());
         }
@@ -87,7 +87,7 @@ impl Answer {
             let (writer, reader) = wit_stream::new();
             (Some(reader), Some(writer))
         };
-        let (response, _sent) = Response::new(headers, contents, end_reader);
+        let (response, _sent) = types::Response::new(headers, contents, end_reader);
         let Self { body, after, .. } = self;
         spawn(async move {
             if let Some(mut writer) = writer {
