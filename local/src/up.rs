@@ -88,7 +88,7 @@ pub async fn run(options: Options) -> Result<()> {
     }
     let variables = Variables::resolve(&manifest.variables, |key| env::var(key).ok(), &defaults)?;
     let bypass = variables.get("auth_bypass") == Some("true");
-    for warning in moc_contract::variable::check_all(|name| variables.get(name).map(str::to_owned))? {
+    for warning in moc_config::check_all(|name| variables.get(name).map(str::to_owned))? {
         eprintln!("warning: {warning}");
     }
     say(&format!("state {}", state.display()));

@@ -9,7 +9,7 @@ use moc_adapters::trace::Trace;
 use moc_adapters::webhook;
 use moc_application::make_thumbnail;
 use moc_application::port::{Step, Trace as _};
-use moc_contract::variable::FinalizeSettings;
+use moc_config::FinalizeSettings;
 use moc_domain::error::Error;
 use moc_domain::moc::Moc;
 

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::thread::LocalKey;
 
-use moc_contract::variable::{
+use moc_config::{
     AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, FinalizeSettings, PageSettings, ProgressSettings,
     PublicAddress, TraceSettings, UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
 };

@@ -11,5 +11,4 @@ pub mod path;
 pub mod problem;
 pub mod response;
 pub mod trace;
-pub mod variable;
 pub mod webhook;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use moc_contract::variable::check_all;
+use moc_config::check_all;
 use serde_json::Value;
 use toml::Table;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use moc_contract::variable::{
+use moc_config::{
     AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, FinalizeSettings, PageSettings, ProgressSettings,
     PublicAddress, TraceSettings, UploadSettings, WatchSettings, WebhookSettings,
 };

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::{env, fs};
 
-use moc_contract::variable::{ProgressSettings, UploadSettings, Values, check_all};
+use moc_config::{ProgressSettings, UploadSettings, Values, check_all};
 use toml::{Table, Value};
 
 use crate::manifest::{Grants, Manifest};

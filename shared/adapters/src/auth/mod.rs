@@ -7,7 +7,7 @@ pub mod watch_token;
 
 use jsonwebtoken::jwk::AlgorithmParameters;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use moc_contract::variable::{AuthSettings, TokenKey};
+use moc_config::{AuthSettings, TokenKey};
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::UserId;
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 //! Cross-origin requests from browsers (the Fetch standard, section 3.2).
 
-use moc_contract::variable::CorsSettings;
+use moc_config::CorsSettings;
 
 use super::{Request, Response};
 

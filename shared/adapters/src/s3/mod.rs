@@ -16,7 +16,7 @@ use std::time::Duration;
 use moc_application::port::{
     Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, Platform as _, UploadedPart,
 };
-use moc_contract::variable::BucketSettings;
+use moc_config::BucketSettings;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::error::{Error, ErrorKind};

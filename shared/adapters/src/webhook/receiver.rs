@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use moc_application::port::{Platform as _, Receiver};
+use moc_config::WebhookSettings;
 use moc_contract::trace::TraceContext;
-use moc_contract::variable::WebhookSettings;
 use moc_contract::webhook;
 use moc_domain::delivery::Claim;
 use moc_domain::error::Error;

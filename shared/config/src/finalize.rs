@@ -4,8 +4,8 @@
 
 use url::Url;
 
-use super::{Values, VariableError};
-use crate::webhook::SigningKey;
+use crate::{Values, VariableError};
+use moc_contract::webhook::SigningKey;
 
 /// What follows a finalize.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

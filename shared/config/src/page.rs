@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Values, VariableError};
+use crate::{Values, VariableError};
 
 /// The origins that the page talks to beside its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

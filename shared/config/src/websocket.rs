@@ -5,8 +5,8 @@
 use moc_domain::limits as bounds;
 use url::Url;
 
-use super::{Values, VariableError};
-use crate::broadcast::Format;
+use crate::{Values, VariableError};
+use moc_contract::broadcast::Format;
 
 /// Whether routes tell of their steps at all, and how long that may take them.
 #[derive(Clone, Debug, PartialEq, Eq)]
