@@ -1,7 +1,7 @@
 // Receives a session's events, for the requests beside this file. They hand in `WebSocket`, which
 // only their own scripts can require.
 
-const { setTimeout: pause } = require('node:timers/promises');
+const { setTimeout: pause } = require("node:timers/promises");
 
 /** Longest time to wait for an event, in milliseconds. */
 const PATIENCE_MS = 5000;
@@ -10,8 +10,8 @@ const PATIENCE_MS = 5000;
 exports.listen = async function listen(WebSocket, wsUrl) {
   const events = [];
   const socket = new WebSocket(wsUrl);
-  socket.on('message', (message) => events.push(...[JSON.parse(message)].flat()));
-  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  socket.on("message", (message) => events.push(...[JSON.parse(message)].flat()));
+  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
 
   /** The first event of a type. */
   async function event(type) {

@@ -3,14 +3,14 @@
 /** A session with these files, each `{ name, content, checksums? }` and of one part; gives its id. */
 exports.upload = async function upload(baseUrl, files) {
   const sessions = `${baseUrl}/api/mocs/uploads/sessions`;
-  const declared = { category: 'instruction', name: 'castle.pdf', size: 1, type: 'application/pdf' };
-  const { sessionId } = await send('POST', sessions, JSON.stringify({ files: [declared] }));
+  const declared = { category: "instruction", name: "castle.pdf", size: 1, type: "application/pdf" };
+  const { sessionId } = await send("POST", sessions, JSON.stringify({ files: [declared] }));
   for (const { name, content, checksums } of files) {
     const bytes = Buffer.from(content);
     const body = JSON.stringify({ fileKey: name, fileSizeBytes: bytes.length, checksums });
-    const { fileId } = await send('POST', `${sessions}/${sessionId}/files`, body);
-    await send('PUT', `${sessions}/${sessionId}/files/${fileId}/parts/1`, bytes);
-    await send('POST', `${sessions}/${sessionId}/files/${fileId}/complete`);
+    const { fileId } = await send("POST", `${sessions}/${sessionId}/files`, body);
+    await send("PUT", `${sessions}/${sessionId}/files/${fileId}/parts/1`, bytes);
+    await send("POST", `${sessions}/${sessionId}/files/${fileId}/complete`);
   }
   return sessionId;
 };

@@ -1,6 +1,6 @@
 // Asks until there is an answer, for what follows a request.
 
-const { setTimeout: pause } = require('node:timers/promises');
+const { setTimeout: pause } = require("node:timers/promises");
 
 /** Longest time to wait, in milliseconds. */
 const PATIENCE_MS = 10_000;
@@ -17,4 +17,5 @@ exports.waitFor = async function waitFor(url, pick) {
 /** What the receiver has got at `path` that has `text` in it. */
 exports.received = (receiverUrl, path, text) =>
   exports.waitFor(`${receiverUrl}/received`, (list) =>
-    list.find((request) => request.path === path && request.body.includes(text)));
+    list.find((request) => request.path === path && request.body.includes(text)),
+  );

@@ -1,12 +1,20 @@
 import { hasCode, unreadable } from "./error.js";
-import { read, transport, type HttpRequest } from "./http.js";
-import { retryPolicy, retrying, type OnWaiting, type RetryPolicy } from "./retry.js";
+import { type HttpRequest, read, transport } from "./http.js";
+import { type OnWaiting, type RetryPolicy, retrying, retryPolicy } from "./retry.js";
 import { abortable } from "./signal.js";
 import { tokenKeeper } from "./token.js";
 import type { ConnectionOptions } from "./types.js";
 import type {
-  FileCompleted, FileDeclaration, FileRegistered, Finalize, Moc, PartStored, RegisterFile, SessionCreated,
-  SessionState, StoredParts,
+  FileCompleted,
+  FileDeclaration,
+  FileRegistered,
+  Finalize,
+  Moc,
+  PartStored,
+  RegisterFile,
+  SessionCreated,
+  SessionState,
+  StoredParts,
 } from "./wire.js";
 
 const BASE_PATH = "/api/mocs";
@@ -34,9 +42,7 @@ export interface Api {
   registerFile(sessionId: string, body: RegisterFile, call?: Call): Promise<FileRegistered>;
   putPart(sessionId: string, fileId: string, partNumber: number, bytes: Blob, call?: PartCall): Promise<PartStored>;
   /** Sent once: some parts may be stored where it fails, and {@link Api.listParts} knows which. */
-  putBatch(
-    sessionId: string, fileId: string, parts: ReadonlyMap<number, Blob>, call?: PartCall,
-  ): Promise<PartStored[]>;
+  putBatch(sessionId: string, fileId: string, parts: ReadonlyMap<number, Blob>, call?: PartCall): Promise<PartStored[]>;
   listParts(sessionId: string, fileId: string, call?: Call): Promise<StoredParts>;
   completeFile(sessionId: string, fileId: string, call?: Call): Promise<FileCompleted>;
   finalize(body: Finalize, call?: Call): Promise<Moc>;
@@ -87,7 +93,10 @@ export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
     return (await retrying(() => sendOnce(request), policy, signal, onWaiting)) as T;
   };
   const sendBytes = async <T>(
-    request: HttpRequest, blobs: Blob[], { signal, onSent }: PartCall, tries: RetryPolicy,
+    request: HttpRequest,
+    blobs: Blob[],
+    { signal, onSent }: PartCall,
+    tries: RetryPolicy,
   ): Promise<T> => {
     const onProgress = (bytes: number) => {
       onWaiting();

@@ -10,7 +10,9 @@ const CHUNK_BYTES = 1024 * 1024;
 
 /** Hashes of a blob, which is read a chunk at a time; `next` is awaited before each. */
 export async function digestsOf<Name extends keyof typeof HASHES>(
-  blob: Blob, names: readonly Name[], next?: () => Promise<void>,
+  blob: Blob,
+  names: readonly Name[],
+  next?: () => Promise<void>,
 ): Promise<Record<Name, Uint8Array>> {
   const hashes = names.map((name) => [name, HASHES[name].create()] as const);
   for (let at = 0; at < blob.size; at += CHUNK_BYTES) {

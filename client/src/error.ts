@@ -88,7 +88,8 @@ export function hasCode(error: unknown, ...codes: UploadError["code"][]): error 
 
 /** The problem of an error that has this code. */
 export function problemOf<Code extends ProblemCode>(
-  error: unknown, code: Code,
+  error: unknown,
+  code: Code,
 ): Extract<Problem, { code: Code }> | undefined {
   return hasCode(error, code) ? (error.problem as Extract<Problem, { code: Code }> | undefined) : undefined;
 }

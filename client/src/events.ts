@@ -1,4 +1,4 @@
-import { retryDelayMs, type RetryPolicy } from "./retry.js";
+import { type RetryPolicy, retryDelayMs } from "./retry.js";
 import { abortable, sleep } from "./signal.js";
 import type { WebSocketLike } from "./types.js";
 

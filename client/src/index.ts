@@ -1,10 +1,10 @@
 /** Uploads files to moc-uploads: resumable, in parallel, with progress. */
 
-export { createApi } from "./api.js";
 export type { Api, Call, PartCall } from "./api.js";
+export { createApi } from "./api.js";
 export { categoryOf } from "./category.js";
-export { UploadError } from "./error.js";
 export type { ClientErrorCode } from "./error.js";
+export { UploadError } from "./error.js";
 export { findUploads, forgetUpload } from "./storage.js";
 export type * from "./types.js";
 export { createUpload } from "./upload.js";

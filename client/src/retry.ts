@@ -43,7 +43,11 @@ export type OnWaiting = (error?: UploadError) => void;
 
 /** Waits before the next try; throws `error` where there is no use in one. */
 export async function waitToRetry(
-  error: unknown, attempt: number, policy: RetryPolicy, signal: AbortSignal | undefined, onWaiting: OnWaiting,
+  error: unknown,
+  attempt: number,
+  policy: RetryPolicy,
+  signal: AbortSignal | undefined,
+  onWaiting: OnWaiting,
 ): Promise<void> {
   if (!(error instanceof UploadError) || !error.retryable || attempt >= policy.attempts) {
     throw error;
@@ -61,7 +65,10 @@ export async function waitToRetry(
  * only once a call has failed, because a service on the same machine needs none.
  */
 export async function retrying<T>(
-  call: () => Promise<T>, policy: RetryPolicy, signal: AbortSignal | undefined, onWaiting: OnWaiting,
+  call: () => Promise<T>,
+  policy: RetryPolicy,
+  signal: AbortSignal | undefined,
+  onWaiting: OnWaiting,
 ): Promise<T> {
   for (let attempt = 1; ; ) {
     try {

@@ -32,7 +32,10 @@ export class Slots {
  * called; rejects with the first one once all have ended.
  */
 export async function forEach<T>(
-  items: Iterable<T>, atOnce: number, work: (item: T) => Promise<void>, onError = () => {},
+  items: Iterable<T>,
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+  onError = () => {},
 ): Promise<void> {
   const left = items[Symbol.iterator]();
   const errors: unknown[] = [];

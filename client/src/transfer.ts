@@ -1,9 +1,9 @@
 import type { Api, PartCall } from "./api.js";
-import { hasCode, problemOf, unreadable, UploadError } from "./error.js";
+import { hasCode, problemOf, UploadError, unreadable } from "./error.js";
 import type { UploadFile } from "./file.js";
-import { Paused, type Gate } from "./gate.js";
+import { type Gate, Paused } from "./gate.js";
 import { toHex } from "./input.js";
-import { waitToRetry, type OnWaiting, type RetryPolicy } from "./retry.js";
+import { type OnWaiting, type RetryPolicy, waitToRetry } from "./retry.js";
 import { forEach, Slots } from "./slots.js";
 
 /**
@@ -35,7 +35,16 @@ export interface TransferOptions {
 
 /** Gives what brings a file into the bucket: registers it, sends its parts, completes it, as far as there is need. */
 export function transferTo({
-  api, sessionId, partSizeBytes, gate, concurrency, policy, checksums, onRegistered, onProgress, onWaiting,
+  api,
+  sessionId,
+  partSizeBytes,
+  gate,
+  concurrency,
+  policy,
+  checksums,
+  onRegistered,
+  onProgress,
+  onWaiting,
 }: TransferOptions): (file: UploadFile) => Promise<void> {
   const slots = new Slots(concurrency);
 
@@ -79,7 +88,10 @@ export function transferTo({
 
   /** Makes a request with these parts. */
   const send = async (
-    file: UploadFile, numbers: number[], sizeBytes: number, request: (options: PartCall) => Promise<unknown>,
+    file: UploadFile,
+    numbers: number[],
+    sizeBytes: number,
+    request: (options: PartCall) => Promise<unknown>,
   ) => {
     const first = numbers[0]!;
     const onSent = (bytes: number) => {

@@ -5,15 +5,29 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createApi, findUploads, forgetUpload, type Upload } from "../src/index.js";
 import { csv, MIB, pdf, png } from "./support/content.js";
 import {
-  BATCH, CANCEL, COMPLETE, CREATE, file, GET_SESSION, latch, LIST_PARTS, memoryStorage, PUT_PART, reached, REGISTER,
-  startBench, type Bench,
+  BATCH,
+  type Bench,
+  CANCEL,
+  COMPLETE,
+  CREATE,
+  file,
+  GET_SESSION,
+  LIST_PARTS,
+  latch,
+  memoryStorage,
+  PUT_PART,
+  REGISTER,
+  reached,
+  startBench,
 } from "./support/harness.js";
 
 let bench: Bench;
 let seeded: Record<string, string>;
 beforeAll(async () => {
   bench = await startBench();
-  await createApi({ baseUrl: bench.stack.baseUrl }).getMoc("none").catch(() => {});
+  await createApi({ baseUrl: bench.stack.baseUrl })
+    .getMoc("none")
+    .catch(() => {});
   seeded = await bench.stack.seed();
 });
 afterEach(() => bench.proxy.reset());
@@ -218,7 +232,7 @@ test("other files than before are refused by name, before anything is sent", asy
 
 test("a session that has expired, or is gone, is resumed as another one", async () => {
   const files = [file(pdf(100), "castle.pdf")];
-  for (const sessionId of [seeded["expiredSession"]!, "01890000-0000-7000-8000-000000000000"]) {
+  for (const sessionId of [seeded.expiredSession!, "01890000-0000-7000-8000-000000000000"]) {
     bench.proxy.reset();
     const storage = memoryStorage();
     const upload = bench.upload({ files, sessionId, storage });

@@ -5,7 +5,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createApi, UploadError } from "../src/index.js";
 import { MIB, pdf, png } from "./support/content.js";
 import {
-  BATCH, COMPLETE, CREATE, file, FINALIZE, LIST_PARTS, PUT_PART, REGISTER, startBench, type Bench,
+  BATCH,
+  type Bench,
+  COMPLETE,
+  CREATE,
+  FINALIZE,
+  file,
+  LIST_PARTS,
+  PUT_PART,
+  REGISTER,
+  startBench,
 } from "./support/harness.js";
 
 let bench: Bench;
@@ -13,7 +22,9 @@ let seeded: Record<string, string>;
 beforeAll(async () => {
   bench = await startBench();
   // The database has its tables after the first request.
-  await createApi({ baseUrl: bench.stack.baseUrl }).getMoc("none").catch(() => {});
+  await createApi({ baseUrl: bench.stack.baseUrl })
+    .getMoc("none")
+    .catch(() => {});
   seeded = await bench.stack.seed();
 });
 afterEach(() => bench.proxy.reset());
@@ -30,7 +41,12 @@ test("a connection that is cut in a part costs that part alone", async () => {
   bench.proxy.fail(/^PUT .*\/parts\/2$/, { cutAfterBytes: MIB });
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")] });
   await expectWhole(await upload.start(), LARGE);
-  expect(bench.proxy.matching(PUT_PART).map(({ path }) => path.at(-1)).sort()).toEqual(["1", "2", "2", "3", "4"]);
+  expect(
+    bench.proxy
+      .matching(PUT_PART)
+      .map(({ path }) => path.at(-1))
+      .sort(),
+  ).toEqual(["1", "2", "2", "3", "4"]);
 });
 
 test("503 twice is waited out, as long as it says, and told of", async () => {
@@ -108,7 +124,7 @@ describe("an answer that is lost", () => {
 test("a session that expires on the way is followed by another one, once", async () => {
   const files = [file(LARGE, "castle.pdf")];
   const toExpired = (path: string) =>
-    path.replace(/sessions\/.*\/parts/, `sessions/${seeded["expiredSession"]}/files/${seeded["expiredFile"]}/parts`);
+    path.replace(/sessions\/.*\/parts/, `sessions/${seeded.expiredSession}/files/${seeded.expiredFile}/parts`);
   bench.proxy.fail(/^PUT .*\/parts\/3$/, { path: toExpired });
   const upload = bench.upload({ files });
   const sessions = new Set<string | undefined>();
@@ -127,7 +143,7 @@ test("a session that expires on the way is followed by another one, once", async
 
 test("a finalize that another one is in the way of is made again", async () => {
   // The service's own answer, from a session in that state.
-  const url = `${bench.stack.baseUrl}/api/mocs/uploads/sessions/${seeded["partialSession"]}/files`;
+  const url = `${bench.stack.baseUrl}/api/mocs/uploads/sessions/${seeded.partialSession}/files`;
   const body = JSON.stringify({ category: "image", name: "a.png", size: 1, type: "image/png" });
   const response = await fetch(url, { method: "POST", body });
   const answer = { status: response.status, headers: { "retry-after": "0" }, body: await response.text() };
@@ -148,7 +164,10 @@ test("parts that the server turns out to lack are sent again", async () => {
 
 test("what will not succeed later is not tried again", async () => {
   bench.proxy.fail(/^PUT .*\/parts\/1$/, { answer: { status: 403, body: "no" } });
-  const failed = await bench.upload({ files: [file(LARGE, "castle.pdf")] }).start().catch((error: unknown) => error);
+  const failed = await bench
+    .upload({ files: [file(LARGE, "castle.pdf")] })
+    .start()
+    .catch((error: unknown) => error);
   expect(failed).toBeInstanceOf(UploadError);
   expect(failed).toMatchObject({ code: "UNEXPECTED_ANSWER", status: 403, retryable: false, fileName: "castle.pdf" });
   expect(bench.proxy.count(/^PUT .*\/parts\/1$/)).toBe(1);

@@ -1,16 +1,15 @@
 /** Live progress: events by WebSocket, for who uploads and for who watches. */
 
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-
-import { createApi, watchUpload, type WatchedProgress, type WatchOptions } from "../src/index.js";
 import { followEvents } from "../src/events.js";
+import { createApi, type WatchedProgress, type WatchOptions, watchUpload } from "../src/index.js";
 import { retryPolicy } from "../src/retry.js";
 import { MIB, pdf } from "./support/content.js";
-import { BATCH, file, latch, GET_SESSION, PUT_PART, reached, startBench, type Bench } from "./support/harness.js";
+import { BATCH, type Bench, file, GET_SESSION, latch, PUT_PART, reached, startBench } from "./support/harness.js";
 
 let bench: Bench;
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createUpload, UploadError } from "../src/index.js";
 import { pdf } from "./support/content.js";
 import { file } from "./support/harness.js";
-import { startStack, type Stack } from "./support/stack.js";
+import { type Stack, startStack } from "./support/stack.js";
 
 let stack: Stack;
 beforeAll(async () => {
@@ -18,7 +18,7 @@ afterAll(() => stack?.stop());
 /** The first piece of code in a page that uses the client, without its imports. */
 async function example(path: string): Promise<string> {
   const page = await readFile(new URL(path, import.meta.url), "utf8");
-  const blocks = [...page.matchAll(/```[jt]s\n([^]*?)```/g)].map(([, code]) => code!);
+  const blocks = [...page.matchAll(/```[jt]s\n([\s\S]*?)```/g)].map(([, code]) => code!);
   const code = blocks.find((block) => block.includes("createUpload("))!;
   return code.replace(/^import .*\n/gm, "");
 }

@@ -1,7 +1,7 @@
 /** What the server, or the client itself, refuses. */
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { openAsBlob } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
 import { findUploads } from "../src/index.js";
 import { csv, MIB, noise, pdf, png } from "./support/content.js";
-import { CREATE, file, latch, memoryStorage, PUT_PART, REGISTER, startBench, type Bench } from "./support/harness.js";
+import { type Bench, CREATE, file, latch, memoryStorage, PUT_PART, REGISTER, startBench } from "./support/harness.js";
 
 let bench: Bench;
 beforeAll(async () => {
@@ -54,7 +54,10 @@ test("an empty file is named", async () => {
 
 test("too many files, and files without an instruction, are nobody's fault alone", async () => {
   const pictures = Array.from({ length: 5 }, (_, index) => file(png(20), `${index}.png`));
-  const many = await bench.upload({ files: pictures }).start().catch((error) => error);
+  const many = await bench
+    .upload({ files: pictures })
+    .start()
+    .catch((error) => error);
   expect(many).toMatchObject({ code: "FILE_COUNT_EXCEEDED", problem: { limit: 4 } });
   expect(many.fileName).toBeUndefined();
   const pictured = bench.upload({ files: pictures.slice(0, 2) });

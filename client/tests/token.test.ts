@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
 import { createApi, UploadError } from "../src/index.js";
 import { MIB, pdf } from "./support/content.js";
-import { CREATE, file, PUT_PART, startBench, type Bench } from "./support/harness.js";
+import { type Bench, CREATE, file, PUT_PART, startBench } from "./support/harness.js";
 import { accessToken } from "./support/token.js";
 
 const SECRET = "a-secret-of-these-tests-and-of-nothing-else";
@@ -45,7 +45,10 @@ test("a token that is refused again fails, with all that the problem says", asyn
     asked.push(refresh);
     return accessToken("another secret", "dev-user");
   };
-  const failed = await bench.upload({ files: [file(pdf(100), "castle.pdf")], token }).start().catch((error) => error);
+  const failed = await bench
+    .upload({ files: [file(pdf(100), "castle.pdf")], token })
+    .start()
+    .catch((error) => error);
   expect(failed).toBeInstanceOf(UploadError);
   expect(failed).toMatchObject({
     name: "UploadError",

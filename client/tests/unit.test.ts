@@ -1,12 +1,11 @@
 /** What needs no stack. */
 
 import { afterEach, describe, expect, test, vi } from "vitest";
-
-import { categoryOf, findUploads, forgetUpload, UploadError, type Problem, type StoredUpload } from "../src/index.js";
 import { digestsOf } from "../src/checksum.js";
 import { throttle } from "../src/emitter.js";
-import { fingerprintOf, toHex, type Input } from "../src/input.js";
-import { parseRetryAfter, retryDelayMs, retryPolicy, retrying } from "../src/retry.js";
+import { categoryOf, findUploads, forgetUpload, type Problem, type StoredUpload, UploadError } from "../src/index.js";
+import { fingerprintOf, type Input, toHex } from "../src/input.js";
+import { parseRetryAfter, retryDelayMs, retrying, retryPolicy } from "../src/retry.js";
 import { SpeedMeter } from "../src/speed.js";
 import { uploadRecords } from "../src/storage.js";
 import { numberedTitle } from "../src/title.js";
@@ -60,7 +59,12 @@ describe("waiting before another try", () => {
     vi.useFakeTimers();
     const controller = new AbortController();
     const away = new UploadError("NETWORK_ERROR", "away", { retryable: true, retryAfterMs: 10_000 });
-    const waiting = retrying(() => Promise.reject(away), retryPolicy(), controller.signal, () => {});
+    const waiting = retrying(
+      () => Promise.reject(away),
+      retryPolicy(),
+      controller.signal,
+      () => {},
+    );
     const aborted = expect(waiting).rejects.toMatchObject({ code: "ABORTED" });
     await vi.advanceTimersByTimeAsync(9_000);
     controller.abort();
@@ -244,7 +248,12 @@ describe("what is remembered", () => {
 
   test("does not matter where it cannot be read or written", () => {
     const storage = memoryStorage();
-    const broken = { ...storage, setItem: () => { throw new Error("QuotaExceededError"); } };
+    const broken = {
+      ...storage,
+      setItem: () => {
+        throw new Error("QuotaExceededError");
+      },
+    };
     uploadRecords({ storage: broken, baseUrl }).put(record("1"));
     const bad = [{ title: 1 }, { createdAt: "" }, { expiresAt: "soon" }, { metadata: null }, { files: [null] }];
     const changed = bad.map((members) => JSON.stringify([{ ...record("1"), ...members }]));

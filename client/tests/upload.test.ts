@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
 import { findUploads } from "../src/index.js";
 import { csv, MIB, pdf, png } from "./support/content.js";
-import { BATCH, COMPLETE, file, memoryStorage, PUT_PART, REGISTER, startBench, type Bench } from "./support/harness.js";
+import { BATCH, type Bench, COMPLETE, file, memoryStorage, PUT_PART, REGISTER, startBench } from "./support/harness.js";
 
 let bench: Bench;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { send, type Reply } from "./support/http.ts";
+import { type Reply, send } from "./support/http.ts";
 import { useStage } from "./support/stage.ts";
 
 const stage = useStage();
@@ -23,10 +23,13 @@ test("the page may load and call nothing that it does not need, and is asked for
     vary: "accept-encoding",
   });
   const policy = new Map(
-    headers["content-security-policy"]?.toString().split(";").map((directive) => {
-      const [name = "", ...sources] = directive.trim().split(" ");
-      return [name, sources.sort()];
-    }),
+    headers["content-security-policy"]
+      ?.toString()
+      .split(";")
+      .map((directive) => {
+        const [name = "", ...sources] = directive.trim().split(" ");
+        return [name, sources.sort()];
+      }),
   );
   expect(Object.fromEntries(policy)).toEqual({
     "default-src": ["'none'"],

@@ -23,7 +23,10 @@ test("two files: the bars move, the MOC is there with its thumbnail, and the buc
   for (const name of ["All files", "castle.pdf"]) {
     const values = await page.barValues(name);
     expect(values, name).toEqual([...values].sort((a, b) => a - b));
-    expect(values.filter((value) => value > 0 && value < 100), `${name}: ${values}`).not.toEqual([]);
+    expect(
+      values.filter((value) => value > 0 && value < 100),
+      `${name}: ${values}`,
+    ).not.toEqual([]);
     expect(values.at(-1), name).toBe(100);
   }
   const announced = await page.announcements();

@@ -36,5 +36,5 @@ export function png(bytes: number, seed = bytes): Uint8Array<ArrayBuffer> {
 
 /** A CSV with so many lines. */
 export function csv(lines: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(Buffer.from("part,colour,count\n" + "3001,red,12\n".repeat(lines)));
+  return Uint8Array.from(Buffer.from(`part,colour,count\n${"3001,red,12\n".repeat(lines)}`));
 }

@@ -4,7 +4,7 @@ import { WebSocket } from "ws";
 
 import { createUpload, type Upload, type UploadOptions, type UploadStorage } from "../../src/index.js";
 import { FaultProxy } from "./fault-proxy.js";
-import { startStack, type Stack } from "./stack.js";
+import { type Stack, startStack } from "./stack.js";
 
 /** Requests by what they do. */
 export const PUT_PART = /^PUT .*\/parts\/\d+$/;

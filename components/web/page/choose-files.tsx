@@ -1,10 +1,17 @@
 /** The form of a new upload. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
 import { categoryOf } from "moc-uploads";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { announcement } from "./announcement.ts";
 import {
-  add, check, type Choice, DESCRIPTION_MAX_CHARS, type Draft, type Faults, metadataOf, TITLE_MAX_CHARS,
+  add,
+  type Choice,
+  check,
+  DESCRIPTION_MAX_CHARS,
+  type Draft,
+  type Faults,
+  metadataOf,
+  TITLE_MAX_CHARS,
 } from "./draft.ts";
 import { bringsFiles } from "./drag.ts";
 import { bytes } from "./format.ts";
@@ -37,7 +44,10 @@ export function ChooseFiles({ focus }: { focus: boolean }) {
     else form.current?.querySelector<HTMLElement>(`#${wrong}`)?.focus();
   };
   const remove = (file: File) => {
-    change("files", files.filter((other) => other !== file));
+    change(
+      "files",
+      files.filter((other) => other !== file),
+    );
     announcement.value = `${file.name} removed.`;
     form.current?.querySelector<HTMLElement>("#files")?.focus();
   };
@@ -96,7 +106,9 @@ export function ChooseFiles({ focus }: { focus: boolean }) {
         <Fault id="tags-fault" text={faults.tags} />
       </div>
       <div class="row">
-        <button class="primary wide">Upload</button>
+        <button type="submit" class="primary wide">
+          Upload
+        </button>
       </div>
     </form>
   );

@@ -86,7 +86,14 @@ export function metadataOf(draft: Draft): Metadata {
 
 /** The tags between the commas, each once. */
 function tagsOf(text: string): string[] {
-  return [...new Set(text.split(",").map(line).filter((tag) => tag !== ""))];
+  return [
+    ...new Set(
+      text
+        .split(",")
+        .map(line)
+        .filter((tag) => tag !== ""),
+    ),
+  ];
 }
 
 // Text that was copied from elsewhere may have control characters, which the server refuses: once all files are there.

@@ -1,7 +1,7 @@
 /** What was published. */
 
-import { useState } from "preact/hooks";
 import type { Moc } from "moc-uploads";
+import { useState } from "preact/hooks";
 import { useDocumentTitle } from "./document-title.ts";
 import { bytes } from "./format.ts";
 import { Heading } from "./heading.tsx";
@@ -42,7 +42,7 @@ export function Finished({ moc }: { moc: Moc }) {
         </div>
       </div>
       <div class="row">
-        <button class="primary wide" onClick={() => (screen.value = { at: "choosing", returned: true })}>
+        <button type="button" class="primary wide" onClick={() => (screen.value = { at: "choosing", returned: true })}>
           Upload another
         </button>
       </div>

@@ -1,7 +1,7 @@
 /** What was published, as it stands on the server. */
 
-import { useEffect, useState } from "preact/hooks";
 import { createApi, type Moc } from "moc-uploads";
+import { useEffect, useState } from "preact/hooks";
 import { token, tokenIfAny } from "./sign-in.tsx";
 
 /** Calls in the background: they never ask for a token. */

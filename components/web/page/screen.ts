@@ -5,7 +5,7 @@ import { type Metadata, type Moc, UploadError, type UploadOptions } from "moc-up
 import { announcement } from "./announcement.ts";
 import { type Draft, NO_DRAFT } from "./draft.ts";
 import { prepareRun, type Run } from "./run.ts";
-import { explain, type Explanation } from "./words.ts";
+import { type Explanation, explain } from "./words.ts";
 
 export type Screen =
   /** `returned` from another screen. */

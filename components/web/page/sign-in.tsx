@@ -56,7 +56,9 @@ export function SignIn() {
           <input id="token" ref={input} type="password" autocomplete="off" spellcheck={false} required />
         </div>
         <div class="row">
-          <button class="primary">Continue</button>
+          <button type="submit" class="primary">
+            Continue
+          </button>
           <button type="button" onClick={() => answer(undefined)}>
             Not now
           </button>

@@ -1,7 +1,7 @@
 /** An upload that runs, or has failed. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
 import type { FileProgress, FileUploadState, Progress, UploadError, UploadState } from "moc-uploads";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Bar } from "./bar.tsx";
 import { Dialog } from "./dialog.tsx";
 import { useDocumentTitle } from "./document-title.ts";
@@ -107,10 +107,12 @@ function Controls({ run }: { run: Run }) {
   if (!paused && state !== "preparing" && state !== "uploading") return null;
   return (
     <div class="row">
-      <button class="primary" onClick={() => (paused ? run.upload.resume() : run.upload.pause())}>
+      <button type="button" class="primary" onClick={() => (paused ? run.upload.resume() : run.upload.pause())}>
         {paused ? "Resume" : "Pause"}
       </button>
-      <button onClick={() => setAsked(true)}>Cancel upload</button>
+      <button type="button" onClick={() => setAsked(true)}>
+        Cancel upload
+      </button>
       {asked && <ConfirmCancel run={run} onClose={() => setAsked(false)} />}
     </div>
   );
@@ -121,8 +123,10 @@ function ConfirmCancel({ run, onClose }: { run: Run; onClose: () => void }) {
     <Dialog title="Cancel this upload?" onClose={onClose}>
       <p>What has arrived so far is deleted.</p>
       <div class="row">
-        <button onClick={onClose}>Keep going</button>
-        <button class="danger" onClick={() => void cancel(run)}>
+        <button type="button" onClick={onClose}>
+          Keep going
+        </button>
+        <button type="button" class="danger" onClick={() => void cancel(run)}>
           Yes, cancel it
         </button>
       </div>
@@ -163,7 +167,11 @@ function Failure({ run, error }: { run: Run; error: UploadError }) {
           </div>
         )}
         <div class="row">
-          {tryAgain && <button class="primary">Try again</button>}
+          {tryAgain && (
+            <button type="submit" class="primary">
+              Try again
+            </button>
+          )}
           <button type="button" onClick={back}>
             {run.resumed === undefined ? "Change files" : "Close"}
           </button>

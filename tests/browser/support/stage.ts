@@ -2,13 +2,13 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chromium, type Browser, type BrowserContext } from "playwright-core";
+import { type Browser, type BrowserContext, chromium } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import { MIB } from "../../../client/tests/support/content.ts";
 import { FaultProxy } from "../../../client/tests/support/fault-proxy.ts";
-import { startStack, type Stack } from "../../../client/tests/support/stack.ts";
+import { type Stack, startStack } from "../../../client/tests/support/stack.ts";
 import { artefact } from "./artefacts.ts";
-import { TestFiles, type TestFile } from "./files.ts";
+import { type TestFile, TestFiles } from "./files.ts";
 import { Hold } from "./hold.ts";
 import { UploadPage } from "./upload-page.ts";
 import { Watch } from "./watch.ts";
@@ -46,7 +46,7 @@ export class Stage {
     this.#stack = await startStack(variables);
     this.proxy = await FaultProxy.start(this.#stack.baseUrl);
     this.#browser = await chromium.launch({
-      executablePath: process.env["MOC_CHROMIUM"] || "/usr/bin/chromium",
+      executablePath: process.env.MOC_CHROMIUM || "/usr/bin/chromium",
       // Chromium's sandbox refuses to run as root.
       chromiumSandbox: process.getuid?.() !== 0,
     });

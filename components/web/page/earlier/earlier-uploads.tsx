@@ -1,7 +1,7 @@
 /** The uploads that this browser remembers. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
 import { findUploads, forgetUpload, type StoredUpload } from "moc-uploads";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { announcement } from "../announcement.ts";
 import { elsewhere } from "../claims.ts";
 import { screen } from "../screen.ts";
@@ -49,7 +49,11 @@ export function EarlierUploads() {
           </li>
         ))}
       </ul>
-      {shown.length < earlier.length && <button onClick={() => setAll(true)}>Show all {earlier.length}</button>}
+      {shown.length < earlier.length && (
+        <button type="button" onClick={() => setAll(true)}>
+          Show all {earlier.length}
+        </button>
+      )}
     </section>
   );
 }

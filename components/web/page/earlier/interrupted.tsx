@@ -1,11 +1,11 @@
-import { useEffect, useRef, useState } from "preact/hooks";
 import { createApi, type SessionState, UploadError } from "moc-uploads";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Thumbnail } from "../finished.tsx";
 import { bytesOf, list } from "../format.ts";
 import { api } from "../moc.ts";
 import { begin, refusal, screen } from "../screen.ts";
 import { signIn, token, tokenOrAsk } from "../sign-in.tsx";
-import { explain, type Explanation } from "../words.ts";
+import { type Explanation, explain } from "../words.ts";
 import { Published } from "./published.tsx";
 import { type Row, Title, totalBytes } from "./row.tsx";
 
@@ -62,12 +62,16 @@ export function Interrupted(row: Row) {
         )}
         <div class="row">
           {resumable && (
-            <button aria-describedby={sessionId} onClick={() => chooser.current?.click()}>
+            <button type="button" aria-describedby={sessionId} onClick={() => chooser.current?.click()}>
               Resume
             </button>
           )}
-          {needsToken(found) && <button onClick={() => void signIn()}>Sign in</button>}
-          <button aria-describedby={sessionId} disabled={discarding} onClick={() => void discard()}>
+          {needsToken(found) && (
+            <button type="button" onClick={() => void signIn()}>
+              Sign in
+            </button>
+          )}
+          <button type="button" aria-describedby={sessionId} disabled={discarding} onClick={() => void discard()}>
             {discarding ? "Discarding" : "Discard"}
           </button>
         </div>

@@ -14,6 +14,7 @@ export function Published({ stored, mocId, onForget }: Row & { mocId: string }) 
         {moc && <Links files={moc.files} />}
         <div class="row">
           <button
+            type="button"
             aria-describedby={sessionId}
             onClick={() => onForget(`${title} is taken off this list. It is still published.`)}
           >

@@ -1,5 +1,5 @@
-import { useEffect, useState } from "preact/hooks";
 import { type WatchedProgress, watchUpload } from "moc-uploads";
+import { useEffect, useState } from "preact/hooks";
 import { Bar } from "../bar.tsx";
 import { Thumbnail } from "../finished.tsx";
 import { bytesOf } from "../format.ts";
