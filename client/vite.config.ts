@@ -8,7 +8,7 @@ const licences: Plugin = {
   generateBundle() {
     for (const [fileName, path] of [
       ["LICENSE", "../LICENSE"],
-      ["LICENSE.noble-hashes", "node_modules/@noble/hashes/LICENSE"],
+      ["LICENSE.noble-hashes", "../node_modules/@noble/hashes/LICENSE"],
     ] as const) {
       this.emitFile({ type: "asset", fileName, source: readFileSync(new URL(path, import.meta.url)) });
     }

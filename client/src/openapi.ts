@@ -37,7 +37,7 @@ export interface paths {
         /**
          * Create a session
          * @description The files are checked, and nothing is reserved: each is registered on its own once the session is there. A session
-         *     lives 30 minutes, and is prolonged by 30 whenever it is used with fewer than 10 left, up to 24 hours in all.
+         *     lives 30 minutes, and is extended by 30 whenever it is used with fewer than 10 left, up to 24 hours in all.
          */
         post: operations["createSession"];
         delete?: never;
@@ -758,7 +758,7 @@ export interface components {
              */
             url: string;
         };
-        /** @description A refusal (RFC 9457). Its `code` says which other members it has. */
+        /** @description A kind (RFC 9457). Its `code` says which other members it has. */
         Problem: {
             code: components["schemas"]["ProblemCode"];
             /** @description What is wrong this time. */
@@ -887,7 +887,7 @@ export interface components {
         };
         /** @description A new session: 201 of `POST /sessions`. */
         SessionCreated: {
-            /** @description When it ends. Registering, sending and completing prolong it. */
+            /** @description When it ends. Registering, sending and completing extend it. */
             expiresAt: components["schemas"]["Time"];
             /**
              * Format: int64

@@ -1,7 +1,5 @@
 import { problemOf } from "./error.js";
-
-/** Longest slug that a title makes, in characters. */
-const SLUG_MAX_CHARS = 80;
+import { SLUG_MAX_CHARS } from "./limits.js";
 
 /**
  * The title with the number that makes its slug free, where the server leaves it to the client to choose it. A title

@@ -3,6 +3,7 @@ import { hasCode, problemOf, UploadError, unreadable } from "./error.js";
 import type { UploadFile } from "./file.js";
 import { type Gate, Paused } from "./gate.js";
 import { toHex } from "./input.js";
+import { BATCH_MAX_BYTES } from "./limits.js";
 import { type OnWaiting, type RetryPolicy, waitToRetry } from "./retry.js";
 import { forEach, Slots } from "./slots.js";
 
@@ -12,8 +13,8 @@ import { forEach, Slots } from "./slots.js";
  * more parts too much is sent again after a broken connection.
  */
 const BATCH_PARTS = { min: 2, max: 3 };
-/** The service takes 50 MiB; the rest is for the form around the parts. */
-const BATCH_MAX_BYTES = 50 * 1024 * 1024 - 64 * 1024;
+/** The parts of a batch, in bytes: the form around them needs some room. */
+const BATCH_PARTS_MAX_BYTES = BATCH_MAX_BYTES - 64 * 1024;
 
 /** How often a completion that lacks parts is tried. */
 const COMPLETIONS_MAX = 3;
@@ -185,5 +186,5 @@ export function transferTo({
 
 function isForBatch({ missing, missingBytes, hasBatchFailed }: UploadFile): boolean {
   const pays = missing.length >= BATCH_PARTS.min && missing.length <= BATCH_PARTS.max;
-  return pays && !hasBatchFailed && missingBytes <= BATCH_MAX_BYTES;
+  return pays && !hasBatchFailed && missingBytes <= BATCH_PARTS_MAX_BYTES;
 }

@@ -1,7 +1,6 @@
-//! Builds the page that shows the OpenAPI document.
+//! Packs the built page and the document that it shows.
 
 fn main() -> std::io::Result<()> {
-    let sources = ["index.html", "page", "vite.config.js"];
     let document = ("../../shared/contract/openapi.json", "/api/mocs/uploads/openapi.json");
-    moc_assets::build("/api/mocs/uploads/docs", &sources, &[document])
+    moc_assets::pack("/api/mocs/uploads/docs", &[document])
 }

@@ -23,7 +23,7 @@ const licences = {
       ["redoc.LICENSE.txt", "LICENSE"],
       ["redoc.standalone.js.LICENSE.txt", "bundles/redoc.standalone.js.LICENSE.txt"],
     ]) {
-      const source = readFileSync(new URL(`node_modules/redoc/${path}`, import.meta.url));
+      const source = readFileSync(new URL(`../../node_modules/redoc/${path}`, import.meta.url));
       this.emitFile({ type: "asset", fileName: `assets/${name}`, source });
     }
   },

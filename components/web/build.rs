@@ -1,6 +1,5 @@
-//! Builds the page.
+//! Packs the built page.
 
 fn main() -> std::io::Result<()> {
-    let sources = ["index.html", "page", "tsconfig.json", "vite.config.ts", "../../client/src"];
-    moc_assets::build("/", &sources, &[])
+    moc_assets::pack("/", &[])
 }

@@ -1,11 +1,11 @@
-import { defineConfig } from "vite";
+import { defaultClientConditions, defineConfig } from "vite";
 
 // The application that `npm run dev` passes calls on to.
 const application = process.env.MOC_URL ?? "http://127.0.0.1:3000";
 
 export default defineConfig({
-  // The client's sources stand outside this folder: tsconfig.json says where, and what they use is installed here.
-  resolve: { tsconfigPaths: true, dedupe: ["@noble/hashes"] },
+  // The client's sources instead of its build, so that a change of them shows at once.
+  resolve: { conditions: ["moc-uploads-source", ...defaultClientConditions] },
   build: {
     target: "es2022",
     // Nothing inline: the page's policy takes scripts, styles and pictures from files alone.

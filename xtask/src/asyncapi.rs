@@ -5,10 +5,10 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::http_files;
-use crate::npm::Package;
+use crate::npm::Installation;
 use crate::process;
 use crate::project::Project;
-use crate::test::Outcome;
+use crate::test::StepResult;
 
 /// The name of the step.
 pub const STEP: &str = "AsyncAPI document";
@@ -22,10 +22,10 @@ const SCRIPT: &str = "asyncapi.cjs";
 ///
 /// # Errors
 /// When the parser cannot be installed or started, or finds something wrong.
-pub fn check(project: &Project) -> Result<Outcome> {
-    let package = Package::install(project, http_files::PACKAGE)?;
+pub fn check(project: &Project) -> Result<StepResult> {
+    let package = Installation::of(project, http_files::PACKAGE)?;
     let mut node = Command::new("node");
     node.arg(package.file(SCRIPT)).arg(DOCUMENT).current_dir(project.root());
     process::run("the check of the AsyncAPI document", &mut node)?;
-    Ok(Outcome::Passed)
+    Ok(StepResult::Passed)
 }

@@ -2,44 +2,65 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
+use crate::npm;
 use crate::process;
 use crate::project::Project;
 use crate::wasm_target::{self, WASM_TARGET};
 
 /// The cargo profile of the components, in the workspace's manifest.
 const COMPONENT_PROFILE: &str = "component";
-/// A component that is no part of the application: the benchmark builds it for its comparison.
+/// A component that is not part of the application: the benchmark compares with it.
 const HELLO: &str = "moc-bench-hello";
 /// The local host's program.
 pub const LOCAL_HOST: &str = "moc-local";
 
-/// Builds every component, installing the target first where it is missing.
-///
-/// # Errors
-/// When the target cannot be installed or a component does not build.
-pub fn components(project: &Project) -> Result<()> {
-    wasm_target::ensure(project)?;
-    process::run("building the components", &mut for_components(project, "build")?)
+#[derive(clap::Args)]
+pub struct Options {
+    /// The components to build [default: all]
+    components: Vec<String>,
 }
 
-/// Builds one of the native programs in release mode and gives the command that runs it.
+/// Builds the named components, or all.
 ///
 /// # Errors
-/// When it does not build.
+/// If a component does not exist or does not build.
+pub fn run(project: &Project, options: &Options) -> Result<()> {
+    let all = project.components()?;
+    if let Some(unknown) = options.components.iter().find(|name| !all.contains(name)) {
+        bail!("there is no component {unknown}; there are {}", all.join(", "));
+    }
+    let components = if options.components.is_empty() { all } else { options.components.clone() };
+    wasm_target::ensure(project)?;
+    npm::build_pages(project, &components)?;
+    process::run("building the components", for_wasm(project, "build").args(packages(&components)))
+}
+
+/// Builds every component, with the pages that they embed, and installs the target if it is missing.
+///
+/// # Errors
+/// If the target cannot be installed, or a page or a component does not build.
+pub fn components(project: &Project) -> Result<()> {
+    run(project, &Options { components: Vec::new() })
+}
+
+/// Builds a native program in release mode and returns the command that runs it.
+///
+/// # Errors
+/// If it does not build.
 pub fn program(project: &Project, name: &str) -> Result<Command> {
     let mut cargo = for_native_crates(project, "build")?;
     process::run(&format!("building {name}"), cargo.args(["--bin", name]))?;
     Ok(Command::new(project.program(name)))
 }
 
-/// A cargo command for every crate that is not a component, in release mode. Always all of them,
-/// because cargo chooses the dependencies' features by the crates that it is given: another choice
-/// would compile most of what the local host is made of a second time.
+/// A cargo command for every crate that is not a component, in release mode. It always names all of them: cargo
+/// chooses the features of dependencies by the crates that it is given, and another choice would compile most of the
+/// local host's dependencies a second time.
 ///
 /// # Errors
-/// When the list of components cannot be read.
+/// If the list of components cannot be read.
 pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = project.cargo(subcommand);
     cargo.args(["--release", "--workspace", "--exclude", HELLO]);
@@ -52,12 +73,19 @@ pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command>
 /// A cargo command (`build`, `clippy`) for all components, with their target and profile.
 ///
 /// # Errors
-/// When the list of components cannot be read.
+/// If the list of components cannot be read.
 pub fn for_components(project: &Project, subcommand: &str) -> Result<Command> {
+    let mut cargo = for_wasm(project, subcommand);
+    cargo.args(packages(&project.components()?));
+    Ok(cargo)
+}
+
+fn for_wasm(project: &Project, subcommand: &str) -> Command {
     let mut cargo = project.cargo(subcommand);
     cargo.args(["--profile", COMPONENT_PROFILE, "--target", WASM_TARGET]);
-    for name in project.components()? {
-        cargo.args(["--package", &name]);
-    }
-    Ok(cargo)
+    cargo
+}
+
+fn packages(names: &[String]) -> impl Iterator<Item = &str> {
+    names.iter().flat_map(|name| ["--package", name])
 }

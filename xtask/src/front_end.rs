@@ -4,37 +4,49 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::npm::Package;
+use crate::npm::Installation;
 use crate::process;
 use crate::project::Project;
-use crate::test::Outcome;
+use crate::test::StepResult;
 
-/// Another browser than Debian's, for the tests.
+/// Names another browser than Debian's.
 const BROWSER_VARIABLE: &str = "MOC_CHROMIUM";
 const BROWSER: &str = "chromium";
 
-/// Checks the client's types, builds it, and tests it against local hosts that its tests start.
+/// Checks format, lints and types of the front end.
 ///
 /// # Errors
-/// When npm cannot install what it needs, or a check or a test fails.
-pub fn client(project: &Project) -> Result<Outcome> {
-    Package::install(project, "client")?.run(&["check", "build", "test"])?;
-    Ok(Outcome::Passed)
+/// If npm cannot install the packages, or a check fails.
+pub fn check(project: &Project) -> Result<StepResult> {
+    let workspace = Installation::of_workspace(project)?;
+    workspace.run(".", "lint")?;
+    workspace.run(".", "check")?;
+    Ok(StepResult::Passed)
 }
 
-/// Checks the types of the page, and tests it in a browser, which is skipped where there is none but on CI.
+/// Builds the client and tests it against local hosts that its tests start.
 ///
 /// # Errors
-/// When npm cannot install what it needs, there is no browser on CI, or a check or a test fails.
-pub fn page(project: &Project) -> Result<Outcome> {
-    Package::install(project, "components/web")?.run(&["check"])?;
+/// If npm cannot install the packages, or a test fails.
+pub fn client(project: &Project) -> Result<StepResult> {
+    let workspace = Installation::of_workspace(project)?;
+    workspace.run("client", "build")?;
+    workspace.run("client", "test")?;
+    Ok(StepResult::Passed)
+}
+
+/// Tests the page in a browser. Skipped if none is installed, but not on CI.
+///
+/// # Errors
+/// If npm cannot install the packages, there is no browser on CI, or a test fails.
+pub fn page(project: &Project) -> Result<StepResult> {
     let browser = std::env::var_os(BROWSER_VARIABLE).unwrap_or_else(|| BROWSER.into());
     if !process::is_installed(&browser) {
-        if std::env::var_os("CI").is_some_and(|value| !value.is_empty()) {
-            bail!("{} is not installed, and on CI nothing must be skipped", PathBuf::from(browser).display());
+        if crate::is_ci() {
+            bail!("{} is not installed, and nothing may be skipped on CI", PathBuf::from(browser).display());
         }
-        return Ok(Outcome::Skipped("Chromium is not installed"));
+        return Ok(StepResult::Skipped("Chromium is not installed"));
     }
-    Package::install(project, "tests/browser")?.run(&["check", "test"])?;
-    Ok(Outcome::Passed)
+    Installation::of_workspace(project)?.run("tests/browser", "test")?;
+    Ok(StepResult::Passed)
 }

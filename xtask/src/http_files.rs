@@ -13,11 +13,11 @@ use self::broken_broadcasters::BrokenBroadcasters;
 use self::receiver::Receiver;
 use self::report::Report;
 use crate::host::{Host, Stack};
-use crate::npm::Package;
+use crate::npm::Installation;
 use crate::process;
 use crate::project::Project;
 use crate::seed;
-use crate::test::Outcome;
+use crate::test::StepResult;
 
 /// The name of the step.
 pub const STEP: &str = ".http files";
@@ -37,7 +37,7 @@ const LOG_LINES: usize = 20;
 ///
 /// # Errors
 /// When something cannot be started, or a request fails, is skipped or has no assertions.
-pub fn run_with_own_host(project: &Project) -> Result<Outcome> {
+pub fn run_with_own_host(project: &Project) -> Result<StepResult> {
     let receiver = Receiver::start(project)?;
     let variables = receiver.app_variables();
     let host = Host::start(project, &variables.each_ref().map(|(name, value)| (*name, value.as_str())))?;
@@ -54,7 +54,7 @@ pub fn run_with_own_host(project: &Project) -> Result<Outcome> {
         bail!("{skipped} of the requests under http/ were skipped, for which there is a host");
     }
     broken.check_logs()?;
-    Ok(Outcome::Passed)
+    Ok(StepResult::Passed)
 }
 
 /// Runs the requests against an app that has the fixtures already. Those that need other hosts
@@ -62,14 +62,14 @@ pub fn run_with_own_host(project: &Project) -> Result<Outcome> {
 ///
 /// # Errors
 /// When httpyac cannot be installed or started, or a request fails or has no assertions.
-pub fn run_against(project: &Project, stack: &Stack) -> Result<Outcome> {
+pub fn run_against(project: &Project, stack: &Stack) -> Result<StepResult> {
     run(project, stack, &[])?;
-    Ok(Outcome::Passed)
+    Ok(StepResult::Passed)
 }
 
 /// Runs the requests with these variables, each as `name=value`, beside the stack's addresses.
 fn run(project: &Project, stack: &Stack, variables: &[String]) -> Result<Report> {
-    let package = Package::install(project, PACKAGE)?;
+    let package = Installation::of(project, PACKAGE)?;
     let mut command = Command::new("node");
     command
         .arg(package.file(HTTPYAC))

@@ -4,16 +4,15 @@ mod asyncapi;
 mod bench;
 mod build;
 mod front_end;
+mod generate;
 mod host;
 mod http_files;
 mod npm;
-mod openapi;
 mod process;
 mod project;
 mod seed;
 mod test;
 mod up;
-mod variables;
 mod wasm_target;
 mod watch;
 
@@ -33,21 +32,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum XtaskCommand {
-    /// Build every component into target/wasm32-wasip2/component/
-    Build,
-    /// Build everything and run the app on this machine, with a bucket; Ctrl-C stops it
+    /// Build everything and run the application on this machine, with a bucket; Ctrl-C stops it
     Up(up::Options),
-    /// Check the format, run clippy and every test; needs nothing prepared
+    /// Run every check and every test
     Test(test::Options),
-    /// Put the fixtures that the .http files use into the running app's database and bucket
-    Seed(seed::Options),
-    /// Show a session's progress events as they come
+    /// Show a session's progress events as they arrive
     Watch(watch::Options),
-    /// Write shared/contract/openapi.json, as the code has it
-    Openapi,
-    /// Write README.md's table of variables, as spin.toml has them
-    Variables,
-    /// Measure speed and size, and print a table
+    /// Build the components into target/wasm32-wasip2/component/, with the pages that they embed
+    Build(build::Options),
+    /// Write the files that follow from the code: spin.toml's components, worlds, documents, tables, bounds
+    Generate(generate::Options),
+    /// Put the fixtures of the .http files into the database and the bucket of a running application
+    Seed(seed::Options),
+    /// Measure speed, memory and size, and print a table
     Bench(bench::Options),
 }
 
@@ -64,13 +61,17 @@ fn main() -> ExitCode {
 fn run(command: XtaskCommand) -> Result<()> {
     let project = Project::locate()?;
     match command {
-        XtaskCommand::Build => build::components(&project),
         XtaskCommand::Up(options) => up::run(&project, &options),
         XtaskCommand::Test(options) => test::run(&project, &options),
-        XtaskCommand::Seed(options) => seed::run(&project, &options),
         XtaskCommand::Watch(options) => watch::run(&project, &options),
-        XtaskCommand::Openapi => openapi::write(&project),
-        XtaskCommand::Variables => variables::write(&project),
+        XtaskCommand::Build(options) => build::run(&project, &options),
+        XtaskCommand::Generate(options) => generate::run(&project, &options),
+        XtaskCommand::Seed(options) => seed::run(&project, &options),
         XtaskCommand::Bench(options) => bench::run(&project, &options),
     }
+}
+
+/// Whether this runs on CI, where nothing may be skipped and lock files are law.
+fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty())
 }

@@ -56,6 +56,10 @@ impl Project {
     pub fn cargo(&self, subcommand: &str) -> Command {
         let mut command = Command::new(cargo_program());
         command.arg(subcommand).current_dir(&self.root).env("CARGO_TARGET_DIR", self.target_dir());
+        // Elsewhere cargo may update the lock file; `cargo fmt` does not take the option.
+        if crate::is_ci() && subcommand != "fmt" {
+            command.arg("--locked");
+        }
         command
     }
 }

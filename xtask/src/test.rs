@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::asyncapi;
 use crate::build;
 use crate::front_end;
+use crate::generate;
 use crate::host::Stack;
 use crate::http_files;
 use crate::process;
@@ -31,11 +32,10 @@ pub struct Options {
     s3: Option<String>,
 }
 
-/// How a step ended that did not fail.
-pub enum Outcome {
-    /// Everything in it passed.
+/// The result of a step that did not fail.
+pub enum StepResult {
     Passed,
-    /// It could not run here, for this reason.
+    /// It cannot run on this machine, for this reason.
     Skipped(&'static str),
 }
 
@@ -51,7 +51,9 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         steps.run(http_files::STEP, || http_files::run_against(project, &stack))?;
     } else {
         steps.run("format", || format(project))?;
+        steps.run("front end: format, lints and types", || front_end::check(project))?;
         steps.run(asyncapi::STEP, || asyncapi::check(project))?;
+        steps.run("generated files", || generate::run(project, &generate::Options { check: true }).map(passed))?;
         steps.run("components", || build::components(project).map(passed))?;
         steps.run("clippy", || clippy(project))?;
         steps.run("clippy for the components", || clippy_components(project))?;
@@ -66,39 +68,39 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn format(project: &Project) -> Result<Outcome> {
+fn format(project: &Project) -> Result<StepResult> {
     let mut cargo = project.cargo("fmt");
     process::run("the format check", cargo.args(["--all", "--check"])).map(passed)
 }
 
-fn clippy(project: &Project) -> Result<Outcome> {
+fn clippy(project: &Project) -> Result<StepResult> {
     let mut cargo = build::for_native_crates(project, "clippy")?;
     cargo.arg("--all-targets");
     process::run("clippy", warnings_are_errors(&mut cargo)).map(passed)
 }
 
-fn clippy_components(project: &Project) -> Result<Outcome> {
+fn clippy_components(project: &Project) -> Result<StepResult> {
     let mut cargo = build::for_components(project, "clippy")?;
     process::run("clippy for the components", warnings_are_errors(&mut cargo)).map(passed)
 }
 
-fn build_native(project: &Project) -> Result<Outcome> {
+fn build_native(project: &Project) -> Result<StepResult> {
     let mut cargo = build::for_native_crates(project, "build")?;
     process::run("building the local host and the tests", cargo.args(["--bins", "--tests"])).map(passed)
 }
 
-fn unit_tests(project: &Project) -> Result<Outcome> {
+fn unit_tests(project: &Project) -> Result<StepResult> {
     let mut cargo = build::for_native_crates(project, "test")?;
     process::run("unit tests", cargo.args(["--lib", "--bins"])).map(passed)
 }
 
-fn integration_tests(project: &Project) -> Result<Outcome> {
+fn integration_tests(project: &Project) -> Result<StepResult> {
     let mut cargo = build::for_native_crates(project, "test")?;
     cargo.args(["--test", "*", "--", WAITING_TESTS]);
     process::run("tidy and black-box tests", &mut cargo).map(passed)
 }
 
-fn black_box(project: &Project, stack: &Stack) -> Result<Outcome> {
+fn black_box(project: &Project, stack: &Stack) -> Result<StepResult> {
     let mut cargo = project.cargo("test");
     cargo.args(["--release", "--package", TEST_CRATE, "--test", BLACK_BOX_TESTS]);
     cargo.env("MOC_BASE_URL", &stack.base_url).env("MOC_S3_URL", &stack.s3_url);
@@ -109,8 +111,8 @@ fn warnings_are_errors(cargo: &mut Command) -> &mut Command {
     cargo.args(["--", "--deny", "warnings"])
 }
 
-fn passed((): ()) -> Outcome {
-    Outcome::Passed
+fn passed((): ()) -> StepResult {
+    StepResult::Passed
 }
 
 /// The steps so far.
@@ -127,17 +129,17 @@ impl Default for Steps {
 }
 
 impl Steps {
-    fn run(&mut self, name: &str, step: impl FnOnce() -> Result<Outcome>) -> Result<()> {
+    fn run(&mut self, name: &str, step: impl FnOnce() -> Result<StepResult>) -> Result<()> {
         println!("\n== {name}");
         let started = Instant::now();
-        let outcome = step();
+        let result = step();
         let seconds = started.elapsed().as_secs_f64();
-        match outcome.with_context(|| format!("step `{name}` failed after {seconds:.1} s"))? {
-            Outcome::Passed => {
+        match result.with_context(|| format!("step `{name}` failed after {seconds:.1} s"))? {
+            StepResult::Passed => {
                 self.passed += 1;
                 println!("== {name}: passed in {seconds:.1} s");
             }
-            Outcome::Skipped(reason) => {
+            StepResult::Skipped(reason) => {
                 self.skipped += 1;
                 println!("== {name}: SKIPPED, {reason}");
             }

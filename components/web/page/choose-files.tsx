@@ -3,20 +3,12 @@
 import { categoryOf } from "moc-uploads";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { announcement } from "./announcement.ts";
-import {
-  add,
-  type Choice,
-  check,
-  DESCRIPTION_MAX_CHARS,
-  type Draft,
-  type Faults,
-  metadataOf,
-  TITLE_MAX_CHARS,
-} from "./draft.ts";
+import { add, type Choice, check, type Draft, type Faults, metadataOf } from "./draft.ts";
 import { bringsFiles } from "./drag.ts";
 import { bytes } from "./format.ts";
 import { Heading } from "./heading.tsx";
 import { BrickIcon, CategoryIcon, RemoveIcon } from "./icons.tsx";
+import { DESCRIPTION_MAX_CHARS, TITLE_MAX_CHARS } from "./limits.ts";
 import { begin, draft } from "./screen.ts";
 import { CATEGORIES, TAKEN } from "./words.ts";
 

@@ -2,6 +2,7 @@
 
 import { categoryOf, type Metadata } from "moc-uploads";
 import { list } from "./format.ts";
+import { TAG_MAX_CHARS, TAGS_MAX } from "./limits.ts";
 import { TAKEN } from "./words.ts";
 
 /** The form. */
@@ -17,12 +18,6 @@ export interface Draft {
 export type Faults = Partial<Record<"files" | "title" | "tags", string | undefined>>;
 
 export const NO_DRAFT: Draft = { files: [], title: "", description: "", tags: "" };
-
-// The server's bounds.
-export const TITLE_MAX_CHARS = 100;
-export const DESCRIPTION_MAX_CHARS = 5_000;
-const TAGS_MAX = 20;
-const TAG_MAX_CHARS = 50;
 
 /** What is chosen or dropped at once. */
 export interface Choice {

@@ -1,78 +1,104 @@
-//! For the build scripts of components that serve files: npm builds the page, and what it has built becomes a table of
-//! compressed files, which the component includes. The project's commands install their packages by the same function.
+//! For the build scripts of components that serve files: compresses the files of a built page and writes the table of
+//! them that the component includes.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{Error, ErrorKind, Result};
+use std::fs;
+use std::io::{Error, Result, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-/// What npm installs from.
-const LOCK: &str = "package-lock.json";
-/// A copy of the lock, written last: which versions are installed completely.
-const INSTALLED: &str = "node_modules/.installed.json";
-/// Compresses files and writes the table.
-const PACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pack.mjs");
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use brotli::enc::BrotliEncoderParams;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest as _, Sha256};
 
-/// Builds the page in the component's folder by its npm script `build`, serves it at `url`, and each of `files` (a path
-/// and its URL) beside it. The component finds the table at `$OUT_DIR/assets.rs`. Cargo does this again when anything
-/// below `sources` changes.
+/// Media types by extension.
+const MEDIA_TYPES: [(&str, &str); 7] = [
+    ("css", "text/css; charset=utf-8"),
+    ("html", "text/html; charset=utf-8"),
+    ("js", "text/javascript; charset=utf-8"),
+    ("json", "application/json"),
+    ("md", "text/markdown; charset=utf-8"),
+    ("svg", "image/svg+xml"),
+    ("txt", "text/plain; charset=utf-8"),
+];
+/// What builds the pages.
+const BUILD_COMMAND: &str = "cargo xtask build";
+/// Characters of a file's hash.
+const TAG_CHARS: usize = 22;
+
+/// Packs the built page in `dist/`, served at `url`, and `files`, each with its URL. The component includes the table
+/// from `$OUT_DIR/assets.rs`.
+///
+/// Without `dist/` a check on the host gets an empty table and a warning, so that editors work without npm.
 ///
 /// # Errors
-/// When npm is not installed, cannot download what is locked, or the page does not build.
-pub fn build(url: &str, sources: &[&str], files: &[(&str, &str)]) -> Result<()> {
-    for watched in sources.iter().copied().chain(files.iter().map(|(path, _)| *path)) {
-        println!("cargo::rerun-if-changed={watched}");
+/// If the page has not been built and the component is compiled for WebAssembly, or a file cannot be read.
+pub fn pack(url: &str, files: &[(&str, &str)]) -> Result<()> {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or_else(|| Error::other("OUT_DIR is not set"))?);
+    println!("cargo::rerun-if-changed=dist");
+    let mut rows = Vec::new();
+    if Path::new("dist/index.html").is_file() {
+        for path in files_below(Path::new("dist"))? {
+            let name = path.strip_prefix("dist").map_err(Error::other)?.to_string_lossy();
+            let url =
+                if name == "index.html" { url.to_owned() } else { format!("{}/{name}", url.trim_end_matches('/')) };
+            rows.push(row(&path, &url, &out)?);
+        }
+    } else if std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
+        return Err(Error::other(format!("the page is not built: run `{BUILD_COMMAND}` first")));
+    } else {
+        println!("cargo::warning=the page is not built and missing from this build: `{BUILD_COMMAND}` builds it");
     }
-    for watched in ["package.json", LOCK, PACK] {
-        println!("cargo::rerun-if-changed={watched}");
+    for (path, url) in files {
+        println!("cargo::rerun-if-changed={path}");
+        rows.push(row(Path::new(path), url, &out)?);
     }
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or(ErrorKind::NotFound)?);
-    let page = out.join("page");
-    install(Path::new(""))?;
-    let vite = [OsStr::new("run"), "build".as_ref(), "--".as_ref(), "--emptyOutDir".as_ref(), "--outDir".as_ref()];
-    run(Command::new("npm").args(vite).arg(&page))?;
-    let mut pack = Command::new("node");
-    pack.arg(PACK).arg(&out).arg(at(&page, url));
-    pack.args(files.iter().map(|(path, url)| at(Path::new(path), url)));
-    run(&mut pack)
+    fs::write(out.join("assets.rs"), format!("&[\n{}]\n", rows.concat()))
 }
 
-/// Installs what the npm package in this folder has locked, unless it is there. No package's own scripts run.
-///
-/// # Errors
-/// When npm is not installed, or cannot download or write a package.
-pub fn install(folder: &Path) -> Result<()> {
-    let lock = folder.join(LOCK);
-    // An editor's build beside this one waits: npm empties the folder first.
-    let alone = File::open(&lock)?;
-    alone.lock()?;
-    let lock = std::fs::read(lock)?;
-    let installed = folder.join(INSTALLED);
-    if std::fs::read(&installed).is_ok_and(|installed| installed == lock) {
-        return Ok(());
-    }
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-    run(npm.current_dir(std::path::absolute(folder.join("."))?))?;
-    std::fs::write(installed, lock)
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::other(format!("{command:?}: {status}"))),
-        Err(error) => {
-            Err(Error::new(error.kind(), format!("{program}, of Node.js 20.19 or newer, is needed: {error}")))
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files_below(&path)?);
+        } else {
+            found.push(path);
         }
     }
+    found.sort();
+    Ok(found)
 }
 
-/// An argument of the packing script: what stands where.
-fn at(path: &Path, url: &str) -> OsString {
-    let mut argument = path.as_os_str().to_owned();
-    argument.push("=");
-    argument.push(url);
-    argument
+/// One row of the table; writes the compressed files that it includes.
+fn row(path: &Path, url: &str, out: &Path) -> Result<String> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let media_type = MEDIA_TYPES.iter().find(|(known, _)| *known == extension).map(|(_, media_type)| media_type);
+    let media_type = media_type.ok_or_else(|| Error::other(format!("{}: unknown media type", path.display())))?;
+    let bytes = fs::read(path)?;
+    let tag: String = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&bytes)).chars().take(TAG_CHARS).collect();
+
+    let mut gzip = GzEncoder::new(fs::File::create(out.join(format!("{tag}.gz")))?, Compression::best());
+    gzip.write_all(&bytes)?;
+    gzip.finish()?;
+    let parameters = BrotliEncoderParams { quality: 11, size_hint: bytes.len(), ..Default::default() };
+    let mut brotli = fs::File::create(out.join(format!("{tag}.br")))?;
+    brotli::BrotliCompress(&mut bytes.as_slice(), &mut brotli, &parameters)?;
+
+    let include = |extension| format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{tag}.{extension}\"))");
+    let immutable = is_hashed(path);
+    let (gzip, brotli) = (include("gz"), include("br"));
+    Ok(format!(
+        "    Asset {{ path: {url:?}, media_type: {media_type:?}, tag: {tag:?}, immutable: {immutable}, \
+         gzip: {gzip}, brotli: {brotli} }},\n"
+    ))
+}
+
+/// Whether Vite has put a hash of the content into the name: `name-12345678.js`.
+fn is_hashed(path: &Path) -> bool {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let hash = stem.len().checked_sub(9).and_then(|start| stem.get(start..)).unwrap_or_default();
+    hash.strip_prefix('-')
+        .is_some_and(|hash| hash.chars().all(|char| char.is_ascii_alphanumeric() || "-_".contains(char)))
 }

@@ -1,4 +1,4 @@
-//! spin.toml, README.md and http/ name the same routes.
+//! Every route has requests in http/.
 
 use std::collections::BTreeSet;
 
@@ -11,20 +11,6 @@ const CATCH_ALL: &str = "/...";
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 type Routes = BTreeSet<(String, String)>;
-
-/// Method and path of every row of README.md's table.
-fn readme() -> Routes {
-    let readme = read("README.md");
-    let rows = readme.lines().filter_map(|line| {
-        let mut cells = line.strip_prefix("| ")?.split(" | ");
-        let (methods, path) = (cells.next()?.trim(), cells.next()?.trim());
-        let path = path.strip_prefix('`')?.strip_suffix('`')?.to_owned();
-        let methods: Vec<&str> = methods.split(", ").collect();
-        let is_route = path.starts_with('/') && methods.iter().all(|name| METHODS.contains(name) || *name == "any");
-        is_route.then(|| methods.into_iter().map(move |method| (method.to_owned(), path.clone())))
-    });
-    rows.flatten().collect()
-}
 
 /// Method and path of every route, as the components say which methods they take.
 fn components() -> Routes {
@@ -71,14 +57,6 @@ fn rank(route: &str, path: &str) -> Option<usize> {
     let matches = |(route, path): (&&str, &&str)| route == path || (route.starts_with(':') && !path.is_empty());
     let all = route.len() == path.len() && route.iter().zip(&path).all(matches);
     all.then(|| 1 + route.iter().zip(&path).filter(|(route, path)| route == path).count())
-}
-
-#[test]
-fn readme_names_the_routes_and_their_methods() {
-    let (readme, components) = (readme(), components());
-    let missing: Vec<_> = components.difference(&readme).collect();
-    let extra: Vec<_> = readme.difference(&components).collect();
-    assert!(missing.is_empty() && extra.is_empty(), "README.md lacks {missing:?} and has {extra:?} too many");
 }
 
 #[test]

@@ -1,118 +1,39 @@
-//! README.md has the table of variables that spin.toml makes, and what spin.toml says of their values is what the
-//! code takes. `cargo xtask variables` writes the table.
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::{env, fs};
+//! What spin.toml says of the values of variables is what the code accepts.
 
 use moc_config::{ProgressSettings, UploadSettings, Values, check_all};
 use toml::{Table, Value};
 
-use crate::manifest::{Grants, Manifest};
-use crate::{read, root};
-
-/// The lines before and after the table.
-const MARKERS: [&str; 2] =
-    ["<!-- table of variables: written by `cargo xtask variables` -->", "<!-- end of the table -->"];
-/// Where this is in the environment, the table is written.
-const WRITE: &str = "MOC_WRITE_VARIABLES";
-/// Components that get much the same, by a name and by a variable that they get and no others.
-const GROUPS: [(&str, &str); 3] =
-    [("users", "jwt_secret"), ("bucket", "s3_access_key_id"), ("events", "websocket_api_url")];
+use crate::read;
 
 /// A variable of spin.toml.
 pub struct Variable {
-    /// Its name.
     pub name: String,
-    /// Its default.
     pub default: String,
-    /// Whether it is a secret.
     pub is_secret: bool,
-    /// What it is.
-    what: String,
     /// The form of its values: the unit and the bounds of a number.
     pub form: String,
-    /// Who gets it, as a variable or as a host.
-    components: BTreeSet<String>,
 }
 
 impl Variable {
-    /// All of them, in the order of the file.
     pub fn all() -> Vec<Self> {
-        let text = read("spin.toml");
-        let manifest: Table = text.parse().expect("TOML");
-        let components = Manifest::read().components();
-        let declared = manifest["variables"].as_table().expect("variables").iter();
-        let mut variables: Vec<Self> = declared.map(|(name, entry)| Self::of(name, entry, &components)).collect();
-        variables.sort_by_key(|variable| text.find(&format!("\n{} = {{", variable.name)));
-        variables
+        let manifest: Table = read("spin.toml").parse().expect("TOML");
+        manifest["variables"].as_table().expect("variables").iter().map(|(name, entry)| Self::of(name, entry)).collect()
     }
 
-    /// The one of this name.
     pub fn named(name: &str) -> Self {
         Self::all().into_iter().find(|variable| variable.name == name).unwrap_or_else(|| panic!("no variable {name}"))
     }
 
-    fn of(name: &str, entry: &Value, components: &BTreeMap<String, Grants>) -> Self {
+    fn of(name: &str, entry: &Value) -> Self {
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_else(|| panic!("{name} has no {key}"));
         let form = text("description").strip_suffix(')').and_then(|description| description.rsplit_once(" ("));
-        let (what, form) = form.unwrap_or_else(|| panic!("{name}: the description does not end with a form"));
-        let granted = |grants: &Grants| {
-            grants.variables.keys().any(|granted| granted == name)
-                || grants.hosts.iter().any(|host| host.contains(&format!("{{{{ {name} }}}}")))
-        };
+        let (_, form) = form.unwrap_or_else(|| panic!("{name}: the description does not end with a form"));
         Self {
             name: name.to_owned(),
             default: text("default").to_owned(),
             is_secret: entry.get("secret").and_then(Value::as_bool).unwrap_or_default(),
-            what: what.to_owned(),
             form: form.to_owned(),
-            components: components.iter().filter(|(_, grants)| granted(grants)).map(|(id, _)| id.clone()).collect(),
         }
-    }
-}
-
-fn code(text: &str) -> String {
-    format!("`{text}`")
-}
-
-fn row(cells: [&str; 5]) -> String {
-    format!("| {} |", cells.join(" | ")).replace("|  |", "| |")
-}
-
-/// The table, and who is meant by the groups in it.
-fn table(variables: &[Variable]) -> String {
-    let named = |name: &str| variables.iter().find(|variable| variable.name == name);
-    let groups = GROUPS.map(|(group, name)| (format!("*{group}*"), &named(name).expect("its variable").components));
-    let mut lines = vec![row(["variable", "default", "value", "what", "who gets it"]), row(["---"; 5])];
-    for Variable { name, default, is_secret, what, form, components } in variables {
-        let default = if default.is_empty() { String::new() } else { code(default) };
-        let form = if *is_secret { format!("{form}; secret") } else { form.clone() };
-        let words = what.split(' ').map(|word| if named(word).is_some() { code(word) } else { word.to_owned() });
-        let fits = groups.iter().filter(|(_, members)| members.is_subset(components));
-        let group = fits.max_by_key(|(_, members)| members.len());
-        let others = components.iter().filter(|id| group.is_none_or(|(_, members)| !members.contains(*id)));
-        let who: Vec<String> =
-            group.map(|(group, _)| group.clone()).into_iter().chain(others.map(|id| code(id))).collect();
-        lines.push(row([&code(name), &default, &form, &words.collect::<Vec<_>>().join(" "), &who.join(", ")]));
-    }
-    let members = groups.map(|(group, members)| {
-        let ids: Vec<String> = members.iter().map(|id| code(id)).collect();
-        format!("{group}: {}", ids.join(", "))
-    });
-    format!("{}\n\n{}.", lines.join("\n"), members.join("; "))
-}
-
-#[test]
-fn readme_has_the_table_of_variables() {
-    let readme = read("README.md");
-    let parts = readme.split_once(MARKERS[0]).and_then(|(before, rest)| Some((before, rest.split_once(MARKERS[1])?)));
-    let (before, (found, after)) = parts.expect("README.md has the markers of the table");
-    let made = format!("\n{}\n", table(&Variable::all()));
-    if env::var_os(WRITE).is_some() {
-        fs::write(root().join("README.md"), [before, MARKERS[0], &made, MARKERS[1], after].concat())
-            .expect("README.md");
-    } else {
-        assert_eq!(found, made, "README.md's table of variables is not spin.toml's: run `cargo xtask variables`");
     }
 }
 

@@ -1,5 +1,0 @@
-//! Writes the OpenAPI document to standard output.
-
-fn main() {
-    print!("{}", moc_contract::openapi::document());
-}

@@ -1,0 +1,72 @@
+//! What a component can use, and what it is granted for that.
+
+use moc_config::{
+    AuthSettings, BroadcasterSettings, BucketSettings, FinalizeSettings, PageSettings, ProgressSettings, PublicAddress,
+    TraceSettings, WatchSettings, WebhookSettings,
+};
+use serde::Deserialize;
+
+/// A part of the adapters that needs variables, hosts or stores.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// Authenticates users; an issuer's keys are fetched, and cached in the key-value store.
+    Users,
+    /// Reads and writes the database.
+    Store,
+    /// Sends requests to the bucket.
+    Bucket,
+    /// Knows the URLs at which clients read objects.
+    PublicUrls,
+    /// Emits events to the relay.
+    Progress,
+    /// Publishes events to the broadcaster.
+    Broadcaster,
+    /// Signs the tokens with which clients watch a session.
+    WatchTokens,
+    /// Calls the components that make thumbnails, deliver webhooks and export traces.
+    FollowUps,
+    /// Sends webhooks to their receiver.
+    Webhook,
+    /// Sends traces to the collector.
+    Traces,
+    /// Serves the page with its Content-Security-Policy.
+    Page,
+}
+
+impl Capability {
+    /// The variables that it reads.
+    pub const fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::Users => AuthSettings::NAMES,
+            Self::Store => &[],
+            Self::Bucket => BucketSettings::NAMES,
+            Self::PublicUrls => PublicAddress::NAMES,
+            Self::Progress => ProgressSettings::NAMES,
+            Self::Broadcaster => BroadcasterSettings::NAMES,
+            Self::WatchTokens => WatchSettings::NAMES,
+            Self::FollowUps => FinalizeSettings::NAMES,
+            Self::Webhook => WebhookSettings::NAMES,
+            Self::Traces => TraceSettings::NAMES,
+            Self::Page => PageSettings::NAMES,
+        }
+    }
+
+    /// The hosts that it sends requests to.
+    pub const fn hosts(self) -> &'static [&'static str] {
+        match self {
+            Self::Users => &["{{ jwt_jwks_origin }}"],
+            Self::Bucket => &["{{ s3_endpoint }}"],
+            Self::Progress => &["http://progress-relay.spin.internal"],
+            Self::Broadcaster => &["{{ websocket_api_origin }}"],
+            Self::FollowUps => &[
+                "http://thumbnailer.spin.internal",
+                "http://trace-exporter.spin.internal",
+                "http://webhook-sender.spin.internal",
+            ],
+            Self::Webhook => &["{{ moc_finalize_webhook_origin }}"],
+            Self::Traces => &["{{ otel_exporter_otlp_endpoint }}"],
+            Self::Store | Self::PublicUrls | Self::WatchTokens | Self::Page => &[],
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What each component declares in its Cargo.toml, and what it is granted for that.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use moc_config::{CorsSettings, UploadSettings};
+use serde::Deserialize;
+
+use crate::capability::Capability;
+
+/// `[package.metadata.moc]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Declared {
+    /// The public paths; a component without one has a private route.
+    #[serde(default)]
+    routes: Vec<String>,
+    #[serde(default)]
+    uses: Vec<Capability>,
+    /// Those of [`UploadSettings`] that it reads.
+    #[serde(default)]
+    variables: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct CargoManifest {
+    package: Package,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    description: String,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    moc: Declared,
+}
+
+/// A component with what it declares.
+pub struct Component {
+    /// The name of its crate.
+    pub id: String,
+    pub description: String,
+    /// Whether it is built from a page, by npm.
+    pub has_page: bool,
+    declared: Declared,
+}
+
+impl Component {
+    /// Every component, by name.
+    pub fn all(root: &Path) -> Result<Vec<Self>> {
+        let mut components = Vec::new();
+        for entry in fs::read_dir(root.join("components"))? {
+            let folder = entry?.path();
+            let path = folder.join("Cargo.toml");
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let manifest: Result<CargoManifest, _> = toml::from_str(&text);
+            let Package { name, description, metadata } =
+                manifest.with_context(|| format!("{}", path.display()))?.package;
+            let unknown = metadata.moc.variables.iter().find(|name| !UploadSettings::NAMES.contains(&name.as_str()));
+            ensure!(unknown.is_none(), "{name}: {unknown:?} is no variable of UploadSettings");
+            let has_page = folder.join("package.json").is_file();
+            components.push(Self { id: name, description, has_page, declared: metadata.moc });
+        }
+        components.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(components)
+    }
+
+    /// The public paths; none for a component that only others of the application call.
+    pub fn routes(&self) -> &[String] {
+        &self.declared.routes
+    }
+
+    pub fn uses(&self, capability: Capability) -> bool {
+        self.declared.uses.contains(&capability)
+    }
+
+    /// The variables that it is granted, by name.
+    pub fn variables(&self) -> BTreeSet<&str> {
+        let cors = if self.routes().is_empty() { &[] } else { CorsSettings::NAMES };
+        let of_capabilities = self.declared.uses.iter().flat_map(|capability| capability.variables());
+        cors.iter().chain(of_capabilities).copied().chain(self.declared.variables.iter().map(String::as_str)).collect()
+    }
+
+    /// The hosts that it is granted, in the order of its capabilities.
+    pub fn hosts(&self) -> Vec<&'static str> {
+        self.declared.uses.iter().flat_map(|capability| capability.hosts()).copied().collect()
+    }
+}
