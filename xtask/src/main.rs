@@ -3,6 +3,7 @@
 mod asyncapi;
 mod bench;
 mod build;
+mod docs;
 mod front_end;
 mod generate;
 mod host;
@@ -42,6 +43,8 @@ enum XtaskCommand {
     Build(build::Options),
     /// Write the files that follow from the code: spin.toml's components, worlds, documents, tables, bounds
     Generate(generate::Options),
+    /// Render the documentation to target/docs
+    Docs(docs::Options),
     /// Put the fixtures of the .http files into the database and the bucket of a running application
     Seed(seed::Options),
     /// Measure speed, memory and size, and print a table
@@ -66,6 +69,7 @@ fn run(command: XtaskCommand) -> Result<()> {
         XtaskCommand::Watch(options) => watch::run(&project, &options),
         XtaskCommand::Build(options) => build::run(&project, &options),
         XtaskCommand::Generate(options) => generate::run(&project, &options),
+        XtaskCommand::Docs(options) => docs::run(&project, &options),
         XtaskCommand::Seed(options) => seed::run(&project, &options),
         XtaskCommand::Bench(options) => bench::run(&project, &options),
     }

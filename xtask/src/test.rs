@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::asyncapi;
 use crate::build;
+use crate::docs;
 use crate::front_end;
 use crate::generate;
 use crate::host::Stack;
@@ -59,6 +60,7 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         steps.run("clippy for the components", || clippy_components(project))?;
         steps.run("local host and tests", || build_native(project))?;
         steps.run("unit tests", || unit_tests(project))?;
+        steps.run("documentation", || docs::render(project).map(drop).map(passed))?;
         steps.run("tidy and black-box tests", || integration_tests(project))?;
         steps.run(http_files::STEP, || http_files::run_with_own_host(project))?;
         steps.run("client", || front_end::client(project))?;

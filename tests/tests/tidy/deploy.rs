@@ -207,12 +207,12 @@ fn the_reverse_proxy_lets_the_largest_part_through() {
 }
 
 #[test]
-fn readme_names_every_file_of_deploy() {
-    let readme = read("README.md");
+fn the_documentation_names_every_file_of_deploy() {
+    let pages: String = files("docs", "md").iter().map(read).collect();
     for extension in ["conf", "json", "toml", "yaml"] {
         for path in files("deploy", extension) {
-            let path = path.display().to_string();
-            assert!(readme.contains(&path), "README.md does not say what {path} is for");
+            let name = path.file_name().expect("a name").to_string_lossy();
+            assert!(pages.contains(&format!("/{name})")), "no page of docs/ links to {}", path.display());
         }
     }
 }
