@@ -1,10 +1,11 @@
-//! Tokens for tests, good and bad, and an issuer that publishes its keys (RFC 7517).
+//! Tokens for tests, valid and invalid, and an issuer that publishes its keys (RFC 7517). The keys are generated once
+//! per process.
 
 use std::{
     io::{BufRead, BufReader, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -13,59 +14,30 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+use p256::pkcs8::EncodePrivateKey as _;
+use rand_core::OsRng;
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::EncodeRsaPrivateKey as _;
+use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-/// Keys made for these tests; they guard nothing.
-const RSA_PRIVATE: &str = "-----BEGIN PRIVATE KEY-----
-MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDGoaaMluFK8sa9
-L0aLfqRy0a6R+NhNajGlQ6SlkRLk+8EkSyb50PblU7/yorXmvPoZXIWaRAjqlMSU
-GDV1IB0Hdskvd70s+YDd56/qrqnrzu7Kv6O7KDd8AmWsIMlQnIKQ66TUqVWqAofL
-aER3Kxbq+n1O9OY/d+jyLywfSXCMlTjqgEcCPZ5kR6ELQlTgPxN5z7z3vA+eUXRx
-RpQf2ZyZ9Bv6pbAmi5hOpYaLA2UnkiaHoql5ZrgOoAZIpvcknUMDnUoG9jMWWlfj
-HVgnuHnv0YJaOFLqwbZ7hpLwlzGQoqTlxXG6JB7yFllFh/6PgWfOi+EgAJMG8/oy
-H7Xa+HQBAgMBAAECggEAFSQ8hWdDyIXpqFZBVHSgzUXLJmdNooPEj/oQqryzvaKc
-LqA/IEThGoyc+BbgdJQ1rIBgCgjmyA0YlUi0W+iUnmhCxqYggQp3cGcKHtkDZgFr
-AjJ+m1uO+EiLCNSeiNF3xjQGocn6P7OwP3K0Itj3wf/yWXaQkT3SkgB6WkQnUhcZ
-nNDDguhZpyIrOrfDHGCNWJFYYvz/+RuXcVzwb2PV/+AN8v1kl9wrSByE9BCgq8rH
-Z2e5ldxdGoysyhdN/sFYptCQSyYIKNi6sHtAdq9Xb4MVRTfk7B7iDVbMDGDvgBkv
-KWHNAQl2niifcWwHj1rn1NZFbKiTs2RofZ9MQtSF3wKBgQD8rIP2X1x4O0orz9qo
-TLnzlTa1IBktaTmI+NdURjwnoeJtimUm8te04HREZ7ow1qM7LTtZH21XtrMVCACa
-u+MrP92m5dlT+XU+ydhCdB8+BE819Nswk2HJk3mhD9s40sAts5OEQJ1OOFWaFGgJ
-RKEoMBER7g2R00eX1g5b6FJFRwKBgQDJPwSKx+oszatBV7Nt0Hj3/uxEg2oJdDcA
-s/dSVa/53rBqMYT6aWvzkW59Xkvf8jHCz7XCnQbUAZ2VtpmMr4IqZvtTWrg6qkkH
-zipsoKZ1vvkV52deRYuzuEqMuf+Fr7YyLfUjcqWHBxuAfQ7R6wRkG7IpWdeKPYX2
-t8B4F5PAdwKBgEPp3qJG6WTLktkJyhy4Wra04Xp3gSzqfnNpZv8YzaxdX63Pp/Z7
-CS1tsvJ76tibqE4Mj0oaH1qXGbVKbFcqrxl91ga4+twOTcwtlnnuGkOiBuRaxttc
-kckLYYK/701roAnonXrLnzxZ+fArEfeDwck6eiwWjwEmB7Uw7LUZUZubAoGACRk7
-SFb/hGUMEBk5+IYLYhL5daOHYMQLVJHOZb+QBDkIOtTgUT4A7nMtzqc7wPU/QLKJ
-YjIdQ+qKyGEIEi9BME+Vn1AjsitOv/aXPnAI9pvawR3EM6PrTAXSAQjLv6yRDTW8
-toyRZUhx+t4slFsOyMPjyzDPqOVdMClgn01ZlcMCgYEA81C+2tTHryDv/rtbJeL8
-z6psf2JcsioOIpC92bFKx+wnW3J3aLGA5Nsvw5eiP9ovcXkN39uPPKrf3cFF47Zn
-ErOJQjo7JvMvofPgVIlo4/btNM6bDeG2LcQ4px3HZLCKZ7CMIY0oo0ubl+WKOs/H
-Yv8zg3WN8c0fyIHj0MYN73k=
------END PRIVATE KEY-----";
-/// The public half of [`rs256`]'s key, as an attacker has it.
-pub const RSA_PUBLIC: &str = "-----BEGIN PUBLIC KEY-----
-MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAxqGmjJbhSvLGvS9Gi36k
-ctGukfjYTWoxpUOkpZES5PvBJEsm+dD25VO/8qK15rz6GVyFmkQI6pTElBg1dSAd
-B3bJL3e9LPmA3eev6q6p687uyr+juyg3fAJlrCDJUJyCkOuk1KlVqgKHy2hEdysW
-6vp9TvTmP3fo8i8sH0lwjJU46oBHAj2eZEehC0JU4D8Tec+897wPnlF0cUaUH9mc
-mfQb+qWwJouYTqWGiwNlJ5Imh6KpeWa4DqAGSKb3JJ1DA51KBvYzFlpX4x1YJ7h5
-79GCWjhS6sG2e4aS8JcxkKKk5cVxuiQe8hZZRYf+j4FnzovhIACTBvP6Mh+12vh0
-AQIDAQAB
------END PUBLIC KEY-----\n";
-const P256_PRIVATE: [&str; 2] = [
-    "-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgUuV0aa9wvRF6xgYZ
-Z5IKs5zKMJwoSd3xPtHorJu1YqmhRANCAAS+U4GDRD6iPf79HhEYt0WRj37mbL0w
-eNkC5nt8DZQ1Z7oqdQrRxHcoh1MieEYc4uXtyDUoRiTA5hjqXbQ1+kDf
------END PRIVATE KEY-----",
-    "-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgqVWDhdLES/oGpCVd
-9oAZW1+zg0BJE+1kQJ1RUwCzCeqhRANCAAQuR1BIygth15rjzt9Q4nlmtYmMdmWV
-NQfsTyrwvp4666ySWgwRry9QFu5MsrUZtZGUPqwQDvxbKEbXpZaHHVhZ
------END PRIVATE KEY-----",
-];
+/// Bits of the RSA key: the least that the service accepts.
+const RSA_BITS: usize = 2048;
+
+static RSA: LazyLock<RsaPrivateKey> = LazyLock::new(|| RsaPrivateKey::new(&mut OsRng, RSA_BITS).expect("an RSA key"));
+static P256: LazyLock<[p256::SecretKey; 2]> = LazyLock::new(|| {
+    [(); 2].map(|()| {
+        let random = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
+        p256::SecretKey::from_slice(&random).expect("a P-256 key")
+    })
+});
+
+/// The public half of [`rs256`]'s key in PEM, as an attacker has it.
+#[must_use]
+pub fn rsa_public() -> String {
+    RSA.to_public_key().to_public_key_pem(LineEnding::LF).expect("PEM")
+}
 
 /// Seconds since the Unix epoch.
 #[must_use]
@@ -163,11 +135,11 @@ fn sign(header: &Header, key: &EncodingKey, claims: &Value) -> String {
 }
 
 fn rsa_key() -> EncodingKey {
-    EncodingKey::from_rsa_pem(RSA_PRIVATE.as_bytes()).expect("a sound key")
+    EncodingKey::from_rsa_der(RSA.to_pkcs1_der().expect("DER").as_bytes())
 }
 
 fn p256_key(key: usize) -> EncodingKey {
-    EncodingKey::from_ec_pem(P256_PRIVATE[key].as_bytes()).expect("a sound key")
+    EncodingKey::from_ec_der(P256[key].to_pkcs8_der().expect("DER").as_bytes())
 }
 
 fn jwk(key: &EncodingKey, algorithm: Algorithm, kid: &str) -> Value {

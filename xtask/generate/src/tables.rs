@@ -11,6 +11,8 @@ use toml::Table;
 use crate::component::Component;
 use crate::{Output, read};
 
+/// What most paths begin with.
+const BASE_PATH: &str = "/api/mocs/uploads";
 /// The folder of the documentation.
 const DOCS: &str = "docs";
 const BEGIN: &str = "<!-- generated: ";
@@ -155,10 +157,11 @@ fn routes(openapi: &Value) -> String {
             let statuses: Vec<&str> =
                 responses.map(|(status, _)| status.as_str()).filter(|status| status.starts_with('2')).collect();
             let summary = operation.get("summary").and_then(Value::as_str).unwrap_or_default();
-            row(&[&method.to_uppercase(), &code(path), summary, &statuses.join(", ")])
+            let path = path.strip_prefix(BASE_PATH).map_or_else(|| path.clone(), |rest| format!("…{rest}"));
+            row(&[&code(&format!("{} {path}", method.to_uppercase())), summary, &statuses.join(", ")])
         })
         .collect();
-    rows.splice(0..0, [row(&["method", "path", "operation", "success"]), row(&["---"; 4])]);
+    rows.splice(0..0, [row(&["request", "operation", "success"]), row(&["---"; 3])]);
     rows.join("\n")
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jsonwebtoken::Algorithm;
 use moc_tests::token::{
-    self, JwksServer, RSA_PUBLIC, claims, es256, forged, hmac, p256_jwk, rs256, rs256_with_header, rsa_jwk,
+    self, JwksServer, claims, es256, forged, hmac, p256_jwk, rs256, rs256_with_header, rsa_jwk, rsa_public,
 };
 use moc_tests::{Stack, own_stack, path, wait_for};
 use serde_json::{Value, json};
@@ -38,14 +38,15 @@ async fn keys_of_both_kinds_verify_and_nothing_else_does() {
 
     // RS→HS confusion: what everybody knows of the key, as a shared secret.
     let modulus = rsa["n"].as_str().expect("a modulus").to_owned();
-    for secret in [RSA_PUBLIC, RSA_PUBLIC.trim_end(), &rsa.to_string(), &modulus, "secret", ""] {
+    let public = rsa_public();
+    for secret in [&public, public.trim_end(), &rsa.to_string(), &modulus, "secret", ""] {
         for kid in [Some("rsa"), Some("ec"), Some("oct"), None] {
             let header = json!({ "typ": "JWT", "kid": kid });
             let token = token::hs256_with_header(secret, header, &claims);
             refused(&stack, &token, &format!("HS256 with {secret:?} under {kid:?}")).await;
         }
     }
-    refused(&stack, &hmac(Algorithm::HS512, RSA_PUBLIC.as_bytes(), &claims), "HS512").await;
+    refused(&stack, &hmac(Algorithm::HS512, public.as_bytes(), &claims), "HS512").await;
 
     refused(&stack, &es256(1, Some("ec"), &claims), "another key's signature").await;
     refused(&stack, &es256(0, Some("rsa"), &claims), "ES256 under an RSA key").await;
