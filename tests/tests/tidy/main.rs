@@ -9,6 +9,7 @@ mod openapi;
 mod routes;
 mod source;
 mod variables;
+mod version;
 
 use std::fs;
 use std::path::{Path, PathBuf};
