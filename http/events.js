@@ -1,4 +1,4 @@
-// Receives a session's events, for the requests beside this file. They hand in `WebSocket`, which
+// Receives a session's events, for the requests next to this file. They hand in `WebSocket`, which
 // only their own scripts can require.
 
 const { setTimeout: pause } = require("node:timers/promises");

@@ -1,4 +1,4 @@
-// Receives webhooks and traces and keeps them, for the requests beside this file:
+// Receives webhooks and traces and keeps them, for the requests next to this file:
 //
 //   node http/receiver.js [PORT]
 //

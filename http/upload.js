@@ -1,4 +1,4 @@
-// Uploads files up to their finalize, which the requests beside this file do themselves.
+// Uploads files up to their finalize, which the requests next to this file do themselves.
 
 /** A session with these files, each `{ name, content, checksums? }` and of one part; gives its id. */
 exports.upload = async function upload(baseUrl, files) {

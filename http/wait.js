@@ -1,4 +1,4 @@
-// Asks until there is an answer, for what follows a request.
+// Asks until there is a response, for what follows a request.
 
 const { setTimeout: pause } = require("node:timers/promises");
 

@@ -27,7 +27,7 @@ export interface Call {
 
 /** Of a call with the bytes of parts. */
 export interface PartCall extends Call {
-  /** Told how many bytes of this try have left; where that cannot be known, all of them once they are stored. */
+  /** Told how many bytes of this attempt have left; where that cannot be known, all of them once they are stored. */
   onSent?(bytes: number): void;
 }
 

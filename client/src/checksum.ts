@@ -1,4 +1,4 @@
-/** Loaded only where it is needed. */
+/** Loaded only if it is needed. */
 
 import { md5 } from "@noble/hashes/legacy.js";
 import { sha256 } from "@noble/hashes/sha2.js";

@@ -1,10 +1,10 @@
 import type { Problem, ProblemCode } from "./wire.js";
 
-/** Codes that come from the client itself, beside those of the server's problems. */
+/** Codes that come from the client itself, next to those of the server's problems. */
 export type ClientErrorCode =
-  /** No answer: the network, or the service, is away. */
+  /** No answer: the network, or the service, is unavailable. */
   | "NETWORK_ERROR"
-  /** An answer that is not the service's, such as a proxy's. */
+  /** A response that is not the service's, for example a proxy's. */
   | "UNEXPECTED_ANSWER"
   /** Cancelled by `cancel()` or a signal. */
   | "ABORTED"
@@ -33,7 +33,7 @@ export class UploadError extends Error {
   override readonly name = "UploadError";
   /** The server's, or the client's own. */
   readonly code: ProblemCode | ClientErrorCode;
-  /** The HTTP status, where there was an answer. */
+  /** The HTTP status, where there was a response. */
   readonly status: number | undefined;
   /** Whether the same again may succeed later. */
   readonly retryable: boolean;
@@ -41,7 +41,7 @@ export class UploadError extends Error {
   readonly requestId: string | undefined;
   /** How long the server asks to wait, in milliseconds. */
   readonly retryAfterMs: number | undefined;
-  /** The whole problem (RFC 9457), with the members of its code. */
+  /** The whole problem (RFC 9457), with the fields of its code. */
   readonly problem: Problem | undefined;
   /** The file that it is about. */
   readonly fileName: string | undefined;

@@ -80,7 +80,7 @@ async function listen(socket: WebSocketLike, options: FollowOptions): Promise<bo
   return heard;
 }
 
-/** The events of a message, which has one or a list of them; what is none is passed over. */
+/** The events of a message, which has one or a list of them; what is none is skipped. */
 function eventsIn(data: unknown): SessionEvent[] {
   try {
     const parsed: unknown = JSON.parse(String(data));

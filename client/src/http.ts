@@ -2,7 +2,7 @@ import { aborted, UploadError } from "./error.js";
 import { parseRetryAfter } from "./retry.js";
 import type { Problem } from "./wire.js";
 
-/** Longest time without an answer; with `XMLHttpRequest`, without any byte moving. The service takes less. */
+/** Longest time without a response; with `XMLHttpRequest`, without any byte moving. The service takes less. */
 const SILENCE_MAX_MS = 120_000;
 /** Longest time for a body of which nobody tells how far it is: the service gives a part 300 seconds. */
 const BODY_MAX_MS = 330_000;
@@ -18,18 +18,18 @@ export interface HttpRequest {
   onSent?: ((bytes: number) => void) | undefined;
 }
 
-/** An answer, read to its end. */
+/** A response, read to its end. */
 export interface HttpAnswer {
   status: number;
   header(name: string): string | null;
   text: string;
 }
 
-/** Sends a request. Rejects with `NETWORK_ERROR` where no whole answer comes, and with `ABORTED`. */
+/** Sends a request. Rejects with `NETWORK_ERROR` where no whole response comes, and with `ABORTED`. */
 export type Transport = (request: HttpRequest) => Promise<HttpAnswer>;
 
 /**
- * What sends requests: `fetch`, and for bodies of files `XMLHttpRequest` where there is one, because `fetch` does not
+ * What sends requests: `fetch`, and for bodies of files `XMLHttpRequest` if there is one, because `fetch` does not
  * tell how much has left.
  */
 export function transport(fetch?: typeof globalThis.fetch): Transport {
@@ -98,7 +98,7 @@ function networkError(cause?: unknown): UploadError {
   return new UploadError("NETWORK_ERROR", "The service could not be reached.", { retryable: true, cause });
 }
 
-/** The JSON of an answer; `undefined` of one without content. Throws what a refusal says. */
+/** The JSON of a response; `undefined` of one without content. Throws what an error says. */
 export function read(answer: HttpAnswer): unknown {
   const { status } = answer;
   if (status === 204) {
@@ -113,7 +113,7 @@ export function read(answer: HttpAnswer): unknown {
   if (isProblem(json)) {
     throw new UploadError(json.code, json.detail, { ...known, retryable: json.retryable, problem: json });
   }
-  // A proxy's: it may be the service that is away, or too much at once.
+  // A proxy's: it may be the service that is unavailable, or too much at once.
   const retryable = status >= 500 || status === 408 || status === 429;
   throw new UploadError("UNEXPECTED_ANSWER", `The answer ${status} is not the service's.`, { ...known, retryable });
 }

@@ -22,7 +22,7 @@ export function matchRecord(files: readonly UploadFile[], record: StoredUpload):
 
 /**
  * Which file the server means by each of its own: by category and name, which are unique in a session. Throws
- * `FILE_MISMATCH` where there is none.
+ * `FILE_MISMATCH` if there is none.
  */
 export function matchSession(files: readonly UploadFile[], states: readonly FileState[]): Map<UploadFile, FileState> {
   const matches = states.map((state): [UploadFile, FileState] => {

@@ -24,8 +24,8 @@ export function retryDelayMs(policy: RetryPolicy, attempt: number, retryAfterMs 
 }
 
 /**
- * Reads the `Retry-After` (RFC 9110, section 10.2.3) of an answer, seconds or a date, in milliseconds. A date counts
- * from the answer's own, where that can be read, because the clocks may differ.
+ * Reads the `Retry-After` (RFC 9110, section 10.2.3) of a response, seconds or a date, in milliseconds. A date counts
+ * from the response's own, where that can be read, because the clocks may differ.
  */
 export function parseRetryAfter(header: (name: string) => string | null, now = Date.now()): number | undefined {
   const value = header("retry-after");
@@ -41,7 +41,7 @@ export function parseRetryAfter(header: (name: string) => string | null, now = D
 /** Told why nothing is sent for now, and with nothing once something is. */
 export type OnWaiting = (error?: UploadError) => void;
 
-/** Waits before the next try; throws `error` where there is no use in one. */
+/** Waits before the next attempt; throws `error` where there is no use in one. */
 export async function waitToRetry(
   error: unknown,
   attempt: number,

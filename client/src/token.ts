@@ -4,11 +4,11 @@ import type { TokenSource } from "./types.js";
 /** A token that is on its way or there; `undefined` where none is needed. */
 export type Token = Promise<string | undefined>;
 
-/** The access token of many requests: asked for once, and refreshed once where several are refused together. */
+/** The access token of many requests: asked for once, and refreshed once where several are rejected together. */
 export interface TokenKeeper {
   /** The token as it is now. Rejects with `UNAUTHORIZED` where the callback fails; the next call asks it again. */
   get(): Token;
-  /** Has `refused` replaced, unless another request has done so. False where there is nobody to ask. */
+  /** Has `rejected` replaced, unless another request has done so. False where there is nobody to ask. */
   refresh(refused: Token): boolean;
 }
 

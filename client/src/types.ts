@@ -92,12 +92,12 @@ export interface WebSocketLike {
   close(): void;
 }
 
-/** Gives the access token (JWT), or `undefined` for none. With `refresh`, the last one was refused. */
+/** Gives the access token (JWT), or `undefined` for none. With `refresh`, the last one was rejected. */
 export type TokenSource = (options: { refresh: boolean }) => string | undefined | Promise<string | undefined>;
 
 /** How failed requests are repeated: after a random time up to `baseDelayMs`, doubled each time (full jitter). */
 export interface RetryOptions {
-  /** Most tries of one request. Default 6. */
+  /** Most attempts of one request. Default 6. */
   attempts?: number | undefined;
   /** Default 1,000. */
   baseDelayMs?: number | undefined;
@@ -107,9 +107,9 @@ export interface RetryOptions {
 
 /** Where the service is, and how it is spoken to. */
 export interface ConnectionOptions {
-  /** Its origin, such as `https://uploads.example.com`. Default: that of the page. */
+  /** Its origin, for example `https://uploads.example.com`. Default: that of the page. */
   baseUrl?: string | undefined;
-  /** Asked before the first request, and once for each request that is answered 401. */
+  /** Asked before the first request, and once for each request that gets a response 401. */
   token?: TokenSource | undefined;
   retry?: RetryOptions | undefined;
   /** Default: the global one; in browsers parts go by `XMLHttpRequest` then, which tells what has left. */
@@ -127,11 +127,11 @@ export interface UploadOptions extends ConnectionOptions {
   checksums?: readonly ("sha256" | "md5")[] | undefined;
   /** Requests with parts at once, over all files. Default 4, 16 at most. */
   concurrency?: number | undefined;
-  /** Where the upload is remembered. Default `localStorage` where there is one; `null`: nowhere. */
+  /** Where the upload is remembered. Default `localStorage` if there is one; `null`: nowhere. */
   storage?: UploadStorage | null | undefined;
   /** Aborting it cancels the upload. */
   signal?: AbortSignal | undefined;
-  /** For live progress. Default: the global one; without any, progress comes from the answers alone. */
+  /** For live progress. Default: the global one; without any, progress comes from the responses alone. */
   WebSocket?: (new (url: string) => WebSocketLike) | undefined;
 }
 
@@ -187,7 +187,7 @@ export interface StoredUpload {
   title: string;
   /** RFC 3339. */
   createdAt: string;
-  /** RFC 3339; the server prolongs the session while it is used. */
+  /** RFC 3339; the server extends the session while it is used. */
   expiresAt: string;
   metadata: Metadata;
   files: StoredFile[];
@@ -198,7 +198,7 @@ export interface StoredUpload {
 
 /** Which uploads are meant. */
 export interface StoredUploadsOptions {
-  /** Default `localStorage` where there is one. */
+  /** Default `localStorage` if there is one. */
   storage?: UploadStorage | null | undefined;
   /** Default: the page's origin. */
   baseUrl?: string | undefined;

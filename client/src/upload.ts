@@ -23,7 +23,7 @@ const TICK_MS = 1_000;
 /** How many numbers a title is given: more than one where others take them at the same time. */
 const TITLE_NUMBERS_MAX = 3;
 
-/** Codes that are not about one file: everything stops, as it does where the service is away. */
+/** Codes that are not about one file: everything stops, as it does where the service is unavailable. */
 const SESSION_CODES = ["ABORTED", "UNAUTHORIZED", "NOT_FOUND", "SESSION_EXPIRED", "SESSION_NOT_ACTIVE"] as const;
 /** Codes of files that the server wants to be registered anew. */
 const REJECTED_CODES = ["CHECKSUM_MISMATCH", "FILE_VALIDATION_FAILED"] as const;
@@ -389,7 +389,7 @@ class SessionUpload implements Upload {
     }
   }
 
-  /** Marks the files that a finalize has refused. */
+  /** Marks the files that a finalize has rejected. */
   #reject(error: unknown): void {
     const mismatch = problemOf(error, "CHECKSUM_MISMATCH");
     const { failures } = problemOf(error, "FILE_VALIDATION_FAILED") ?? { failures: mismatch ? [mismatch] : [] };

@@ -31,7 +31,7 @@ export function watchUpload(options: WatchOptions): { close(): void } {
   };
   const get = () => api.getSession(sessionId, { signal });
 
-  /** An answer that was on its way while events came knows less than they said. */
+  /** A response that was on its way while events came knows less than they said. */
   const merge = (next: SessionState): SessionState => {
     for (const file of next.files) {
       const known = session?.files.find(({ fileId }) => fileId === file.fileId);

@@ -24,7 +24,7 @@ export type Moc = Schemas["Moc"];
 export type MocFile = Schemas["MocFile"];
 /** 200 of `putPart`, and one part of `putBatch`. */
 export type PartStored = Schemas["PartStored"];
-/** Problem details (RFC 9457): one type for each code, with its members. */
+/** Problem details (RFC 9457): one type for each code, with its fields. */
 export type Problem = Schemas[Exclude<Extract<keyof Schemas, `${string}Problem`>, "Problem">];
 /** The code of a problem. */
 export type ProblemCode = Problem["code"];

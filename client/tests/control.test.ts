@@ -53,7 +53,7 @@ async function settle(): Promise<void> {
   bench.proxy.reset();
 }
 
-/** The numbers of the parts that have been sent. What was ended on its way has no answer. */
+/** The numbers of the parts that have been sent. What was ended on its way has no response. */
 function answeredParts(): string[] {
   const answered = bench.proxy.matching(PUT_PART).filter(({ status }) => status !== undefined);
   return answered.map(({ path }) => path.at(-1)!).sort();

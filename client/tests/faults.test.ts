@@ -142,7 +142,7 @@ test("a session that expires on the way is followed by another one, once", async
 });
 
 test("a finalize that another one is in the way of is made again", async () => {
-  // The service's own answer, from a session in that state.
+  // The service's own response, from a session in that state.
   const url = `${bench.stack.baseUrl}/api/mocs/uploads/sessions/${seeded.partialSession}/files`;
   const body = JSON.stringify({ category: "image", name: "a.png", size: 1, type: "image/png" });
   const response = await fetch(url, { method: "POST", body });
@@ -155,7 +155,7 @@ test("a finalize that another one is in the way of is made again", async () => {
 
 test("parts that the server turns out to lack are sent again", async () => {
   const files = [file(LARGE, "castle.pdf")];
-  // An answer that is not true: the part has gone nowhere.
+  // A response that is not true: the part has gone nowhere.
   const lie = { status: 200, headers: { "content-type": "application/json" }, body: '{"partNumber":2,"etag":"x"}' };
   bench.proxy.fail(/^PUT .*\/parts\/2$/, { answer: lie });
   await expectWhole(await bench.upload({ files }).start(), LARGE);

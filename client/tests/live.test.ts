@@ -153,7 +153,7 @@ describe("who watches", () => {
     const upload = bench.upload({ files: [file(pdf(17 * MIB), "castle.pdf")] });
     const done = upload.start();
     await reached(upload, ({ progress }) => progress.storedBytes === 5 * MIB);
-    /** The answer to what is asked once it is connected comes late. */
+    /** The response to what is asked once it is connected comes late. */
     class Late extends WebSocket {
       constructor(url: string) {
         bench.proxy.fail(GET_SESSION, { holdAnswer: answer.opened });

@@ -1,4 +1,4 @@
-/** What the server, or the client itself, refuses. */
+/** What the server, or the client itself, rejects. */
 
 import { openAsBlob } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -86,7 +86,7 @@ test("a file that is not what its name says fails alone, and is sent again", asy
   });
   expect(upload.progress.files.map(({ state }) => state)).toEqual(["completed", "failed"]);
   bench.proxy.reset();
-  // It is registered and sent once more: what the server refused, it does not keep.
+  // It is registered and sent once more: what the server rejected, it does not keep.
   await expect(upload.start()).rejects.toMatchObject({ code: "FILE_VALIDATION_FAILED" });
   expect([bench.proxy.count(CREATE), bench.proxy.count(REGISTER), bench.proxy.count(PUT_PART)]).toEqual([0, 1, 1]);
 });

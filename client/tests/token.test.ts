@@ -1,4 +1,4 @@
-/** Access tokens: asked for, refused, refreshed. */
+/** Access tokens: asked for, rejected, refreshed. */
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use crate::bindings::{Host_, HostData};
 use crate::instance::Guest;
 
-/// Instances that may live at once, in all components; a request beyond them is answered 500, as under Spin.
+/// Instances that may live at once, in all components; a request beyond them gets a response 500, as under Spin.
 const MAX_INSTANCES: u32 = 1000;
 const MIB: usize = 1 << 20;
 

@@ -35,7 +35,6 @@ pub struct ComponentConfig {
     pub id: Arc<str>,
     /// The variables granted, by the component's own names.
     pub variables: HashMap<String, String>,
-    /// The outbound grants.
     pub allowed_hosts: AllowedHosts,
     /// The files of the SQLite databases granted, by label.
     pub databases: HashMap<String, PathBuf>,

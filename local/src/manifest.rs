@@ -1,4 +1,4 @@
-//! `spin.toml`, manifest version 2: only what this host runs. Any other key is refused, never ignored.
+//! `spin.toml`, manifest version 2: only what this host runs. Any other key is rejected, never ignored.
 
 #![expect(dead_code, reason = "keys for people and for `spin build` are known, and not used")]
 
@@ -86,7 +86,6 @@ pub enum Route {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
-    /// The wasm file.
     pub source: PathBuf,
     /// Outbound grants, possibly templates.
     #[serde(default)]

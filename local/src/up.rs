@@ -15,7 +15,6 @@ use crate::{app::App, manifest::Manifest, s3::EmbeddedS3, spin::Spin};
 /// Runs the application of a spin.toml, with an S3 and a broadcaster of its events, until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The application.
     #[arg(long, value_name = "FILE", default_value = "spin.toml")]
     manifest: PathBuf,
     /// Where it listens; port 0 is any free one.

@@ -115,7 +115,7 @@ test("a second tab shows the progress of the first", async () => {
   await second.isConnected();
   expect(await inspect(second.page, "another-tab")).toEqual([]);
 
-  // By the WebSocket alone: whoever asks for the session gets no answer meanwhile.
+  // By the WebSocket alone: whoever asks for the session gets no response meanwhile.
   const session = stage.hold(/^GET .*\/sessions\/[^/]+$/);
   third.release();
   await Promise.all([first.shows("All files", 93), second.shows("Tower", 93)]);

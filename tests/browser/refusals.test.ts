@@ -104,7 +104,7 @@ describe("signing in", () => {
     expect(await field.getAttribute("type")).toBe("password");
     expect(await inspect(page.page, "sign-in")).toEqual([]);
 
-    // One that has expired is refused, in words.
+    // One that has expired is rejected, in words.
     await field.fill(accessToken(secret, "builder", -60));
     await page.button("Continue", dialog).click();
     await page.alert.getByText("access token").first().waitFor();

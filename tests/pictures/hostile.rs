@@ -6,7 +6,6 @@
 pub struct Hostile {
     /// What is wrong with it.
     pub name: &'static str,
-    /// The file.
     pub bytes: Vec<u8>,
     /// What may come of it.
     pub outcome: Outcome,

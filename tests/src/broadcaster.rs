@@ -26,13 +26,13 @@ use crate::inbound::{self, Request};
 const REQUEST_MAX_BYTES: usize = 1024 * 1024;
 /// Pause between two bytes of a head that never ends.
 const DRIP: Duration = Duration::from_millis(50);
-/// How long a connection is kept open after its answer, so that no reset overtakes the answer.
+/// How long a connection is kept open after its response, so that no reset overtakes the response.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// What the broadcaster does with a request.
 #[derive(Clone, Debug)]
 pub enum Mode {
-    /// Reads it and answers with this status and body. A redirection leads to [`ELSEWHERE`].
+    /// Reads it and responds with this status and body. A redirection leads to [`ELSEWHERE`].
     Answer(u16, String),
     /// Reads it and says nothing.
     Silent,
@@ -40,7 +40,7 @@ pub enum Mode {
     Deaf,
     /// Reads it and sends a head, byte by byte, that does not end.
     SlowHead,
-    /// Reads it and answers 200 with a body that does not end, as fast as it goes.
+    /// Reads it and responds 200 with a body that does not end, as fast as it goes.
     Endless,
 }
 
@@ -58,20 +58,17 @@ impl Mode {
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub struct Post {
-    /// The method.
     pub method: String,
     /// The path with its query.
     pub path: String,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body.
     pub bytes: Vec<u8>,
     /// The body, which a broadcaster's must be: JSON.
     pub body: Value,
 }
 
 impl Post {
-    /// A header, where there is one of this name and no other.
+    /// A header, if there is one of this name and no other.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         inbound::only(&self.headers, name)
@@ -122,7 +119,7 @@ impl Broadcaster {
     /// Starts one that is well.
     ///
     /// # Panics
-    /// Where no port is to be had.
+    /// If no port is to be had.
     #[must_use]
     pub fn start() -> Self {
         let runtime =
@@ -153,7 +150,7 @@ impl Broadcaster {
         locked(&self.state).mode = mode;
     }
 
-    /// Refuses connections, until [`Broadcaster::listen`].
+    /// Rejects connections, until [`Broadcaster::listen`].
     pub async fn refuse(&self) {
         let listening = self.listening().take();
         if let Some(task) = listening {

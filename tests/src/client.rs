@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::content::{PART_BYTES, pdf};
 use crate::{Reply, path};
 
-/// Longest time a test waits for an answer.
+/// Longest time a test waits for a response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(100);
 
 /// A user who asks the app. Clones share their connections.
@@ -53,18 +53,18 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole response.
     ///
     /// # Panics
-    /// Where there is no answer, or it is not as the OpenAPI document promises.
+    /// Where there is no response, or it is not as the OpenAPI document promises.
     pub async fn send(&self, request: RequestBuilder) -> Reply {
         self.try_send(request).await.expect("an answer")
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole response.
     ///
     /// # Errors
-    /// Where there is no answer, or only a part of one.
+    /// Where there is no response, or only a part of one.
     ///
     /// # Panics
     /// Where it is not as the OpenAPI document promises.
@@ -116,7 +116,7 @@ impl Client {
         reply.text_of("fileId")
     }
 
-    /// Registers a file in a session, or is refused.
+    /// Registers a file in a session, or is rejected.
     pub async fn try_register(
         &self,
         session: &str,

@@ -139,17 +139,15 @@ pub struct Span {
     pub parent: Option<String>,
     /// `tracestate`.
     pub state: String,
-    /// Its name.
     pub name: String,
     /// [`INTERNAL`], [`SERVER`] or another kind.
     pub kind: i32,
     /// Its first and last moment, in nanoseconds since the Unix epoch.
     pub nanos: (u64, u64),
-    /// Its attributes.
     pub attributes: Attributes,
     /// What its status says, where that is an error.
     pub error: Option<String>,
-    /// The flags of W3C Trace Context, and OTLP's beside them.
+    /// The flags of W3C Trace Context, and OTLP's next to them.
     pub flags: u32,
 }
 
@@ -176,7 +174,7 @@ impl Collector {
         self.0.set(mode);
     }
 
-    /// Refuses connections.
+    /// Rejects connections.
     pub async fn refuse(&self) {
         self.0.refuse().await;
     }

@@ -25,7 +25,7 @@ use tokio::{
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// How long a test waits for a request to arrive.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long the rest of a request is read after its answer, so that no reset overtakes the answer.
+/// How long the rest of a request is read after its response, so that no reset overtakes the response.
 const LINGER: Duration = Duration::from_secs(2);
 /// Pause between two looks at what is waited for.
 const POLL: Duration = Duration::from_millis(10);
@@ -56,7 +56,7 @@ pub enum Operation {
 /// How a request fails.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// The connection is reset before anything is answered; S3 never sees the request.
+    /// The connection is reset before anything gets a response; S3 never sees the request.
     Reset,
     /// The request is read, and answered with this status and body; S3 never sees it.
     Answer(u16, String),
@@ -64,15 +64,15 @@ pub enum Fault {
     EarlyAnswer(u16, String),
     /// S3 gets half of the request's body, then both connections break.
     CutRequest,
-    /// S3 does its work, half of its answer goes back, then the connection breaks.
+    /// S3 does its work, half of its response goes back, then the connection breaks.
     CutAnswer,
-    /// S3 does its work, and its answer is lost.
+    /// S3 does its work, and its response is lost.
     LoseAnswer,
     /// The request is read and never answered; S3 never sees it.
     Silence,
     /// The request waits until the fault is lifted, and then goes on as if nothing had been.
     Hold,
-    /// S3 does its work, and its answer waits until the fault is lifted.
+    /// S3 does its work, and its response waits until the fault is lifted.
     HoldAnswer,
     /// The request goes on after this time.
     Delay(Duration),
@@ -179,7 +179,7 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Starts a proxy in front of the S3 at `upstream`, an origin such as `http://127.0.0.1:9000`.
+    /// Starts a proxy in front of the S3 at `upstream`, an origin for example `http://127.0.0.1:9000`.
     ///
     /// # Panics
     /// Where the origin is none, or no port is to be had.
@@ -243,7 +243,7 @@ impl FaultProxy {
         }
     }
 
-    /// Refuses connections, until [`FaultProxy::listen`].
+    /// Rejects connections, until [`FaultProxy::listen`].
     pub async fn refuse(&self) {
         let listening = self.listening().take();
         if let Some(task) = listening {
@@ -346,7 +346,7 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
         }
         Some(Fault::CutAnswer) => {
             let answer = answer_of_s3(&mut client, &request, shared.upstream).await?;
-            // Half of the body, where there is one: a whole head is what makes the cut a hard one.
+            // Half of the body, if there is one: a whole head is what makes the cut a hard one.
             let head = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |end| end + 4);
             let half = if answer.len() > head { head + (answer.len() - head) / 2 } else { head / 2 };
             client.write_all(answer.get(..half).unwrap_or_default()).await?;
@@ -418,7 +418,7 @@ async fn connect(request: &Head, upstream: SocketAddr) -> io::Result<TcpStream> 
     Ok(s3)
 }
 
-/// Passes a request on, and the answer back, as S3 gives it.
+/// Passes a request on, and the response back, as S3 gives it.
 async fn forward(mut client: TcpStream, request: &Head, upstream: SocketAddr) -> io::Result<()> {
     let mut s3 = connect(request, upstream).await?;
     {
@@ -426,7 +426,7 @@ async fn forward(mut client: TcpStream, request: &Head, upstream: SocketAddr) ->
         let (mut from_s3, mut to_s3) = s3.split();
         let rest = request.length.saturating_sub(request.body_start.len() as u64);
         let body = async {
-            // S3 may answer before it has read all: its answer is what ends this.
+            // S3 may answer before it has read all: its response is what ends this.
             let _ = copy(&mut (&mut from_client).take(rest), &mut to_s3).await;
             pending::<()>().await;
         };
@@ -438,7 +438,7 @@ async fn forward(mut client: TcpStream, request: &Head, upstream: SocketAddr) ->
     close(client).await
 }
 
-/// Passes a request on, and returns S3's whole answer.
+/// Passes a request on, and returns S3's whole response.
 async fn answer_of_s3(client: &mut TcpStream, request: &Head, upstream: SocketAddr) -> io::Result<Vec<u8>> {
     let mut s3 = connect(request, upstream).await?;
     let rest = request.length.saturating_sub(request.body_start.len() as u64);
@@ -458,7 +458,7 @@ async fn answer(mut client: TcpStream, status: u16, body: &str) -> io::Result<()
     close(client).await
 }
 
-/// Ends the answer, and reads what is left of the request for a while.
+/// Ends the response, and reads what is left of the request for a while.
 async fn close(mut client: TcpStream) -> io::Result<()> {
     client.shutdown().await?;
     let _ = timeout(LINGER, copy(&mut client, &mut sink())).await;

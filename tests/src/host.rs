@@ -117,7 +117,7 @@ impl Host {
     }
 }
 
-/// Starts a host that must refuse these variables; returns whether it ended with exit code 1, and what it said.
+/// Starts a host that must reject these variables; returns whether it ended with exit code 1, and what it said.
 pub fn refused(state: &Path, variables: &[(&str, &str)]) -> (bool, String) {
     let mut command = Command::new(binary());
     command.args(["up", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"]);
@@ -178,7 +178,7 @@ impl Drop for Host {
     }
 }
 
-/// `MOC_LOCAL_BIN`, or what the build put beside the tests: `target/release/moc-local`.
+/// `MOC_LOCAL_BIN`, or what the build put next to the tests: `target/release/moc-local`.
 fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("MOC_LOCAL_BIN") {
         return path.into();

@@ -8,17 +8,15 @@ use tokio::net::TcpStream;
 
 /// A request as it came.
 pub struct Request {
-    /// The method.
     pub method: String,
     /// The path with its query.
     pub path: String,
-    /// The headers.
     pub headers: HeaderMap,
     /// The body, byte for byte.
     pub body: Vec<u8>,
 }
 
-/// A header, where there is one of this name and no other.
+/// A header, if there is one of this name and no other.
 pub fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?.to_str().ok();

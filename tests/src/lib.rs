@@ -34,7 +34,7 @@ pub use stack::Stack;
 
 use std::time::{Duration, Instant};
 
-/// Asks until there is an answer.
+/// Asks until there is a response.
 ///
 /// # Panics
 /// Where there is none within `limit`.

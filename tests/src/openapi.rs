@@ -16,7 +16,7 @@ pub static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
     Document::new(serde_json::from_str(text).expect("JSON"))
 });
 
-/// Checks that an answer is as the document promises.
+/// Checks that a response is as the document promises.
 ///
 /// # Panics
 /// Where it is not.
@@ -28,10 +28,10 @@ pub fn check(reply: &Reply) {
     assert!(errors.is_empty(), "not as openapi.json has it: {shown}\n{}", errors.join("\n"));
 }
 
-/// Statuses that the server answers with by itself, without a body: a head that is too long, a component that broke.
+/// Statuses that the server responds with by itself, without a body: a head that is too long, a component that broke.
 const OF_SERVER: [u16; 2] = [431, 500];
 
-/// What is wrong with an answer. Those of paths that the document does not have are not its matter, but for a 404 of
+/// What is wrong with a response. Those of paths that the document does not have are not its matter, but for a 404 of
 /// the API; nor are those that no component gave.
 #[must_use]
 pub fn errors(reply: &Reply) -> Vec<String> {
@@ -52,12 +52,12 @@ pub fn errors(reply: &Reply) -> Vec<String> {
         (known, ..) => known.and_then(|operation| operation.answers.get(status)),
     };
     let Some(answer) = answer else { return vec![format!("{method} never answers {status} there")] };
-    // An answer to HEAD has none of the body that its head is of.
+    // A response to HEAD has none of the body that its head is of.
     let body = (method != "HEAD").then_some(bytes.as_slice());
     answer.errors(headers, body)
 }
 
-/// What is wrong with a request, apart from who sends it: `None` where the document has no such operation.
+/// What is wrong with a request, apart from who sends it: `None` if the document has no such operation.
 #[must_use]
 pub fn request_errors(method: &str, path: &str, headers: &[(String, String)], body: &Value) -> Option<Vec<String>> {
     let operations = DOCUMENT.at(path);

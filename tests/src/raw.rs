@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::Reply;
 
-/// Longest time a test waits for an answer.
+/// Longest time a test waits for a response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// A connection to an app.
@@ -20,7 +20,7 @@ pub struct Connection {
 
 impl Connection {
     /// Opens a connection to the app at `base_url` and sends the head of a request: its method and
-    /// path, and headers beside `Host` and `Connection: close`.
+    /// path, and headers next to `Host` and `Connection: close`.
     ///
     /// # Panics
     /// Where nobody listens there.
@@ -42,7 +42,7 @@ impl Connection {
         let _ = self.stream.flush().await;
     }
 
-    /// Reads the answer: its head, and what that says of the body.
+    /// Reads the response: its head, and what that says of the body.
     ///
     /// # Panics
     /// Where there is none in time.
@@ -63,7 +63,7 @@ impl Connection {
     }
 }
 
-/// The head of an answer.
+/// The head of a response.
 struct Head {
     status: u16,
     headers: HeaderMap,
@@ -72,7 +72,7 @@ struct Head {
 }
 
 impl Head {
-    /// The head of the final answer, once it is there. Interim ones are passed over.
+    /// The head of the final answer, once it is there. Interim ones are skipped.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();

@@ -18,7 +18,7 @@ use crate::wait_for;
 
 /// Largest request that is read, in bytes.
 const REQUEST_MAX_BYTES: usize = 64 * 1024;
-/// How long requests are waited for: four tries that fail at once take seven seconds.
+/// How long requests are waited for: four attempts that fail at once take seven seconds.
 const WAIT_LIMIT: Duration = Duration::from_secs(30);
 /// Where redirections lead: a path of the same receiver.
 pub const ELSEWHERE: &str = "/elsewhere";
@@ -26,15 +26,15 @@ pub const ELSEWHERE: &str = "/elsewhere";
 /// What the receiver does once it has read a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Reaction {
-    /// It answers with this status, a redirection to [`ELSEWHERE`].
+    /// It responds with this status, a redirection to [`ELSEWHERE`].
     Answer(u16),
-    /// It answers with this status after a while.
+    /// It responds with this status after a while.
     Late(Duration, u16),
-    /// It answers 200 and begins a body that does not end.
+    /// It responds 200 and begins a body that does not end.
     Endless,
     /// It says nothing.
     Hang,
-    /// It ends the connection in the middle of its answer's head.
+    /// It ends the connection in the middle of its response's head.
     Cut,
     /// It resets the connection.
     Reset,
@@ -45,18 +45,16 @@ pub enum Reaction {
 pub struct Received {
     /// When it was there.
     pub at: Instant,
-    /// The method.
     pub method: String,
     /// The path with its query.
     pub path: String,
-    /// The headers.
     pub headers: HeaderMap,
     /// The body, byte for byte.
     pub body: Vec<u8>,
 }
 
 impl Received {
-    /// A header, where there is one of this name and no other.
+    /// A header, if there is one of this name and no other.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         inbound::only(&self.headers, name)
@@ -91,10 +89,10 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl Receiver {
-    /// Starts one that answers 200.
+    /// Starts one that responds 200.
     ///
     /// # Panics
-    /// Where no port is to be had.
+    /// If no port is to be had.
     #[must_use]
     pub fn start() -> Self {
         let runtime =
@@ -203,7 +201,7 @@ async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
         }
         Reaction::Reset => return client.set_zero_linger(),
     }
-    // Kept open until the other side ends it, so that no reset overtakes the answer.
+    // Kept open until the other side ends it, so that no reset overtakes the response.
     let _ = copy(&mut client, &mut sink()).await;
     if matches!(reaction, Reaction::Hang) {
         locked(state).left += 1;

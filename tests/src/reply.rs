@@ -1,4 +1,4 @@
-//! An answer, whole.
+//! A response, whole.
 
 use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
@@ -23,14 +23,11 @@ const SHOWN: [&str; 14] = [
     "x-content-type-options",
 ];
 
-/// An answer, whole.
+/// A response, whole.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The status.
     pub status: u16,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body.
     pub bytes: Vec<u8>,
     /// The method of the request, in capitals.
     pub method: String,
@@ -39,7 +36,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer that has come, to a request of this method and path.
+    /// A response that has come, to a request of this method and path.
     ///
     /// # Panics
     /// Where it is not as the OpenAPI document promises.
@@ -62,7 +59,7 @@ impl Reply {
             .unwrap_or_else(|error| panic!("{} is no JSON ({error}): {}", self.path, self.text()))
     }
 
-    /// A member of the body that is text.
+    /// A field of the body that is text.
     #[must_use]
     pub fn text_of(&self, member: &str) -> String {
         let body = self.json();
@@ -84,7 +81,7 @@ impl Reply {
         self.json()
     }
 
-    /// Checks that it is a problem of this status and code with every member that the contract
+    /// Checks that it is a problem of this status and code with every field that the contract
     /// promises, and gives the body.
     ///
     /// # Panics
@@ -113,7 +110,7 @@ impl Reply {
         body
     }
 
-    /// What every answer has.
+    /// What every response has.
     #[track_caller]
     fn check_frame(&self) {
         assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "{} has no X-Request-Id", self.path);

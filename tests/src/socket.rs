@@ -30,10 +30,10 @@ impl Socket {
     /// Connects to a `wsUrl`.
     ///
     /// # Errors
-    /// The status with which it was refused.
+    /// The status with which it was rejected.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// Where there is no response.
     pub async fn connect(ws_url: &str) -> Result<Self, u16> {
         match timeout(PATIENCE, connect_async(ws_url)).await.expect("an answer in time") {
             Ok((stream, _)) => Ok(Self { url: ws_url.parse().expect("a URL"), stream, ready: VecDeque::new() }),

@@ -110,7 +110,7 @@ impl Stack {
         stack
     }
 
-    /// Where the app is, such as `http://127.0.0.1:3000`. Another one after a restart.
+    /// Where the app is, for example `http://127.0.0.1:3000`. Another one after a restart.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
@@ -163,7 +163,7 @@ impl Stack {
     /// only).
     ///
     /// # Panics
-    /// Where no host runs.
+    /// If no host runs.
     #[must_use]
     pub fn memory_peak(&self) -> u64 {
         self.own().host.as_ref().expect("a running host").memory_peak()
@@ -172,7 +172,7 @@ impl Stack {
     /// Starts a new peak at what is resident now, and gives that, in bytes (own stacks on Linux only).
     ///
     /// # Panics
-    /// Where no host runs.
+    /// If no host runs.
     #[must_use]
     pub fn reset_memory_peak(&self) -> u64 {
         self.own().host.as_ref().expect("a running host").reset_memory_peak()

@@ -81,19 +81,19 @@ pub fn es256(key: usize, kid: Option<&str>, claims: &Value) -> String {
     sign(&header(Algorithm::ES256, kid), &p256_key(key), claims)
 }
 
-/// An HS256 token, soundly signed, whose header has these members beside `alg`.
+/// An HS256 token, soundly signed, whose header has these fields next to `alg`.
 #[must_use]
 pub fn hs256_with_header(secret: &str, members: Value, claims: &Value) -> String {
     with_header(Algorithm::HS256, &EncodingKey::from_secret(secret.as_bytes()), members, claims)
 }
 
-/// An RS256 token, soundly signed, whose header has these members beside `alg`.
+/// An RS256 token, soundly signed, whose header has these fields next to `alg`.
 #[must_use]
 pub fn rs256_with_header(members: Value, claims: &Value) -> String {
     with_header(Algorithm::RS256, &rsa_key(), members, claims)
 }
 
-/// An ES256 token of key 0 or 1, soundly signed, whose header has these members beside `alg`.
+/// An ES256 token of key 0 or 1, soundly signed, whose header has these fields next to `alg`.
 #[must_use]
 pub fn es256_with_header(key: usize, members: Value, claims: &Value) -> String {
     with_header(Algorithm::ES256, &p256_key(key), members, claims)
@@ -195,7 +195,7 @@ impl JwksServer {
     /// Publishes `keys`.
     ///
     /// # Panics
-    /// Where no port is to be had.
+    /// If no port is to be had.
     #[must_use]
     pub fn start(keys: &[Value]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -214,7 +214,6 @@ impl JwksServer {
         Self { address, shared }
     }
 
-    /// Its origin.
     #[must_use]
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)

@@ -33,7 +33,7 @@ const REPORT: &str = "httpyac.json";
 const LOG_LINES: usize = 20;
 
 /// Runs the requests against a local host that is started and seeded for them, and against those
-/// that some of them need beside it.
+/// that some of them need next to it.
 ///
 /// # Errors
 /// When something cannot be started, or a request fails, is skipped or has no assertions.
@@ -58,7 +58,7 @@ pub fn run_with_own_host(project: &Project) -> Result<StepResult> {
 }
 
 /// Runs the requests against an app that has the fixtures already. Those that need other hosts
-/// beside it are skipped.
+/// next to it are skipped.
 ///
 /// # Errors
 /// When httpyac cannot be installed or started, or a request fails or has no assertions.
@@ -67,7 +67,7 @@ pub fn run_against(project: &Project, stack: &Stack) -> Result<StepResult> {
     Ok(StepResult::Passed)
 }
 
-/// Runs the requests with these variables, each as `name=value`, beside the stack's addresses.
+/// Runs the requests with these variables, each as `name=value`, next to the stack's addresses.
 fn run(project: &Project, stack: &Stack, variables: &[String]) -> Result<Report> {
     let package = Installation::of(project, PACKAGE)?;
     let mut command = Command::new("node");

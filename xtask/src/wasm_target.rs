@@ -26,7 +26,7 @@ pub const WASM_TARGET: &str = "wasm32-wasip2";
 /// The most that rustup may take. A network that swallows its packets is noticed much earlier.
 const RUSTUP_LIMIT: Duration = Duration::from_mins(5);
 
-/// Installs the target into the toolchain in use, if it is not there already.
+/// Installs the target into the toolchain in use, if it is missing already.
 ///
 /// # Errors
 /// When neither rustup nor Debian's source package can provide it.

@@ -13,11 +13,11 @@ export interface Fault {
   cutAfterBytes?: number;
   /** The request is read and answered by the proxy; the stack does not see it. */
   answer?: { status: number; headers?: Record<string, string>; body?: string };
-  /** The stack does its work, and the connection breaks in place of its answer. */
+  /** The stack does its work, and the connection breaks in place of its response. */
   loseAnswer?: boolean;
   /** The request is read as a whole, and goes on once this is there. */
   hold?: Promise<unknown>;
-  /** The answer goes on once this is there. */
+  /** The response goes on once this is there. */
   holdAnswer?: Promise<unknown>;
   /** The request goes to this path instead. */
   path?: (path: string) => string;
@@ -35,7 +35,7 @@ export interface ProxiedRequest {
   bodyBytes: number;
   /** Whether it is over: answered, or its connection broken. */
   isOver: boolean;
-  /** Of the answer, where the stack has given one. */
+  /** Of the response, where the stack has given one. */
   status?: number;
 }
 
@@ -77,7 +77,7 @@ export class FaultProxy {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** How many requests match, such as `/^PUT .*\/parts\/2$/`. */
+  /** How many requests match, for example `/^PUT .*\/parts\/2$/`. */
   count(matches: RegExp): number {
     return this.matching(matches).length;
   }
@@ -99,7 +99,7 @@ export class FaultProxy {
     this.bytesPerSecond = Infinity;
   }
 
-  /** Breaks all connections and refuses new ones, as where the network is away. */
+  /** Breaks all connections and rejects new ones, as where the network is unavailable. */
   async disconnect(): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();

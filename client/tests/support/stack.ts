@@ -36,7 +36,7 @@ export interface Stack {
   readonly stateDir: string;
   /** The keys of the bucket's objects that begin with this. */
   objects(prefix: string): Promise<string[]>;
-  /** Puts the fixtures of the `http/` requests into the stack; returns their ids by name, such as `expiredSession`. */
+  /** Puts the fixtures of the `http/` requests into the stack; returns their ids by name, for example `expiredSession`. */
   seed(): Promise<Record<string, string>>;
   /** Ends the host and deletes its state. */
   stop(): Promise<void>;

@@ -1,4 +1,4 @@
-/** What screen readers are told, beside what has the focus. */
+/** What screen readers are told, next to what has the focus. */
 
 import { signal } from "@preact/signals";
 

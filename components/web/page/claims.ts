@@ -14,7 +14,7 @@ const others = signal<ReadonlySet<string>>(new Set());
 /** The sessions that other tabs upload now. */
 export const elsewhere: ReadonlySignal<ReadonlySet<string>> = others;
 
-/** Claims a session for this tab. The answer gives it back; it is `undefined` where another tab has it. */
+/** Claims a session for this tab. The response gives it back; it is `undefined` where another tab has it. */
 export async function claim(sessionId: string): Promise<(() => void) | undefined> {
   if (locks === undefined) return () => {};
   const name = PREFIX + sessionId;

@@ -91,7 +91,7 @@ function tagsOf(text: string): string[] {
   ];
 }
 
-// Text that was copied from elsewhere may have control characters, which the server refuses: once all files are there.
+// Text that was copied from elsewhere may have control characters, which the server rejects: once all files are there.
 
 /** Text of several lines as the server takes it. */
 function lines(text: string): string {

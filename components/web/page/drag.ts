@@ -3,7 +3,7 @@ export function bringsFiles({ dataTransfer }: DragEvent): boolean {
   return dataTransfer?.types.includes("Files") ?? false;
 }
 
-/** Refuses files beside the form: the browser would open them in place of the page. */
+/** Rejects files next to the form: the browser would open them in place of the page. */
 export function refuseStrayFiles(event: DragEvent): void {
   if (event.defaultPrevented || !event.dataTransfer || !bringsFiles(event)) return;
   event.preventDefault();

@@ -20,7 +20,7 @@ export function bytesOf(done: number, total: number): string {
   return `${inUnit(done, unit)} of ${inUnit(total, unit)} ${nameOf(unit, total)}`;
 }
 
-/** Whole percents, rounded down: 100 only where all is there. Nothing of nothing is 0. */
+/** Whole percents, rounded down: 100 only if all is there. Nothing of nothing is 0. */
 export function percent(done: number, total: number): number {
   return total > 0 ? Math.min(100, Math.floor((100 * done) / total)) : 0;
 }

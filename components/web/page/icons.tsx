@@ -1,4 +1,4 @@
-/** Line drawings, each beside a word that says the same. */
+/** Line drawings, each next to a word that says the same. */
 
 import type { Category, FileUploadState } from "moc-uploads";
 

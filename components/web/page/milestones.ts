@@ -6,7 +6,7 @@ import { isolated, list, percent } from "./format.ts";
 
 const MILESTONES_PERCENT = [25, 50, 75];
 
-/** Announces an upload's start, pauses, milestones and finished files. The answer ends that. */
+/** Announces an upload's start, pauses, milestones and finished files. The response ends that. */
 export function announceMilestones(upload: Upload): () => void {
   const done = new Set<string>();
   let reached = 0;

@@ -13,7 +13,7 @@ export const token = signal(stored());
 const waiting = signal<((token: string | undefined) => void) | undefined>(undefined);
 let asking: Promise<string | undefined> | undefined;
 
-/** The client's token callback of whatever a person has started: asks them once the server has refused. */
+/** The client's token callback of whatever a person has started: asks them once the server has rejected. */
 export function tokenOrAsk({ refresh }: { refresh: boolean }): string | undefined | Promise<string | undefined> {
   return refresh ? signIn() : token.peek();
 }

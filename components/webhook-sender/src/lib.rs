@@ -22,7 +22,7 @@ async fn handle(request: &mut Request) -> Result<Response, Error> {
         WebhookRoute::Delivery(moc) => {
             let outcome = deliver_webhook::run(&outbox, &receiver, &WasiPlatform, moc).await?;
             Ok(Response::from(outcome).after(async move {
-                // What a store that is away leaves is the next sweep's.
+                // What a store that is unavailable leaves is the next sweep's.
                 let _ =
                     deliver_webhook::sweep(&outbox, &receiver.untraced(), &WasiPlatform, WEBHOOK_SWEEP_AFTER_MAX).await;
             }))

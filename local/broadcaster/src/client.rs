@@ -39,7 +39,7 @@ pub async fn connect(
         return Err(problem.into_response());
     }
     let upgrade = upgrade.map_err(IntoResponse::into_response)?;
-    // From here on it is sent everything: what is handed in while the answer is on its way waits in the queue.
+    // From here on it is sent everything: what is handed in while the response is on its way waits in the queue.
     let Some(events) = shared.sessions.subscribe(session) else {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "There are too many clients.");
         return Err(problem.into_response());

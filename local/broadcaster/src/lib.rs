@@ -48,7 +48,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The usual limits.
     #[must_use]
     pub fn new(key: String, token_secret: String) -> Self {
         Self {

@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// An answer that says what is wrong.
+/// A response that says what is wrong.
 pub struct Problem {
     status: StatusCode,
     detail: String,

@@ -27,7 +27,7 @@ impl From<Outcome> for Response {
     }
 }
 
-/// Hands something to a component, by a POST of JSON with these headers beside it.
+/// Hands something to a component, by a POST of JSON with these headers next to it.
 pub(crate) async fn hand_over(component: &str, headers: &[(&'static str, String)], body: &impl Serialize) -> Outcome {
     let address = format!("http://{component}.spin.internal/");
     let (Ok(url), Ok(body)) = (Url::parse(&address), serde_json::to_vec(body)) else {

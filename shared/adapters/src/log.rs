@@ -6,17 +6,17 @@ use std::io::Write as _;
 
 use serde_json::{Map, Value, json};
 
-/// What a request's line says beside its route, status and duration.
+/// What a request's line says next to its route, status and duration.
 #[derive(Default)]
 pub struct RequestLog(RefCell<Map<String, Value>>);
 
 impl RequestLog {
-    /// Sets a member: `user`, `session`, `file`, `part`, `bytes`, `etag` and the like.
+    /// Sets a field: `user`, `session`, `file`, `part`, `bytes`, `etag` and the like.
     pub fn set(&self, member: &str, value: impl Into<Value>) {
         self.0.borrow_mut().insert(member.to_owned(), value.into());
     }
 
-    /// Sets a member to what `value` shows of itself.
+    /// Sets a field to what `value` shows of itself.
     pub fn show(&self, member: &str, value: impl Display) {
         self.set(member, value.to_string());
     }
@@ -34,7 +34,7 @@ pub fn warn(message: &str) {
     print(&json!({ "level": "warn", "message": message }));
 }
 
-/// Writes an error that belongs to no request, with more members.
+/// Writes an error that belongs to no request, with more fields.
 pub(crate) fn error(message: &str, members: &[(&str, Value)]) {
     let line = RequestLog::default();
     members.iter().for_each(|(member, value)| line.set(member, value.clone()));

@@ -1,4 +1,4 @@
-//! Outbound HTTP: one request, its answer's head, and as much of its body as is wanted.
+//! Outbound HTTP: one request, its response's head, and as much of its body as is wanted.
 
 use std::fmt;
 
@@ -11,21 +11,21 @@ use url::Url;
 
 /// Longest time to connect.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
-/// Longest wait for the first byte of an answer, and between two of its bytes.
+/// Longest wait for the first byte of a response, and between two of its bytes.
 pub const RESPONSE_TIMEOUT_MS: u64 = 30_000;
-/// Bytes that an answer is read by.
+/// Bytes that a response is read by.
 const READ_BYTES: usize = 16 * 1024;
 /// As much of a cause as goes to the log, in bytes.
 const CAUSE_MAX_BYTES: usize = 1024;
 /// Bytes that pass through the guest at once.
 const PASS_BYTES: usize = 256 * 1024;
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub enum SendError {
     /// Nothing was sent, or the connection broke: the request may be tried again.
     Connection(String),
-    /// The answer did not come in time.
+    /// The response did not come in time.
     Timeout(String),
     /// The host or the request forbids it: trying again changes nothing.
     Denied(String),
@@ -59,20 +59,12 @@ pub enum Payload {
     /// These.
     Bytes(Vec<u8>),
     /// `length` bytes of a stream, whose end says whether they are whole. The time until the
-    /// answer's first byte is the caller's to watch: it includes the stream's own.
-    Stream {
-        /// The bytes.
-        bytes: StreamReader<u8>,
-        /// Their end.
-        end: FutureReader<Result<Option<Trailers>, ErrorCode>>,
-        /// How many there are.
-        length: u64,
-    },
+    /// response's first byte is the caller's to watch: it includes the stream's own.
+    Stream { bytes: StreamReader<u8>, end: FutureReader<Result<Option<Trailers>, ErrorCode>>, length: u64 },
 }
 
 /// Bytes that the guest has not touched.
 pub struct Stream {
-    /// The bytes.
     pub bytes: StreamReader<u8>,
     /// Resolves once all of them are read, or with why they are not.
     pub end: FutureReader<Result<Option<Trailers>, ErrorCode>>,
@@ -95,15 +87,14 @@ pub async fn read(bytes: &mut StreamReader<u8>) -> Option<Vec<u8>> {
     }
 }
 
-/// An answer whose body is not read yet.
+/// A response whose body is not read yet.
 pub struct Response {
-    /// The status.
     pub status: u16,
     headers: Vec<(String, Vec<u8>)>,
     response: HostResponse,
 }
 
-/// Sends a request and waits for the answer's head.
+/// Sends a request and waits for the response's head.
 ///
 /// # Errors
 /// See [`SendError`].
@@ -116,7 +107,7 @@ pub async fn send(
     send_within(RESPONSE_TIMEOUT_MS, method, url, headers, payload).await
 }
 
-/// As [`send`], with another limit for the answer's first byte, in milliseconds.
+/// As [`send`], with another limit for the response's first byte, in milliseconds.
 ///
 /// # Errors
 /// See [`SendError`].
@@ -136,7 +127,7 @@ pub async fn send_within(
     };
     let mut list: Vec<(String, Vec<u8>)> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    // Without it the body would go out in chunks, which S3 refuses.
+    // Without it the body would go out in chunks, which S3 rejects.
     list.extend(length.map(|length| ("content-length".to_owned(), length.to_string().into_bytes())));
     let fields = Fields::from_list(&list).map_err(|error| SendError::Denied(error.to_string()))?;
 
@@ -196,7 +187,7 @@ impl Response {
         std::str::from_utf8(value).ok()
     }
 
-    /// `Content-Length`, in bytes. `None` where it is absent or unreadable.
+    /// `Content-Length`, in bytes. `None` if it is absent or unreadable.
     pub fn length(&self) -> Option<u64> {
         self.header("content-length")?.parse().ok()
     }
@@ -208,7 +199,7 @@ impl Response {
         Stream { bytes, end }
     }
 
-    /// The start of the body as text for the log: why the answer is no success.
+    /// The start of the body as text for the log: why the response is no success.
     pub async fn cause(self) -> String {
         let bytes = self.read(CAUSE_MAX_BYTES, false).await.unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()

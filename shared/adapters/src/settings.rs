@@ -92,7 +92,7 @@ pub async fn progress() -> Result<Rc<ProgressSettings>, Error> {
     load(&PROGRESS, ProgressSettings::NAMES, ProgressSettings::parse).await
 }
 
-/// The broadcaster; `None` where there is none.
+/// The broadcaster; `None` if there is none.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] where a variable cannot be read.
@@ -101,7 +101,7 @@ pub async fn broadcaster() -> Result<Rc<Option<BroadcasterSettings>>, Error> {
     load(&BROADCASTER, BroadcasterSettings::NAMES, parse).await
 }
 
-/// Where clients watch; `None` where they cannot. Watching is an extra: nobody is refused because a
+/// Where clients watch; `None` if they cannot. Watching is an extra: nobody is rejected because a
 /// variable of it cannot be read.
 ///
 /// # Errors
@@ -127,7 +127,7 @@ pub async fn finalize() -> Result<Rc<FinalizeSettings>, Error> {
     load(&FINALIZE, FinalizeSettings::NAMES, parse).await
 }
 
-/// Where webhooks go; `None` where there is no receiver.
+/// Where webhooks go; `None` if there is no receiver.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] where a variable cannot be read.
@@ -136,7 +136,7 @@ pub async fn webhook() -> Result<Option<Rc<WebhookSettings>>, Error> {
     Ok(load(&WEBHOOK, WebhookSettings::NAMES, parse).await?.as_ref().clone())
 }
 
-/// Where traces go; `None` where there is no collector.
+/// Where traces go; `None` if there is no collector.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] where the variable cannot be read.

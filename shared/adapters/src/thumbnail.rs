@@ -19,7 +19,6 @@ const THUMBNAILER: &str = "http://thumbnailer.spin.internal/";
 
 /// The thumbnailer with the bucket that its pictures are in.
 pub struct Thumbnailer {
-    /// The bucket.
     pub bucket: S3Bucket,
     /// The trace that goes with the picture.
     pub context: Option<TraceContext>,

@@ -11,7 +11,7 @@ use crate::lookup;
 use crate::port::{Bucket, BucketError, Store};
 
 /// Cancels a session: its open uploads are aborted and its objects deleted. The state changes
-/// first, so that nothing new comes while the bucket is cleared; where the bucket is away, the same
+/// first, so that nothing new comes while the bucket is cleared; where the bucket is unavailable, the same
 /// call again clears the rest.
 ///
 /// # Errors
@@ -38,7 +38,7 @@ pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: Se
 }
 
 /// Aborts a file's upload, if it is not completed, and deletes its object: a completion that was
-/// under way may have made one. Some servers refuse to abort an upload that is over, where S3 says
+/// under way may have made one. Some servers reject to abort an upload that is over, where S3 says
 /// that there is none: the second time that is no failure.
 async fn clear(bucket: &impl Bucket, file: &File, again: bool) -> Result<(), BucketError> {
     let aborted = match file.is_completed() {

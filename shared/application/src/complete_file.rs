@@ -18,9 +18,7 @@ use crate::port::{Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, 
 pub struct Request<'a> {
     /// Who asks.
     pub user: &'a UserId,
-    /// The session.
     pub session: SessionId,
-    /// The file.
     pub file: FileId,
     /// The parts as the client knows them, in order; `None` leaves them to the store.
     pub parts: Option<&'a [ClaimedPart]>,
@@ -31,7 +29,6 @@ pub struct Request<'a> {
 /// A file that is complete.
 #[derive(Clone, Debug)]
 pub struct Completed {
-    /// The file.
     pub file: File,
     /// The ETag of its object.
     pub etag: ETag,
@@ -40,7 +37,7 @@ pub struct Completed {
 }
 
 /// Completes a file: every part of its plan must be there, then S3 makes an object of them. A file
-/// that is complete already is answered with what it is.
+/// that is complete already gets what it is.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`],
@@ -169,7 +166,6 @@ fn not_of_parts(file: &File, expected: Option<ETag>, actual: &ETag) -> ErrorKind
 }
 
 enum Completion {
-    /// The object stands.
     Made(CompletedUpload),
     /// The bucket has these parts not, or under other ETags.
     PartsDiffer(Vec<u16>),
@@ -177,9 +173,9 @@ enum Completion {
     Gone,
 }
 
-/// Completes the upload. An answer that was lost, or one that came to an earlier try, is recovered
+/// Completes the upload. A response that was lost, or one that came to an earlier try, is recovered
 /// by looking at the object: it is ours if its ETag is the one that these parts make. Some servers
-/// refuse an upload that is over where S3 says that there is none.
+/// reject an upload that is over where S3 says that there is none.
 async fn complete(
     bucket: &impl Bucket,
     platform: &impl Platform,

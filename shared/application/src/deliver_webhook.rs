@@ -1,6 +1,6 @@
 //! `POST http://webhook-sender.spin.internal/deliveries/:mocId` and `POST …/sweep`
 //!
-//! The steps of a try: claim the delivery, send it, write down what it has come to. Each of the two
+//! The steps of an attempt: claim the delivery, send it, write down what it has come to. Each of the two
 //! writes is one atomic statement, and the claim is a lease:
 //!
 //! | cut after | what stands | then |
@@ -8,7 +8,7 @@
 //! | the MOC | a delivery that is due | the next sweep sends it |
 //! | claim | a lease | it ends, and the next sweep tries again |
 //! | sending | a lease | the same: the receiver gets it twice under one id, or it gets there at last |
-//! | a failed try | a delivery that is due after its pause | the next sweep goes on with the next try |
+//! | a failed try | a delivery that is due after its pause | the next sweep goes on with the next attempt |
 //!
 //! A write whose claim is no longer the last one changes nothing.
 
@@ -29,9 +29,9 @@ use crate::port::{Outbox, Platform, Receiver, Settled, StoreError};
 pub enum Outcome {
     /// The receiver has it.
     Delivered,
-    /// Its last try has failed, for this cause.
+    /// Its last attempt has failed, for this cause.
     Failed(String),
-    /// There is time for no more tries: somebody else will make them.
+    /// There is time for no more attempts: somebody else will make them.
     Left,
     /// There is nothing to do: no such delivery, or it is settled, not due, or somebody else's.
     Nothing,
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// An outbox in memory, and a receiver whose every try takes all of its time and fails. The clock
+    /// An outbox in memory, and a receiver whose every attempt takes all of its time and fails. The clock
     /// stands still but for that, and for what statements take.
     struct World {
         now: Cell<i64>,
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!((world.sent.get(), world.given_up.get(), world.now.get()), (4, 1, 47_000));
     }
 
-    /// The first delivery takes 47 seconds; the second has time for one try, which ends after 57; its next would
+    /// The first delivery takes 47 seconds; the second has time for one attempt, which ends after 57; its next would
     /// end after 68.
     #[test]
     fn a_sweep_begins_no_try_that_could_last_too_long() {
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(world.deliveries.borrow()[1].due, 58_000);
     }
 
-    /// Somebody else may have the delivery before the try ends.
+    /// Somebody else may have the delivery before the attempt ends.
     #[test]
     fn nothing_is_sent_under_a_lease_that_is_nearly_over() {
         let world = World { statement_ms: WEBHOOK_LEASE_MS - WEBHOOK_ATTEMPT_TIMEOUT_MS + 1, ..World::with(1) };

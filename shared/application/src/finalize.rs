@@ -27,14 +27,13 @@ pub enum Outcome {
     Created,
     /// An earlier call had made it.
     Idempotent,
-    /// An earlier call was cut short; this one ended its work.
+    /// An earlier call was interrupted; this one ended its work.
     Resumed,
 }
 
 /// A MOC, and how it was made.
 #[derive(Clone, Debug)]
 pub struct Finalized {
-    /// The MOC.
     pub moc: Moc,
     /// How this call came by it.
     pub outcome: Outcome,
@@ -47,7 +46,6 @@ pub struct Finalized {
 pub struct Request<'a> {
     /// Who asks.
     pub user: &'a UserId,
-    /// The session.
     pub id: SessionId,
     /// What the user says of the MOC.
     pub described: &'a Description,
@@ -140,7 +138,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         let (moc, validation) = match self.validated(token).await {
             Ok(made) => made,
             Err(failure) => {
-                // A store that is away now leaves a lock that goes stale.
+                // A store that is unavailable now leaves a lock that goes stale.
                 let _ = self.store.unlock_session(self.request.id, token).await;
                 return Err(failure);
             }

@@ -1,4 +1,4 @@
-//! Finding what a user asks for: what belongs to somebody else is not there.
+//! Finding what a user asks for: what belongs to somebody else is missing.
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{File, StoredPart};

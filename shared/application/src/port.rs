@@ -14,7 +14,6 @@ use moc_domain::time::Timestamp;
 
 /// The clock, randomness and waiting.
 pub trait Platform {
-    /// The time.
     fn now(&self) -> Timestamp;
     /// Ten random bytes, for an id.
     fn random(&self) -> [u8; 10];
@@ -110,7 +109,7 @@ pub trait Store {
     async fn session_with_files(&self, id: SessionId) -> Result<Option<(Session, Vec<File>)>, StoreError>;
     /// Sets the end of an active session, never to an earlier time.
     async fn extend_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError>;
-    /// Cancels an active session, one whose time is over included. `false` where it is not active.
+    /// Cancels an active session, one whose time is over included. `false` if it is not active.
     async fn cancel_session(&self, id: SessionId) -> Result<bool, StoreError>;
 
     /// Adds a file to an active session that holds fewer than `files_max`.
@@ -124,7 +123,7 @@ pub trait Store {
         file: FileId,
     ) -> Result<Option<(Session, File, Vec<StoredPart>)>, StoreError>;
     /// Records a part, or replaces its record, while the session is active and the file pending,
-    /// and tells what is stored since; `None` where one of them no longer is. The cost does not grow with the parts
+    /// and tells what is stored since; `None` if one of them no longer is. The cost does not grow with the parts
     /// stored.
     async fn record_part(
         &self,
@@ -132,17 +131,17 @@ pub trait Store {
         part: &StoredPart,
         sha256: Option<[u8; 32]>,
     ) -> Result<Option<Progress>, StoreError>;
-    /// Completes a pending file of an active session. `false` where one of them no longer is.
+    /// Completes a pending file of an active session. `false` if one of them no longer is.
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;
     /// Marks a completed file as one that a new registration replaces.
     async fn reject_file(&self, file: FileId) -> Result<(), StoreError>;
     /// Forgets a pending file whose multipart upload is gone, or a rejected one of an active
     /// session, so that it can be registered again.
-    /// `false` where there was nothing to forget.
+    /// `false` if there was nothing to forget.
     async fn forget_file(&self, file: FileId) -> Result<bool, StoreError>;
 
     /// Locks a session for a finalize: an active one in time, or one whose lock is stale since
-    /// `stale_before`. `false` where another finalize holds it or the session is over.
+    /// `stale_before`. `false` if another finalize holds it or the session is over.
     async fn lock_session(
         &self,
         id: SessionId,
@@ -172,13 +171,13 @@ pub trait Store {
 /// Why the bucket did not do what it was asked; the texts are for the log.
 #[derive(Debug)]
 pub enum BucketError {
-    /// It is away, overloaded, or answers malformed: trying again may help.
+    /// It is unavailable, overloaded, or answers malformed: trying again may help.
     Unavailable(String),
     /// It has said nothing for so long that this request must not wait for it again.
     Silent(String),
     /// There is no such multipart upload (S3 `NoSuchUpload`).
     NoSuchUpload,
-    /// A part of a completion is not there under its ETag (S3 `InvalidPart`, `InvalidPartOrder`,
+    /// A part of a completion is missing under its ETag (S3 `InvalidPart`, `InvalidPartOrder`,
     /// `EntityTooSmall`).
     InvalidPart(String),
     /// The bytes that arrived are not those that the client announced. The part was not stored.
@@ -190,7 +189,7 @@ pub enum BucketError {
         /// How long, in milliseconds.
         elapsed_ms: u64,
     },
-    /// It refuses what it was asked: a fault of ours or of the configuration.
+    /// It rejects what it was asked: a fault of ours or of the configuration.
     Refused(String),
 }
 
@@ -213,16 +212,13 @@ impl From<BucketError> for Error {
 /// What S3 knows of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectHead {
-    /// Its size.
     pub size_bytes: u64,
-    /// Its ETag.
     pub etag: ETag,
 }
 
 /// A part that S3 has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadedPart {
-    /// Its ETag.
     pub etag: ETag,
     /// Its SHA-256, where that was computed as it streamed.
     pub sha256: Option<[u8; 32]>,
@@ -231,7 +227,6 @@ pub struct UploadedPart {
 /// An object that S3 has made of parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedUpload {
-    /// Its ETag.
     pub etag: ETag,
     /// Whether it follows from the parts' ETags. Under SSE-KMS it does not, as S3 says.
     pub is_composite: bool,
@@ -240,9 +235,7 @@ pub struct CompletedUpload {
 /// A part as the bucket lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedPart {
-    /// Its number.
     pub number: PartNumber,
-    /// Its size.
     pub size_bytes: u64,
     /// Its ETag; some servers that call themselves S3 leave it out.
     pub etag: Option<ETag>,
@@ -253,9 +246,7 @@ pub struct ListedPart {
 pub struct PartAddress<'a> {
     /// The object's key.
     pub key: &'a str,
-    /// The upload.
     pub upload_id: &'a str,
-    /// The part.
     pub number: PartNumber,
 }
 
@@ -307,17 +298,17 @@ pub trait Bucket {
     /// Makes an object of an upload (S3 `CompleteMultipartUpload`) from its parts' ETags in order.
     async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[ETag])
     -> Result<CompletedUpload, BucketError>;
-    /// Gives an upload up (S3 `AbortMultipartUpload`). One that is not there is no error.
+    /// Gives an upload up (S3 `AbortMultipartUpload`). One that is missing is no error.
     async fn abort_upload(&self, key: &str, upload_id: &str) -> Result<(), BucketError>;
-    /// What is known of an object (S3 `HeadObject`); `None` where there is none.
+    /// What is known of an object (S3 `HeadObject`); `None` if there is none.
     async fn head(&self, key: &str) -> Result<Option<ObjectHead>, BucketError>;
     /// The first `bytes` bytes of an object (S3 `GetObject` with a range), fewer where it is
-    /// smaller; `None` where there is none.
+    /// smaller; `None` if there is none.
     async fn first_bytes(&self, key: &str, bytes: u64) -> Result<Option<Vec<u8>>, BucketError>;
-    /// Reads a whole object (S3 `GetObject`) and computes those checksums that `wanted` has; `None` where there is
+    /// Reads a whole object (S3 `GetObject`) and computes those checksums that `wanted` has; `None` if there is
     /// no object. The memory that it takes does not grow with the object.
     async fn checksums(&self, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError>;
-    /// Deletes an object (S3 `DeleteObject`). One that is not there is no error.
+    /// Deletes an object (S3 `DeleteObject`). One that is missing is no error.
     async fn delete(&self, key: &str) -> Result<(), BucketError>;
     /// Where a client can put a part by itself until `ttl_seconds` have passed.
     fn presign_part(&self, part: PartAddress<'_>, ttl_seconds: u64) -> String;
@@ -328,11 +319,11 @@ pub trait Bucket {
 pub enum Settled {
     /// The receiver has it.
     Delivered,
-    /// Its tries are used up.
+    /// Its attempts are used up.
     Failed,
 }
 
-/// The deliveries of webhooks, each written together with its MOC. A delivery is claimed for one try by
+/// The deliveries of webhooks, each written together with its MOC. A delivery is claimed for one attempt by
 /// one atomic step, so that no two instances send it at once, and a claim of which nothing more is heard
 /// ends by itself.
 pub trait Outbox {
@@ -340,10 +331,10 @@ pub trait Outbox {
     async fn claim(&self, moc: MocId, now: Timestamp) -> Result<Option<Claim>, StoreError>;
     /// As [`Outbox::claim`], of the delivery that is due longest.
     async fn claim_next(&self, now: Timestamp) -> Result<Option<Claim>, StoreError>;
-    /// Settles a delivery; `cause` says why its last try has failed. `false` where the claim is no longer
+    /// Settles a delivery; `cause` says why its last attempt has failed. `false` if the claim is no longer
     /// the last one.
     async fn settle(&self, claim: &Claim, as_what: Settled, cause: Option<&str>) -> Result<bool, StoreError>;
-    /// Makes a delivery due at `due`, its try having failed for this cause. `false` where the claim is no
+    /// Makes a delivery due at `due`, its attempt having failed for this cause. `false` if the claim is no
     /// longer the last one.
     async fn postpone(&self, claim: &Claim, due: Timestamp, cause: &str) -> Result<bool, StoreError>;
     /// How many deliveries are not settled.

@@ -88,7 +88,7 @@ pub async fn run(
         Ok(Registered::Duplicate(file_id)) => ErrorKind::DuplicateFile { file_id }.into(),
         Ok(Registered::Full) => ErrorKind::FileCountExceeded { limit: bounds.files_max }.into(),
         Ok(Registered::NotActive) => match lookup::session(store, user, session.id).await {
-            // One that is active again lets the next try in.
+            // One that is active again lets the next attempt in.
             Ok(session) => {
                 session.accepts_uploads(platform.now()).err().unwrap_or(ErrorKind::FinalizeInProgress).into()
             }

@@ -1,8 +1,8 @@
 //! `POST /sessions/:sessionId/files/:fileId/parts/batch`: several parts in one request.
 //!
 //! Each part is sent to the bucket as soon as it is whole, while the next is read, and fails or succeeds by itself. A
-//! part of the wrong size is passed over. Nothing more is read after what the rest would fail of as well: a body that
-//! is broken, a bucket or a store that is away, a session that is over.
+//! part of the wrong size is skipped. Nothing more is read after what the rest would fail of as well: a body that
+//! is broken, a bucket or a store that is unavailable, a session that is over.
 
 use std::cell::{Cell, RefCell};
 
@@ -35,7 +35,6 @@ pub struct Batch<'a> {
 /// What became of one part.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Which one.
     pub number: PartNumber,
     /// That it is stored, or why not.
     pub stored: Result<Stored, Error>,
@@ -69,7 +68,7 @@ impl Taken {
 /// as it is stored.
 ///
 /// # Errors
-/// Where no part has come: [`ErrorKind::NotFound`], those of
+/// If no part has come: [`ErrorKind::NotFound`], those of
 /// [`moc_domain::session::Session::accepts_uploads`], [`ErrorKind::FileAlreadyCompleted`], [`ErrorKind::BatchEmpty`], or
 /// the form's.
 pub async fn run<F: Form>(

@@ -19,7 +19,6 @@ pub struct Part<'a> {
     pub session: SessionId,
     /// Into which file.
     pub file: FileId,
-    /// Its number.
     pub number: PartNumber,
     /// Its size, as `Content-Length` says.
     pub size_bytes: u64,
@@ -57,7 +56,7 @@ pub async fn run<B: Bucket>(
     file.accepts_part(part.number, part.size_bytes)?;
 
     lookup::extend(store, platform, &session, part.session_lifetime_max_ms).await;
-    // Taken only now: the body of a part that is refused can still be read to its end.
+    // Taken only now: the body of a part that is rejected can still be read to its end.
     let body = body(&file).ok_or(ErrorKind::EmptyBody)?;
     let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number: part.number };
     let uploaded = bucket.upload_part(address, part.size_bytes, body).await;

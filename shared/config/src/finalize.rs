@@ -48,7 +48,6 @@ impl FinalizeSettings {
 /// Where webhooks go.
 #[derive(Clone, Debug)]
 pub struct WebhookSettings {
-    /// The receiver.
     pub url: Url,
     /// What they are signed with. Without one they are not signed.
     pub key: Option<SigningKey>,
@@ -59,7 +58,7 @@ impl WebhookSettings {
     pub const NAMES: &[&str] =
         &["moc_finalize_webhook_url", "moc_finalize_webhook_origin", "moc_finalize_webhook_secret"];
 
-    /// Reads the variables, and what to warn of. `None` where there is no receiver, or where its
+    /// Reads the variables, and what to warn of. `None` if there is no receiver, or where its
     /// address lies outside the origin that the sender is granted.
     ///
     /// # Errors
@@ -92,7 +91,7 @@ impl TraceSettings {
     /// The variables that are read.
     pub const NAMES: &[&str] = &["otel_exporter_otlp_endpoint"];
 
-    /// Reads the variable. `None` where there is no collector.
+    /// Reads the variable. `None` if there is no collector.
     ///
     /// # Errors
     /// Where it cannot be read.

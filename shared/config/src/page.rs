@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::{Values, VariableError};
 
-/// The origins that the page talks to beside its own.
+/// The origins that the page talks to next to its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageSettings {
     /// Where objects are read, thumbnails above all.

@@ -59,7 +59,7 @@ impl BroadcasterSettings {
         "websocket_emit_timeout_ms",
     ];
 
-    /// Reads the variables, and what to warn of. `None` where there is no broadcaster, or where its
+    /// Reads the variables, and what to warn of. `None` if there is no broadcaster, or where its
     /// address lies outside the origin that the relay is granted.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl WatchSettings {
     /// The variables that are read.
     pub const NAMES: &[&str] = &["websocket_server_url", "websocket_token_secret"];
 
-    /// Reads the variables, and what to warn of. `None` where clients cannot watch.
+    /// Reads the variables, and what to warn of. `None` if clients cannot watch.
     ///
     /// # Errors
     /// Where the address cannot be read.

@@ -15,12 +15,12 @@ use serde::de::DeserializeOwned;
 ///
 /// # Errors
 /// [`ErrorKind::EmptyBody`], [`ErrorKind::MalformedBody`] where it is not JSON, [`ErrorKind::Invalid`]
-/// where a member has the wrong type.
+/// where a field has the wrong type.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ErrorKind> {
     if bytes.is_empty() {
         return Err(ErrorKind::EmptyBody);
     }
-    // A list would be taken for an object's members in their order.
+    // A list would be taken for an object's fields in their order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(ErrorKind::Invalid { errors: vec![FieldError::new("", "must be an object")] });
     }
@@ -56,7 +56,7 @@ fn without_position(error: &serde_path_to_error::Error<serde_json::Error>) -> St
     message.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-/// Collects the members that are required and absent.
+/// Collects the fields that are required and absent.
 #[derive(Default)]
 struct Absent(Vec<FieldError>);
 
@@ -80,11 +80,9 @@ impl Absent {
 pub struct FileBody {
     /// `instruction`, `parts-list`, `image` or `thumbnail`.
     pub category: Option<String>,
-    /// Its name.
     pub name: Option<String>,
     /// Its size, in bytes.
     pub size: Option<u64>,
-    /// Its media type.
     #[serde(rename = "type")]
     pub media_type: Option<String>,
     /// Its extension, where it is not in the name.
@@ -160,7 +158,6 @@ impl CreateSessionBody {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RegisterFile))]
 #[serde(rename_all = "camelCase")]
 pub struct RegisterFileBody {
-    /// The long form.
     #[serde(flatten)]
     pub file: FileBody,
     /// Short form: the file's name; its type and category follow from the extension.
@@ -254,14 +251,13 @@ pub struct CompleteFileBody {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ClaimedPart))]
 #[serde(rename_all = "camelCase")]
 pub struct PartBody {
-    /// Its number.
     pub part_number: u64,
     /// Its ETag, with or without quotes.
     pub etag: String,
 }
 
 impl CompleteFileBody {
-    /// The parts, or `None` where the client leaves them to the server.
+    /// The parts, or `None` if the client leaves them to the server.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidPartNumber`], or [`ErrorKind::Invalid`] for an ETag that is none or a part
@@ -292,16 +288,12 @@ impl CompleteFileBody {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Finalize))]
 #[serde(rename_all = "camelCase")]
 pub struct FinalizeBody {
-    /// The session.
     pub upload_session_id: Option<String>,
     /// The MOC's title.
     pub title: Option<String>,
-    /// Its description.
     pub description: Option<String>,
-    /// Its tags.
     #[serde(default)]
     pub tags: Option<Vec<String>>,
-    /// Its theme.
     pub theme: Option<String>,
 }
 
@@ -309,7 +301,7 @@ impl FinalizeBody {
     /// Checks what the user says of the MOC.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] with every member that is wrong.
+    /// [`ErrorKind::Invalid`] with every field that is wrong.
     pub fn check(&self) -> Result<(SessionId, Description), ErrorKind> {
         let mut absent = Absent::default();
         let session = absent.require(self.upload_session_id.as_deref(), "/uploadSessionId");

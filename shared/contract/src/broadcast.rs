@@ -25,7 +25,6 @@ pub struct Publication {
     pub url: Url,
     /// The header with the key: its name in lower case, and its value.
     pub key: (&'static str, String),
-    /// Its body.
     pub body: Vec<u8>,
 }
 
@@ -66,7 +65,7 @@ impl Format {
         Publication { url, key, body: body.to_string().into_bytes() }
     }
 
-    /// Whether an answer's status says all. Centrifugo answers 200 with an error inside.
+    /// Whether a response's status says all. Centrifugo responds 200 with an error inside.
     #[must_use]
     pub fn reports_errors_by_status(self) -> bool {
         self != Self::Centrifugo

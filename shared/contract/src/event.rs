@@ -1,4 +1,4 @@
-//! What those who watch an upload receive. `asyncapi.yaml` beside this crate's sources describes it.
+//! What those who watch an upload receive. `asyncapi.yaml` next to this crate's sources describes it.
 //! Of each step, the event of the session's life comes first.
 //!
 //! Events are advisory: one may be lost, and those of two instances may cross. The store has the
@@ -17,9 +17,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventBatch<E = Event> {
-    /// The session.
     pub session_id: String,
-    /// Whose it is.
     pub user_id: String,
     /// What has happened in it, in order.
     pub events: Vec<E>,

@@ -1,4 +1,4 @@
-//! `multipart/form-data` (RFC 7578) as a batch of parts has it: how the body is cut, and which part a field is.
+//! `multipart/form-data` (RFC 7578) as a batch of parts has it: how the body is truncated, and which part a field is.
 
 use mime::Mime;
 use moc_domain::error::ErrorKind;
@@ -9,7 +9,7 @@ use crate::problem::part_number_out_of_range;
 const MEDIA_TYPE: &str = "multipart/form-data";
 /// Longest boundary (RFC 2046, section 5.1.1).
 const BOUNDARY_MAX_BYTES: usize = 70;
-/// What a boundary may have beside letters and digits (`bchars` there). It does not end with a space.
+/// What a boundary may have next to letters and digits (`bchars` there). It does not end with a space.
 const BOUNDARY_MARKS: &[u8] = b"'()+_,-./:=? ";
 
 /// The boundary that a `Content-Type` names.

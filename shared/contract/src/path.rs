@@ -34,7 +34,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// Reads a path, without its query. `None` where nothing is there, malformed ids included.
+    /// Reads a path, without its query. `None` if nothing is there, malformed ids included.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
         let segments = path.strip_prefix('/')?.split('/');
@@ -101,7 +101,7 @@ pub enum WebhookRoute {
 }
 
 impl WebhookRoute {
-    /// Reads a path, without its query. `None` where nothing is there.
+    /// Reads a path, without its query. `None` if nothing is there.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
         match path.strip_prefix("/deliveries/") {

@@ -1,4 +1,4 @@
-//! Refusals as problem details (RFC 9457): the one place where a case gets its status and code.
+//! Rejections as problem details (RFC 9457): the one place where a case gets its status and code.
 
 use moc_domain::error::{ErrorKind, FileFault};
 use moc_domain::etag::ETag;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Seconds after which a client may try again when a backend is away.
+/// Seconds after which a client may try again when a backend is unavailable.
 const RETRY_AFTER_SECONDS: u64 = 2;
 
 /// A kind as it goes over the wire.
@@ -17,7 +17,6 @@ const RETRY_AFTER_SECONDS: u64 = 2;
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
-    /// The stable code.
     pub code: &'static str,
     /// Headers that belong to it.
     pub headers: Vec<(&'static str, String)>,

@@ -72,7 +72,6 @@ struct FileState {
     category: &'static str,
     /// The name that the client gave it.
     name: String,
-    /// Its media type.
     #[serde(rename = "type")]
     media_type: &'static str,
     /// Whether it is complete.
@@ -83,7 +82,6 @@ struct FileState {
     parts_total: u16,
     /// Bytes of the stored parts.
     bytes_completed: u64,
-    /// Its declared size.
     bytes_total: u64,
     /// Where it can be read, once it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,7 +183,6 @@ impl FileRegistered {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PartStored {
-    /// Its number.
     part_number: u16,
     /// Its ETag in the bucket.
     etag: String,
@@ -212,11 +209,9 @@ pub struct PartList {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StoredPart))]
 #[serde(rename_all = "camelCase")]
 struct PartListed {
-    /// Its number.
     part_number: u16,
     /// Its ETag in the bucket.
     etag: String,
-    /// Its size.
     size_bytes: u64,
     /// When it was stored.
     uploaded_at: String,
@@ -245,7 +240,6 @@ pub struct FileCompleted {
     file_url: String,
     /// Its object's ETag.
     etag: String,
-    /// Its size.
     size_bytes: u64,
 }
 
@@ -266,18 +260,14 @@ pub struct MocResponse<'a> {
     id: String,
     /// The session that it was.
     session_id: String,
-    /// Whose it is.
     user_id: &'a str,
-    /// Its title.
     title: &'a str,
     /// Its title as a part of an address, unique among the user's MOCs.
     slug: &'a str,
     /// What the user says of it.
     #[cfg_attr(feature = "openapi", schema(required))]
     description: Option<&'a str>,
-    /// Its tags.
     tags: &'a [String],
-    /// Its theme.
     #[cfg_attr(feature = "openapi", schema(required))]
     theme: Option<&'a str>,
     /// Always `published`.
@@ -301,7 +291,7 @@ pub struct MocResponse<'a> {
     /// There where an earlier finalize had made it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     idempotent: bool,
-    /// There where an earlier finalize was cut short and this one ended it.
+    /// There where an earlier finalize was interrupted and this one ended it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     resumed: bool,
 }
@@ -321,9 +311,7 @@ struct MocFileAnswer<'a> {
     key: &'a str,
     /// Where it can be read.
     url: String,
-    /// Its size.
     size_bytes: u64,
-    /// Its media type.
     #[serde(rename = "type")]
     media_type: &'static str,
     /// Its object's ETag.
@@ -373,7 +361,7 @@ impl<'a> MocResponse<'a> {
         self
     }
 
-    /// Says that an earlier finalize was cut short, and this one ended it.
+    /// Says that an earlier finalize was interrupted, and this one ended it.
     #[must_use]
     pub fn resumed(mut self, resumed: bool) -> Self {
         self.resumed = resumed;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// The header that names a trace and a span.
 pub const TRACEPARENT: &str = "traceparent";
-/// The header of those that trace, beside it.
+/// The header of those that trace, next to it.
 pub const TRACESTATE: &str = "tracestate";
 
 /// The flag that says that the trace is recorded.
@@ -106,9 +106,7 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 /// What a request belongs to: a trace, and in it the span that sends the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
-    /// The trace.
     pub trace_id: TraceId,
-    /// The span.
     pub span_id: SpanId,
     /// Whether the trace is recorded.
     pub is_sampled: bool,
@@ -163,7 +161,6 @@ impl TraceContext {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceBatch {
-    /// The trace.
     pub trace_id: TraceId,
     /// `tracestate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,7 +168,6 @@ pub struct TraceBatch {
     /// The caller's span, where the request came with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<SpanId>,
-    /// The request.
     pub root: Span,
     /// Its steps: its children.
     pub steps: Vec<Span>,
@@ -186,9 +182,7 @@ pub type Number = (Cow<'static, str>, u64);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Span {
-    /// Its id.
     pub id: SpanId,
-    /// Its name.
     pub name: Cow<'static, str>,
     /// When it began, in nanoseconds since the Unix epoch.
     pub start_nanos: u64,

@@ -23,17 +23,15 @@ pub const USER_AGENT: &str = concat!("moc-uploads/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Payload<'a> {
     /// Always `moc.finalized`.
     event: &'static str,
-    /// The MOC.
     moc_id: String,
     /// The session that it was made of.
     session_id: String,
-    /// Whose it is.
     user_id: &'a str,
     /// When it was made.
     timestamp: String,
 }
 
-/// The body: the same on every try. What it holds always serialises.
+/// The body: the same on every attempt. What it holds always serialises.
 #[must_use]
 pub fn payload(event: &MocFinalized) -> Vec<u8> {
     let payload = Payload {
@@ -53,17 +51,17 @@ pub struct SweepResponse {
     pub delivered: u64,
     /// Deliveries that were given up in it.
     pub failed: u64,
-    /// All that are not settled yet: left for want of time, waiting for their next try, or somebody else's.
+    /// All that are not settled yet: left for want of time, waiting for their next attempt, or somebody else's.
     pub pending: u64,
 }
 
-/// `webhook-id`: the same on every try, since a MOC has one event.
+/// `webhook-id`: the same on every attempt, since a MOC has one event.
 #[must_use]
 pub fn message_id(moc: MocId) -> String {
     format!("msg_{moc}")
 }
 
-/// `webhook-timestamp`: when a try is made, in seconds.
+/// `webhook-timestamp`: when an attempt is made, in seconds.
 #[must_use]
 pub const fn timestamp(now: Timestamp) -> i64 {
     now.as_millis().div_euclid(1000)

@@ -46,7 +46,7 @@ impl Category {
         }
     }
 
-    /// The media types that this category takes, for an answer that refuses another one.
+    /// The media types that this category takes, for a response that rejects another one.
     #[must_use]
     pub fn media_types(self) -> Vec<&'static str> {
         self.contents().iter().map(|content| content.media_type()).collect()

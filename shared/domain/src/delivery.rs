@@ -1,4 +1,4 @@
-//! The delivery of a webhook: its tries, and the pauses between them.
+//! The delivery of a webhook: its attempts, and the pauses between them.
 
 use crate::id::{MocId, SessionId, UserId};
 use crate::limits::{WEBHOOK_ATTEMPT_TIMEOUT_MS, WEBHOOK_ATTEMPTS_MAX, WEBHOOK_BACKOFF_MS, WEBHOOK_CLAIMS_MAX};
@@ -7,11 +7,9 @@ use crate::time::Timestamp;
 /// What a webhook tells of: a MOC that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MocFinalized {
-    /// The MOC.
     pub moc: MocId,
     /// The session that it was made of.
     pub session: SessionId,
-    /// Whose it is.
     pub user: UserId,
     /// When it was made.
     pub at: Timestamp,
@@ -22,27 +20,27 @@ pub struct MocFinalized {
 pub struct Claim {
     /// What is told.
     pub event: MocFinalized,
-    /// Which try this is, from 1. One that a crash has cut short counts.
+    /// Which try this is, from 1. One that a crash has interrupted counts.
     pub attempt: u32,
     /// From then on somebody else may try.
     pub leased_until: Timestamp,
 }
 
 impl Claim {
-    /// Whether a try that begins now ends before the lease does.
+    /// Whether an attempt that begins now ends before the lease does.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {
         now.plus_millis(WEBHOOK_ATTEMPT_TIMEOUT_MS) <= self.leased_until
     }
 
-    /// Whether so many tries were cut short that another would be too.
+    /// Whether so many attempts were interrupted that another would be too.
     #[must_use]
     pub const fn is_worn_out(&self) -> bool {
         self.attempt > WEBHOOK_CLAIMS_MAX
     }
 
-    /// How long to wait after this try has failed, in milliseconds; `None` where it was the last. The
-    /// last is made again only where a crash has hidden what became of it.
+    /// How long to wait after this attempt has failed, in milliseconds; `None` if it was the last. The
+    /// last is made again only if a crash has hidden what became of it.
     #[must_use]
     pub fn pause_ms(&self) -> Option<i64> {
         if self.attempt >= WEBHOOK_ATTEMPTS_MAX {

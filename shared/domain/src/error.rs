@@ -4,12 +4,12 @@ use crate::id::FileId;
 use crate::session::Status;
 use crate::time::Timestamp;
 
-/// A kind with what the client may know, and beside it what only the log may.
+/// A kind with what the client may know, and next to it what only the log may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// For the client.
     pub kind: ErrorKind,
-    /// For the log: never in an answer.
+    /// For the log: never in a response.
     pub source: Option<String>,
 }
 
@@ -26,7 +26,7 @@ impl From<ErrorKind> for Error {
     }
 }
 
-/// A member of a body that is wrong.
+/// A field of a body that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     /// Which one, as a JSON Pointer (RFC 6901).
@@ -36,7 +36,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// An error of the member at `pointer`.
+    /// An error of the field at `pointer`.
     pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), message: message.into() }
     }
@@ -56,9 +56,7 @@ pub enum FileFault {
 /// A file that failed its validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFailure {
-    /// Which file.
     pub file_id: FileId,
-    /// Its name.
     pub name: String,
     /// What is wrong with it.
     pub reason: FileFault,
@@ -78,7 +76,7 @@ pub enum ErrorKind {
     EmptyBody,
     /// A batch without parts.
     BatchEmpty,
-    /// A body that is not of its kind, or is cut.
+    /// A body that is not of its kind, or is truncated.
     MalformedBody {
         /// Where and how.
         detail: String,
@@ -95,7 +93,7 @@ pub enum ErrorKind {
         /// What the request says.
         actual_bytes: u64,
     },
-    /// Parts that are not there.
+    /// Parts that are missing.
     PartCountMismatch {
         /// Their numbers, in order.
         missing: Vec<u16>,
@@ -108,7 +106,6 @@ pub enum ErrorKind {
         expected: String,
         /// What arrived, in hex.
         actual: String,
-        /// Of which file.
         file_id: FileId,
     },
     /// No valid token.
@@ -128,17 +125,11 @@ pub enum ErrorKind {
         timeout_at: Timestamp,
     },
     /// A file of that name is already registered.
-    DuplicateFile {
-        /// That file.
-        file_id: FileId,
-    },
+    DuplicateFile { file_id: FileId },
     /// A part for a file that is complete.
     FileAlreadyCompleted,
     /// A session that takes nothing more.
-    SessionNotActive {
-        /// Its state.
-        status: Status,
-    },
+    SessionNotActive { status: Status },
     /// A finalize is at work.
     FinalizeInProgress,
     /// A title whose slug the user already has.
@@ -158,21 +149,15 @@ pub enum ErrorKind {
     /// A streamed body without `Content-Length`.
     LengthRequired,
     /// A file larger than its category allows.
-    FileTooLarge {
-        /// The limit.
-        limit_bytes: u64,
-    },
+    FileTooLarge { limit_bytes: u64 },
     /// A body larger than the route takes.
-    PayloadTooLarge {
-        /// The limit.
-        limit_bytes: u64,
-    },
+    PayloadTooLarge { limit_bytes: u64 },
     /// A kind of content that is not taken.
     UnsupportedMediaType {
         /// The media types that are.
         allowed: Vec<&'static str>,
     },
-    /// Members of a body that are wrong.
+    /// Fields of a body that are wrong.
     Invalid {
         /// Which, and how.
         errors: Vec<FieldError>,

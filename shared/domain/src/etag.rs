@@ -14,7 +14,7 @@ pub struct ETag(String);
 const ETAG_MAX_BYTES: usize = 128;
 
 impl ETag {
-    /// Reads an ETag with or without quotes. `None` where it is empty, over 128 bytes, or holds
+    /// Reads an ETag with or without quotes. `None` if it is empty, over 128 bytes, or holds
     /// anything but visible ASCII.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -31,7 +31,7 @@ impl ETag {
         Self(hex::encode(md5))
     }
 
-    /// The ETag of a multipart object, from its parts' ETags in order. `None` where one of them is
+    /// The ETag of a multipart object, from its parts' ETags in order. `None` if one of them is
     /// not an MD5.
     #[must_use]
     pub fn of_multipart<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Option<Self> {

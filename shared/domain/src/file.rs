@@ -40,13 +40,13 @@ impl FileLimits {
 /// What a client says of a file, as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawDeclaration<'a> {
-    /// The category; where absent, it follows from the name.
+    /// The category; if absent, it follows from the name.
     pub category: Option<&'a str>,
     /// The file's name.
     pub name: &'a str,
     /// Its size in bytes.
     pub size_bytes: u64,
-    /// Its media type; where absent, it follows from the name.
+    /// Its media type; if absent, it follows from the name.
     pub media_type: Option<&'a str>,
     /// Its extension, where the client names it apart.
     pub extension: Option<&'a str>,
@@ -67,16 +67,12 @@ pub struct Declaration {
     pub checksums: Checksums,
 }
 
-/// Names of the members of a declaration, as JSON Pointers (RFC 6901), for an answer's errors.
+/// Names of the fields of a declaration, as JSON Pointers (RFC 6901), for a response's errors.
 #[derive(Clone, Copy, Debug)]
 pub struct Pointers {
-    /// The category.
     pub category: &'static str,
-    /// The name.
     pub name: &'static str,
-    /// The size.
     pub size: &'static str,
-    /// The media type.
     pub media_type: &'static str,
 }
 
@@ -84,7 +80,7 @@ impl Declaration {
     /// Checks what a client says of a file. `prefix` stands before the pointers of its errors.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] with every member that is wrong, [`ErrorKind::UnsupportedMediaType`], or
+    /// [`ErrorKind::Invalid`] with every field that is wrong, [`ErrorKind::UnsupportedMediaType`], or
     /// [`ErrorKind::FileTooLarge`].
     pub fn parse(
         raw: &RawDeclaration<'_>,
@@ -157,7 +153,6 @@ pub fn check_declared(files: &[Declaration], limits: &FileLimits) -> Result<(), 
 /// A file that was registered: one S3 multipart upload, then one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Its id.
     pub id: FileId,
     /// The session that it belongs to.
     pub session_id: SessionId,
@@ -173,11 +168,10 @@ pub struct File {
     pub upload_id: String,
     /// Its declared size, in bytes.
     pub size_bytes: u64,
-    /// How it is cut.
+    /// How it is truncated.
     pub plan: PartPlan,
     /// How many different parts are stored.
     pub parts_completed: u16,
-    /// Their bytes.
     pub bytes_completed: u64,
     /// The object's ETag; a file that has one is completed.
     pub etag: Option<ETag>,
@@ -253,11 +247,8 @@ impl File {
 /// A part that S3 has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPart {
-    /// Its number.
     pub number: PartNumber,
-    /// Its ETag.
     pub etag: ETag,
-    /// Its size.
     pub size_bytes: u64,
     /// When it was stored.
     pub uploaded_at: Timestamp,
@@ -268,12 +259,11 @@ pub struct StoredPart {
 pub struct Progress {
     /// Different parts.
     pub parts_completed: u16,
-    /// Their bytes.
     pub bytes_completed: u64,
 }
 
 impl Progress {
-    /// Of all its parts, in whole per cent: 100 only where all are stored.
+    /// Of all its parts, in whole per cent: 100 only if all are stored.
     #[must_use]
     pub fn percent_of(self, plan: PartPlan) -> u8 {
         let percent = u32::from(self.parts_completed) * 100 / u32::from(plan.total()).max(1);
@@ -284,9 +274,7 @@ impl Progress {
 /// A part as a client knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedPart {
-    /// Its number.
     pub number: PartNumber,
-    /// Its ETag.
     pub etag: ETag,
     /// Where the client named it, counted from 0.
     pub index: usize,
@@ -298,7 +286,7 @@ pub fn object_key(user: &UserId, session: SessionId, file: FileId, name: &FileNa
     format!("uploads/{}/{session}/{file}/{}", user.key_segment(), name.object_name())
 }
 
-/// The ETags of a whole file in part order, or the numbers of the parts that are not there.
+/// The ETags of a whole file in part order, or the numbers of the parts that are missing.
 ///
 /// # Errors
 /// The missing numbers, in order.

@@ -39,11 +39,11 @@ pub const SESSION_LIFETIME_MAX_HOURS: u64 = 7 * 24;
 
 /// A finalize that has held its lock longer than this is taken for dead.
 pub const FINALIZE_LOCK_STALE_MS: i64 = 5 * 60 * 1000;
-/// How long a finalize that lost the race waits for the winner before it answers 409.
+/// How long a finalize that lost the race waits for the winner before it responds 409.
 pub const FINALIZE_WAIT_MS: u64 = 10_000;
 /// Pause between two looks at the winner.
 pub const FINALIZE_POLL_MS: u64 = 100;
-/// A MOC that has stood this long beside an unfinished session was left by a crash: heal it.
+/// A MOC that has stood this long next to an unfinished session was left by a crash: heal it.
 pub const FINALIZE_HEAL_AFTER_MS: i64 = 1_000;
 /// Files that finalize validates at once where nothing is configured.
 pub const FINALIZE_CONCURRENCY_DEFAULT: u64 = 16;
@@ -127,22 +127,22 @@ pub const THUMBNAIL_MAX_BYTES: usize = MIB as usize;
 pub const THUMBNAIL_SIDE_PIXELS: u32 = 300;
 /// Quality of its JPEG (1 to 100).
 pub const THUMBNAIL_QUALITY: u8 = 80;
-/// Longest time that one try of a webhook may take, its answer's head included.
+/// Longest time that one attempt of a webhook may take, its response's head included.
 pub const WEBHOOK_ATTEMPT_TIMEOUT_MS: i64 = 10_000;
 /// Tries of a webhook, the first included.
 pub const WEBHOOK_ATTEMPTS_MAX: u32 = 4;
 /// Pauses between them.
 pub const WEBHOOK_BACKOFF_MS: [i64; WEBHOOK_ATTEMPTS_MAX as usize - 1] = [1_000, 2_000, 4_000];
-/// For so long a try belongs to who has claimed it. After that it is taken for cut short by a crash.
-/// Beside the try it has room for the statements before and after, which wait for a busy store.
+/// For so long an attempt belongs to who has claimed it. After that it is taken for interrupted by a crash.
+/// Next to the attempt it has room for the statements before and after, which wait for a busy store.
 pub const WEBHOOK_LEASE_MS: i64 = 30_000;
-/// Most tries that are begun, those included that crashes cut short.
+/// Most attempts that are begun, those included that crashes interrupted.
 pub const WEBHOOK_CLAIMS_MAX: u32 = 16;
-/// Longest time that a delivery takes from its first try until it is settled.
+/// Longest time that a delivery takes from its first attempt until it is settled.
 pub const WEBHOOK_DELIVERY_MAX_MS: i64 = 60_000;
 /// Most deliveries that a sweep claims.
 pub const WEBHOOK_SWEEP_MAX: usize = 100;
-/// Most deliveries that are claimed after another one, once that is answered.
+/// Most deliveries that are claimed after another one, once that gets a response.
 pub const WEBHOOK_SWEEP_AFTER_MAX: usize = 16;
 /// Deliveries that a sweep sends at once.
 pub const WEBHOOK_SWEEP_CONCURRENCY: usize = 8;
@@ -155,7 +155,7 @@ pub const TRACE_STATE_MAX_BYTES: usize = 512;
 pub const TRACE_SPANS_MAX: usize = 64;
 /// Largest trace that the exporter takes.
 pub const TRACE_MAX_BYTES: u64 = 256 * KIB;
-/// Longest time that sending a trace may take, after the answer.
+/// Longest time that sending a trace may take, after the response.
 pub const TRACE_EXPORT_MAX_MS: u64 = 5_000;
 /// For so long an instance sends no trace to a collector that has failed.
 pub const TRACE_PAUSE_MS: u64 = 60_000;

@@ -25,7 +25,7 @@ impl Description {
     /// Checks what the user says, without the white space around it.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] with every member that is wrong.
+    /// [`ErrorKind::Invalid`] with every field that is wrong.
     pub fn parse(
         title: &str,
         description: Option<&str>,
@@ -101,11 +101,9 @@ pub fn title_conflict(slug: &str, taken: &[String]) -> ErrorKind {
 /// A published record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moc {
-    /// Its id.
     pub id: MocId,
     /// The session that it was.
     pub session_id: SessionId,
-    /// Whose it is.
     pub user: UserId,
     /// What the user says of it.
     pub description: Description,
@@ -136,9 +134,7 @@ pub struct MocFile {
     pub name: String,
     /// Its key in the bucket.
     pub key: String,
-    /// Its size.
     pub size_bytes: u64,
-    /// Its content.
     pub content: Content,
     /// The object's ETag.
     pub etag: ETag,

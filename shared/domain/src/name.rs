@@ -32,7 +32,7 @@ impl FileName {
         &self.0
     }
 
-    /// What follows the last dot, in lower case. `None` where there is no dot, or nothing after it.
+    /// What follows the last dot, in lower case. `None` if there is no dot, or nothing after it.
     #[must_use]
     pub fn extension(&self) -> Option<String> {
         let (_, extension) = self.0.rsplit_once('.')?;

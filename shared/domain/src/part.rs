@@ -22,14 +22,13 @@ impl PartNumber {
         if plain { Self::new(text.parse().ok()?) } else { None }
     }
 
-    /// The number.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 }
 
-/// How a file is cut: every part but the last has exactly the part size, the last has the rest.
+/// How a file is truncated: every part but the last has exactly the part size, the last has the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartPlan {
     file_bytes: u64,
@@ -38,7 +37,7 @@ pub struct PartPlan {
 }
 
 impl PartPlan {
-    /// `None` where a size is zero, or the file needs more than 10,000 parts.
+    /// `None` if a size is zero, or the file needs more than 10,000 parts.
     #[must_use]
     pub fn new(file_bytes: u64, part_bytes: u64) -> Option<Self> {
         if file_bytes == 0 || part_bytes == 0 {

@@ -42,11 +42,9 @@ impl Status {
 /// One user's upload of one MOC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Its id.
     pub id: SessionId,
     /// Whose it is; everyone else is told that it does not exist.
     pub user: UserId,
-    /// Its stored state.
     pub status: Status,
     /// Bytes of every part but a file's last.
     pub part_size_bytes: u64,
@@ -102,7 +100,7 @@ impl Session {
     }
 
     /// The end that activity at `now` gives the session: 30 minutes more where fewer than 10 are
-    /// left, never beyond `lifetime_max_ms` after its creation. `None` where nothing changes.
+    /// left, never beyond `lifetime_max_ms` after its creation. `None` if nothing changes.
     #[must_use]
     pub fn extended(&self, now: Timestamp, lifetime_max_ms: i64) -> Option<Timestamp> {
         if self.expires_at.millis_since(now) >= SESSION_EXTEND_BELOW_MS {

@@ -8,9 +8,7 @@ use crate::picture::Size;
 /// A part of a picture, in pixels of the picture; its borders may lie inside pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Crop {
-    /// The left border.
     pub left: f64,
-    /// The upper border.
     pub top: f64,
     /// At most the picture's.
     pub width: f64,

@@ -64,12 +64,11 @@ pub struct Raster {
 
 /// What a decoder gives: at least the part of the picture that the thumbnail shows, reduced perhaps.
 pub struct Picture {
-    /// Its pixels.
     pub raster: Raster,
     /// The part of the raster that is shown.
     pub crop: Crop,
     /// How it is to be turned.
     pub orientation: Orientation,
-    /// The ICC profile of its colours; where there is none they are sRGB.
+    /// The ICC profile of its colours; if there is none they are sRGB.
     pub profile: Option<Vec<u8>>,
 }

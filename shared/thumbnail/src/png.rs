@@ -12,7 +12,7 @@ use crate::orientation::Orientation;
 use crate::picture::{Picture, Size};
 use crate::shrink::{Shrink, on_white};
 
-/// Most memory for what comes before the pixels, such as a compressed ICC profile.
+/// Most memory for what comes before the pixels, for example a compressed ICC profile.
 const METADATA_MAX_BYTES: usize = 16 * MIB as usize;
 
 /// Decodes the part of a picture that a thumbnail shows.

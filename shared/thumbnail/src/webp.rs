@@ -28,7 +28,6 @@ struct Container<'a> {
     profile: Option<&'a [u8]>,
 }
 
-/// The first image.
 struct Frame<'a> {
     /// Column of the canvas.
     left: u32,

@@ -7,7 +7,7 @@ export class Hold {
   readonly #matches: RegExp;
   #release!: () => void;
 
-  /** Holds what matches, such as `/^PUT .*\/parts\/2$/`, from now on. */
+  /** Holds what matches, for example `/^PUT .*\/parts\/2$/`, from now on. */
   constructor(proxy: FaultProxy, matches: RegExp) {
     this.#proxy = proxy;
     this.#matches = matches;

@@ -47,7 +47,7 @@ export class Stage {
     this.proxy = await FaultProxy.start(this.#stack.baseUrl);
     this.#browser = await chromium.launch({
       executablePath: process.env.MOC_CHROMIUM || "/usr/bin/chromium",
-      // Chromium's sandbox refuses to run as root.
+      // Chromium's sandbox rejects to run as root.
       chromiumSandbox: process.getuid?.() !== 0,
     });
   }
@@ -90,7 +90,7 @@ export class Stage {
     return visits.flatMap(({ watch }) => watch.found);
   }
 
-  /** Holds what the browser sends of this kind, such as `/^PUT .*\/parts\/2$/`. */
+  /** Holds what the browser sends of this kind, for example `/^PUT .*\/parts\/2$/`. */
   hold(matches: RegExp): Hold {
     return new Hold(this.proxy, matches);
   }

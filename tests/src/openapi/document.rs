@@ -8,15 +8,14 @@ use serde_json::Value;
 use super::message::{Answer, Body, Parameter};
 use crate::schema;
 
-/// The document.
 pub struct Document {
     /// All of it.
     pub json: Value,
     /// What it says of each operation.
     pub operations: Vec<Operation>,
-    /// The answer of paths that there are not.
+    /// The response of paths that there are not.
     pub not_found: Answer,
-    /// The answer to methods that a path does not take.
+    /// The response to methods that a path does not take.
     pub method_not_allowed: Answer,
 }
 
@@ -62,7 +61,7 @@ impl Document {
 }
 
 impl Operation {
-    /// How many segments of a path this one's names; `None` where it is another path.
+    /// How many segments of a path this one's names; `None` if it is another path.
     fn named(&self, path: &str) -> Option<usize> {
         let (own, given): (Vec<&str>, Vec<&str>) = (self.path.split('/').collect(), path.split('/').collect());
         let fits = |(own, given): (&&str, &&str)| own == given || (own.starts_with('{') && !given.is_empty());

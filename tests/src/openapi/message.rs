@@ -35,7 +35,7 @@ pub struct Body {
     pub contents: BTreeMap<String, Validator>,
 }
 
-/// An answer of some status.
+/// A response of some status.
 pub struct Answer {
     pub headers: Vec<Parameter>,
     /// Its body by its media type; none has one where there are none.
@@ -73,7 +73,7 @@ impl Parameter {
 }
 
 impl Body {
-    /// What is wrong with the body of a request, which is `null` where there is none.
+    /// What is wrong with the body of a request, which is `null` if there is none.
     pub fn errors(&self, headers: &[(String, String)], body: &Value) -> Vec<String> {
         if body.is_null() {
             return if self.required { vec!["its body is missing".to_owned()] } else { Vec::new() };
@@ -88,7 +88,7 @@ impl Body {
 }
 
 impl Answer {
-    /// What is wrong with an answer; without a `body` with its head.
+    /// What is wrong with a response; without a `body` with its head.
     pub fn errors(&self, headers: &HeaderMap, body: Option<&[u8]>) -> Vec<String> {
         let text = |name: &str| headers.get(name).map(|value| value.to_str().expect("headers are ASCII"));
         let mut found = Vec::new();

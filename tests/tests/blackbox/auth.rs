@@ -20,7 +20,7 @@ fn stack() -> &'static Stack {
     STACK.get_or_init(|| Stack::start(&[("jwt_secret", SECRET)]))
 }
 
-/// Asks for a session that is not there: 404 for whoever has a good token.
+/// Asks for a session that is missing: 404 for whoever has a good token.
 async fn ask(stack: &Stack, authorization: &str) -> Reply {
     let request = stack.client().request(Method::GET, &path::session(NOBODY));
     stack.client().send(request.header("authorization", authorization)).await
@@ -215,7 +215,7 @@ async fn a_header_that_demands_more_is_refused() {
     own_stack!();
     let token = token::hs256_with_header(SECRET, json!({ "crit": ["urgent"], "urgent": true }), &claims("alice"));
     refused(stack(), &token, "crit").await;
-    // What it does not demand is passed over: a key that comes along is no key of ours.
+    // What it does not demand is skipped: a key that comes along is no key of ours.
     let token = token::hs256_with_header(SECRET, json!({ "kid": "x", "jku": "http://example.com" }), &claims("alice"));
     taken(stack(), &token, "kid and jku").await;
 }

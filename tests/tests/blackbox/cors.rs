@@ -51,7 +51,7 @@ async fn pages_of_allowed_origins_may_call() {
     }
     assert_answer!("cors_preflight", preflight(&client, OURS, path::SESSIONS, "POST").await);
 
-    // A refusal can be read by the page too.
+    // An error can be read by the page too.
     let reply = client.send(client.request(Method::GET, &path::session(NOBODYS)).header("origin", OURS)).await;
     let _ = reply.problem(401, "UNAUTHORIZED");
     assert_answer!("cors_refusal", reply);

@@ -79,7 +79,7 @@ impl Case {
         self.client.register_pdf(&self.session, size).await
     }
 
-    /// Registers a PDF of 100 bytes, or is refused.
+    /// Registers a PDF of 100 bytes, or is rejected.
     async fn try_register(&self) -> Reply {
         self.client.try_register(&self.session, "castle.pdf", "instruction", "application/pdf", 100).await
     }

@@ -1,4 +1,4 @@
-//! What belongs to somebody else is not there.
+//! What belongs to somebody else is missing.
 
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::token::{claims, hs256};

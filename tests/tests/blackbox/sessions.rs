@@ -177,7 +177,7 @@ async fn a_body_has_256_kib_at_most() {
     assert_eq!(connection.reply().await.problem(413, "PAYLOAD_TOO_LARGE")["limitBytes"], limit);
 }
 
-/// Creates sessions until one is refused; gives how many were not, within one window of the limit.
+/// Creates sessions until one is rejected; gives how many were not, within one window of the limit.
 async fn created_before_refusal(client: &Client) -> (usize, Reply) {
     let window = || moc_tests::token::now() / 3600;
     loop {

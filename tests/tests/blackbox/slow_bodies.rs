@@ -38,7 +38,7 @@ async fn a_part_that_breaks_off_is_not_recorded_and_can_be_sent_again() {
         connection.send(&bytes[..sent]).await;
         drop(connection);
 
-        // Nobody reads that answer; the log has it.
+        // Nobody reads that response; the log has it.
         let line = line_of(stack, &id).await;
         assert_ne!(line["status"], 200, "{line}");
         assert_eq!(client.stored_parts(&session, &file).await, Vec::<u64>::new(), "{request}");

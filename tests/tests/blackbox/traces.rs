@@ -129,7 +129,7 @@ async fn ot_hp_001_finalize_with_otlp_enabled_exports_its_spans_to_the_collector
     assert!(before <= root.nanos.0 && root.nanos.1 <= now_nanos(), "{root:?}");
 }
 
-/// The thumbnail and the webhook are made after the answer, so their spans may end after the root's; and what goes
+/// The thumbnail and the webhook are made after the response, so their spans may end after the root's; and what goes
 /// to the receiver belongs to the span that it is sent in.
 #[tokio::test]
 async fn what_follows_the_answer_is_in_the_trace() {
@@ -140,7 +140,7 @@ async fn what_follows_the_answer_is_in_the_trace() {
         ("moc_finalize_webhook_url", &receiver.url("/hook")),
         ("moc_finalize_webhook_origin", &receiver.origin()),
     ]);
-    // The webhook arrives at the second try.
+    // The webhook arrives at the second attempt.
     receiver.script([Reaction::Answer(500)], Reaction::Answer(204));
     let client = stack.client();
     let (session, _) = client.upload_pdf(10).await;
@@ -214,7 +214,7 @@ async fn finalizes_at_once_have_a_trace_each() {
     assert_eq!(trace_ids.len(), sessions.len());
 }
 
-/// A refusal is the client's fault and no error of the service; the step that it comes of has failed.
+/// An error is the client's fault and no error of the service; the step that it comes of has failed.
 #[tokio::test]
 async fn a_refused_finalize_is_traced() {
     own_stack!();

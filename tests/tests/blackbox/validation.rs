@@ -18,7 +18,7 @@ const KINDS: [(&str, &str, &str, &[u8]); 10] = [
     ("t.gif", "thumbnail", "image/gif", b"GIF89a\x01\x00\x01\x00"),
 ];
 
-/// Finalizes a session that must be refused for one file, and stays active.
+/// Finalizes a session that must be rejected for one file, and stays active.
 async fn refused(client: &Client, session: &str, file: &str, reason: &str) -> moc_tests::Reply {
     let reply = client.finalize(session, &unique_title()).await;
     let problem = reply.problem(422, "FILE_VALIDATION_FAILED");

@@ -14,14 +14,14 @@ use rusqlite::{OptionalExtension as _, params};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
-/// What the address of the receiver has beside its path: nothing of it may be in a log.
+/// What the address of the receiver has next to its path: nothing of it may be in a log.
 const QUERY: &str = "key=a-key-in-an-address";
 /// What webhooks are signed with.
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 /// The sender's routes, which only other components of the application reach: here tests do too.
 const ROUTES: [(&str, &str); 3] =
     [("/deliveries/:mocId", "webhook-sender"), ("/sweep", "webhook-sender"), ("/other", "webhook-sender")];
-/// After how long a try is taken for cut short, in milliseconds.
+/// After how long an attempt is taken for interrupted, in milliseconds.
 const LEASE_MS: i64 = 30_000;
 
 /// A delivery as the database has it.
@@ -132,7 +132,7 @@ async fn sweep(stack: &Stack) -> Value {
     stack.client().post_nothing("/sweep").await.json()
 }
 
-/// The answers of a private route have no more of a public one's than the problem.
+/// The responses of a private route have no more of a public one's than the problem.
 #[track_caller]
 fn is_problem(reply: &Reply, status: u16, code: &str) {
     assert_eq!((reply.status, &reply.json()["code"]), (status, &json!(code)), "{}", reply.path);
@@ -147,7 +147,7 @@ fn id_of(moc: &Value) -> &str {
 }
 
 /// Checks a signature by the reference's verifier, and by what it would sign itself: the verifier takes a
-/// signature that is cut for whole.
+/// signature that is truncated for whole.
 #[track_caller]
 fn is_signed(received: &Received, reference: &Webhook) {
     reference.verify(&received.body, &received.headers).expect("the reference verifies it");

@@ -10,7 +10,7 @@ use wit_parser::{Resolve, WorldItem};
 use crate::manifest::Manifest;
 use crate::root;
 
-/// The imports of a component: names such as `wasi:http/types@0.3.0`.
+/// The imports of a component: names for example `wasi:http/types@0.3.0`.
 fn imports(component: &[u8]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut depth = 0;

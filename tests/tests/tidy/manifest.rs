@@ -25,7 +25,6 @@ pub struct Grants {
 }
 
 impl Manifest {
-    /// Reads it.
     pub fn read() -> Self {
         Self(read("spin.toml").parse().expect("TOML"))
     }

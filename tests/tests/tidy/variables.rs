@@ -37,7 +37,7 @@ impl Variable {
     }
 }
 
-/// What the code says a variable must be when it is given nonsense; nothing where it takes any text. The
+/// What the code says a variable must be when it is given malformed text; nothing where it takes any text. The
 /// others are such that it is read at all.
 fn demanded(name: &str) -> Option<String> {
     let get = |asked: &str| match asked {

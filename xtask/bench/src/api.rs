@@ -23,7 +23,6 @@ pub struct Api {
 pub struct RemoteFile {
     /// Its session's id.
     pub session: String,
-    /// Its own.
     pub id: String,
 }
 
@@ -47,7 +46,7 @@ impl Api {
     /// Makes a session with one file of this size in it.
     ///
     /// # Errors
-    /// Where the application refuses.
+    /// Where the application rejects.
     pub async fn register(&mut self, size_bytes: usize) -> Result<RemoteFile> {
         let session = self.ask(create_session(&self.origin, size_bytes)?).await?;
         let session = text(&session, "sessionId")?;
@@ -59,7 +58,7 @@ impl Api {
     /// Completes a file whose parts are all there.
     ///
     /// # Errors
-    /// Where the application refuses.
+    /// Where the application rejects.
     pub async fn complete(&mut self, file: &RemoteFile) -> Result<Completed> {
         let target = format!("{SESSIONS}/{}/files/{}/complete", file.session, file.id);
         let completed = self.ask(message(&self.origin, Method::POST, &target, Bytes::new())?).await?;
@@ -70,7 +69,7 @@ impl Api {
     /// gives its id.
     ///
     /// # Errors
-    /// Where the application refuses.
+    /// Where the application rejects.
     pub async fn upload_small_files(&mut self, files: usize) -> Result<String> {
         let session = self.ask(create_session(&self.origin, 1)?).await?;
         let session = text(&session, "sessionId")?;
@@ -92,7 +91,7 @@ impl Api {
     /// Makes a MOC of a session.
     ///
     /// # Errors
-    /// Where the application refuses.
+    /// Where the application rejects.
     pub async fn finalize(&mut self, session: &str) -> Result<()> {
         let body = json!({ "uploadSessionId": session, "title": format!("Bench {session}") }).to_string().into();
         self.ask(message(&self.origin, Method::POST, FINALIZE, body)?).await.map(|_| ())

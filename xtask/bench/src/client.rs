@@ -17,13 +17,10 @@ const ANSWER_MAX_BYTES: usize = 4 << 20;
 /// A request whose body is in memory.
 pub type Message = Request<Full<Bytes>>;
 
-/// An answer, whole.
+/// A response, whole.
 pub struct Reply {
-    /// Its status.
     pub status: StatusCode,
-    /// Its headers.
     pub headers: HeaderMap,
-    /// Its body.
     pub body: Bytes,
 }
 
@@ -37,7 +34,7 @@ impl Reply {
         serde_json::from_slice(&self.body).context("an answer is not JSON")
     }
 
-    /// Lets an answer of status 2xx pass.
+    /// Lets a response of status 2xx pass.
     ///
     /// # Errors
     /// Any other, with the start of its body.
@@ -54,7 +51,7 @@ impl Reply {
 pub struct Connection(SendRequest<Full<Bytes>>);
 
 impl Connection {
-    /// Connects to an origin, such as `http://127.0.0.1:3000`.
+    /// Connects to an origin, for example `http://127.0.0.1:3000`.
     ///
     /// # Errors
     /// Where nobody listens.
@@ -70,10 +67,10 @@ impl Connection {
         Ok(Self(sender))
     }
 
-    /// Sends a request and takes the whole answer.
+    /// Sends a request and takes the whole response.
     ///
     /// # Errors
-    /// Where the connection breaks, or the answer is larger than 4 MiB.
+    /// Where the connection breaks, or the response is larger than 4 MiB.
     pub async fn send(&mut self, request: Message) -> Result<Reply> {
         let (head, body) = self.start(request).await?.into_parts();
         let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await;
@@ -81,7 +78,7 @@ impl Connection {
         Ok(Reply { status: head.status, headers: head.headers, body })
     }
 
-    /// Sends a request and takes the answer's head.
+    /// Sends a request and takes the response's head.
     ///
     /// # Errors
     /// Where the connection breaks.

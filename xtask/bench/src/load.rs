@@ -27,7 +27,7 @@ pub struct Round {
 /// Sends `request` for this long after a short ramp.
 ///
 /// # Errors
-/// Where an answer is no success or a connection breaks.
+/// Where a response is no success or a connection breaks.
 pub async fn round(origin: &Url, request: &Message, counted_for: Duration) -> Result<Round> {
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {

@@ -7,7 +7,6 @@ use toml::{Table, Value};
 
 /// Where the component to compare with answers.
 pub const HELLO_ROUTE: &str = "/hello";
-/// Its id.
 const HELLO_ID: &str = "hello";
 
 /// The components of the application: ids and code files.

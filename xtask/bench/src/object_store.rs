@@ -41,7 +41,7 @@ impl ObjectStore {
     /// Starts a multipart upload and gives its id.
     ///
     /// # Errors
-    /// Where S3 refuses.
+    /// Where S3 rejects.
     pub async fn create_upload(&self, key: &str) -> Result<String> {
         let url = CreateMultipartUpload::new(&self.bucket, Some(&self.credentials), key).sign(SIGNED_FOR);
         let mut connection = Connection::open(&self.origin).await?;
@@ -65,7 +65,7 @@ impl ObjectStore {
     /// Reads the object that is at `url` and compares it with `parts` parts of the content.
     ///
     /// # Errors
-    /// Where it is not there or not the same.
+    /// Where it is missing or not the same.
     pub async fn compare(&self, url: &str, content: &Content, parts: usize) -> Result<()> {
         let url = Url::parse(url).context("the file has no URL")?;
         let key = url.path().strip_prefix(&format!("/{BUCKET}/")).context("the file is not in the bucket")?;

@@ -25,7 +25,6 @@ pub enum Unit {
 /// What a figure shall be.
 #[derive(Clone, Copy)]
 pub enum Goal {
-    /// This or more.
     AtLeast(f64),
     /// Less than this.
     Below(f64),
@@ -44,7 +43,6 @@ impl Goal {
 pub struct Figure {
     /// What was measured.
     pub name: String,
-    /// Its value.
     pub value: f64,
     /// The value's unit.
     pub unit: Unit,
@@ -77,7 +75,7 @@ impl Figure {
         self
     }
 
-    /// With one more member in the JSON.
+    /// With one more field in the JSON.
     #[must_use]
     pub fn detail(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.details.insert(member.to_owned(), value.into());

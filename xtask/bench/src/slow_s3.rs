@@ -24,7 +24,7 @@ pub struct SlowS3 {
 }
 
 impl SlowS3 {
-    /// Starts a proxy whose every answer comes `delay` later than that of the S3 at `upstream`.
+    /// Starts a proxy whose every response comes `delay` later than that of the S3 at `upstream`.
     ///
     /// # Errors
     /// When no port is to be had.

@@ -62,7 +62,7 @@ impl<'a> Uploader<'a> {
     /// them and what they are made of is ready then; every ETag is compared with the part's MD5.
     ///
     /// # Errors
-    /// Where anything is refused, or an ETag is not what it must be.
+    /// Where anything is rejected, or an ETag is not what it must be.
     pub async fn upload(&mut self, way: Way, checksum: Checksum, parts: usize) -> Result<Duration> {
         match way {
             Way::Route => {
@@ -81,7 +81,7 @@ impl<'a> Uploader<'a> {
     /// Uploads a file through the part route, completes it, and compares the object with what was sent.
     ///
     /// # Errors
-    /// Where anything is refused or differs.
+    /// Where anything is rejected or differs.
     pub async fn verify(&mut self, checksum: Checksum, parts: usize) -> Result<()> {
         let file = self.api.register(parts * PART_BYTES).await?;
         self.send_by_route(&file, checksum, parts).await?;

@@ -59,7 +59,7 @@ impl Bucket {
     /// Writes an object and gives the `ETag` that S3 gave it.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses the object.
+    /// When the server cannot be reached or rejects the object.
     pub fn put(&self, key: &str, content: Content, object: &[u8]) -> Result<ETag> {
         let url = self.bucket.put_object(Some(&self.credentials), key).sign(SIGNATURE_LIFETIME);
         let request = self.agent.put(url.as_str()).content_type(content.media_type());

@@ -13,7 +13,7 @@ use crate::fixture::{Fixture, FixtureFile};
 
 /// How long a busy database is waited for.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
-/// The pause between two tries of what SQLite does not wait for.
+/// The pause between two attempts of what SQLite does not wait for.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// Whoever held the stale lock.
 const LOCK_TOKEN: &str = "01941f29-7c00-7000-8000-400000000001";

@@ -20,7 +20,7 @@ use crate::picture;
 const SOMEBODY_ELSE: &str = "somebody-else";
 /// The title that is taken.
 const TAKEN_TITLE: &str = "Seeded Castle";
-/// Title of the MOC that a finalize was cut short after.
+/// Title of the MOC that a finalize was interrupted after.
 const PARTIAL_TITLE: &str = "Partial castle";
 /// The upload id of files whose upload is over or never began.
 const NO_UPLOAD: &str = "seeded";
@@ -32,9 +32,7 @@ pub struct Fixture {
     pub name: &'static str,
     /// What it is for.
     pub purpose: &'static str,
-    /// Its record.
     pub session: Session,
-    /// Its files.
     pub files: Vec<FixtureFile>,
     /// What it has become.
     pub moc: Option<FixtureMoc>,
@@ -54,7 +52,6 @@ pub struct FixtureFile {
 pub struct FixtureMoc {
     /// The variable that the `.http` files know its id by.
     pub name: &'static str,
-    /// Its record.
     pub moc: Moc,
 }
 

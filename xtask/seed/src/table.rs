@@ -8,7 +8,6 @@ use crate::fixture::Fixture;
 pub struct Row {
     /// The variable that the `.http` files know it by.
     pub name: &'static str,
-    /// Its id.
     pub id: String,
     /// What it is for.
     pub purpose: String,

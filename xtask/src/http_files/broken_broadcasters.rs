@@ -1,4 +1,4 @@
-//! Hosts whose broadcaster is missing, refuses connections, or never answers.
+//! Hosts whose broadcaster is missing, rejects connections, or never answers.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -12,7 +12,7 @@ const WARNING: &str = "progress events: ";
 /// A port on which nothing listens (RFC 1078's, which nobody uses).
 const REFUSED_PORT: u16 = 1;
 
-/// Hosts whose broadcaster is missing, refuses connections, or never answers.
+/// Hosts whose broadcaster is missing, rejects connections, or never answers.
 pub struct BrokenBroadcasters {
     none: Host,
     refusing: Host,

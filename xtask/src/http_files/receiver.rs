@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::project::Project;
 
-/// The program, beside the requests.
+/// The program, next to the requests.
 const PROGRAM: &str = "http/receiver.js";
 /// What it calls its address by.
 const ADDRESS: &str = "receiver ";

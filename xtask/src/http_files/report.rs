@@ -103,7 +103,7 @@ fn failure(result: &Value) -> Option<String> {
     })
 }
 
-/// The answer that the assertions were about, shortened.
+/// The response that the assertions were about, shortened.
 fn answer(request: &Value) -> Option<String> {
     const MAX_CHARS: usize = 500;
     let response = request.get("response")?;

@@ -181,7 +181,7 @@ fn parse_madison(text: &str) -> Vec<Listed> {
         .collect()
 }
 
-/// The source of exactly this compiler and the newest C library; `None` where one is missing.
+/// The source of exactly this compiler and the newest C library; `None` if one is missing.
 fn choose(listed: &[Listed], rust_version: &str) -> Option<Wanted> {
     let newest = |package: &str, fits: &dyn Fn(&str) -> bool| {
         listed.iter().find(|entry| entry.package == package && fits(&entry.version)).map(|entry| entry.version.clone())

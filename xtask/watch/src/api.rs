@@ -63,7 +63,7 @@ impl State {
 }
 
 impl Api {
-    /// The session `session_id` of the app at `base_url`; the user's token is sent where there is one.
+    /// The session `session_id` of the app at `base_url`; the user's token is sent if there is one.
     ///
     /// # Errors
     /// When the id cannot be one.
@@ -87,7 +87,7 @@ impl Api {
     /// The session's state now.
     ///
     /// # Errors
-    /// When the app refuses, which it would do again.
+    /// When the app rejects, which it would do again.
     pub fn state(&self) -> Result<Answer> {
         let mut request = self.agent.get(&self.url);
         if let Some(authorization) = &self.authorization {
@@ -115,7 +115,7 @@ impl Api {
     }
 }
 
-/// What the app says against it: its status, and the problem's detail where there is one.
+/// What the app says against it: its status, and the problem's detail if there is one.
 fn refusal(status: u16, body: &str) -> String {
     let problem: Value = serde_json::from_str(body).unwrap_or_default();
     match problem.get("detail").and_then(Value::as_str) {

@@ -1,8 +1,8 @@
-//! Pauses between tries.
+//! Pauses between attempts.
 
 use std::time::Duration;
 
-/// Most tries in a row that bring nothing.
+/// Most attempts in a row that bring nothing.
 const TRIES_MAX: u32 = 10;
 /// The longest pause, in first ones.
 const LONGEST: u32 = 40;
@@ -18,12 +18,12 @@ impl Backoff {
         Self { first, failures: 0 }
     }
 
-    /// After a try that has brought something.
+    /// After an attempt that has brought something.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// The pause after a try; none where it was the last.
+    /// The pause after an attempt; none where it was the last.
     pub fn next(&mut self) -> Option<Duration> {
         self.failures += 1;
         let factor = 1_u32.checked_shl(self.failures - 1).map_or(LONGEST, |factor| factor.min(LONGEST));

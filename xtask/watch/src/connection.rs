@@ -80,7 +80,7 @@ impl Connection {
         let incoming = match self.socket.read() {
             Ok(Message::Text(text)) => Incoming::Text(text.to_string()),
             Ok(Message::Close(frame)) => {
-                // The answer to it, which nobody may be there to take.
+                // The response to it, which nobody may be there to take.
                 let _ = self.socket.flush();
                 match frame {
                     Some(frame) if frame.reason.is_empty() => bail!("the connection was closed with {}", frame.code),

@@ -12,7 +12,7 @@ pub struct Event {
     pub known: Known,
 }
 
-/// The members that matter; a member that is missing or unlike the documented one counts as unknown.
+/// The fields that matter; a field that is missing or unlike the documented one counts as unknown.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Known {

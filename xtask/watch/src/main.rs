@@ -40,7 +40,7 @@ struct Options {
     /// How often the session's state is asked for while no event comes
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     refresh_seconds: u64,
-    /// The pause before the second try; each later one is twice as long, up to 40 times
+    /// The pause before the second attempt; each later one is twice as long, up to 40 times
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 250)]
     retry_ms: u64,
 }
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    // It fails only where there is one already.
+    // It fails only if there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut watch = Watch {
         api: Api::new(&options.base_url, &options.session_id, options.token.as_deref())?,

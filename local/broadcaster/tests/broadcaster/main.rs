@@ -115,7 +115,7 @@ async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body:
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    // An answer that comes before the end of the body can close the connection.
+    // A response that comes before the end of the body can close the connection.
     let _ = stream.write_all(body).await;
     let mut answer = Vec::new();
     let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer");

@@ -39,7 +39,7 @@ thread_local! {
     static KEPT: RefCell<Option<Rc<Kept>>> = const { RefCell::new(None) };
 }
 
-/// The key of this id; without an id, the only key there is. One that is not there may be new: the
+/// The key of this id; without an id, the only key there is. One that is missing may be new: the
 /// keys are fetched once more.
 pub async fn find(url: &Url, id: Option<&str>) -> Result<Jwk, Error> {
     let now = WasiPlatform.now().as_millis();
@@ -90,7 +90,7 @@ async fn fetch(url: &Url, now: i64, refetched_at_ms: i64) -> Result<Rc<Kept>, Er
     })?;
     let kept = Rc::new(Kept { url: url.as_str().to_owned(), fetched_at_ms: now, refetched_at_ms, keys });
     KEPT.set(Some(Rc::clone(&kept)));
-    // A store that is away costs a fetch an instance, and nothing else.
+    // A store that is unavailable costs a fetch an instance, and nothing else.
     if let (Ok(store), Ok(bytes)) = (Store::open_default().await, serde_json::to_vec(&*kept)) {
         let _ = store.set(ENTRY, bytes).await;
     }
@@ -104,7 +104,7 @@ async fn get(url: &Url) -> Result<JwkSet, String> {
         return Err(format!("status {}", reply.status));
     }
     let bytes = reply.read(KEY_SET_MAX_BYTES, true).await.map_err(|error| error.to_string())?;
-    // Keys of kinds that are unknown here are passed over, as RFC 7517, section 5, asks.
+    // Keys of kinds that are unknown here are skipped, as RFC 7517, section 5, asks.
     let set: RawSet = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
     Ok(JwkSet { keys })

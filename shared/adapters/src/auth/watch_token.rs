@@ -22,7 +22,7 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// Where the session's events can be watched, until it ends and for an hour at most. `None` where
+/// Where the session's events can be watched, until it ends and for an hour at most. `None` if
 /// no broadcaster is open to clients, and for a session that has ended.
 pub async fn url(session: &Session, now: Timestamp) -> Option<String> {
     let settings = settings::watch().await.ok()?;

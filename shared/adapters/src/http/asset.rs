@@ -12,7 +12,6 @@ use super::{Request, Response};
 pub struct Asset {
     /// Its path; that of a page without the slash that it may end with, but for the root.
     pub path: &'static str,
-    /// Its media type.
     pub media_type: &'static str,
     /// A hash of its bytes, in letters, digits, `-` and `_`.
     pub tag: &'static str,
@@ -32,7 +31,7 @@ impl Asset {
 
 impl Response {
     /// Answers GET or HEAD with the file that the path names, in the encoding that the client takes; pages come with
-    /// `security_policy` (CSP). The host leaves the body of an answer to HEAD away.
+    /// `security_policy` (CSP). The host leaves the body of a response to HEAD away.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].
@@ -87,7 +86,7 @@ enum Encoding {
 
 impl Encoding {
     /// The smallest one that a client takes by its lines of `Accept-Encoding` (RFC 9110, section 12.5.3). A client that
-    /// says nothing, or refuses all that there is, gets the bytes themselves.
+    /// says nothing, or rejects all that there is, gets the bytes themselves.
     fn of<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
         let (mut brotli, mut gzip, mut any) = (None, None, None);
         for coding in lines.flat_map(|line| line.split(',')) {

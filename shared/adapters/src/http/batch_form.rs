@@ -188,7 +188,7 @@ impl Form for BatchForm {
     }
 }
 
-/// What is left of the body is in the way of the connection's next request, and of an answer that the client would
+/// What is left of the body is in the way of the connection's next request, and of a response that the client would
 /// not read while it still sends.
 impl Drop for BatchForm {
     fn drop(&mut self) {
@@ -207,7 +207,7 @@ impl Fed {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the next piece; `false` where the end was given before.
+    /// Gives the next piece; `false` if the end was given before.
     fn give(&self, piece: Bytes) -> bool {
         self.piece().replace(piece).is_none()
     }

@@ -13,7 +13,7 @@ pub fn is_preflight(request: &Request, cors: &CorsSettings) -> bool {
     !cors.is_closed() && request.method() == "OPTIONS" && asks
 }
 
-/// The answer to a preflight, without what [`allow`] adds to every answer.
+/// The response to a preflight, without what [`allow`] adds to every response.
 pub fn preflight(request: &Request, cors: &CorsSettings) -> Response {
     let mut answer = Response::no_content();
     if origin(request, cors).is_some() {
@@ -25,7 +25,7 @@ pub fn preflight(request: &Request, cors: &CorsSettings) -> Response {
     answer
 }
 
-/// Lets a page of an allowed origin read an answer.
+/// Lets a page of an allowed origin read a response.
 pub fn allow(request: &Request, cors: &CorsSettings, answer: &mut Response) {
     if cors.is_closed() {
         return;

@@ -23,10 +23,10 @@ use crate::log::RequestLog;
 use crate::settings;
 
 /// Answers a request by `handler`, whatever happens: kinds become problems, preflights are
-/// answered, every answer gets its `X-Request-Id`, and one line goes to the log.
+/// answered, every response gets its `X-Request-Id`, and one line goes to the log.
 ///
 /// # Errors
-/// Only where the host refuses the answer itself.
+/// Only if the host rejects the response itself.
 pub async fn serve(
     route: &'static str,
     request: types::Request,
@@ -63,7 +63,7 @@ pub async fn serve(
 /// caller's to log.
 ///
 /// # Errors
-/// Only where the host refuses the answer itself.
+/// Only if the host rejects the response itself.
 pub async fn serve_private(
     request: types::Request,
     handler: impl AsyncFnOnce(&mut Request) -> Result<Response, Error>,
@@ -74,12 +74,12 @@ pub async fn serve_private(
 }
 
 /// The problem that a failure is to the client; the log gets its code and its cause. [`serve`] does it with what a
-/// handler returns: this is for a handler that has more to do with the answer.
+/// handler returns: this is for a handler that has more to do with the response.
 pub fn error_response(request: &Request, log: &RequestLog, failure: &Error) -> Response {
     problem_response(request, log, failure, Problem::from(&failure.kind))
 }
 
-/// The answer that a failure is, by a problem that says more than the failure itself.
+/// The response that a failure is, by a problem that says more than the failure itself.
 pub fn problem_response(request: &Request, log: &RequestLog, failure: &Error, problem: Problem) -> Response {
     log.set("code", problem.code);
     if let Some(cause) = &failure.source {
@@ -97,7 +97,7 @@ fn answer(request: &Request, problem: Problem) -> Response {
 }
 
 impl Request {
-    /// Lets these methods pass; `allow` as the header has it, such as `GET, DELETE`.
+    /// Lets these methods pass; `allow` as the header has it, for example `GET, DELETE`.
     ///
     /// # Errors
     /// [`ErrorKind::MethodNotAllowed`].

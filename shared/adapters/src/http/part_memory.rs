@@ -51,7 +51,7 @@ impl PartMemory {
         Self { bytes: Vec::with_capacity(bytes), room_bytes }
     }
 
-    /// Adds bytes, as long as there is room; `false` where there is none for them.
+    /// Adds bytes, as long as there is room; `false` if there is none for them.
     pub fn extend(&mut self, bytes: &[u8]) -> bool {
         let fits = bytes.len() <= self.bytes.capacity().saturating_sub(self.bytes.len());
         if fits {

@@ -21,7 +21,7 @@ use crate::platform::WasiPlatform;
 const REQUEST_ID_MAX_BYTES: usize = 128;
 /// Bytes that a JSON body is read by.
 const READ_BYTES: usize = 16 * 1024;
-/// Largest body of a refused request that is read to its end: the largest part.
+/// Largest body of a rejected request that is read to its end: the largest part.
 const DISCARD_MAX_BYTES: u64 = PART_SIZE_MAX_MIB * MIB;
 /// Bytes that it is read by.
 const DISCARD_READ_BYTES: usize = 256 * 1024;
@@ -62,7 +62,7 @@ impl Request {
         &self.path
     }
 
-    /// The id that the answer and the log name this request by: the client's, or a new one.
+    /// The id that the response and the log name this request by: the client's, or a new one.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -89,7 +89,7 @@ impl Request {
         lines.filter_map(|(_, value)| std::str::from_utf8(value).ok())
     }
 
-    /// `Content-Length`, in bytes. `None` where it is absent or unreadable.
+    /// `Content-Length`, in bytes. `None` if it is absent or unreadable.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
         self.header("content-length")?.trim().parse().ok()
@@ -120,8 +120,8 @@ impl Request {
         if bytes.is_empty() { Ok(T::default()) } else { Ok(body::read(&bytes)?) }
     }
 
-    /// Reads what is left of the body and throws it away, after the answer: a client that is
-    /// refused while it still sends would find its connection closed, and never see why.
+    /// Reads what is left of the body and throws it away, after the response: a client that is
+    /// rejected while it still sends would find its connection closed, and never see why.
     pub(super) fn discard(&mut self) {
         if self.content_length().is_none_or(|length| !(1..=DISCARD_MAX_BYTES).contains(&length)) {
             return;

@@ -1,4 +1,4 @@
-//! An answer, and the one function that sends it.
+//! A response, and the one function that sends it.
 
 use std::pin::Pin;
 
@@ -16,20 +16,20 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer of this media type.
+    /// A response of this media type.
     #[must_use]
     pub fn new(status: u16, media_type: &str, body: Vec<u8>) -> Self {
         let headers = vec![("content-type".into(), media_type.as_bytes().to_vec())];
         Self { status, headers, body, after: None }
     }
 
-    /// A JSON answer. What an answer holds always serialises.
+    /// A JSON response. What a response holds always serialises.
     #[must_use]
     pub fn json(status: u16, body: &impl Serialize) -> Self {
         Self::new(status, "application/json", serde_json::to_vec(body).unwrap_or_default())
     }
 
-    /// An answer without content.
+    /// A response without content.
     #[must_use]
     pub const fn no_content() -> Self {
         Self::empty(204)
@@ -51,7 +51,7 @@ impl Response {
         self
     }
 
-    /// Does some work once the host has the whole answer, and once the work that was given before is
+    /// Does some work once the host has the whole response, and once the work that was given before is
     /// done. Nothing of it survives a crash.
     #[must_use]
     pub fn after(mut self, work: impl Future<Output = ()> + 'static) -> Self {
@@ -65,7 +65,6 @@ impl Response {
         self
     }
 
-    /// The status.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status

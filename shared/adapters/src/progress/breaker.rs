@@ -33,7 +33,7 @@ pub async fn is_open(api_url: &str) -> bool {
         if let Some(kept) = kept(api_url).await {
             ENDS.set(ENDS.get().max(kept));
         }
-        // Only now: whoever asks meanwhile must not take no answer for one.
+        // Only now: whoever asks meanwhile must not take no response for one.
         ASKED.set(now);
     }
     is_known_open()
@@ -49,7 +49,7 @@ fn is_pause(now: Timestamp) -> bool {
     (1..=BROADCASTER_PAUSE_MS).contains(&ENDS.get().millis_since(now))
 }
 
-/// Begins a pause, and says why; where there is one already, another request was first.
+/// Begins a pause, and says why; if there is one already, another request was first.
 pub fn open(api_url: &str, cause: &str) {
     let now = WasiPlatform.now();
     if is_pause(now) {

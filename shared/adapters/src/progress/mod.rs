@@ -1,6 +1,6 @@
 //! Live progress: routes tell the relay of their steps, and the relay tells the broadcaster.
 //!
-//! Events are advisory and may be lost. Telling never fails; it may cost an answer the time limit
+//! Events are advisory and may be lost. Telling never fails; it may cost a response the time limit
 //! once, after which nothing is sent for a while ([`breaker`]). In one instance the events of a
 //! session leave in their order, one batch at a time ([`queue`]).
 
@@ -117,7 +117,7 @@ struct Broadcaster {
     timeout: Duration,
 }
 
-/// The broadcaster; `None` where there is none.
+/// The broadcaster; `None` if there is none.
 async fn broadcaster() -> Option<Broadcaster> {
     let settings = match settings::progress().await {
         Ok(settings) => settings,

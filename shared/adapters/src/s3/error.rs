@@ -9,17 +9,17 @@ use crate::outbound::SendError;
 /// Longest message that is kept for the log, in characters.
 const MESSAGE_MAX_CHARS: usize = 200;
 
-/// The `<Error>` of an answer.
+/// The `<Error>` of a response.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ErrorBody {
-    /// `Code`, such as `NoSuchUpload`.
+    /// `Code`, for example `NoSuchUpload`.
     pub code: String,
     /// `Message`.
     pub message: String,
 }
 
 impl ErrorBody {
-    /// Reads an answer's body, whatever the namespace. `None` where it is not an `<Error>`, also
+    /// Reads a response's body, whatever the namespace. `None` if it is not an `<Error>`, also
     /// under a status of 200: `CompleteMultipartUpload` can fail after it has sent that.
     pub fn parse(xml: &str) -> Option<Self> {
         let mut error = Self::default();
@@ -33,7 +33,7 @@ impl ErrorBody {
     }
 }
 
-/// What an answer that is no success means.
+/// What a response that is no success means.
 pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
     let error = std::str::from_utf8(body).ok().and_then(ErrorBody::parse).unwrap_or_default();
     let text = format!("{operation}: status {status} {} {}", error.code, error.message);
@@ -48,7 +48,7 @@ pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
     }
 }
 
-/// An answer whose body makes no sense.
+/// A response whose body makes no sense.
 pub fn malformed(operation: &str) -> BucketError {
     BucketError::Unavailable(format!("{operation}: the answer cannot be read"))
 }

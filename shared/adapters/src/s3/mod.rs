@@ -34,7 +34,6 @@ use crate::settings;
 /// How long an address is valid that is used at once.
 const PRESIGNED_FOR: Duration = Duration::from_secs(60);
 
-/// The configured bucket.
 pub struct S3Bucket {
     bucket: rusty_s3::Bucket,
     credentials: Credentials,
@@ -55,7 +54,7 @@ impl S3Bucket {
 }
 
 impl S3Bucket {
-    /// An object whose bytes are not read yet; `None` where there is none.
+    /// An object whose bytes are not read yet; `None` if there is none.
     ///
     /// # Errors
     /// See [`BucketError`].

@@ -43,7 +43,7 @@ pub async fn first_bytes(s3: &S3Bucket, key: &str, bytes: u64) -> Result<Option<
     Ok((answered.status != 404).then_some(answered.body))
 }
 
-/// S3 `GetObject`, whose answer's head alone is read; `None` where there is none.
+/// S3 `GetObject`, whose response's head alone is read; `None` if there is none.
 pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Response>, Attempt> {
     let url = presigned(&GetObject::new(&s3.bucket, Some(&s3.credentials), key), PRESIGNED_FOR);
     let reply = outbound::send(Method::Get, &url, &[], Payload::Empty).await?;

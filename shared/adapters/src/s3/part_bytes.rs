@@ -64,7 +64,7 @@ async fn write(
     for chunk in bytes.chunks(WRITE_BYTES) {
         hasher.update(chunk);
         if !writer.write_all(chunk.to_vec()).await.is_empty() {
-            // S3 has closed: its answer says why, and ends the wait.
+            // S3 has closed: its response says why, and ends the wait.
             return futures::future::pending().await;
         }
     }

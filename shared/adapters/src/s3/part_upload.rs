@@ -2,7 +2,7 @@
 //!
 //! Without a checksum the client's stream itself is handed to the outbound request: the host moves
 //! the bytes, and the guest never sees them. It does not see when they have arrived either, so the
-//! part and S3's answer share one time limit.
+//! part and S3's response share one time limit.
 //!
 //! With a checksum the bytes pass through here in large reads and are hashed on the way, and the
 //! last of them is held back until the checksum is known to be right: a wrong part never becomes
@@ -91,8 +91,8 @@ pub async fn stored(reply: Response, computed: Checksums) -> Result<UploadedPart
     }
 }
 
-/// Waits for S3's answer while the part arrives: `timeout_ms` for the part, then 30 seconds for
-/// the answer. `arrival` ends with what was computed.
+/// Waits for S3's response while the part arrives: `timeout_ms` for the part, then 30 seconds for
+/// the response. `arrival` ends with what was computed.
 async fn answered(
     sending: impl Future<Output = Result<Response, SendError>>,
     arrival: impl Future<Output = Result<Checksums, BucketError>>,
@@ -147,7 +147,7 @@ async fn pass(
         }
         let (unwritten, next) = join(writer.write_all(chunk), read(&mut bytes)).await;
         if !unwritten.is_empty() {
-            // S3 has closed: its answer says why, and ends the wait.
+            // S3 has closed: its response says why, and ends the wait.
             return futures::future::pending().await;
         }
         held = next;

@@ -13,7 +13,7 @@ use crate::platform::WasiPlatform;
 
 /// How often a request is sent.
 const TRIES: u32 = 3;
-/// The longest pause before the second try; it doubles. The half of it is certain.
+/// The longest pause before the second attempt; it doubles. The half of it is certain.
 const PAUSE_MS: u64 = 200;
 /// Largest answer that is read: a page of `ListParts` has 1,000 parts.
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
@@ -22,23 +22,18 @@ const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 pub struct Call<'a> {
     /// The S3 operation, for the log.
     pub operation: &'static str,
-    /// Its method.
     pub method: Method,
-    /// Its headers.
     pub headers: &'a [(&'a str, &'a str)],
-    /// Its body.
     pub body: &'a [u8],
-    /// How many bytes of the answer are wanted, where not all are.
+    /// How many bytes of the response are wanted, where not all are.
     pub first_bytes: Option<usize>,
-    /// A status that is no failure beside 2xx.
+    /// A status that is no failure next to 2xx.
     pub also: Option<u16>,
 }
 
-/// An answer with its body.
+/// A response with its body.
 pub struct Answered {
-    /// The status.
     pub status: u16,
-    /// The body.
     pub body: Vec<u8>,
     /// `Content-Length`.
     pub length: Option<u64>,
@@ -82,11 +77,11 @@ pub fn is_kms(reply: &Response) -> bool {
     reply.header("x-amz-server-side-encryption").is_some_and(|kind| kind.starts_with("aws:kms"))
 }
 
-/// Why a try has failed.
+/// Why an attempt has failed.
 pub enum Attempt {
-    /// There is no answer.
+    /// There is no response.
     Send(SendError),
-    /// The answer is no success.
+    /// The response is no success.
     Response(BucketError),
 }
 

@@ -24,9 +24,9 @@ pub fn has_run_before(error: &str) -> bool {
     error.contains("duplicate column name")
 }
 
-/// How often a statement is tried. Each try waits up to five seconds for a busy file by itself.
+/// How often a statement is tried. Each attempt waits up to five seconds for a busy file by itself.
 const TRIES: u32 = 3;
-/// The pause before the second try; it doubles.
+/// The pause before the second attempt; it doubles.
 const PAUSE_MS: u64 = 50;
 
 thread_local! {
@@ -44,10 +44,10 @@ impl Connection {
     }
 
     /// Runs a statement and returns its rows. Tried three times: each statement of the store has
-    /// the same effect when it runs again, even where only its answer was lost.
+    /// the same effect when it runs again, even where only its response was lost.
     ///
     /// # Errors
-    /// The last try's.
+    /// The last attempt's.
     pub async fn run(&self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
         let mut tries = 1;
         loop {

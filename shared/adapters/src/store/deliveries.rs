@@ -12,7 +12,7 @@ use spin_sdk::sqlite::Value;
 use super::SqliteStore;
 use super::row::{corrupt, json, number, text, time};
 
-/// What begins a try. Where its answer is lost and it runs again, it finds its own lease and claims
+/// What begins an attempt. Where its response is lost and it runs again, it finds its own lease and claims
 /// nothing: the delivery then waits until that ends.
 const CLAIM: &str = "UPDATE webhook_deliveries SET attempts = attempts + 1, next_attempt_at = ?2
     WHERE status = 'pending' AND next_attempt_at <= ?1 AND moc_id = ";
@@ -60,7 +60,7 @@ impl Outbox for SqliteStore {
     }
 
     async fn claim_next(&self, now: Timestamp) -> Result<Option<Claim>, StoreError> {
-        // A MOC whose finalize is still at work, or was cut short, has not all of its files yet.
+        // A MOC whose finalize is still at work, or was interrupted, has not all of its files yet.
         let due = "(SELECT moc_id FROM webhook_deliveries d WHERE d.status = 'pending' AND d.next_attempt_at <= ?1
           AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = d.session_id AND s.status = 'finalizing')
           ORDER BY d.next_attempt_at LIMIT 1)";

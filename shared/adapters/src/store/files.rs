@@ -35,7 +35,7 @@ pub async fn insert(store: &Connection, file: &File, files_max: u64) -> Result<R
     if store.first(statement, &parameters).await?.is_some() {
         return Ok(Registered::Done);
     }
-    // Why not: asked only where it went wrong.
+    // Why not: asked only if it went wrong.
     let Some((session, files)) = sessions::get_with_files(store, file.session_id).await? else {
         return Ok(Registered::NotActive);
     };

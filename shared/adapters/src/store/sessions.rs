@@ -70,7 +70,7 @@ pub async fn lock(
     now: Timestamp,
     stale_before: Timestamp,
 ) -> Result<bool, StoreError> {
-    // A token that holds the lock already has lost the answer to its first try.
+    // A token that holds the lock already has lost the response to its first attempt.
     let statement = "UPDATE sessions SET status = 'finalizing', lock_token = ?2, finalizing_at = ?3
         WHERE id = ?1 AND (
           (status = 'active' AND expires_at > ?3)

@@ -1,7 +1,7 @@
-//! Traces: finalize notes its steps as spans and hands them, after its answer, to the exporter, a
+//! Traces: finalize notes its steps as spans and hands them, after its response, to the exporter, a
 //! component of its own that sends them to the collector (OTLP over HTTP).
 //!
-//! Traces are advisory and may be lost. They cost an answer nothing, and nothing at all is done
+//! Traces are advisory and may be lost. They cost a response nothing, and nothing at all is done
 //! where there is no collector.
 
 #[cfg(target_family = "wasm")]
@@ -28,8 +28,8 @@ pub fn context_of(request: &Request) -> Option<TraceContext> {
     TraceContext::parse(parent, &states.join(","))
 }
 
-/// Answers a request by `handler` under a root span of this name. Its trace leaves after the answer
-/// and after all that the answer has still to do ([`Response::after`]), kinds included.
+/// Answers a request by `handler` under a root span of this name. Its trace leaves after the response
+/// and after all that the response has still to do ([`Response::after`]), kinds included.
 pub async fn traced(
     name: &'static str,
     request: &mut Request,

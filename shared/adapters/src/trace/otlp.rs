@@ -12,7 +12,6 @@ use prost::Message as _;
 
 /// Name of the service and of what makes its spans.
 const SERVICE: &str = "moc-uploads";
-/// Its version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The flag of W3C Trace Context that says that the trace is recorded.
 const SAMPLED: u32 = 1;

@@ -109,7 +109,7 @@ impl Trace {
         }
     }
 
-    /// Ends the root span: the answer is ready. An answer that is the client's fault is none of
+    /// Ends the root span: the response is ready. A response that is the client's fault is none of
     /// this span's (OpenTelemetry's conventions for HTTP).
     pub(super) fn end(&self, status: u16, failure: Option<&Error>) {
         let Some(recording) = self.recording() else { return };

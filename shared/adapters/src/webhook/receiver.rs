@@ -25,7 +25,7 @@ pub struct HttpReceiver {
 }
 
 impl HttpReceiver {
-    /// The receiver; `None` where there is none. What it is sent belongs to the trace of `request`.
+    /// The receiver; `None` if there is none. What it is sent belongs to the trace of `request`.
     ///
     /// # Errors
     /// [`moc_domain::error::ErrorKind::Internal`] where a variable cannot be read.

@@ -105,7 +105,7 @@ pub fn components() -> Map<String, Value> {
     members_of(json!({ "X-Request-Id": id }))
 }
 
-/// What every answer has.
+/// What every response has.
 pub fn of_every_answer() -> Map<String, Value> {
     members_of(json!({ "X-Request-Id": reference("headers", "X-Request-Id") }))
 }
@@ -124,7 +124,7 @@ pub fn of_success(operation: &str, name: &str) -> Value {
     }
 }
 
-/// A header of a problem under its usual name; `always` where every code of the answer has it.
+/// A header of a problem under its usual name; `always` where every code of the response has it.
 pub fn of_problem(name: &str, value: &str, always: bool) -> (&'static str, Value) {
     let (name, mut header) = match name {
         "retry-after" => {

@@ -2,7 +2,7 @@
 //!
 //! It is written to `openapi.json` by `cargo xtask openapi`; no component holds any of this.
 
-#![allow(clippy::indexing_slicing, reason = "JSON objects that are made here get members; a test makes them all")]
+#![allow(clippy::indexing_slicing, reason = "JSON objects that are made here get fields; a test makes them all")]
 
 mod example;
 mod header;
@@ -127,7 +127,7 @@ fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
 }
 
-/// The members of an object.
+/// The fields of an object.
 fn members_of(object: Value) -> Map<String, Value> {
     match object {
         Value::Object(members) => members,

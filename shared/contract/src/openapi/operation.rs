@@ -53,8 +53,8 @@ fn cancel_session() {}
 
 /// Register a file
 ///
-/// Starts its multipart upload in the bucket and fixes how it is cut: every part has `partSizeBytes`, the last one the
-/// rest. A file that a finalize has refused can be registered again under its name, and the new one takes its place.
+/// Starts its multipart upload in the bucket and fixes how it is truncated: every part has `partSizeBytes`, the last one the
+/// rest. A file that a finalize has rejected can be registered again under its name, and the new one takes its place.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/sessions/{sessionId}/files",
@@ -73,7 +73,7 @@ fn register_file() {}
 /// Complete a file
 ///
 /// Makes an object of its parts. Without a body the server goes by the parts that it knows; parts that went straight
-/// to the bucket by presigned URLs have to be named. Completing again gives the same answer.
+/// to the bucket by presigned URLs have to be named. Completing again gives the same response.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/complete",
@@ -135,7 +135,7 @@ fn list_parts() {}
 /// Finalize a session
 ///
 /// Checks size, first bytes and announced checksums of every file, and makes a MOC of the session. Finalizing again
-/// answers with the MOC that is there; the first title counts. A file that is refused leaves the session active.
+/// responds with the MOC that is there; the first title counts. A file that is rejected leaves the session active.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/finalize",

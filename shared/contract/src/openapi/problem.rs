@@ -1,6 +1,6 @@
 //! Every code with its own schema and its example, and which operation can answer with which.
 //!
-//! Status, texts, members and headers of a problem are those that [`crate::problem`] gives an example of its kind.
+//! Status, texts, fields and headers of a problem are those that [`crate::problem`] gives an example of its kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,12 +18,12 @@ use serde_json::{Map, Value, json};
 use super::{header, members_of, reference, sample};
 use crate::problem::{MEDIA_TYPE, Problem, part_number_out_of_range};
 
-/// The members that every problem has.
+/// The fields that every problem has.
 const MEMBERS: [&str; 8] = ["type", "title", "status", "detail", "instance", "code", "retryable", "requestId"];
 
 /// The name of the example of a batch that has failed in part.
 const BATCH_EXAMPLE: &str = "BATCH";
-/// What a batch is refused for before any of its parts is looked at.
+/// What a batch is rejected for before any of its parts is looked at.
 const BEFORE_PARTS: [&str; 2] = ["UNAUTHORIZED", "UNSUPPORTED_MEDIA_TYPE"];
 
 /// What any operation may answer.
@@ -187,7 +187,7 @@ impl Problems {
         examples
     }
 
-    /// The answers of an operation that are problems, by their status.
+    /// The responses of an operation that are problems, by their status.
     pub fn responses(&self, operation: &str) -> Map<String, Value> {
         let mut by_status: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
         for code in codes(operation) {
@@ -199,7 +199,7 @@ impl Problems {
         by_status.iter().map(|(status, codes)| (status.to_string(), self.response(codes, in_batch))).collect()
     }
 
-    /// The answers that belong to no operation, by their names.
+    /// The responses that belong to no operation, by their names.
     pub fn general_responses(&self) -> Map<String, Value> {
         let response = |name: &str, code| (name.to_owned(), self.response(&BTreeSet::from([code]), false));
         [response("NotFound", "NOT_FOUND"), response("MethodNotAllowed", "METHOD_NOT_ALLOWED")].into_iter().collect()
@@ -353,7 +353,7 @@ fn base_schemas(kinds: &BTreeMap<&'static str, Kind>) -> Map<String, Value> {
     members_of(schemas)
 }
 
-/// A member that problems of some codes have. One name means the same in all of them.
+/// A field that problems of some codes have. One name means the same in all of them.
 fn member(name: &str) -> Value {
     let described = |mut schema: Value, description: &str| {
         schema["description"] = json!(description);

@@ -20,7 +20,6 @@ pub const BEGIN: Timestamp = Timestamp::from_millis(1_769_342_400_000);
 pub const PART_BYTES: u64 = PART_SIZE_DEFAULT_MIB * MIB;
 /// The instruction's name.
 pub const NAME: &str = "castle.pdf";
-/// Its size.
 pub const SIZE_BYTES: u64 = 12 * MIB;
 /// The example of W3C Trace Context.
 pub const TRACE_PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -70,14 +69,13 @@ pub struct Sample {
     pub parts: Vec<StoredPart>,
     /// The instruction's ETag, once it is complete.
     pub etag: ETag,
-    /// The MOC.
     pub moc: Moc,
     /// What its webhook tells of.
     pub finalized: MocFinalized,
 }
 
 impl Sample {
-    /// The upload; `None` where the domain refuses a part of it, which a test would show.
+    /// The upload; `None` if the domain rejects a part of it, which a test would show.
     pub fn new() -> Option<Self> {
         let user = UserId::parse("auth0|5f7c8ec7c33c6c004bbafe82")?;
         let session = Session {

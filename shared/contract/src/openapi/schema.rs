@@ -1,4 +1,4 @@
-//! What the derived schemas cannot know: what a member holds by its name, which members the checks ask for, and that an
+//! What the derived schemas cannot know: what a field holds by its name, which fields the checks ask for, and that an
 //! answer has no others.
 
 use moc_domain::category::Category;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::{members_of, reference};
 
-/// The schemas of requests, with the members that their checks ask for. All others are of answers.
+/// The schemas of requests, with the fields that their checks ask for. All others are of answers.
 const REQUESTS: [(&str, &[&str]); 7] = [
     ("CreateSession", &["files"]),
     ("FileDeclaration", &["category", "name", "size", "type"]),
@@ -24,7 +24,7 @@ const REQUESTS: [(&str, &[&str]); 7] = [
     ("Finalize", &["uploadSessionId", "title"]),
 ];
 
-/// Says of every derived schema what its derivation does not, and adds those that its members refer to.
+/// Says of every derived schema what its derivation does not, and adds those that its fields refer to.
 pub fn complete(schemas: &mut Map<String, Value>) {
     for (name, schema) in schemas.iter_mut() {
         let request = REQUESTS.iter().find(|(request, _)| request == name).map(|(_, required)| *required);
@@ -34,7 +34,7 @@ pub fn complete(schemas: &mut Map<String, Value>) {
     schemas.extend(values());
 }
 
-/// A schema with its members, or those that it is made of.
+/// A schema with its fields, or those that it is made of.
 fn parts_of(schema: &mut Value) -> Vec<&mut Value> {
     match schema.get("allOf").is_some() {
         true => schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten().collect(),
@@ -51,7 +51,7 @@ fn complete_members(owner: &str, schema: &mut Value, request: Option<&[&str]>) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for (name, property) in properties.iter_mut() {
         constrain(property, request.map_or_else(|| answer_member(owner, name), |_| request_member(name)));
-        // What a request must have is not null, and neither is what an answer may leave out.
+        // What a request must have is not null, and neither is what a response may leave out.
         if is_required(name) == request.is_some() {
             not_null(property);
         }
@@ -64,7 +64,7 @@ fn complete_members(owner: &str, schema: &mut Value, request: Option<&[&str]>) {
     }
 }
 
-/// Adds to a member's schema what is known of it; one that may be null still may.
+/// Adds to a field's schema what is known of it; one that may be null still may.
 fn constrain(property: &mut Value, constraint: Value) {
     let nullable = is_nullable(property);
     let description = property.get("description").cloned();
@@ -131,12 +131,12 @@ fn divide_register_file(schemas: &mut Map<String, Value>) {
     );
 }
 
-/// An object with these members.
+/// An object with these fields.
 fn object(description: &str, properties: Map<String, Value>, required: &[&str]) -> Value {
     json!({ "description": description, "type": "object", "properties": properties, "required": required })
 }
 
-/// What members of a name hold in requests.
+/// What fields of a name hold in requests.
 fn request_member(name: &str) -> Value {
     let text = |most: usize| json!({ "maxLength": most });
     match name {
@@ -163,7 +163,7 @@ fn request_member(name: &str) -> Value {
     }
 }
 
-/// What members of a name hold in answers.
+/// What fields of a name hold in answers.
 fn answer_member(owner: &str, name: &str) -> Value {
     let text = |most: usize| json!({ "minLength": 1, "maxLength": most });
     match (owner, name) {
@@ -205,7 +205,7 @@ fn answer_member(owner: &str, name: &str) -> Value {
     }
 }
 
-/// Values that members of several schemas hold.
+/// Values that fields of several schemas hold.
 fn values() -> Map<String, Value> {
     let stored = [Status::Active, Status::Finalizing, Status::Finalized, Status::Cancelled].map(Status::as_str);
     let statuses = [&stored[..], &["expired"]].concat();

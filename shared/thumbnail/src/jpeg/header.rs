@@ -41,11 +41,9 @@ pub struct Component {
 
 /// What a scan header says (annex B.2.3).
 pub struct ScanHeader {
-    /// Its components.
     pub components: Vec<ScanComponent>,
     /// The first coefficient, in zigzag order.
     pub first: usize,
-    /// The last.
     pub last: usize,
     /// The lowest bit that earlier scans have given, 0 for the first.
     pub high: u8,

@@ -14,7 +14,7 @@ use self::files::Outcome;
 
 /// The longest that one may take: a second on a machine that has nothing else to do.
 const TIME_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 4 });
-/// What a thumbnail takes beside the decoded picture: rows, tables, the reduced picture, its file;
+/// What a thumbnail takes next to the decoded picture: rows, tables, the reduced picture, its file;
 /// and a copy of what is decompressed or put into another container.
 const BESIDE_BYTES: usize = 32 << 20;
 

@@ -13,7 +13,7 @@ use crate::{folder, picture};
 const VARIANTS: u64 = 150;
 /// The longest that one may take.
 const TIME_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 4 });
-/// What is held beside a decoded picture.
+/// What is held next to a decoded picture.
 const BESIDE_BYTES: usize = 32 << 20;
 
 /// Pseudorandom numbers (Steele, Lea and Flood 2014).

@@ -110,7 +110,7 @@ async fn the_keys_are_fetched_once_for_all_components() {
     }
     assert_eq!(issuer.fetches(), 1, "by every component, and by many instances of one");
 
-    // The key-value store keeps them over a restart, and while the issuer is away.
+    // The key-value store keeps them over a restart, and while the issuer is unavailable.
     issuer.answer(500, "");
     stack.restart();
     taken(&stack, &token, "after a restart").await;

@@ -26,7 +26,7 @@ async fn the_parts_before_a_cut_are_stored() {
     connection.send(&body[..body.len() - UNSENT_BYTES]).await;
     drop(connection);
 
-    // Nobody reads that answer; the log has it.
+    // Nobody reads that response; the log has it.
     let line = stack.logged(&format!("\"requestId\":\"{id}\"")).await;
     let line: Value = serde_json::from_str(line.split_once("] ").expect("a component's line").1).expect("a JSON line");
     assert_eq!((&line["status"], &line["code"]), (&json!(400), &json!("MALFORMED_BODY")), "{line}");

@@ -1,4 +1,4 @@
-//! Batches that are refused, as a whole or in parts.
+//! Batches that are rejected, as a whole or in parts.
 
 use moc_tests::content::{MIB, PART_BYTES, noise, pdf};
 use moc_tests::raw::Connection;
@@ -180,7 +180,7 @@ async fn a_batch_is_a_form() {
     }
 }
 
-/// Whatever it is that is wrong, a client that sends all before it reads sees the answer.
+/// Whatever it is that is wrong, a client that sends all before it reads sees the response.
 #[tokio::test]
 async fn what_takes_no_parts_takes_no_batch() {
     own_stack!();

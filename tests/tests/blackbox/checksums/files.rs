@@ -23,7 +23,7 @@ async fn upload(client: &Client, session: &str, bytes: &[u8], checksums: Value) 
     file
 }
 
-/// A session is refused for a checksum, and stays as it is.
+/// A session is rejected for a checksum, and stays as it is.
 async fn refused(client: &Client, session: &str, file: &str, algorithm: &str) -> Reply {
     let reply = client.finalize(session, &unique_title()).await;
     let problem = reply.problem(400, "CHECKSUM_MISMATCH");

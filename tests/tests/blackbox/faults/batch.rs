@@ -54,7 +54,7 @@ async fn one_part_that_s3_refuses_leaves_the_others_stored() {
     case.ends_well(&file, size).await;
 }
 
-/// Where the bucket is away nothing more is read, and the client that still sends sees why.
+/// Where the bucket is unavailable nothing more is read, and the client that still sends sees why.
 #[tokio::test]
 async fn a_bucket_that_is_away_ends_the_batch() {
     own_stack!();

@@ -10,7 +10,7 @@ fn etag(size: usize) -> String {
     multipart_etag(pdf(size).chunks(PART_BYTES))
 }
 
-/// S3 made the object and the answer was lost: the object itself says so.
+/// S3 made the object and the response was lost: the object itself says so.
 #[tokio::test]
 async fn a_lost_answer_is_recovered() {
     own_stack!();
@@ -35,7 +35,7 @@ async fn a_lost_answer_is_recovered() {
     }
 }
 
-/// Neither the answer nor the object can be had: the next call recovers it.
+/// Neither the response nor the object can be had: the next call recovers it.
 #[tokio::test]
 async fn an_answer_that_cannot_be_recovered_yet_is_recovered_later() {
     own_stack!();
@@ -86,7 +86,7 @@ async fn a_200_with_an_error_inside_may_take_its_time() {
     }
 }
 
-/// An object of the same key that is another one does not pass for the lost answer's.
+/// An object of the same key that is another one does not pass for the lost response's.
 #[tokio::test]
 async fn another_object_is_not_taken_for_the_lost_one() {
     own_stack!();
@@ -99,7 +99,7 @@ async fn another_object_is_not_taken_for_the_lost_one() {
     case.ends_well(&file, 3_000).await;
 }
 
-/// Many completions of one file at once, the first answer lost: one object, and each answer is
+/// Many completions of one file at once, the first response lost: one object, and each response is
 /// right, or says that it is to be asked for again: S3 may be at work still.
 #[tokio::test]
 async fn completions_at_once_agree_although_an_answer_is_lost() {

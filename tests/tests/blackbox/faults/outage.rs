@@ -28,7 +28,7 @@ async fn s3_is_gone_in_the_middle_of_an_upload() {
     assert_eq!(state["files"][0]["partsCompleted"], 1);
     let other = client.create_session().await;
     assert_eq!(client.delete(&path::session(&other)).await.status, 204, "nothing to abort, nothing to ask S3");
-    // What is asked too early is refused before S3 is asked.
+    // What is asked too early is rejected before S3 is asked.
     let missing = client.complete(&session, &file).await.problem(400, "PART_COUNT_MISMATCH");
     assert_eq!(missing["missing"], json!([2]));
 

@@ -25,7 +25,7 @@ fn faults() -> Vec<(&'static str, Fault)> {
     ]
 }
 
-/// Sends a part and reads the answer even where the connection breaks before the part has gone
+/// Sends a part and reads the response even where the connection breaks before the part has gone
 /// out: S3 can fail while the client still sends, and nobody reads the rest then.
 async fn put(case: &Case, file: &str, number: u64, bytes: &[u8], checked: bool) -> Reply {
     let (length, md5) = (bytes.len().to_string(), content_md5(bytes));

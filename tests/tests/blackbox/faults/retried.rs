@@ -59,7 +59,7 @@ async fn a_registration_asks_again() {
 async fn a_completion_asks_again() {
     own_stack!();
     for_each_passing(async |name, fault| {
-        // What S3 did before its answer was cut is the business of `super::complete`.
+        // What S3 did before its response was truncated is the business of `super::complete`.
         if matches!(fault, Fault::CutAnswer) {
             return;
         }
@@ -158,7 +158,7 @@ async fn one_file_of_many_that_cannot_be_checked_fails_the_finalize() {
     assert_eq!(moc["files"].as_array().map(Vec::len), Some(9));
 }
 
-/// A refusal is a fault of the configuration: nothing is to be gained from asking again.
+/// An error is a fault of the configuration: nothing is to be gained from asking again.
 #[tokio::test]
 async fn a_refusal_of_s3_is_not_asked_again() {
     own_stack!();
@@ -186,7 +186,7 @@ async fn an_answer_without_sense_is_no_success() {
         is_unavailable(&reply);
         assert_eq!(case.state().await["files"], json!([]), "{answer}");
     }
-    // An answer that would fill the memory is not read to its end.
+    // A response that would fill the memory is not read to its end.
     let case = Case::start().await;
     let endless = format!("<InitiateMultipartUploadResult>{}", " ".repeat(4 * MIB));
     case.fail(Operation::Create, Times::Always, Fault::Answer(200, endless));

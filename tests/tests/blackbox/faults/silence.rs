@@ -10,10 +10,10 @@ use moc_tests::{Reply, own_stack, path};
 
 use super::{Case, is_unavailable};
 
-/// How long the first byte of an answer may take, and what a busy machine may add.
+/// How long the first byte of a response may take, and what a busy machine may add.
 const LIMIT: std::ops::Range<Duration> = Duration::from_secs(30)..Duration::from_secs(36);
 
-/// A call that S3 leaves without an answer, and the same call once S3 speaks again.
+/// A call that S3 leaves without a response, and the same call once S3 speaks again.
 async fn silent(case: &Case, operations: &[Operation], file: &str, call: impl AsyncFn() -> Reply) {
     for operation in operations {
         case.fail(*operation, Times::Always, Fault::Silence);

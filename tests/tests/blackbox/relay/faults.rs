@@ -10,7 +10,7 @@ use super::{KEY, Relayed, complaints};
 
 /// How long an event may take in these tests.
 const EMIT_LIMIT: Duration = Duration::from_millis(300);
-/// What a request may take beside its event, on a busy machine.
+/// What a request may take next to its event, on a busy machine.
 const WORK: Duration = Duration::from_millis(1_500);
 /// For how long nothing is sent after a failure.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ fn start() -> Relayed {
     Relayed::start("/ws/broadcast", &[("websocket_emit_timeout_ms", "300")])
 }
 
-/// Sends a request and keeps how long its answer took.
+/// Sends a request and keeps how long its response took.
 async fn timed(times: &mut Vec<(String, Duration)>, ask: impl Future<Output = Reply>) -> Reply {
     let started = Instant::now();
     let reply = ask.await;
@@ -28,7 +28,7 @@ async fn timed(times: &mut Vec<(String, Duration)>, ask: impl Future<Output = Re
     reply
 }
 
-/// Uploads two files of two parts each and makes a MOC of them; gives how long each answer took.
+/// Uploads two files of two parts each and makes a MOC of them; gives how long each response took.
 async fn upload(client: &Client) -> Vec<(String, Duration)> {
     let mut times = Vec::new();
     let files = [
@@ -65,7 +65,7 @@ async fn fails(relayed: Relayed, tries_reach_it: bool) {
     let slow: Vec<_> = times.iter().filter(|(_, time)| *time > EMIT_LIMIT).collect();
     assert!(slow.len() <= 2, "more than the pause lets wait: {slow:?} of {times:?}");
 
-    // Instances of all routes know of the pause: there is one try, and one line.
+    // Instances of all routes know of the pause: there is one attempt, and one line.
     let tries = if elapsed < PAUSE { 1 } else { 2 };
     let said = complaints(stack).await;
     assert!((1..=tries).contains(&said.len()), "in {elapsed:?}: {said:?}");
@@ -205,7 +205,7 @@ async fn a_pause_outlives_the_host() {
     relayed.stack.client().create_session().await;
     assert_eq!(relayed.broadcaster.connections(), 1);
     let failed = Instant::now();
-    // The pause is kept beside the answer.
+    // The pause is kept next to the response.
     let path = relayed.stack.state_dir().join("kv").join("default.db");
     let kept = async || {
         let store = rusqlite::Connection::open(&path).ok()?;

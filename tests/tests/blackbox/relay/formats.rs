@@ -153,7 +153,7 @@ async fn an_error_inside_an_answer_of_centrifugo_is_a_failure() {
     assert_eq!(relayed.broadcaster.connections(), 1);
 }
 
-/// What is no answer of Centrifugo's is none that says that the events are published.
+/// What is no response of Centrifugo's is none that says that the events are published.
 #[tokio::test]
 async fn an_answer_of_something_else_than_centrifugo_is_a_failure() {
     own_stack!();

@@ -175,7 +175,7 @@ async fn completes_at_once_are_told_once() {
 const BEFORE_END: &str = "CREATE TRIGGER broken BEFORE UPDATE ON sessions WHEN NEW.status = 'finalized' \
      BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END";
 
-/// A finalize that was cut after it had made the MOC has told nobody. The one that ends its work does.
+/// A finalize that was truncated after it had made the MOC has told nobody. The one that ends its work does.
 #[tokio::test]
 async fn a_finalize_that_resumes_tells_of_the_moc() {
     own_stack!();

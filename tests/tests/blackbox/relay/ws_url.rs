@@ -15,7 +15,7 @@ fn start(server: &str, secret: &str) -> Stack {
     Stack::start(&[("websocket_api_url", ""), ("websocket_server_url", server), ("websocket_token_secret", secret)])
 }
 
-/// Creates a session and gives the answer.
+/// Creates a session and gives the response.
 async fn create(client: &Client) -> Value {
     client.post(path::SESSIONS, &json!({ "files": [declared_pdf(1)] })).await.success(201)
 }
@@ -24,13 +24,13 @@ async fn state(client: &Client, session: &Value) -> Value {
     client.get(&path::session(session.as_str().expect("an id"))).await.success(200)
 }
 
-/// Seconds since the epoch of a time in an answer.
+/// Seconds since the epoch of a time in a response.
 #[track_caller]
 fn seconds(time: &Value) -> i64 {
     time.as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok()).expect("a time").as_second()
 }
 
-/// The claims of an answer's `wsUrl`, which must be whole.
+/// The claims of a response's `wsUrl`, which must be whole.
 #[track_caller]
 fn claims(answer: &Value, server: &str) -> Value {
     let session = answer["sessionId"].as_str().expect("an id");

@@ -22,7 +22,7 @@ async fn a_later_finalize_delivers_what_a_crash_has_left() {
     own_stack!();
     let mut hooked = Hooked::start();
     let left = cut_short(&mut hooked).await;
-    // The try that the crash has cut short is somebody's until its lease ends.
+    // The try that the crash has interrupted is somebody's until its lease ends.
     let other = hooked.finalize().await;
     assert!(hooked.settled(id_of(&other)).await.is("delivered", 1));
     assert_eq!(hooked.receiver.received_of(&left).len(), 1);
@@ -90,7 +90,7 @@ async fn a_resumed_finalize_sends_the_webhook_of_the_one_that_was_cut() {
     assert_eq!(hooked.receiver.received().len(), 1);
 }
 
-/// The last try was cut short, so nobody knows what became of it: it is made again, and is the last then.
+/// The last attempt was interrupted, so nobody knows what became of it: it is made again, and is the last then.
 #[tokio::test]
 async fn the_last_try_is_made_again_where_a_crash_has_cut_it_short() {
     own_stack!();
@@ -106,7 +106,7 @@ async fn the_last_try_is_made_again_where_a_crash_has_cut_it_short() {
     assert_eq!(hooked.sweep().await, swept(0, 1, 0));
     assert_eq!(hooked.receiver.received_of(&moc).len(), 1);
     assert!(hooked.row(&moc).is_some_and(|row| row.is("failed", 5)));
-    // What is cut short again and again is not tried for ever.
+    // What is interrupted again and again is not tried for ever.
     set(16);
     assert_eq!(hooked.sweep().await, swept(0, 1, 0));
     assert_eq!(hooked.receiver.received_of(&moc).len(), 1);

@@ -5,7 +5,7 @@ use moc_tests::{Stack, own_stack};
 
 use super::{Hooked, ROUTES, is_problem};
 
-/// A stack with these variables beside a receiver that it must not ask.
+/// A stack with these variables next to a receiver that it must not ask.
 fn start(receiver: Receiver, variables: &[(&str, &str)]) -> Hooked {
     Hooked { stack: Stack::start_with_routes(&ROUTES, variables), receiver }
 }

@@ -65,7 +65,7 @@ async fn four_failures_are_the_end_and_one_line_of_the_log() {
     assert_eq!(error["cause"], "the receiver answered 503");
 }
 
-/// Each try has ten seconds, and the client of finalize waits for none of them.
+/// Each attempt has ten seconds, and the client of finalize waits for none of them.
 #[tokio::test]
 async fn a_receiver_that_hangs_is_given_up_after_ten_seconds() {
     own_stack!();
@@ -105,7 +105,7 @@ async fn a_receiver_that_dies_is_tried_again() {
     assert_eq!(hooked.receiver.received_of(id_of(&moc)).len(), 3);
 }
 
-/// An answer that comes when somebody else has the delivery already changes nothing of it.
+/// A response that comes when somebody else has the delivery already changes nothing of it.
 #[tokio::test]
 async fn a_late_answer_changes_nothing_for_who_has_claimed_since() {
     own_stack!();

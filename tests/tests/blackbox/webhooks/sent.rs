@@ -95,7 +95,7 @@ async fn the_context_of_the_trace_is_passed_on() {
     assert_eq!(client.send(request).await.status, 204);
     let received = hooked.receiver.wait_for(&mocs[0], 1).await.remove(0);
     assert_eq!((received.header("traceparent"), received.header("tracestate")), (Some(traceparent), Some("vendor=1")));
-    // The other one is swept up after that answer, and belongs to no trace.
+    // The other one is swept up after that response, and belongs to no trace.
     let swept = hooked.receiver.wait_for(&mocs[1], 1).await.remove(0);
     assert!(!swept.headers.contains_key("traceparent") && !swept.headers.contains_key("tracestate"));
 }

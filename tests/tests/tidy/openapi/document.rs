@@ -11,7 +11,7 @@ use crate::manifest::Manifest;
 use crate::source::strings_after;
 use crate::{component_source, read};
 
-/// The components that answer with pages, and the one for every path that no other has.
+/// The components that response with pages, and the one for every path that no other has.
 const NO_OPERATIONS: [&str; 3] = ["api-reference", "not-found", "web"];
 
 #[test]
@@ -51,12 +51,12 @@ fn invalid(document: &Value) -> Vec<String> {
     let options = Options::IgnoreUnusedResponses | Options::IgnoreUnusedSchemas;
     let problems = spec.validate(options, None).err().map(|problems| problems.errors).unwrap_or_default();
     let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    // A member that OpenAPI does not have is read over.
+    // A field that OpenAPI does not have is read over.
     lost("#", document, &serde_json::to_value(&spec).expect("JSON"), &mut problems);
     problems
 }
 
-/// The members of `document` that are not in what was `kept` of it.
+/// The fields of `document` that are not in what was `kept` of it.
 fn lost(place: &str, document: &Value, kept: &Value, found: &mut Vec<String>) {
     match (document, kept) {
         (Value::Object(members), Value::Object(kept)) => {
@@ -120,7 +120,7 @@ fn every_code_is_an_answer_of_something() {
     assert_eq!(unused, Vec::<&String>::new());
 }
 
-/// Members of JSON Schema that bound a text or a number, or say what it is.
+/// Fields of JSON Schema that bound a text or a number, or say what it is.
 const BOUNDS: [&str; 8] = ["const", "enum", "format", "maxLength", "maximum", "minLength", "minimum", "pattern"];
 
 #[test]

@@ -10,7 +10,7 @@ fn resolved(value: &'static Value) -> &'static Value {
     resolve(&DOCUMENT.json, value)
 }
 
-/// What is wrong with the examples of `holder`, beside whose `schema` they stand.
+/// What is wrong with the examples of `holder`, next to whose `schema` they stand.
 fn errors(place: &str, holder: &Value) -> Vec<String> {
     let validator = validator(&DOCUMENT.json, &holder["schema"]);
     let named = holder["examples"].as_object().into_iter().flatten();

@@ -19,7 +19,7 @@ struct Request {
     method: String,
     path: String,
     headers: Vec<(String, String)>,
-    /// `None` where a variable makes all of it.
+    /// `None` if a variable makes all of it.
     body: Option<String>,
     /// The status that it expects.
     status: u16,
@@ -48,7 +48,7 @@ fn filled(text: &str) -> Option<String> {
 }
 
 impl Request {
-    /// Reads what stands between two `###`; `None` where no request does.
+    /// Reads what stands between two `###`; `None` if no request does.
     fn parse(block: &str) -> Option<Self> {
         let method = |line: &&str| line.split_once(' ').is_some_and(|(method, _)| METHODS.contains(&method));
         let (title, _) = block.split_once('\n')?;
@@ -93,7 +93,7 @@ impl Request {
         }
     }
 
-    /// What the document does not say of it. One that is meant to be refused may be wrong.
+    /// What the document does not say of it. One that is meant to be rejected may be wrong.
     fn errors(&self) -> Vec<String> {
         let Self { method, path, status, .. } = self;
         let operations = DOCUMENT.at(path);

@@ -1,4 +1,4 @@
-//! The answers that the black-box tests have recorded are what the document says.
+//! The responses that the black-box tests have recorded are what the document says.
 
 use moc_tests::{Reply, openapi};
 use serde_json::Value;
@@ -19,7 +19,7 @@ const PLACEHOLDERS: [(&str, &str); 10] = [
     ("[unique]", "unique0f1e2d3c4b5a"),
 ];
 
-/// The answer of a snapshot, with the header that no snapshot shows, since it is on every answer.
+/// The response of a snapshot, with the header that no snapshot shows, since it is on every response.
 fn reply(snapshot: &str) -> Reply {
     let (_, text) = snapshot.split_once("---\n").and_then(|(_, rest)| rest.split_once("---\n")).expect("a snapshot");
     let replace = |text: String, (placeholder, value): &(&str, &str)| text.replace(placeholder, value);

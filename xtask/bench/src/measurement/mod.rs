@@ -48,7 +48,6 @@ pub struct Bench {
     pub quick: bool,
     /// The local host's program.
     pub host: PathBuf,
-    /// The application.
     pub manifest: PathBuf,
     /// The component to compare with, where it is built already.
     pub hello: Option<PathBuf>,
@@ -75,7 +74,7 @@ impl Measurement {
     /// Measures, and adds figures to the report.
     ///
     /// # Errors
-    /// Where something cannot be started, is refused, or answers with what it must not.
+    /// Where something cannot be started, is rejected, or responds with what it must not.
     pub async fn run(self, bench: &Bench, report: &mut Report) -> Result<()> {
         match self {
             Self::Size => size::measure(bench, report),

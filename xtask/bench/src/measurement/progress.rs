@@ -29,7 +29,7 @@ pub async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let off = latencies(bench, &NO_BROADCASTER).await?;
     add(report, "broadcaster off: part p50", &off, None);
     add(report, "broadcaster on: part p50", &latencies(bench, &[]).await?, None);
-    // Whoever listens there never reads: the connection stands, and no answer comes.
+    // Whoever listens there never reads: the connection stands, and no response comes.
     let hanging = TcpListener::bind("127.0.0.1:0").await?;
     let hanging_url = format!("http://{}", hanging.local_addr()?);
     for (state, origin) in [("dead", "http://127.0.0.1:1"), ("hanging", hanging_url.as_str())] {

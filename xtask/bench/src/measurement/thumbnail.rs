@@ -102,7 +102,7 @@ struct Sharp {
 }
 
 impl Sharp {
-    /// Installs what is locked and makes the pictures, unless they are there. `None` where npm is missing.
+    /// Installs what is locked and makes the pictures, unless they are there. `None` if npm is missing.
     async fn install(root: &Path) -> Result<Option<Self>> {
         let sharp = Self { folder: root.join(INSTALLED), source: root.join(SOURCE) };
         let done = sharp.folder.join("installed.json");

@@ -14,14 +14,14 @@ pub const SESSION: &str = "0197a5b2-0000-7000-8000-000000000001";
 
 pub type Socket = WebSocket<TcpStream>;
 
-/// What is done with a connection, or the status that refuses it.
+/// What is done with a connection, or the status that rejects it.
 pub type Reception = Result<fn(&mut Socket), u16>;
 
 /// What it does, the first time with 0.
 pub struct Script {
     /// Answers for the session's state.
     pub get: Box<dyn Fn(usize, SocketAddr) -> (u16, Value) + Send + Sync>,
-    /// Serves a connection, or refuses it with a status.
+    /// Serves a connection, or rejects it with a status.
     pub connect: Box<dyn Fn(usize) -> Reception + Send + Sync>,
 }
 
@@ -126,7 +126,7 @@ fn upgrade(stream: TcpStream, script: &Script, asked: &Mutex<Asked>) {
             }
             Err(status) => {
                 let mut refusal = ErrorResponse::new(None);
-                *refusal.status_mut() = tungstenite::http::StatusCode::from_u16(status).unwrap();
+                *error.status_mut() = tungstenite::http::StatusCode::from_u16(status).unwrap();
                 Err(refusal)
             }
         }

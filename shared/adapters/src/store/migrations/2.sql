@@ -14,7 +14,7 @@ ALTER TABLE mocs ADD COLUMN thumbnail_key TEXT;
 ALTER TABLE mocs ADD COLUMN webhook INTEGER NOT NULL DEFAULT 0;
 
 -- The outbox. A delivery is due from next_attempt_at on, at first at once, whatever the clock of its
--- instance says; whoever claims it moves that on. cause is why the last try has failed.
+-- instance says; whoever claims it moves that on. cause is why the last attempt has failed.
 CREATE TABLE IF NOT EXISTS webhook_deliveries (
   moc_id TEXT PRIMARY KEY,
   session_id TEXT NOT NULL,
