@@ -165,7 +165,7 @@ test("another title can be given once all numbers are taken", async () => {
     headers: { "content-type": "application/problem+json" },
     body: JSON.stringify({
       code: "TITLE_CONFLICT",
-      detail: "You already have a MOC whose title gives this address.",
+      detail: "You already have a MOC with this title. Choose another title.",
       retryable: false,
       suggestedSlug: "castle-21",
       retryStrategy: "PROMPT_USER",

@@ -55,7 +55,7 @@ test("a token that is refused again fails, with all that the problem says", asyn
     code: "UNAUTHORIZED",
     status: 401,
     retryable: false,
-    message: "Send a valid token as Authorization: Bearer.",
+    message: "The access token is missing or invalid. Send a valid token in the Authorization header, as Bearer.",
     requestId: expect.stringMatching(/./),
     problem: { code: "UNAUTHORIZED", status: 401, instance: "/api/mocs/uploads/sessions" },
   });

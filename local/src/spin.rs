@@ -47,7 +47,7 @@ impl Spin {
     }
 
     /// Waits until the application answers.
-    /// Errors: Spin ended, or the application did not answer in time.
+    /// Errors: Spin ended, or the application did not respond in time.
     pub async fn ready(&mut self, address: SocketAddr) -> Result<()> {
         let start = Instant::now();
         while !healthy(address).await.is_ok_and(|healthy| healthy) {
@@ -55,7 +55,7 @@ impl Spin {
                 bail!("`spin up` ended before the application answered: {status}");
             }
             if start.elapsed() > START_LIMIT {
-                bail!("`spin up` did not answer within {} s", START_LIMIT.as_secs());
+                bail!("`spin up` did not respond within {} s", START_LIMIT.as_secs());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -32,22 +32,22 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let session_lifetime_max_ms = settings.session_lifetime_max_ms;
     let batch = Batch { user: &user, session, file, session_lifetime_max_ms, part_timeout_ms };
     let form = || request.body().map(|body| BatchForm::new(body, boundary, part_timeout_ms));
-    let tell = async |stored: &_| progress::emit_part(&user, stored).await;
+    let emit = async |stored: &_| progress::emit_part(&user, stored).await;
     let taken =
-        upload_batch::run(&SqliteStore::new(), &S3Bucket::open().await?, &WasiPlatform, batch, form, tell).await?;
+        upload_batch::run(&SqliteStore::new(), &S3Bucket::open().await?, &WasiPlatform, batch, form, emit).await?;
 
     let Taken { outcomes, .. } = &taken;
     log.set("parts", outcomes.len());
     log.set("bytes", taken.stored().map(|stored| stored.part.size_bytes).sum::<u64>());
     log.set("partsCompleted", taken.stored().map(|stored| stored.progress.parts_completed).max());
-    let Some(failure) = taken.failure() else {
+    let Some(error) = taken.error() else {
         let parts: Vec<_> =
             taken.stored().map(|stored| PartStored::new(stored.part.number, &stored.part.etag)).collect();
         return Ok(Response::json(200, &parts));
     };
     let outcomes = outcomes.iter().map(|outcome| {
-        let stored = outcome.stored.as_ref().map(|stored| &stored.part.etag).map_err(|failure| &failure.kind);
+        let stored = outcome.stored.as_ref().map(|stored| &stored.part.etag).map_err(|error| &error.kind);
         (outcome.number, stored)
     });
-    Ok(http::problem_response(request, log, failure, Problem::from(&failure.kind).with_parts(outcomes)))
+    Ok(http::problem_response(request, log, error, Problem::from(&error.kind).with_parts(outcomes)))
 }

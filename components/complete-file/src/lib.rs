@@ -25,9 +25,10 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let parts = request.optional_json::<CompleteFileBody>(COMPLETE_BODY_MAX_BYTES).await?.check()?;
     let session_lifetime_max_ms = settings::upload().await?.session_lifetime_max_ms;
     let address = settings::public_address().await?;
-    let asked = complete_file::Request { user: &user, session, file, parts: parts.as_deref(), session_lifetime_max_ms };
+    let request_of_file =
+        complete_file::CompleteRequest { user: &user, session, file, parts: parts.as_deref(), session_lifetime_max_ms };
     let Completed { file, etag, idempotent } =
-        complete_file::run(&SqliteStore::new(), &S3Bucket::open().await?, &WasiPlatform, asked).await?;
+        complete_file::run(&SqliteStore::new(), &S3Bucket::open().await?, &WasiPlatform, request_of_file).await?;
     log.set("bytes", file.size_bytes);
     log.set("etag", etag.as_str());
     if !idempotent {

@@ -20,8 +20,8 @@ pub async fn run(wanted: &FinalizeSettings, bucket: S3Bucket, moc: &Moc, trace: 
             let thumbnailer = Thumbnailer { bucket, context: trace.context_of(Step::GenerateThumbnail) };
             let store = SqliteStore::new();
             let making = make_thumbnail::run(&store, &thumbnailer, moc);
-            if let Err(failure) = trace.step(Step::GenerateThumbnail, making).await {
-                warn(&format!("MOC {} gets no thumbnail", moc.id), &failure);
+            if let Err(error) = trace.step(Step::GenerateThumbnail, making).await {
+                warn(&format!("MOC {} gets no thumbnail", moc.id), &error);
             }
         }
     };
@@ -35,6 +35,6 @@ pub async fn run(wanted: &FinalizeSettings, bucket: S3Bucket, moc: &Moc, trace: 
     both(thumbnail, webhook).await;
 }
 
-fn warn(what: &str, failure: &Error) {
-    log::warn(&format!("{what}: {}", failure.source.as_deref().unwrap_or_default()));
+fn warn(what: &str, error: &Error) {
+    log::warn(&format!("{what}: {}", error.source.as_deref().unwrap_or_default()));
 }

@@ -9,7 +9,7 @@ use moc_adapters::s3::S3Bucket;
 use moc_adapters::store::SqliteStore;
 use moc_adapters::trace::{self, Trace};
 use moc_adapters::{auth, progress, settings};
-use moc_application::finalize::{self, Finalized, Outcome};
+use moc_application::finalize::{self, FinalizeOutcome, Finalized};
 use moc_contract::body::FinalizeBody;
 use moc_contract::event;
 use moc_contract::path::{self, Route};
@@ -36,7 +36,7 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     let concurrency = settings::upload().await?.finalize_concurrency;
     let wanted = settings::finalize().await?;
     let webhook = wanted.webhook;
-    let asked = finalize::Request { user: &user, id: session, described: &described, concurrency, webhook };
+    let asked = finalize::FinalizeRequest { user: &user, id: session, described: &described, concurrency, webhook };
     let Finalized { moc, outcome, validation } =
         finalize::run(&SqliteStore::new(), &bucket, &WasiPlatform, trace, asked).await?;
     log.show("moc", moc.id);
@@ -46,14 +46,14 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
         log.set("validationMs", validation.elapsed_ms);
         log.set("validationSequentialMs", validation.sequential_ms);
     }
-    if outcome != Outcome::Idempotent {
+    if outcome != FinalizeOutcome::Idempotent {
         progress::emit_traced(trace.context(), &user, session, |now| event::session_finalized(&moc, now)).await;
     }
-    let answer = MocResponse::new(&moc, |key| address.of(key))
-        .idempotent(outcome == Outcome::Idempotent)
-        .resumed(outcome == Outcome::Resumed);
-    let status = if outcome == Outcome::Created { 201 } else { 200 };
-    let answer = Response::json(status, &answer).with_header("location", path::moc(moc.id));
+    let response = MocResponse::new(&moc, |key| address.of(key))
+        .idempotent(outcome == FinalizeOutcome::Idempotent)
+        .resumed(outcome == FinalizeOutcome::Resumed);
+    let status = if outcome == FinalizeOutcome::Created { 201 } else { 200 };
+    let response = Response::json(status, &response).with_header("location", path::moc(moc.id));
     let trace = trace.clone();
-    Ok(answer.after(async move { follow::run(&wanted, bucket, &moc, &trace).await }))
+    Ok(response.after(async move { follow::run(&wanted, bucket, &moc, &trace).await }))
 }

@@ -40,6 +40,6 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let address = |number| PartAddress { key: &file.key, upload_id: &file.upload_id, number };
     let numbers = file.plan.numbers().take(presigned.into());
     let urls = numbers.map(|number| (number, bucket.presign_part(address(number), ttl_seconds))).collect();
-    let answer = FileRegistered::new(&session, &file, urls, expire_at);
-    Ok(Response::json(201, &answer).with_header("location", path::parts(session.id, file.id)))
+    let response = FileRegistered::new(&session, &file, urls, expire_at);
+    Ok(Response::json(201, &response).with_header("location", path::parts(session.id, file.id)))
 }

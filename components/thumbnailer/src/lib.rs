@@ -12,6 +12,6 @@ async fn handle(request: &mut Request) -> Result<Response, Error> {
     let picture = request.bytes(THUMBNAIL_SOURCE_MAX_BYTES).await?;
     Ok(match thumbnail(&picture) {
         Ok(jpeg) => Response::new(200, "image/jpeg", jpeg),
-        Err(unusable) => Response::new(422, "text/plain", unusable.to_string().into_bytes()),
+        Err(decode_error) => Response::new(422, "text/plain", decode_error.to_string().into_bytes()),
     })
 }

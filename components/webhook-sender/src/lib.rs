@@ -30,8 +30,8 @@ async fn handle(request: &mut Request) -> Result<Response, Error> {
         WebhookRoute::Sweep => {
             let swept = deliver_webhook::sweep(&outbox, &receiver, &WasiPlatform, WEBHOOK_SWEEP_MAX).await?;
             let pending = outbox.pending().await?;
-            let answer = SweepResponse { delivered: swept.delivered, failed: swept.failed, pending };
-            Ok(Response::json(200, &answer))
+            let response = SweepResponse { delivered: swept.delivered, failed: swept.failed, pending };
+            Ok(Response::json(200, &response))
         }
     }
 }

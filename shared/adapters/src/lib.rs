@@ -1,7 +1,7 @@
 //! The ports over Spin and WASI 0.3. Everything here translates; nothing decides.
 
 pub mod auth;
-pub mod handover;
+pub mod forward;
 pub mod http;
 pub mod log;
 pub mod outbound;
@@ -39,7 +39,7 @@ macro_rules! private_component {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! export_handler {
-    ($request:ident, $answer:expr) => {
+    ($request:ident, $response:expr) => {
         struct Component;
 
         $crate::spin_sdk::wasip3::http::service::export!(Component);
@@ -51,7 +51,7 @@ macro_rules! export_handler {
                 $crate::spin_sdk::wasip3::http::types::Response,
                 $crate::spin_sdk::wasip3::http::types::ErrorCode,
             > {
-                $answer.await
+                $response.await
             }
         }
     };

@@ -12,18 +12,18 @@ pub struct RequestLog(RefCell<Map<String, Value>>);
 
 impl RequestLog {
     /// Sets a field: `user`, `session`, `file`, `part`, `bytes`, `etag` and the like.
-    pub fn set(&self, member: &str, value: impl Into<Value>) {
-        self.0.borrow_mut().insert(member.to_owned(), value.into());
+    pub fn set(&self, field: &str, value: impl Into<Value>) {
+        self.0.borrow_mut().insert(field.to_owned(), value.into());
     }
 
     /// Sets a field to what `value` shows of itself.
-    pub fn show(&self, member: &str, value: impl Display) {
-        self.set(member, value.to_string());
+    pub fn show(&self, field: &str, value: impl Display) {
+        self.set(field, value.to_string());
     }
 
     /// Writes the line.
     pub(crate) fn write(&self, first: &[(&str, Value)]) {
-        let first = first.iter().map(|(member, value)| ((*member).to_owned(), value.clone()));
+        let first = first.iter().map(|(field, value)| ((*field).to_owned(), value.clone()));
         let line: Map<String, Value> = first.chain(self.0.take()).collect();
         print(&Value::Object(line));
     }
@@ -35,9 +35,9 @@ pub fn warn(message: &str) {
 }
 
 /// Writes an error that belongs to no request, with more fields.
-pub(crate) fn error(message: &str, members: &[(&str, Value)]) {
+pub(crate) fn error(message: &str, fields: &[(&str, Value)]) {
     let line = RequestLog::default();
-    members.iter().for_each(|(member, value)| line.set(member, value.clone()));
+    fields.iter().for_each(|(field, value)| line.set(field, value.clone()));
     line.write(&[("level", json!("error")), ("message", json!(message))]);
 }
 

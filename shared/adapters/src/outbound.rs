@@ -217,7 +217,7 @@ impl Response {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > limit {
                 bytes.truncate(limit);
-                let too_large = || SendError::Connection(format!("the answer has more than {limit} bytes"));
+                let too_large = || SendError::Connection(format!("the response has more than {limit} bytes"));
                 return if whole { Err(too_large()) } else { Ok(bytes) };
             }
             if !matches!(result, StreamResult::Complete(_)) {

@@ -30,16 +30,16 @@ pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: Se
     // Read after the cancellation: no file comes from now on.
     let (_, files) = lookup::session_with_files(store, user, id).await?;
     let mut cleared = stream::iter(&files).map(|file| clear(bucket, file, again)).buffer_unordered(ABORT_CONCURRENCY);
-    let mut failure = None;
+    let mut error = None;
     while let Some(result) = cleared.next().await {
-        failure = failure.or(result.err());
+        error = error.or(result.err());
     }
-    failure.map_or(Ok(()), |error| Err(error.into()))
+    error.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Aborts a file's upload, if it is not completed, and deletes its object: a completion that was
 /// under way may have made one. Some servers reject to abort an upload that is over, where S3 says
-/// that there is none: the second time that is no failure.
+/// that there is none: the second time that is no error.
 async fn clear(bucket: &impl Bucket, file: &File, again: bool) -> Result<(), BucketError> {
     let aborted = match file.is_completed() {
         true => Ok(()),
@@ -50,7 +50,7 @@ async fn clear(bucket: &impl Bucket, file: &File, again: bool) -> Result<(), Buc
     }
     bucket.delete(&file.key).await?;
     match aborted {
-        Err(BucketError::Refused(_)) if again => Ok(()),
+        Err(BucketError::Rejected(_)) if again => Ok(()),
         aborted => aborted,
     }
 }

@@ -15,7 +15,7 @@ use crate::port::{Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, 
 
 /// A file to complete.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct CompleteRequest<'a> {
     /// Who asks.
     pub user: &'a UserId,
     pub session: SessionId,
@@ -48,9 +48,9 @@ pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,
-    request: Request<'_>,
+    request: CompleteRequest<'_>,
 ) -> Result<Completed, Error> {
-    let Request { user, session, file, .. } = request;
+    let CompleteRequest { user, session, file, .. } = request;
     let (session, file, recorded) = lookup::file_with_parts(store, user, session, file).await?;
     if let Some(etag) = file.etag.clone() {
         return Ok(Completed { file, etag, idempotent: true });
@@ -185,13 +185,13 @@ async fn complete(
     let error = match bucket.complete_upload(&file.key, &file.upload_id, etags).await {
         Ok(completed) => return Ok(Completion::Made(completed)),
         Err(BucketError::InvalidPart(_)) => return parts_that_differ(bucket, file, etags).await,
-        Err(error @ (BucketError::Unavailable(_) | BucketError::NoSuchUpload | BucketError::Refused(_))) => error,
+        Err(error @ (BucketError::Unavailable(_) | BucketError::NoSuchUpload | BucketError::Rejected(_))) => error,
         Err(error) => return Err(error.into()),
     };
     let expected = ETag::of_multipart(etags);
     let ours = |head: &ObjectHead| Some(&head.etag) == expected.as_ref() && head.size_bytes == file.size_bytes;
     let head = match error {
-        BucketError::NoSuchUpload | BucketError::Refused(_) => lookup::object(bucket, platform, file, ours).await?,
+        BucketError::NoSuchUpload | BucketError::Rejected(_) => lookup::object(bucket, platform, file, ours).await?,
         _ => bucket.head(&file.key).await?,
     };
     match (head, error) {
@@ -227,7 +227,7 @@ mod tests {
             index: usize::from(number) - 1,
         };
         let claimed: Vec<ClaimedPart> = (1..=100).map(claim).collect();
-        let refused = check_claimed(&claimed, &vec![etag("stored"); 100]);
-        assert!(matches!(refused, Err(ErrorKind::Invalid { errors }) if errors.len() == VALIDATION_ERRORS_MAX));
+        let rejected = check_claimed(&claimed, &vec![etag("stored"); 100]);
+        assert!(matches!(rejected, Err(ErrorKind::Invalid { errors }) if errors.len() == VALIDATION_ERRORS_MAX));
     }
 }

@@ -26,7 +26,7 @@ use crate::port::{Outbox, Platform, Receiver, Settled, StoreError};
 
 /// What a delivery has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DeliveryOutcome {
     /// The receiver has it.
     Delivered,
     /// Its last attempt has failed, for this cause.
@@ -55,11 +55,11 @@ pub async fn run(
     receiver: &impl Receiver,
     platform: &impl Platform,
     moc: MocId,
-) -> Result<Outcome, StoreError> {
+) -> Result<DeliveryOutcome, StoreError> {
     let now = platform.now();
     match outbox.claim(moc, now).await? {
         Some(claim) => settle(outbox, receiver, platform, claim, now.plus_millis(WEBHOOK_DELIVERY_MAX_MS)).await,
-        None => Ok(Outcome::Nothing),
+        None => Ok(DeliveryOutcome::Nothing),
     }
 }
 
@@ -75,39 +75,39 @@ pub async fn sweep(
     count: usize,
 ) -> Result<Swept, StoreError> {
     let until = platform.now().plus_millis(WEBHOOK_SWEEP_TIMEOUT_MS);
-    let (delivered, failed, error) = (Cell::new(0), Cell::new(0), RefCell::new(None));
-    let (delivered, failed, error) = (&delivered, &failed, &error);
+    let (delivered, failed, first_error) = (Cell::new(0), Cell::new(0), RefCell::new(None));
+    let (delivered, failed, first_error) = (&delivered, &failed, &first_error);
     let claims = stream::unfold((), async |()| {
         let now = platform.now();
-        if !is_time_for_a_try(now, until) || error.borrow().is_some() {
+        if !is_time_for_an_attempt(now, until) || first_error.borrow().is_some() {
             return None;
         }
         match outbox.claim_next(now).await {
             Ok(claim) => claim.map(|claim| (claim, ())),
-            Err(failure) => {
-                error.replace(Some(failure));
+            Err(error) => {
+                first_error.replace(Some(error));
                 None
             }
         }
     });
     let delivering = claims.take(count).for_each_concurrent(WEBHOOK_SWEEP_CONCURRENCY, async |claim| {
         match settle(outbox, receiver, platform, claim, until).await {
-            Ok(Outcome::Delivered) => delivered.set(delivered.get() + 1),
-            Ok(Outcome::Failed(_)) => failed.set(failed.get() + 1),
-            Ok(Outcome::Left | Outcome::Nothing) => {}
-            Err(failure) => {
-                error.replace(Some(failure));
+            Ok(DeliveryOutcome::Delivered) => delivered.set(delivered.get() + 1),
+            Ok(DeliveryOutcome::Failed(_)) => failed.set(failed.get() + 1),
+            Ok(DeliveryOutcome::Left | DeliveryOutcome::Nothing) => {}
+            Err(error) => {
+                first_error.replace(Some(error));
             }
         }
     });
     delivering.await;
-    match error.take() {
+    match first_error.take() {
         Some(error) => Err(error),
         None => Ok(Swept { delivered: delivered.get(), failed: failed.get() }),
     }
 }
 
-fn is_time_for_a_try(now: Timestamp, until: Timestamp) -> bool {
+fn is_time_for_an_attempt(now: Timestamp, until: Timestamp) -> bool {
     now.plus_millis(WEBHOOK_ATTEMPT_TIMEOUT_MS) <= until
 }
 
@@ -119,35 +119,38 @@ async fn settle(
     platform: &impl Platform,
     mut claim: Claim,
     until: Timestamp,
-) -> Result<Outcome, StoreError> {
+) -> Result<DeliveryOutcome, StoreError> {
     loop {
         // The statement that claimed it may have taken long.
         if !claim.holds(platform.now()) {
-            return Ok(Outcome::Left);
+            return Ok(DeliveryOutcome::Left);
         }
-        let sent =
-            if claim.is_worn_out() { Err("every try was cut short".to_owned()) } else { receiver.send(&claim).await };
+        let sent = if claim.is_worn_out() {
+            Err("every attempt was interrupted".to_owned())
+        } else {
+            receiver.send(&claim).await
+        };
         let Err(cause) = sent else {
             outbox.settle(&claim, Settled::Delivered, None).await?;
-            return Ok(Outcome::Delivered);
+            return Ok(DeliveryOutcome::Delivered);
         };
         let Some(pause_ms) = claim.pause_ms() else {
             if outbox.settle(&claim, Settled::Failed, Some(&cause)).await? {
                 receiver.given_up(&claim, &cause);
             }
-            return Ok(Outcome::Failed(cause));
+            return Ok(DeliveryOutcome::Failed(cause));
         };
         let due = platform.now().plus_millis(pause_ms);
         if !outbox.postpone(&claim, due, &cause).await? {
-            return Ok(Outcome::Nothing);
+            return Ok(DeliveryOutcome::Nothing);
         }
-        if !is_time_for_a_try(due, until) {
-            return Ok(Outcome::Left);
+        if !is_time_for_an_attempt(due, until) {
+            return Ok(DeliveryOutcome::Left);
         }
         platform.sleep(pause_ms.unsigned_abs()).await;
         // The clock may run behind the pause by a moment.
         let now = platform.now().max(due);
-        let Some(next) = outbox.claim(claim.event.moc, now).await? else { return Ok(Outcome::Nothing) };
+        let Some(next) = outbox.claim(claim.event.moc, now).await? else { return Ok(DeliveryOutcome::Nothing) };
         claim = next;
     }
 }
@@ -274,7 +277,7 @@ mod tests {
         let world = World::with(1);
         let moc = world.deliveries.borrow()[0].moc;
         let outcome = run(&world, &world, &world, moc).now_or_never().expect("nothing is waited for");
-        assert_eq!(outcome.unwrap(), Outcome::Failed("nothing came".into()));
+        assert_eq!(outcome.unwrap(), DeliveryOutcome::Failed("nothing came".into()));
         assert_eq!((world.sent.get(), world.given_up.get(), world.now.get()), (4, 1, 47_000));
     }
 

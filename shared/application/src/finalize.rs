@@ -22,7 +22,7 @@ use crate::validate::{self, Timing};
 
 /// How a call came by its MOC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum FinalizeOutcome {
     /// It made it.
     Created,
     /// An earlier call had made it.
@@ -36,14 +36,14 @@ pub enum Outcome {
 pub struct Finalized {
     pub moc: Moc,
     /// How this call came by it.
-    pub outcome: Outcome,
+    pub outcome: FinalizeOutcome,
     /// How long the validation took, where this call made it.
     pub validation: Option<Timing>,
 }
 
 /// A session to finalize.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct FinalizeRequest<'a> {
     /// Who asks.
     pub user: &'a UserId,
     pub id: SessionId,
@@ -61,7 +61,7 @@ struct Work<'a, S, B, P, T> {
     bucket: &'a B,
     platform: &'a P,
     trace: &'a T,
-    request: Request<'a>,
+    request: FinalizeRequest<'a>,
 }
 
 /// How a session was found.
@@ -85,13 +85,13 @@ pub async fn run(
     bucket: &impl Bucket,
     platform: &impl Platform,
     trace: &impl Trace,
-    request: Request<'_>,
+    request: FinalizeRequest<'_>,
 ) -> Result<Finalized, Error> {
     let work = Work { store, bucket, platform, trace, request };
     match trace.step(Step::ValidateSession, work.find()).await? {
         Found::Finalized(session) => {
             let moc = work.existing(&session).await?;
-            Ok(Finalized { moc, outcome: Outcome::Idempotent, validation: None })
+            Ok(Finalized { moc, outcome: FinalizeOutcome::Idempotent, validation: None })
         }
         Found::Left(moc) => work.end(moc, None).await,
         Found::Locked(token) => work.locked(token).await,
@@ -101,7 +101,7 @@ pub async fn run(
 impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
     /// Waits until the session is this call's, or somebody else has ended it.
     async fn find(&self) -> Result<Found, Error> {
-        let Request { user, id, .. } = self.request;
+        let FinalizeRequest { user, id, .. } = self.request;
         let started = self.platform.now();
         loop {
             let session = lookup::session(self.store, user, id).await?;
@@ -137,10 +137,10 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
     async fn locked(&self, token: LockToken) -> Result<Finalized, Error> {
         let (moc, validation) = match self.validated(token).await {
             Ok(made) => made,
-            Err(failure) => {
+            Err(error) => {
                 // A store that is unavailable now leaves a lock that goes stale.
                 let _ = self.store.unlock_session(self.request.id, token).await;
-                return Err(failure);
+                return Err(error);
             }
         };
         self.end(moc, validation).await
@@ -148,7 +148,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
 
     /// The MOC in the store; with the validation where this call has made it.
     async fn validated(&self, token: LockToken) -> Result<(Moc, Option<Timing>), Error> {
-        let Request { user, id, described, concurrency, .. } = self.request;
+        let FinalizeRequest { user, id, described, concurrency, .. } = self.request;
         if let Some(moc) = self.store.moc_of_session(id).await? {
             return Ok((moc, None));
         }
@@ -201,7 +201,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         self.store.finish_session(self.request.id, moc.id).await?;
         let whole = self.store.moc(moc.id).await?;
         let moc = whole.ok_or_else(|| Error::with_source(ErrorKind::StoreUnavailable, "the MOC has gone"))?;
-        let outcome = if validation.is_some() { Outcome::Created } else { Outcome::Resumed };
+        let outcome = if validation.is_some() { FinalizeOutcome::Created } else { FinalizeOutcome::Resumed };
         Ok(Finalized { moc, outcome, validation })
     }
 

@@ -183,27 +183,27 @@ pub enum BucketError {
     /// The bytes that arrived are not those that the client announced. The part was not stored.
     Checksum(Mismatch),
     /// The client's body ended, stalled or broke before all of it was there.
-    BodyCut(String),
+    BodyInterrupted(String),
     /// The part took longer than it may.
     TimedOut {
         /// How long, in milliseconds.
         elapsed_ms: u64,
     },
     /// It rejects what it was asked: a fault of ours or of the configuration.
-    Refused(String),
+    Rejected(String),
 }
 
 impl From<BucketError> for Error {
     fn from(error: BucketError) -> Self {
         match error {
-            BucketError::BodyCut(cause) => {
-                let detail = "The body ended before all of it was there.".into();
+            BucketError::BodyInterrupted(cause) => {
+                let detail = "The request body ended before its announced length. Send it again.".into();
                 Self::with_source(ErrorKind::MalformedBody { detail }, cause)
             }
             BucketError::Unavailable(cause)
             | BucketError::Silent(cause)
             | BucketError::InvalidPart(cause)
-            | BucketError::Refused(cause) => Self::with_source(ErrorKind::BucketUnavailable, cause),
+            | BucketError::Rejected(cause) => Self::with_source(ErrorKind::BucketUnavailable, cause),
             other => Self::with_source(ErrorKind::BucketUnavailable, format!("{other:?}")),
         }
     }

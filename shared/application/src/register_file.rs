@@ -92,7 +92,7 @@ pub async fn run(
             Ok(session) => {
                 session.accepts_uploads(platform.now()).err().unwrap_or(ErrorKind::FinalizeInProgress).into()
             }
-            Err(failure) => failure,
+            Err(error) => error,
         },
         Err(error) => error.into(),
     };

@@ -34,7 +34,7 @@ pub struct Batch<'a> {
 
 /// What became of one part.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct PartOutcome {
     pub number: PartNumber,
     /// That it is stored, or why not.
     pub stored: Result<Stored, Error>,
@@ -44,16 +44,16 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Taken {
     /// Of each part that has come, in part order; at least one.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<PartOutcome>,
     /// Why reading has ended before the batch did.
     broken: Option<Error>,
 }
 
 impl Taken {
-    /// What the client is told where not all is stored: what has broken the batch, or the failure of the first part
+    /// What the client is told where not all is stored: what has broken the batch, or the error of the first part
     /// that has one.
     #[must_use]
-    pub fn failure(&self) -> Option<&Error> {
+    pub fn error(&self) -> Option<&Error> {
         let failed = || self.outcomes.iter().find_map(|outcome| outcome.stored.as_ref().err());
         self.broken.as_ref().or_else(failed)
     }
@@ -95,17 +95,17 @@ pub async fn run<F: Form>(
         let (number, part) = match reading.next().await {
             Ok(Some(next)) => next,
             Ok(None) => return None,
-            Err(failure) => {
-                broken.replace(Some(failure));
+            Err(error) => {
+                broken.replace(Some(error));
                 return None;
             }
         };
         match part {
             Ok(part) => Some(((number, part), Some(reading))),
             // What breaks the batch inside a part has broken that part, too.
-            Err(failure) => {
-                broken.replace(Some(failure.clone()));
-                Some(((number, Err(failure)), None))
+            Err(error) => {
+                broken.replace(Some(error.clone()));
+                Some(((number, Err(error)), None))
             }
         }
     });
@@ -121,13 +121,13 @@ pub async fn run<F: Form>(
             tell(&stored).await;
             Ok(stored)
         };
-        Outcome { number, stored: stored.await }
+        PartOutcome { number, stored: stored.await }
     };
-    let mut outcomes: Vec<Outcome> = parts.map(send).buffer_unordered(BATCH_PARTS_IN_MEMORY).collect().await;
+    let mut outcomes: Vec<PartOutcome> = parts.map(send).buffer_unordered(BATCH_PARTS_IN_MEMORY).collect().await;
     outcomes.sort_by_key(|outcome| outcome.number);
     match broken.take() {
         broken if !outcomes.is_empty() => Ok(Taken { outcomes, broken }),
-        Some(failure) => Err(failure),
+        Some(error) => Err(error),
         None => Err(ErrorKind::BatchEmpty.into()),
     }
 }

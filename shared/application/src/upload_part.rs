@@ -79,7 +79,7 @@ pub(crate) async fn record(
         Ok(uploaded) => uploaded,
         // A cancellation or a completion came first: say which.
         Err(BucketError::NoSuchUpload) => return Err(gone(store, bucket, platform, part).await),
-        Err(error) => return Err(failure(error, platform, &file)),
+        Err(error) => return Err(upload_error(error, platform, &file)),
     };
     let stored = StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: platform.now() };
     let Some(progress) = store.record_part(part.file, &stored, sha256).await? else {
@@ -93,7 +93,7 @@ pub(crate) async fn record(
 async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform, part: Part<'_>) -> Error {
     let (session, file) = match lookup::file(store, part.user, part.session, part.file).await {
         Ok(found) => found,
-        Err(failure) => return failure,
+        Err(error) => return error,
     };
     let still = session.accepts_uploads(platform.now()).and_then(|()| file.accepts_part(part.number, part.size_bytes));
     if let Err(kind) = still {
@@ -106,11 +106,11 @@ async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform
         },
         // It was completed, and the record of that was lost: `complete` finds it.
         Ok(Some(_)) => ErrorKind::FileAlreadyCompleted.into(),
-        Err(failure) => failure,
+        Err(error) => error,
     }
 }
 
-fn failure(error: BucketError, platform: &impl Platform, file: &File) -> Error {
+fn upload_error(error: BucketError, platform: &impl Platform, file: &File) -> Error {
     match error {
         BucketError::Checksum(mismatch) => file.differs(mismatch).into(),
         BucketError::TimedOut { elapsed_ms } => {

@@ -49,21 +49,21 @@ pub async fn files(
         let mut tasks = stream::iter(files).map(task).buffer_unordered(concurrency);
         while let Some((file, result, took_ms)) = tasks.next().await {
             sequential_ms += took_ms;
-            if let Err(failure) = result {
-                failed = Some((file, failure));
+            if let Err(error) = result {
+                failed = Some((file, error));
                 break;
             }
         }
     }
     match failed {
         None => Ok(Timing { elapsed_ms: platform.now().millis_since(began), sequential_ms }),
-        Some((file, failure @ Error { kind: ErrorKind::BucketUnavailable, .. })) => {
-            let cause = failure.source.unwrap_or_default();
-            Err(Error::with_source(failure.kind, format!("file {}: {cause}", file.id)))
+        Some((file, error @ Error { kind: ErrorKind::BucketUnavailable, .. })) => {
+            let cause = error.source.unwrap_or_default();
+            Err(Error::with_source(error.kind, format!("file {}: {cause}", file.id)))
         }
-        Some((file, failure)) => {
+        Some((file, error)) => {
             store.reject_file(file.id).await?;
-            Err(failure)
+            Err(error)
         }
     }
 }

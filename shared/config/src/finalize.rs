@@ -73,7 +73,7 @@ impl WebhookSettings {
         }
         let name = "moc_finalize_webhook_secret";
         let key = values.text(name).map(|secret| {
-            let problem = || "must have base64 after whsec_, or be any other text".into();
+            let problem = || "must be base64 after whsec_, or any other text".into();
             SigningKey::parse(secret).ok_or_else(|| VariableError { name, problem: problem() })
         });
         Ok((Some(Self { url, key: key.transpose()? }), None))

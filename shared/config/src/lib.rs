@@ -67,7 +67,7 @@ impl Values {
         let number = text.parse().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| VariableError {
             name,
-            problem: format!("must be a whole number from {} to {}", range.start(), range.end()),
+            problem: format!("must be an integer from {} to {}", range.start(), range.end()),
         })
     }
 
@@ -83,7 +83,7 @@ impl Values {
         let Some(text) = self.text(name) else { return Ok(None) };
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let origin = url.filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
-        let problem = || "must be an origin such as https://example.com".into();
+        let problem = || "must be an origin, for example https://example.com".into();
         origin.map(Some).ok_or_else(|| VariableError { name, problem: problem() })
     }
 }
@@ -291,16 +291,16 @@ impl AuthSettings {
         if values.flag("auth_bypass")? {
             let name = "dev_user_sub";
             let user = UserId::parse(values.text(name).unwrap_or("dev-user"));
-            let problem = || "must have 1 to 255 bytes and no control characters".into();
+            let problem = || "must have 1 to 255 bytes without control characters".into();
             let user = user.ok_or_else(|| VariableError { name, problem: problem() })?;
-            warnings.push(format!("auth_bypass is on: every request is taken for the user {user}"));
+            warnings.push(format!("auth_bypass is on: every request is authenticated as {user}"));
             return Ok((Self::Bypass(user), warnings));
         }
         let key = match (values.text("jwt_secret"), jwk_set(values, &mut warnings)?) {
             (Some(secret), None) => Some(TokenKey::Secret(secret.to_owned())),
             (None, jwks) => jwks.map(TokenKey::JwkSet),
             (Some(_), Some(_)) => {
-                let problem = "is set beside jwt_jwks_url: set one of the two".into();
+                let problem = "must not be set together with jwt_jwks_url: set one of the two".into();
                 return Err(VariableError { name: "jwt_secret", problem });
             }
         };
@@ -308,7 +308,7 @@ impl AuthSettings {
         Ok(match key {
             Some(key) => (Self::Token { key, issuer: text("jwt_issuer"), audience: text("jwt_audience") }, warnings),
             None => {
-                warnings.push("neither jwt_secret nor jwt_jwks_url is set: every request is refused".into());
+                warnings.push("neither jwt_secret nor jwt_jwks_url is set: every request is rejected".into());
                 (Self::Closed, warnings)
             }
         })
@@ -322,7 +322,8 @@ fn jwk_set(values: &Values, warnings: &mut Vec<String>) -> Result<Option<Url>, V
     if granted.is_some_and(|origin| origin.origin() == url.origin()) {
         return Ok(Some(url));
     }
-    warnings.push("jwt_jwks_url lies outside jwt_jwks_origin, so it counts as unset: set both to one host".into());
+    warnings
+        .push("jwt_jwks_url has a different origin than jwt_jwks_origin and is ignored: set both to one origin".into());
     Ok(None)
 }
 
@@ -352,7 +353,7 @@ impl CorsSettings {
         if origins.iter().all(|origin| origin == "*" || is_origin(origin)) {
             return Ok(Self { origins });
         }
-        let problem = "must be origins such as https://example.com with commas between them, or *".into();
+        let problem = "must be origins separated by commas, for example https://example.com, or *".into();
         Err(VariableError { name, problem })
     }
 
@@ -422,7 +423,7 @@ mod tests {
         let message =
             |pairs: &[(&'static str, &str)]| UploadSettings::parse(&values(pairs)).err().map(|error| error.to_string());
         for bad in ["4", "101", "five", "-1", "5.5"] {
-            let expected = "the variable multipart_part_size_mb must be a whole number from 5 to 100";
+            let expected = "the variable multipart_part_size_mb must be an integer from 5 to 100";
             assert_eq!(message(&[("multipart_part_size_mb", bad)]).as_deref(), Some(expected));
         }
         let bypass = [("rate_limit_sessions_per_hour", "5"), ("rate_limit_bypass", "maybe")];
@@ -454,11 +455,11 @@ mod tests {
             matches!(auth("https://id.example.com"), Ok((AuthSettings::Token { .. }, warnings)) if warnings.is_empty())
         );
         for origin in ["", "https://id.example.org", "http://id.example.com", "https://id.example.com:8443"] {
-            let refused = auth(origin);
-            let warned = refused.as_ref().is_ok_and(|(_, warnings)| {
+            let rejected = auth(origin);
+            let warned = rejected.as_ref().is_ok_and(|(_, warnings)| {
                 warnings.iter().any(|w| w.contains("jwt_jwks_url") && w.contains("jwt_jwks_origin"))
             });
-            assert!(matches!(refused, Ok((AuthSettings::Closed, _))) && warned, "{origin}");
+            assert!(matches!(rejected, Ok((AuthSettings::Closed, _))) && warned, "{origin}");
         }
     }
 

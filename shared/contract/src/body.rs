@@ -217,7 +217,7 @@ impl RegisterFileBody {
         let presigned = self.part_count.unwrap_or(0);
         let presigned = u16::try_from(presigned).ok().filter(|count| *count <= PART_NUMBER_MAX);
         let Some(presigned) = presigned else {
-            let errors = vec![FieldError::new("/partCount", "must be 10000 at most")];
+            let errors = vec![FieldError::new("/partCount", "must be at most 10000")];
             return Err(ErrorKind::Invalid { errors });
         };
         let Some(name) = self.file_key.as_deref() else {
@@ -276,7 +276,7 @@ impl CompleteFileBody {
         }
         checked.sort_by_key(|part| part.number);
         if checked.windows(2).any(|pair| matches!(pair, [a, b] if a.number == b.number)) {
-            errors.push(FieldError::new("/parts", "must not name a part twice"));
+            errors.push(FieldError::new("/parts", "must not list a part twice"));
         }
         errors.truncate(VALIDATION_ERRORS_MAX);
         if errors.is_empty() { Ok(Some(checked)) } else { Err(ErrorKind::Invalid { errors }) }

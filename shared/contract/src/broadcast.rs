@@ -73,9 +73,9 @@ impl Format {
 
     /// The error inside a successful answer of Centrifugo's, if it has one.
     #[must_use]
-    pub fn error_inside(answer: &[u8]) -> Option<String> {
-        match serde_json::from_slice::<Value>(answer) {
-            Ok(answer) => answer.get("error").filter(|error| !error.is_null()).map(Value::to_string),
+    pub fn error_inside(response: &[u8]) -> Option<String> {
+        match serde_json::from_slice::<Value>(response) {
+            Ok(response) => response.get("error").filter(|error| !error.is_null()).map(Value::to_string),
             Err(error) => Some(format!("its answer is no JSON: {error}")),
         }
     }

@@ -20,7 +20,7 @@ pub fn parse(content_md5: Option<&str>, content_digest: Option<&str>) -> Result<
         checksums.md5 = Some(md5.ok_or_else(|| wrong("/content-md5", "must be 16 bytes in base64 (RFC 1864)"))?);
     }
     if let Some(text) = content_digest {
-        let malformed = || wrong("/content-digest", "must be a dictionary such as sha-256=:…: (RFC 9530)");
+        let malformed = || wrong("/content-digest", "must be a dictionary, for example sha-256=:…: (RFC 9530)");
         let dictionary: Dictionary = Parser::new(text).parse().map_err(|_| malformed())?;
         for (algorithm, entry) in &dictionary {
             let ListEntry::Item(item) = entry else { return Err(malformed()) };
@@ -29,7 +29,7 @@ pub fn parse(content_md5: Option<&str>, content_digest: Option<&str>) -> Result<
                 "md5" => {
                     let md5 = bytes.as_slice().try_into().map_err(|_| malformed())?;
                     if checksums.md5.replace(md5).is_some_and(|other| other != md5) {
-                        return Err(wrong("/content-digest", "must agree with Content-MD5"));
+                        return Err(wrong("/content-digest", "must match Content-MD5"));
                     }
                 }
                 "sha-256" => checksums.sha256 = Some(bytes.as_slice().try_into().map_err(|_| malformed())?),
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused() {
+    fn what_cannot_be_read_is_rejected() {
         let other = "AAAAAAAAAAAAAAAAAAAAAA==";
         for (md5, digest) in [
             (Some("x"), None),

@@ -28,7 +28,7 @@ pub fn boundary(content_type: Option<&str>) -> Result<String, ErrorKind> {
     let fits = |text: &&str| (1..=BOUNDARY_MAX_BYTES).contains(&text.len()) && !text.ends_with(' ');
     match boundary.filter(fits) {
         Some(text) if text.bytes().all(plain) => Ok(text.to_owned()),
-        _ => Err(ErrorKind::MalformedBody { detail: "Content-Type names no boundary of 1 to 70 characters.".into() }),
+        _ => Err(ErrorKind::MalformedBody { detail: "The Content-Type has no boundary of 1 to 70 characters.".into() }),
     }
 }
 
@@ -121,12 +121,12 @@ mod tests {
             assert_eq!(number(named), Ok(7), "{named}");
         }
         assert_eq!(number("form-data; name=\"part10000\""), Ok(10_000));
-        let refused = Err(ErrorKind::InvalidPartNumber { last: 10_000 });
+        let rejected = Err(ErrorKind::InvalidPartNumber { last: 10_000 });
         for bad in ["", "part", "part0", "part01", "part10001", "part1 ", "Part1", "1", "part-1", "part+1", "foo"] {
-            assert_eq!(number(&format!("form-data; name=\"{bad}\"")), refused, "{bad}");
+            assert_eq!(number(&format!("form-data; name=\"{bad}\"")), rejected, "{bad}");
         }
         for bad in ["", "form-data", "form-data;", "form-data; name", "form-data; name=\"part1", "name=part1", "; ;"] {
-            assert_eq!(number(bad), refused, "{bad}");
+            assert_eq!(number(bad), rejected, "{bad}");
         }
         assert!(part_number(None).is_err());
     }

@@ -31,7 +31,7 @@ impl Problem {
     #[must_use]
     pub fn body(self, instance: &str, request_id: &str) -> Vec<u8> {
         let kind = self.code.to_ascii_lowercase().replace('_', "-");
-        let members = [
+        let properties = [
             ("type", json!(format!("urn:moc-uploads:problem:{kind}"))),
             ("title", json!(self.title)),
             ("status", json!(self.status)),
@@ -41,8 +41,8 @@ impl Problem {
             ("retryable", json!(self.retryable)),
             ("requestId", json!(request_id)),
         ];
-        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
-        Value::Object(members.chain(self.extras).collect()).to_string().into_bytes()
+        let properties = properties.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Value::Object(properties.chain(self.extras).collect()).to_string().into_bytes()
     }
 
     /// Adds what became of each part of a batch, in their order: its ETag, or why it was not stored.
@@ -89,38 +89,38 @@ impl From<&ErrorKind> for Problem {
             ErrorKind::InstructionFileRequired => Self::new(
                 400,
                 "INSTRUCTION_FILE_REQUIRED",
-                "An instruction file is required",
-                "A MOC needs at least one file of the category instruction.",
+                "Instruction file required",
+                "Add at least one file of the category instruction.",
             ),
             ErrorKind::FileCountExceeded { limit } => Self::new(
                 400,
                 "FILE_COUNT_EXCEEDED",
                 "Too many files",
-                format!("A session holds {limit} files at most."),
+                format!("A session can have at most {limit} files."),
             )
             .with("limit", *limit),
-            ErrorKind::EmptyBody => Self::new(400, "EMPTY_BODY", "The body is empty", "This request needs a body."),
+            ErrorKind::EmptyBody => Self::new(400, "EMPTY_BODY", "Empty body", "The request body is empty. Send a body."),
             ErrorKind::BatchEmpty => Self::new(
                 400,
                 "BATCH_EMPTY",
-                "The batch is empty",
-                "A batch has one part at least: field part1 is part 1.",
+                "Empty batch",
+                "The batch has no parts. Send each part as a form field; the field part1 is part 1.",
             ),
             ErrorKind::MalformedBody { detail } => {
-                Self::new(400, "MALFORMED_BODY", "The body cannot be read", detail.as_str())
+                Self::new(400, "MALFORMED_BODY", "Malformed body", detail.as_str())
             }
             ErrorKind::InvalidPartNumber { last } => Self::new(
                 400,
                 "INVALID_PART_NUMBER",
-                "The part number is out of range",
-                format!("The part number must be a whole number from 1 to {last}."),
+                "Invalid part number",
+                format!("The part number must be an integer from 1 to {last}."),
             )
             .with("validRange", json!([1, last])),
             ErrorKind::PartSizeMismatch { expected_bytes, actual_bytes } => Self::new(
                 400,
                 "PART_SIZE_MISMATCH",
-                "The part has the wrong size",
-                format!("This part must have exactly {expected_bytes} bytes."),
+                "Wrong part size",
+                format!("This part must have exactly {expected_bytes} bytes, and the request has {actual_bytes}."),
             )
             .with("expectedBytes", *expected_bytes)
             .with("actualBytes", *actual_bytes),
@@ -128,14 +128,14 @@ impl From<&ErrorKind> for Problem {
                 400,
                 "PART_COUNT_MISMATCH",
                 "Parts are missing",
-                format!("{} of the file's parts are not stored as they should be.", missing.len()),
+                format!("{} parts of the file are missing. Send them and complete the file again.", missing.len()),
             )
             .with("missing", missing.as_slice()),
             ErrorKind::ChecksumMismatch { algorithm, expected, actual, file_id } => Self::new(
                 400,
                 "CHECKSUM_MISMATCH",
-                "The checksum does not match",
-                format!("The {algorithm} of the bytes that arrived is not the announced one."),
+                "Checksum mismatch",
+                format!("The {} of the received data does not match the announced value.", algorithm.to_ascii_uppercase()),
             )
             .with("algorithm", *algorithm)
             .with("expected", expected.as_str())
@@ -144,20 +144,20 @@ impl From<&ErrorKind> for Problem {
             ErrorKind::Unauthorized => Self::new(
                 401,
                 "UNAUTHORIZED",
-                "Authentication is required",
-                "Send a valid token as Authorization: Bearer.",
+                "Authentication required",
+                "The access token is missing or invalid. Send a valid token in the Authorization header, as Bearer.",
             )
             .header("www-authenticate", "Bearer"),
-            ErrorKind::NotFound => Self::new(404, "NOT_FOUND", "Not found", "There is nothing here for you."),
+            ErrorKind::NotFound => Self::new(404, "NOT_FOUND", "Not found", "The resource was not found."),
             ErrorKind::MethodNotAllowed { allow } => {
-                Self::new(405, "METHOD_NOT_ALLOWED", "The method is not allowed", format!("This path takes {allow}."))
+                Self::new(405, "METHOD_NOT_ALLOWED", "Method not allowed", format!("Method not allowed. Use {}.", allow.replace(", ", " or ")))
                     .header("allow", allow)
             }
             ErrorKind::RequestTimeout { elapsed_ms, timeout_at } => Self::new(
                 408,
                 "REQUEST_TIMEOUT",
-                "The request took too long",
-                "The body did not arrive in time. Send it again.",
+                "Request timeout",
+                "The request body did not arrive in time. Retry the request.",
             )
             .retryable()
             .with("elapsedMs", *elapsed_ms)
@@ -165,44 +165,44 @@ impl From<&ErrorKind> for Problem {
             ErrorKind::DuplicateFile { file_id } => Self::new(
                 409,
                 "DUPLICATE_FILE",
-                "The file is already registered",
-                "The session has a file of this category and name.",
+                "Duplicate file",
+                "The session already has a file with this category and name.",
             )
             .with("fileId", file_id.to_string()),
             ErrorKind::FileAlreadyCompleted => Self::new(
                 409,
                 "FILE_ALREADY_COMPLETED",
-                "The file is already complete",
-                "A completed file takes no more parts.",
+                "File already completed",
+                "The file is completed and accepts no more parts.",
             ),
             ErrorKind::SessionNotActive { status } => Self::new(
                 409,
                 "SESSION_NOT_ACTIVE",
-                "The session is not active",
-                format!("The session is {}.", status.as_str()),
+                "Session not active",
+                format!("The session is {} and accepts no changes. Create a new one.", status.as_str()),
             )
             .with("sessionStatus", status.as_str()),
             ErrorKind::FinalizeInProgress => Self::new(
                 409,
                 "FINALIZE_IN_PROGRESS",
-                "A finalize is in progress",
-                "Another request finalizes this session. Try again shortly.",
+                "Finalize in progress",
+                "Another request is finalizing this session. Retry in a few seconds.",
             )
             .retryable()
             .header("retry-after", RETRY_AFTER_SECONDS),
             ErrorKind::TitleConflict { suggested_slug, automatic } => Self::new(
                 409,
                 "TITLE_CONFLICT",
-                "The title is taken",
-                "You already have a MOC whose title gives this address.",
+                "Title conflict",
+                "You already have a MOC with this title. Choose another title.",
             )
             .with("suggestedSlug", suggested_slug.as_str())
             .with("retryStrategy", if *automatic { "AUTO_APPEND" } else { "PROMPT_USER" }),
             ErrorKind::SessionExpired { expires_at, now } => Self::new(
                 410,
                 "SESSION_EXPIRED",
-                "The session has expired",
-                "The session's time is over. Create a new one.",
+                "Session expired",
+                "The upload session has expired. Create a new one.",
             )
             .with("sessionExpired", true)
             .with("expiresAt", expires_at.to_string())
@@ -210,35 +210,37 @@ impl From<&ErrorKind> for Problem {
             ErrorKind::LengthRequired => Self::new(
                 411,
                 "LENGTH_REQUIRED",
-                "Content-Length is required",
-                "Send the part with Content-Length, not chunked.",
+                "Content-Length required",
+                "Send the part with a Content-Length header instead of chunked encoding.",
             ),
             ErrorKind::FileTooLarge { limit_bytes } => Self::new(
                 413,
                 "FILE_TOO_LARGE",
-                "The file is too large",
-                format!("Files of this category have {limit_bytes} bytes at most."),
+                "File too large",
+                format!("Files of this category must be at most {limit_bytes} bytes."),
             )
             .with("limitBytes", *limit_bytes),
             ErrorKind::PayloadTooLarge { limit_bytes } => Self::new(
                 413,
                 "PAYLOAD_TOO_LARGE",
-                "The body is too large",
-                format!("The body of this request has {limit_bytes} bytes at most."),
+                "Payload too large",
+                format!("The request body must be at most {limit_bytes} bytes."),
             )
             .with("limitBytes", *limit_bytes),
             ErrorKind::UnsupportedMediaType { allowed } => Self::new(
                 415,
                 "UNSUPPORTED_MEDIA_TYPE",
-                "The type of file is not supported",
-                format!("Allowed are {}.", allowed.join(", ")),
+                "Unsupported media type",
+                format!("The file type is not supported. Supported types: {}.", allowed.join(", ")),
             )
             .with("allowed", allowed.as_slice()),
             ErrorKind::Invalid { errors } => {
                 let errors: Vec<Value> =
                     errors.iter().map(|error| json!({ "pointer": error.pointer, "message": error.message })).collect();
-                let detail = format!("{} of the request's values are wrong.", errors.len());
-                Self::new(422, "VALIDATION_ERROR", "The request is not valid", detail).with("errors", errors)
+                let count = errors.len();
+                let fields = if count == 1 { "field" } else { "fields" };
+                let detail = format!("The request has {count} invalid {fields}.");
+                Self::new(422, "VALIDATION_ERROR", "Validation error", detail).with("errors", errors)
             }
             ErrorKind::FileValidationFailed { failures } => {
                 let failures: Vec<Value> = failures
@@ -251,16 +253,16 @@ impl From<&ErrorKind> for Problem {
                 Self::new(
                     422,
                     "FILE_VALIDATION_FAILED",
-                    "A file is not what it was declared to be",
-                    "Nothing was published, and the session stays active.",
+                    "File validation failed",
+                    "A file does not match its declaration, so nothing was published. Register the file again, or cancel the session.",
                 )
                 .with("failures", failures)
             }
             ErrorKind::RateLimitExceeded { limit, window_seconds, retry_after_seconds, next_allowed_at } => Self::new(
                 429,
                 "RATE_LIMIT_EXCEEDED",
-                "Too many sessions",
-                format!("{limit} sessions are allowed in {window_seconds} seconds."),
+                "Rate limit exceeded",
+                format!("You can create {limit} sessions in {window_seconds} seconds. Retry in {retry_after_seconds} seconds."),
             )
             .retryable()
             .header("retry-after", retry_after_seconds)
@@ -270,19 +272,19 @@ impl From<&ErrorKind> for Problem {
             .with("nextAllowedAt", next_allowed_at.to_string()),
             ErrorKind::BucketUnavailable => Self::unavailable(
                 "S3_UNAVAILABLE",
-                "The bucket is unavailable",
-                "The bucket did not answer as it should. Nothing is lost: try again.",
+                "Storage unavailable",
+                "Storage is temporarily unavailable. No data was lost; retry the request.",
             ),
             ErrorKind::StoreUnavailable => Self::unavailable(
                 "STORE_UNAVAILABLE",
-                "The store is unavailable",
-                "The store did not answer as it should. Nothing is lost: try again.",
+                "Database unavailable",
+                "The database is temporarily unavailable. No data was lost; retry the request.",
             ),
             ErrorKind::Internal => Self::new(
                 500,
                 "INTERNAL_ERROR",
-                "Something is wrong on our side",
-                "The request's id stands beside the cause in the log.",
+                "Internal error",
+                "The server failed to process the request. The reason is in its log, under this requestId.",
             ),
         }
     }
@@ -315,9 +317,9 @@ mod tests {
         let body: Value = serde_json::from_slice(&problem.body("/x", "id")).unwrap_or_default();
         let expected = json!({
             "type": "urn:moc-uploads:problem:part-size-mismatch",
-            "title": "The part has the wrong size",
+            "title": "Wrong part size",
             "status": 400,
-            "detail": "This part must have exactly 5 bytes.",
+            "detail": "This part must have exactly 5 bytes, and the request has 4.",
             "instance": "/x",
             "code": "PART_SIZE_MISMATCH",
             "retryable": false,

@@ -273,7 +273,7 @@ pub struct MocResponse<'a> {
     /// Always `published`.
     status: &'static str,
     /// Its files, in the order of their registration.
-    files: Vec<MocFileAnswer<'a>>,
+    files: Vec<MocFileResponse<'a>>,
     /// The key of its first instruction in the bucket.
     #[cfg_attr(feature = "openapi", schema(required))]
     pdf_key: Option<&'a str>,
@@ -300,7 +300,7 @@ pub struct MocResponse<'a> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MocFile))]
 #[serde(rename_all = "camelCase")]
-struct MocFileAnswer<'a> {
+struct MocFileResponse<'a> {
     /// The id that it had in the session.
     id: String,
     /// What it is for.
@@ -322,7 +322,7 @@ impl<'a> MocResponse<'a> {
     /// A MOC as it stands; `url` gives an object's address by its key.
     #[must_use]
     pub fn new(moc: &'a Moc, url: impl Fn(&str) -> String) -> Self {
-        let file = |file: &'a MocFile| MocFileAnswer {
+        let file = |file: &'a MocFile| MocFileResponse {
             id: file.id.to_string(),
             category: file.category.as_str(),
             name: &file.name,

@@ -214,10 +214,10 @@ impl TraceBatch {
         }
         let ends_early = |span: &Span| span.end_nanos < span.start_nanos;
         if ends_early(&self.root) {
-            return invalid("/root/endNanos".into(), "lies before startNanos");
+            return invalid("/root/endNanos".into(), "must not be before startNanos");
         }
         match self.steps.iter().position(ends_early) {
-            Some(step) => invalid(format!("/steps/{step}/endNanos"), "lies before startNanos"),
+            Some(step) => invalid(format!("/steps/{step}/endNanos"), "must not be before startNanos"),
             None => Ok(self),
         }
     }
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_says_nonsense_is_refused() {
+    fn a_batch_that_says_malformed_is_rejected() {
         let sound = serde_json::to_value(batch()).expect("JSON");
         assert_eq!(read(&sound), Ok(batch()));
         let many = vec![sound["root"].clone(); TRACE_SPANS_MAX];
@@ -384,7 +384,7 @@ mod tests {
     fn with(batch: &Value, pointer: &str, value: Value) -> Value {
         let mut batch = batch.clone();
         match batch.pointer_mut(pointer) {
-            Some(member) => *member = value,
+            Some(property) => *property = value,
             None => batch[&pointer[1..]] = value,
         }
         batch

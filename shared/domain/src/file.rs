@@ -97,7 +97,7 @@ impl Declaration {
             wrong(pointers.size, "must be at least 1");
         }
         if raw.media_type.is_some_and(|media_type| media_type.len() > MEDIA_TYPE_MAX_BYTES) {
-            wrong(pointers.media_type, "must have 127 bytes at most");
+            wrong(pointers.media_type, "must have at most 127 bytes");
         }
         let named = raw.extension.map(|extension| extension.trim_start_matches('.').to_ascii_lowercase());
         let extension = named.or_else(|| name.as_ref().and_then(FileName::extension));
@@ -363,10 +363,10 @@ mod tests {
     #[test]
     fn the_category_decides_types_and_sizes() {
         assert!(parse(&pdf()).is_ok());
-        let refused = |raw: RawDeclaration<'_>| matches!(parse(&raw), Err(ErrorKind::UnsupportedMediaType { .. }));
-        assert!(refused(RawDeclaration { media_type: Some("image/png"), ..pdf() }));
-        assert!(refused(RawDeclaration { name: "castle.png", ..pdf() }));
-        assert!(refused(RawDeclaration { name: "castle", media_type: None, ..pdf() }));
+        let rejected = |raw: RawDeclaration<'_>| matches!(parse(&raw), Err(ErrorKind::UnsupportedMediaType { .. }));
+        assert!(rejected(RawDeclaration { media_type: Some("image/png"), ..pdf() }));
+        assert!(rejected(RawDeclaration { name: "castle.png", ..pdf() }));
+        assert!(rejected(RawDeclaration { name: "castle", media_type: None, ..pdf() }));
         assert!(parse(&RawDeclaration { name: "castle", ..pdf() }).is_ok());
         assert!(
             parse(&RawDeclaration { name: "castle", media_type: Some(""), extension: Some(".pdf"), ..pdf() }).is_ok()

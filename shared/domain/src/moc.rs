@@ -39,7 +39,7 @@ impl Description {
                 let message = format!("must have {} to {} characters", chars.start(), chars.end());
                 errors.push(FieldError::new(pointer, message));
             } else if text.chars().any(|c| c.is_control() && !(multiline && c.is_whitespace())) {
-                errors.push(FieldError::new(pointer, "must not have control characters"));
+                errors.push(FieldError::new(pointer, "must not contain control characters"));
             }
             text.to_owned()
         };
@@ -55,7 +55,7 @@ impl Description {
             }
         }
         if tags.len() > TAGS_MAX {
-            errors.push(FieldError::new("/tags", format!("must have {TAGS_MAX} entries at most")));
+            errors.push(FieldError::new("/tags", format!("must have at most {TAGS_MAX} entries")));
         }
         if !errors.is_empty() {
             return Err(ErrorKind::Invalid { errors });

@@ -18,10 +18,10 @@ impl FileName {
             return Err("must not be empty");
         }
         if text.chars().count() > FILE_NAME_MAX_CHARS {
-            return Err("must have 255 characters at most");
+            return Err("must have at most 255 characters");
         }
         if text.chars().any(char::is_control) {
-            return Err("must not have control characters");
+            return Err("must not contain control characters");
         }
         Ok(Self(text.to_owned()))
     }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_are_refused() {
+    fn bad_names_are_rejected() {
         for bad in ["", "   ", "a\0b", "a\r\nX-Evil: 1", &"x".repeat(256)] {
             assert!(FileName::parse(bad).is_err(), "{bad:?}");
         }

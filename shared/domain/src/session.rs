@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn activity_prolongs_only_below_ten_minutes_and_never_beyond_the_longest_life() {
+    fn activity_extends_only_below_ten_minutes_and_never_beyond_the_longest_life() {
         let Some(mut session) = session(Status::Active) else { panic!("a session") };
         assert_eq!(session.extended(at(20), 24 * 60 * MINUTE), None);
         assert_eq!(session.extended(at(21), 24 * 60 * MINUTE), Some(at(60)));

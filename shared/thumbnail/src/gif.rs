@@ -25,17 +25,17 @@ pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
     if let Some(limit) = NonZeroU64::new(THUMBNAIL_PIXELS_MAX) {
         options.set_memory_limit(MemoryLimit::Bytes(limit));
     }
-    let mut decoder = options.read_info(data).map_err(unusable)?;
+    let mut decoder = options.read_info(data).map_err(decode_error)?;
     let size = Size::new(decoder.width().into(), decoder.height().into())?;
-    let frame = decoder.next_frame_info().map_err(unusable)?;
+    let frame = decoder.next_frame_info().map_err(decode_error)?;
     let frame = frame.ok_or_else(|| DecodeError::broken("there is no picture in it"))?;
     // What of it is beyond the canvas is not shown, but decoded.
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     let (width, transparent) = (usize::from(frame.width), frame.transparent);
     Size::new(frame.width.into(), frame.height.into())?;
     let mut indices = vec![0; decoder.buffer_size()];
-    decoder.read_into_buffer(&mut indices).map_err(unusable)?;
-    let (palette, _) = decoder.palette().map_err(unusable)?.as_chunks::<3>();
+    decoder.read_into_buffer(&mut indices).map_err(decode_error)?;
+    let (palette, _) = decoder.palette().map_err(decode_error)?.as_chunks::<3>();
     let mut colours = [WHITE; 256];
     colours.iter_mut().zip(palette).for_each(|(colour, given)| *colour = *given);
     if let Some(colour) = transparent.and_then(|index| colours.get_mut(usize::from(index))) {
@@ -61,7 +61,7 @@ pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
     Ok(Picture { raster, crop, orientation: Orientation::UPRIGHT, profile: None })
 }
 
-fn unusable(error: DecodingError) -> DecodeError {
+fn decode_error(error: DecodingError) -> DecodeError {
     match error {
         DecodingError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated,
         error => DecodeError::broken(error),

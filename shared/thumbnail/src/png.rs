@@ -23,12 +23,12 @@ pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
     let mut decoder = Decoder::new_with_limits(Cursor::new(data), Limits { bytes: METADATA_MAX_BYTES });
     decoder.set_ignore_text_chunk(true);
     decoder.set_transformations(Transformations::normalize_to_color8());
-    let header = decoder.read_header_info().map_err(unusable)?;
+    let header = decoder.read_header_info().map_err(decode_error)?;
     let (size, interlaced) = (Size::new(header.width, header.height)?, header.interlaced);
     if interlaced {
         size.check_memory(4)?;
     }
-    let mut reader = decoder.read_info().map_err(unusable)?;
+    let mut reader = decoder.read_info().map_err(decode_error)?;
     let exif = reader.info().exif_metadata.as_deref();
     let orientation = exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
     let profile = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
@@ -49,7 +49,7 @@ fn push_rows(reader: &mut Reader<Cursor<&[u8]>>, shrink: &mut Shrink) -> Result<
     let mut pixels = Pixels::new(reader.output_color_type().0, shrink);
     let (top, bottom) = shrink.rows();
     for y in 0..bottom {
-        let row = reader.next_row().map_err(unusable)?.ok_or(DecodeError::Truncated)?;
+        let row = reader.next_row().map_err(decode_error)?.ok_or(DecodeError::Truncated)?;
         if y >= top {
             shrink.push(pixels.rgb(row.data()));
         }
@@ -61,7 +61,7 @@ fn push_whole(reader: &mut Reader<Cursor<&[u8]>>, size: Size, shrink: &mut Shrin
     let mut pixels = Pixels::new(reader.output_color_type().0, shrink);
     let row_bytes = reader.output_line_size(size.width).unwrap_or_default();
     let mut whole = vec![0; row_bytes * size.height as usize];
-    reader.next_frame(&mut whole).map_err(unusable)?;
+    reader.next_frame(&mut whole).map_err(decode_error)?;
     let (top, bottom) = shrink.rows();
     let rows = whole.chunks_exact(row_bytes.max(1)).take(bottom as usize).skip(top as usize);
     rows.for_each(|row| shrink.push(pixels.rgb(row)));
@@ -105,7 +105,7 @@ impl Pixels {
     }
 }
 
-fn unusable(error: DecodingError) -> DecodeError {
+fn decode_error(error: DecodingError) -> DecodeError {
     match error {
         DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated,
         error => DecodeError::broken(error),

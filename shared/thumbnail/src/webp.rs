@@ -164,13 +164,13 @@ impl<'a> Image<'a> {
             options.lossy_upsampling = UpsamplingMethod::Simple;
         }
         let file = self.file(size);
-        let mut decoder = WebPDecoder::new_with_options(Cursor::new(&file), options).map_err(unusable)?;
+        let mut decoder = WebPDecoder::new_with_options(Cursor::new(&file), options).map_err(decode_error)?;
         let mut bytes = vec![0; decoder.output_buffer_size().unwrap_or_default()];
         let opaque = match self.lossless {
             Some([_, _, _, _, high, ..]) if self.lossy.is_none() => high & ALPHA_FLAG == 0,
             _ => false,
         };
-        decoder.read_image(&mut bytes).map_err(unusable)?;
+        decoder.read_image(&mut bytes).map_err(decode_error)?;
         Ok(Pixels { bytes, width: size.width as usize, alpha: decoder.has_alpha(), opaque })
     }
 
@@ -256,7 +256,7 @@ const fn u24(low: u8, middle: u8, high: u8) -> u32 {
     u32::from_le_bytes([low, middle, high, 0])
 }
 
-fn unusable(error: DecodingError) -> DecodeError {
+fn decode_error(error: DecodingError) -> DecodeError {
     match error {
         DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated,
         error => DecodeError::broken(error),

@@ -75,5 +75,5 @@ fn a_variable_that_cannot_be_read_stops_the_start_with_a_sentence_that_names_it(
     let state = tempfile::tempdir().expect("a folder");
     let (refused, said) = moc_tests::host::refused(state.path(), &[("multipart_part_size_mb", "4")]);
     assert!(refused, "{said}");
-    assert!(said.contains("the variable multipart_part_size_mb must be a whole number from 5 to 100"), "{said}");
+    assert!(said.contains("the variable multipart_part_size_mb must be an integer from 5 to 100"), "{said}");
 }

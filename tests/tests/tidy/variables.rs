@@ -61,9 +61,7 @@ fn values_have_the_form_that_the_code_demands() {
             "origin" => "an origin such as https://example.com".to_owned(),
             "URL" => "a URL with http or https and without a user".to_owned(),
             "URL, ws or wss" => "a URL with ws or wss and without a user".to_owned(),
-            "origins with commas between them, or *" => {
-                form.replacen("origins", "origins such as https://example.com", 1)
-            }
+            "origins separated by commas, or *" => form.replacen("origins", "origins such as https://example.com", 1),
             _ => match form.split_once(", ") {
                 Some((_, range)) if range.contains(" to ") => format!("a whole number from {}", range.replace(',', "")),
                 _ => form.clone(),

@@ -35,7 +35,7 @@ pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Error> 
     let settings = settings::auth().await?;
     let user = match &*settings {
         AuthSettings::Bypass(user) => user.clone(),
-        AuthSettings::Closed => return Err(refused("no way to verify a token is configured")),
+        AuthSettings::Closed => return Err(rejected("no way to verify a token is configured")),
         AuthSettings::Token { key, issuer, audience } => {
             provider::install();
             let token = bearer(request)?;
@@ -47,17 +47,17 @@ pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Error> 
     Ok(user)
 }
 
-fn refused(cause: impl Into<String>) -> Error {
+fn rejected(cause: impl Into<String>) -> Error {
     Error::with_source(ErrorKind::Unauthorized, cause)
 }
 
 fn bearer(request: &Request) -> Result<&str, Error> {
-    let header = request.header("authorization").ok_or_else(|| refused("no Authorization header"))?;
+    let header = request.header("authorization").ok_or_else(|| rejected("no Authorization header"))?;
     let token = match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return Err(refused("not a bearer token")),
+        _ => return Err(rejected("not a bearer token")),
     };
-    if token.len() > TOKEN_MAX_BYTES { Err(refused("the token is too long")) } else { Ok(token) }
+    if token.len() > TOKEN_MAX_BYTES { Err(rejected("the token is too long")) } else { Ok(token) }
 }
 
 /// The key, and the one algorithm that goes with its kind: the token's header chooses a key by its
@@ -67,14 +67,14 @@ async fn key_for(key: &TokenKey, token: &str) -> Result<(DecodingKey, Algorithm)
         TokenKey::Secret(secret) => return Ok((DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)),
         TokenKey::JwkSet(url) => url,
     };
-    let header = decode_header(token).map_err(|error| refused(error.to_string()))?;
+    let header = decode_header(token).map_err(|error| rejected(error.to_string()))?;
     let jwk = jwk_set::find(url, header.kid.as_deref()).await?;
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => Algorithm::RS256,
         AlgorithmParameters::EllipticCurve(_) => Algorithm::ES256,
-        _ => return Err(refused("the key is neither RSA nor of an elliptic curve")),
+        _ => return Err(rejected("the key is neither RSA nor of an elliptic curve")),
     };
-    let key = DecodingKey::from_jwk(&jwk).map_err(|error| refused(error.to_string()))?;
+    let key = DecodingKey::from_jwk(&jwk).map_err(|error| rejected(error.to_string()))?;
     Ok((key, algorithm))
 }
 
@@ -99,10 +99,11 @@ fn subject(
         required.push("iss");
     }
     validation.set_required_spec_claims(&required);
-    let token = decode::<Claims>(token, key, &validation).map_err(|error| refused(error.to_string()))?;
+    let token = decode::<Claims>(token, key, &validation).map_err(|error| rejected(error.to_string()))?;
     // RFC 7515, section 4.1.11: what is critical and not understood makes a token invalid.
     if token.header.crit.is_some() {
-        return Err(refused("the token has critical header parameters"));
+        return Err(rejected("the token has critical header parameters"));
     }
-    UserId::parse(&token.claims.sub).ok_or_else(|| refused("the subject is empty, too long, or has control characters"))
+    UserId::parse(&token.claims.sub)
+        .ok_or_else(|| rejected("the subject is empty, too long, or has control characters"))
 }

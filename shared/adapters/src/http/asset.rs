@@ -43,22 +43,22 @@ impl Response {
         // One tag for all encodings, and so a weak one (RFC 9110, section 8.8.1).
         let tag = format!("W/\"{}\"", asset.tag);
         let mut known = request.header_lines("if-none-match").flat_map(|line| line.split(',')).map(str::trim);
-        let mut answer = if known.any(|known| known == tag || known == "*") {
+        let mut response = if known.any(|known| known == tag || known == "*") {
             Self::empty(304)
         } else {
             Self::file(asset, Encoding::of(request.header_lines("accept-encoding")))?
         };
-        answer.header("etag", tag);
-        answer.header("vary", "accept-encoding");
+        response.header("etag", tag);
+        response.header("vary", "accept-encoding");
         let kept = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
-        answer.header("cache-control", kept);
-        answer.header("x-content-type-options", "nosniff");
+        response.header("cache-control", kept);
+        response.header("x-content-type-options", "nosniff");
         if asset.is_page() {
-            answer.header("content-security-policy", security_policy);
-            answer.header("cross-origin-opener-policy", "same-origin");
-            answer.header("referrer-policy", "no-referrer");
+            response.header("content-security-policy", security_policy);
+            response.header("cross-origin-opener-policy", "same-origin");
+            response.header("referrer-policy", "no-referrer");
         }
-        Ok(answer)
+        Ok(response)
     }
 
     fn file(asset: &Asset, encoding: Encoding) -> Result<Self, Error> {

@@ -126,7 +126,7 @@ impl BatchForm {
         let Some(Stream { end, .. }) = self.body.take() else { return Ok(Bytes::new()) };
         match end.await {
             Ok(_) => Ok(Bytes::new()),
-            Err(error) => Err(malformed("The body ended before all of it was there.", &error)),
+            Err(error) => Err(malformed("The request body ended before its announced length. Send it again.", &error)),
         }
     }
 

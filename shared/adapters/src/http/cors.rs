@@ -15,25 +15,25 @@ pub fn is_preflight(request: &Request, cors: &CorsSettings) -> bool {
 
 /// The response to a preflight, without what [`allow`] adds to every response.
 pub fn preflight(request: &Request, cors: &CorsSettings) -> Response {
-    let mut answer = Response::no_content();
+    let mut response = Response::no_content();
     if origin(request, cors).is_some() {
-        answer.header("access-control-allow-methods", "GET, POST, PUT, DELETE");
+        response.header("access-control-allow-methods", "GET, POST, PUT, DELETE");
         let headers = "authorization, content-type, content-md5, content-digest, x-request-id, traceparent, tracestate";
-        answer.header("access-control-allow-headers", headers);
-        answer.header("access-control-max-age", MAX_AGE_SECONDS);
+        response.header("access-control-allow-headers", headers);
+        response.header("access-control-max-age", MAX_AGE_SECONDS);
     }
-    answer
+    response
 }
 
 /// Lets a page of an allowed origin read a response.
-pub fn allow(request: &Request, cors: &CorsSettings, answer: &mut Response) {
+pub fn allow(request: &Request, cors: &CorsSettings, response: &mut Response) {
     if cors.is_closed() {
         return;
     }
-    answer.header("vary", "origin");
+    response.header("vary", "origin");
     if let Some(origin) = origin(request, cors) {
-        answer.header("access-control-allow-origin", origin);
-        answer.header("access-control-expose-headers", "ETag, Location, Retry-After, X-Request-Id");
+        response.header("access-control-allow-origin", origin);
+        response.header("access-control-expose-headers", "ETag, Location, Retry-After, X-Request-Id");
     }
 }
 

@@ -39,24 +39,24 @@ pub async fn serve(
     let result = match &cors {
         Ok(cors) if cors::is_preflight(&request, cors) => Ok(cors::preflight(&request, cors)),
         Ok(_) => handler(&mut request, &log).await,
-        Err(failure) => Err(failure.clone()),
+        Err(error) => Err(error.clone()),
     };
-    let mut answer = result.unwrap_or_else(|failure| error_response(&request, &log, &failure));
-    answer.header("x-request-id", request.id());
+    let mut response = result.unwrap_or_else(|error| error_response(&request, &log, &error));
+    response.header("x-request-id", request.id());
     if let Ok(cors) = &cors {
-        cors::allow(&request, cors, &mut answer);
+        cors::allow(&request, cors, &mut response);
     }
     let first = [
-        ("level", json!(if answer.status() < 500 { "info" } else { "error" })),
+        ("level", json!(if response.status() < 500 { "info" } else { "error" })),
         ("route", json!(route)),
         ("method", json!(request.method())),
-        ("status", json!(answer.status())),
+        ("status", json!(response.status())),
         ("durationMs", json!(started.elapsed().as_micros() as f64 / 1000.0)),
         ("requestId", json!(request.id())),
     ];
     log.write(&first);
     request.discard();
-    answer.send().await
+    response.send().await
 }
 
 /// Answers a request of another component of the application by `handler`. Its line is the
@@ -70,30 +70,30 @@ pub async fn serve_private(
 ) -> Result<types::Response, ErrorCode> {
     let mut request = Request::new(request);
     let reply = handler(&mut request).await;
-    reply.unwrap_or_else(|failure| answer(&request, Problem::from(&failure.kind))).send().await
+    reply.unwrap_or_else(|error| response(&request, Problem::from(&error.kind))).send().await
 }
 
-/// The problem that a failure is to the client; the log gets its code and its cause. [`serve`] does it with what a
+/// The problem that a error is to the client; the log gets its code and its cause. [`serve`] does it with what a
 /// handler returns: this is for a handler that has more to do with the response.
-pub fn error_response(request: &Request, log: &RequestLog, failure: &Error) -> Response {
-    problem_response(request, log, failure, Problem::from(&failure.kind))
+pub fn error_response(request: &Request, log: &RequestLog, error: &Error) -> Response {
+    problem_response(request, log, error, Problem::from(&error.kind))
 }
 
-/// The response that a failure is, by a problem that says more than the failure itself.
-pub fn problem_response(request: &Request, log: &RequestLog, failure: &Error, problem: Problem) -> Response {
+/// The response that a error is, by a problem that says more than the error itself.
+pub fn problem_response(request: &Request, log: &RequestLog, error: &Error, problem: Problem) -> Response {
     log.set("code", problem.code);
-    if let Some(cause) = &failure.source {
+    if let Some(cause) = &error.source {
         log.set("cause", cause.as_str());
     }
-    answer(request, problem)
+    response(request, problem)
 }
 
-fn answer(request: &Request, problem: Problem) -> Response {
+fn response(request: &Request, problem: Problem) -> Response {
     let headers = problem.headers.clone();
     let status = problem.status;
-    let mut answer = Response::new(status, problem::MEDIA_TYPE, problem.body(request.path(), request.id()));
-    headers.into_iter().for_each(|(name, value)| answer.header(name, value));
-    answer
+    let mut response = Response::new(status, problem::MEDIA_TYPE, problem.body(request.path(), request.id()));
+    headers.into_iter().for_each(|(name, value)| response.header(name, value));
+    response
 }
 
 impl Request {

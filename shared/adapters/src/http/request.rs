@@ -154,7 +154,7 @@ impl Request {
         }
         drop(stream);
         end.await.map_err(|error| {
-            let detail = "The body ended before all of it was there.".into();
+            let detail = "The request body ended before its announced length. Send it again.".into();
             Error::with_source(ErrorKind::MalformedBody { detail }, error.to_string())
         })?;
         Ok(bytes)

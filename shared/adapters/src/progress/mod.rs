@@ -22,7 +22,7 @@ use spin_sdk::wasip3::spawn;
 pub use broadcaster::publish;
 
 use self::queue::Turn;
-use crate::handover::{Outcome, hand_over};
+use crate::forward::{ForwardResult, forward};
 use crate::log;
 use crate::platform::{WasiPlatform, within};
 use crate::settings;
@@ -121,8 +121,8 @@ struct Broadcaster {
 async fn broadcaster() -> Option<Broadcaster> {
     let settings = match settings::progress().await {
         Ok(settings) => settings,
-        Err(failure) => {
-            log::warn(&format!("progress events: {}; none are sent", failure.source.unwrap_or_default()));
+        Err(error) => {
+            log::warn(&format!("progress events: {}; none are sent", error.source.unwrap_or_default()));
             OFF.set(true);
             return None;
         }
@@ -138,11 +138,11 @@ impl Broadcaster {
     /// Whether it has taken the events. Where not, nothing more is sent for a while.
     async fn send(&self, batch: EventBatch, context: Option<&TraceContext>, deadline: Instant) -> bool {
         let headers = context.map(TraceContext::headers).unwrap_or_default();
-        match within(deadline, hand_over(RELAY, &headers, &batch)).await {
-            Some(Outcome::Sent) => return true,
-            Some(Outcome::NotConfigured) => OFF.set(true),
-            Some(Outcome::Failed(cause)) => breaker::open(&self.api_url, &cause),
-            None => breaker::open(&self.api_url, "the relay did not answer in time"),
+        match within(deadline, forward(RELAY, &headers, &batch)).await {
+            Some(ForwardResult::Sent) => return true,
+            Some(ForwardResult::NotConfigured) => OFF.set(true),
+            Some(ForwardResult::Failed(cause)) => breaker::open(&self.api_url, &cause),
+            None => breaker::open(&self.api_url, "the relay did not respond in time"),
         }
         false
     }

@@ -44,13 +44,13 @@ pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
             BucketError::Unavailable(text)
         }
         _ if status >= 500 || status == 429 || status == 408 => BucketError::Unavailable(text),
-        _ => BucketError::Refused(text),
+        _ => BucketError::Rejected(text),
     }
 }
 
 /// A response whose body makes no sense.
 pub fn malformed(operation: &str) -> BucketError {
-    BucketError::Unavailable(format!("{operation}: the answer cannot be read"))
+    BucketError::Unavailable(format!("{operation}: the response is malformed"))
 }
 
 impl From<SendError> for BucketError {
@@ -58,7 +58,7 @@ impl From<SendError> for BucketError {
         match error {
             SendError::Connection(text) => Self::Unavailable(text),
             SendError::Timeout(text) => Self::Silent(text),
-            SendError::Denied(text) => Self::Refused(text),
+            SendError::Denied(text) => Self::Rejected(text),
         }
     }
 }
@@ -90,6 +90,6 @@ mod tests {
         assert!(matches!(classify("op", 200, &body("InternalError")), BucketError::Unavailable(_)));
         assert!(matches!(classify("op", 503, b"<html>"), BucketError::Unavailable(_)));
         assert!(matches!(classify("op", 429, b""), BucketError::Unavailable(_)));
-        assert!(matches!(classify("op", 403, &body("AccessDenied")), BucketError::Refused(_)));
+        assert!(matches!(classify("op", 403, &body("AccessDenied")), BucketError::Rejected(_)));
     }
 }

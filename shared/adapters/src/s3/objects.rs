@@ -19,12 +19,12 @@ const ERROR_MAX_BYTES: usize = 64 * 1024;
 pub async fn head(s3: &S3Bucket, key: &str) -> Result<Option<ObjectHead>, BucketError> {
     let operation = "HeadObject";
     let call = Call { operation, method: Method::Head, headers: &[], body: &[], first_bytes: None, also: Some(404) };
-    let answered = send(&call, &HeadObject::new(&s3.bucket, Some(&s3.credentials), key)).await?;
-    if answered.status == 404 {
+    let response = send(&call, &HeadObject::new(&s3.bucket, Some(&s3.credentials), key)).await?;
+    if response.status == 404 {
         return Ok(None);
     }
-    let etag = answered.etag.as_deref().and_then(ETag::parse);
-    let (Some(etag), Some(size_bytes)) = (etag, answered.length) else { return Err(malformed(operation)) };
+    let etag = response.etag.as_deref().and_then(ETag::parse);
+    let (Some(etag), Some(size_bytes)) = (etag, response.length) else { return Err(malformed(operation)) };
     Ok(Some(ObjectHead { size_bytes, etag }))
 }
 
@@ -39,8 +39,8 @@ pub async fn first_bytes(s3: &S3Bucket, key: &str, bytes: u64) -> Result<Option<
         first_bytes: Some(usize::try_from(bytes).unwrap_or(usize::MAX)),
         also: Some(404),
     };
-    let answered = send(&call, &GetObject::new(&s3.bucket, Some(&s3.credentials), key)).await?;
-    Ok((answered.status != 404).then_some(answered.body))
+    let response = send(&call, &GetObject::new(&s3.bucket, Some(&s3.credentials), key)).await?;
+    Ok((response.status != 404).then_some(response.body))
 }
 
 /// S3 `GetObject`, whose response's head alone is read; `None` if there is none.

@@ -75,6 +75,6 @@ async fn write(
 
 /// What a future comes to in time.
 async fn in_time<T>(millis: u64, future: impl Future<Output = T>) -> Result<T, Attempt> {
-    let silent = || Attempt::Response(BucketError::Silent("UploadPart: no answer in time".into()));
+    let silent = || Attempt::Response(BucketError::Silent("UploadPart: no response in time".into()));
     within(Instant::now() + Duration::from_millis(millis), future).await.ok_or_else(silent)
 }

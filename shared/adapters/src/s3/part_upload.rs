@@ -33,7 +33,7 @@ use crate::platform::WasiPlatform;
 /// Largest part that passes through the guest although nothing of it is checked.
 const PASSED_MAX_BYTES: u64 = 1024 * 1024;
 /// Largest error answer that is read.
-const ANSWER_MAX_BYTES: usize = 64 * 1024;
+const RESPONSE_MAX_BYTES: usize = 64 * 1024;
 
 /// The bytes of a part as they come from the client.
 pub struct PartBody {
@@ -69,7 +69,7 @@ pub async fn upload(
         let (end_writer, end) = wit_future::new(|| Err(ErrorCode::HttpRequestBodySize(None)));
         let payload = Payload::Stream { bytes, end, length };
         let arrival = pass(body, length, checksums, wants_sha256, writer, end_writer);
-        answered(outbound::send(Method::Put, &url, &[], payload), arrival, timeout_ms).await?
+        response_of(outbound::send(Method::Put, &url, &[], payload), arrival, timeout_ms).await?
     };
     stored(reply, computed).await
 }
@@ -79,7 +79,7 @@ pub async fn stored(reply: Response, computed: Checksums) -> Result<UploadedPart
     let operation = "UploadPart";
     let status = reply.status;
     if !(200..300).contains(&status) {
-        let body = reply.read(ANSWER_MAX_BYTES, false).await?;
+        let body = reply.read(RESPONSE_MAX_BYTES, false).await?;
         return Err(classify(operation, status, &body));
     }
     let etag = reply.header("etag").and_then(ETag::parse).ok_or_else(|| malformed(operation))?;
@@ -93,7 +93,7 @@ pub async fn stored(reply: Response, computed: Checksums) -> Result<UploadedPart
 
 /// Waits for S3's response while the part arrives: `timeout_ms` for the part, then 30 seconds for
 /// the response. `arrival` ends with what was computed.
-async fn answered(
+async fn response_of(
     sending: impl Future<Output = Result<Response, SendError>>,
     arrival: impl Future<Output = Result<Checksums, BucketError>>,
     timeout_ms: u64,
@@ -120,7 +120,7 @@ async fn answered(
     let silent = pin!(WasiPlatform.sleep(RESPONSE_TIMEOUT_MS));
     match select(sending, silent).await {
         Either::Left((reply, _)) => Ok((reply?, computed)),
-        Either::Right(_) => Err(BucketError::Silent("UploadPart: no answer in time".into())),
+        Either::Right(_) => Err(BucketError::Silent("UploadPart: no response in time".into())),
     }
 }
 
@@ -154,7 +154,7 @@ async fn pass(
     }
     let Some(last) = held else {
         let cause = body_end.await.err().map_or_else(String::new, |error| error.to_string());
-        return Err(BucketError::BodyCut(cause));
+        return Err(BucketError::BodyInterrupted(cause));
     };
     let computed = hasher.finish();
     announced.check(&computed).map_err(BucketError::Checksum)?;

@@ -12,11 +12,11 @@ use crate::outbound::{self, Payload, Response, SendError};
 use crate::platform::WasiPlatform;
 
 /// How often a request is sent.
-const TRIES: u32 = 3;
+const ATTEMPTS_MAX: u32 = 3;
 /// The longest pause before the second attempt; it doubles. The half of it is certain.
 const PAUSE_MS: u64 = 200;
 /// Largest answer that is read: a page of `ListParts` has 1,000 parts.
-const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+const RESPONSE_MAX_BYTES: usize = 1024 * 1024;
 
 /// A request that may be sent more than once.
 pub struct Call<'a> {
@@ -27,12 +27,12 @@ pub struct Call<'a> {
     pub body: &'a [u8],
     /// How many bytes of the response are wanted, where not all are.
     pub first_bytes: Option<usize>,
-    /// A status that is no failure next to 2xx.
+    /// A status that is no error next to 2xx.
     pub also: Option<u16>,
 }
 
 /// A response with its body.
-pub struct Answered {
+pub struct S3Response {
     pub status: u16,
     pub body: Vec<u8>,
     /// `Content-Length`.
@@ -44,13 +44,13 @@ pub struct Answered {
 }
 
 /// Sends a call until it succeeds or nothing is to be gained from another try.
-pub async fn send<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Answered, BucketError> {
+pub async fn send<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<S3Response, BucketError> {
     tried(async || attempt(call, action).await).await
 }
 
 /// Tries until it succeeds or nothing is to be gained from another try.
 pub async fn tried<T>(attempt: impl AsyncFn() -> Result<T, Attempt>) -> Result<T, BucketError> {
-    let mut tries = 1;
+    let mut attempts = 1;
     loop {
         let (error, again) = match attempt().await {
             Ok(done) => return Ok(done),
@@ -63,12 +63,12 @@ pub async fn tried<T>(attempt: impl AsyncFn() -> Result<T, Attempt>) -> Result<T
                 (error, again)
             }
         };
-        if !again || tries == TRIES {
+        if !again || attempts == ATTEMPTS_MAX {
             return Err(error);
         }
-        let pause_ms = PAUSE_MS << (tries - 1);
+        let pause_ms = PAUSE_MS << (attempts - 1);
         WasiPlatform.sleep(pause_ms / 2 + random::get_random_u64() % (pause_ms / 2)).await;
-        tries += 1;
+        attempts += 1;
     }
 }
 
@@ -91,7 +91,7 @@ impl From<SendError> for Attempt {
     }
 }
 
-async fn attempt<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Answered, Attempt> {
+async fn attempt<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<S3Response, Attempt> {
     let payload = if call.body.is_empty() { Payload::Empty } else { Payload::Bytes(call.body.to_vec()) };
     let url = presigned(action, PRESIGNED_FOR);
     let reply: Response = outbound::send(call.method.clone(), &url, call.headers, payload).await?;
@@ -102,12 +102,12 @@ async fn attempt<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<Answ
     let kms = is_kms(&reply);
     let body = match (succeeded, call.first_bytes) {
         (true, Some(wanted)) => reply.read(wanted, false).await?,
-        _ => reply.read(ANSWER_MAX_BYTES, true).await?,
+        _ => reply.read(RESPONSE_MAX_BYTES, true).await?,
     };
     let failed_late =
         call.first_bytes.is_none() && std::str::from_utf8(&body).ok().and_then(ErrorBody::parse).is_some();
     if !succeeded || (failed_late && call.also != Some(status)) {
         return Err(Attempt::Response(classify(call.operation, status, &body)));
     }
-    Ok(Answered { status, body, length, etag, kms })
+    Ok(S3Response { status, body, length, etag, kms })
 }

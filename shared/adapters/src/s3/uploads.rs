@@ -13,11 +13,11 @@ use spin_sdk::wasip3::http::types::Method;
 
 use super::S3Bucket;
 use super::error::malformed;
-use super::retry::{Answered, Call, send};
+use super::retry::{Call, S3Response, send};
 use super::xml::{unescape, walk};
 
-fn text(answered: &Answered, operation: &str) -> Result<String, BucketError> {
-    String::from_utf8(answered.body.clone()).map_err(|_| malformed(operation))
+fn text(response: &S3Response, operation: &str) -> Result<String, BucketError> {
+    String::from_utf8(response.body.clone()).map_err(|_| malformed(operation))
 }
 
 /// S3 `CreateMultipartUpload`.
@@ -25,8 +25,8 @@ pub async fn create(s3: &S3Bucket, key: &str, content: Content) -> Result<String
     let operation = "CreateMultipartUpload";
     let headers = [("content-type", content.media_type())];
     let call = Call { operation, method: Method::Post, headers: &headers, body: &[], first_bytes: None, also: None };
-    let answered = send(&call, &CreateMultipartUpload::new(&s3.bucket, Some(&s3.credentials), key)).await?;
-    let parsed = CreateMultipartUpload::parse_response(&text(&answered, operation)?);
+    let response = send(&call, &CreateMultipartUpload::new(&s3.bucket, Some(&s3.credentials), key)).await?;
+    let parsed = CreateMultipartUpload::parse_response(&text(&response, operation)?);
     Ok(parsed.map_err(|_| malformed(operation))?.upload_id().to_owned())
 }
 
@@ -41,8 +41,8 @@ pub async fn list_parts(s3: &S3Bucket, key: &str, upload_id: &str) -> Result<Vec
             action.set_part_number_marker(marker);
         }
         let call = Call { operation, method: Method::Get, headers: &[], body: &[], first_bytes: None, also: None };
-        let answered = send(&call, &action).await?;
-        let page = PartsPage::parse(&text(&answered, operation)?).ok_or_else(|| malformed(operation))?;
+        let response = send(&call, &action).await?;
+        let page = PartsPage::parse(&text(&response, operation)?).ok_or_else(|| malformed(operation))?;
         parts.extend(page.parts);
         match page.next {
             Some(next) if after < Some(next) && next < PART_NUMBER_MAX => after = Some(next),
@@ -73,9 +73,9 @@ impl PartsPage {
             (["ListPartsResult", "IsTruncated"], Some(text)) => truncated = text == "true",
             (["ListPartsResult", "NextPartNumberMarker"], Some(text)) => next = text.parse().ok(),
             (["ListPartsResult", "Part"], None) => raw.push(Raw::default()),
-            (["ListPartsResult", "Part", member], Some(text)) => {
+            (["ListPartsResult", "Part", property], Some(text)) => {
                 let Some(part) = raw.last_mut() else { return };
-                match *member {
+                match *property {
                     "PartNumber" => part.number = text,
                     "Size" => part.size = text,
                     "ETag" => part.etag = Some(unescape(text)),
@@ -112,11 +112,11 @@ pub async fn complete(
     let body = action().body().into_bytes();
     let headers = [("content-type", "application/xml")];
     let call = Call { operation, method: Method::Post, headers: &headers, body: &body, first_bytes: None, also: None };
-    let answered = send(&call, &action()).await?;
-    let parsed = CompleteMultipartUploadResponse::parse(text(&answered, operation)?.trim_start());
+    let response = send(&call, &action()).await?;
+    let parsed = CompleteMultipartUploadResponse::parse(text(&response, operation)?.trim_start());
     let etag = parsed.ok().and_then(|parsed| ETag::parse(parsed.etag()));
     let etag = etag.ok_or_else(|| malformed(operation))?;
-    Ok(CompletedUpload { etag, is_composite: !answered.kms })
+    Ok(CompletedUpload { etag, is_composite: !response.kms })
 }
 
 /// S3 `AbortMultipartUpload`.
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_refused() {
+    fn what_is_no_page_is_rejected() {
         assert_eq!(PartsPage::parse("<ListPartsResult/>"), Some(PartsPage::default()));
         for bad in ["", "<html/>", "<ListPartsResult><Part></Part></ListPartsResult>", "<ListPartsResult><Part"] {
             assert_eq!(PartsPage::parse(bad), None, "{bad}");

@@ -25,7 +25,7 @@ pub fn has_run_before(error: &str) -> bool {
 }
 
 /// How often a statement is tried. Each attempt waits up to five seconds for a busy file by itself.
-const TRIES: u32 = 3;
+const ATTEMPTS_MAX: u32 = 3;
 /// The pause before the second attempt; it doubles.
 const PAUSE_MS: u64 = 50;
 
@@ -33,7 +33,7 @@ thread_local! {
     static SHARED: Rc<Connection> = Rc::default();
 }
 
-/// A connection that opens itself at its first statement, and again after a failure.
+/// A connection that opens itself at its first statement, and again after a error.
 #[derive(Default)]
 pub struct Connection(RefCell<Option<Rc<sqlite::Connection>>>);
 
@@ -49,15 +49,15 @@ impl Connection {
     /// # Errors
     /// The last attempt's.
     pub async fn run(&self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
-        let mut tries = 1;
+        let mut attempts = 1;
         loop {
             match self.attempt(statement, parameters).await {
                 Ok(rows) => return Ok(rows),
-                Err(error) if tries == TRIES => return Err(StoreError(error.to_string())),
+                Err(error) if attempts == ATTEMPTS_MAX => return Err(StoreError(error.to_string())),
                 Err(_) => {
                     self.0.take();
-                    WasiPlatform.sleep(PAUSE_MS << tries).await;
-                    tries += 1;
+                    WasiPlatform.sleep(PAUSE_MS << attempts).await;
+                    attempts += 1;
                 }
             }
         }

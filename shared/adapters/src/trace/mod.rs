@@ -37,13 +37,13 @@ pub async fn traced(
     handler: impl AsyncFnOnce(&mut Request, &RequestLog, &Trace) -> Result<Response, Error>,
 ) -> Response {
     let trace = Trace::begin(name, request).await;
-    let (answer, failure) = match handler(request, log, &trace).await {
-        Ok(answer) => (answer, None),
-        Err(failure) => (http::error_response(request, log, &failure), Some(failure)),
+    let (response, error) = match handler(request, log, &trace).await {
+        Ok(response) => (response, None),
+        Err(error) => (http::error_response(request, log, &error), Some(error)),
     };
     if !trace.is_recorded() {
-        return answer;
+        return response;
     }
-    trace.end(answer.status(), failure.as_ref());
-    answer.after(async move { trace.export().await })
+    trace.end(response.status(), error.as_ref());
+    response.after(async move { trace.export().await })
 }

@@ -13,7 +13,7 @@ use moc_domain::limits::{TRACE_EXPORT_MAX_MS, TRACE_PAUSE_MS, TRACE_SPANS_MAX};
 use moc_domain::moc::Moc;
 use spin_sdk::wasip3::random::random::get_random_u64;
 
-use crate::handover::{Outcome, hand_over};
+use crate::forward::{ForwardResult, forward};
 use crate::http::Request;
 use crate::log;
 use crate::platform::within;
@@ -111,9 +111,9 @@ impl Trace {
 
     /// Ends the root span: the response is ready. A response that is the client's fault is none of
     /// this span's (OpenTelemetry's conventions for HTTP).
-    pub(super) fn end(&self, status: u16, failure: Option<&Error>) {
+    pub(super) fn end(&self, status: u16, error: Option<&Error>) {
         let Some(recording) = self.recording() else { return };
-        let code = failure.map(code);
+        let code = error.map(code);
         let mut root = recording.root.borrow_mut();
         root.end_nanos = recording.now_nanos(root.start_nanos);
         root.numbers.push(("http.response.status_code".into(), status.into()));
@@ -121,7 +121,7 @@ impl Trace {
         root.error = code.filter(|_| status >= 500).map(Into::into);
     }
 
-    /// Hands the spans to the exporter. A failure is one warning, and a pause.
+    /// Hands the spans to the exporter. A error is one warning, and a pause.
     pub(super) async fn export(&self) {
         let Some(recording) = self.recording() else { return };
         let now = Instant::now();
@@ -130,10 +130,10 @@ impl Trace {
         }
         let batch = recording.batch();
         let deadline = now + Duration::from_millis(TRACE_EXPORT_MAX_MS);
-        let cause = match within(deadline, hand_over(EXPORTER, &[], &batch)).await {
-            Some(Outcome::Sent | Outcome::NotConfigured) => return,
-            Some(Outcome::Failed(cause)) => cause,
-            None => "the exporter did not answer in time".into(),
+        let cause = match within(deadline, forward(EXPORTER, &[], &batch)).await {
+            Some(ForwardResult::Sent | ForwardResult::NotConfigured) => return,
+            Some(ForwardResult::Failed(cause)) => cause,
+            None => "the exporter did not respond in time".into(),
         };
         let now = Instant::now();
         // Another request was first.
@@ -209,7 +209,7 @@ impl Recording {
         id
     }
 
-    fn close(&self, step: Step, began: Instant, failure: Option<&Error>) {
+    fn close(&self, step: Step, began: Instant, error: Option<&Error>) {
         let id = self.open(step);
         self.open.borrow_mut().retain(|(running, _)| *running != step);
         let zero_nanos = self.root.borrow().start_nanos;
@@ -218,7 +218,7 @@ impl Recording {
             name: step.name().into(),
             start_nanos: zero_nanos.saturating_add(nanos(began.saturating_duration_since(self.began))),
             end_nanos: self.now_nanos(zero_nanos),
-            error: failure.map(|failure| code(failure).into()),
+            error: error.map(|error| code(error).into()),
             texts: Vec::new(),
             numbers: Vec::new(),
         };
@@ -255,7 +255,7 @@ fn known(method: &str) -> &str {
     if known.contains(&method) { method } else { "_OTHER" }
 }
 
-/// The code of the problem that a failure becomes.
-fn code(failure: &Error) -> &'static str {
-    Problem::from(&failure.kind).code
+/// The code of the problem that a error becomes.
+fn code(error: &Error) -> &'static str {
+    Problem::from(&error.kind).code
 }

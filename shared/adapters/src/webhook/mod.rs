@@ -2,7 +2,7 @@
 
 mod receiver;
 
-use moc_application::deliver_webhook::Outcome;
+use moc_application::deliver_webhook::DeliveryOutcome;
 use moc_contract::path;
 use moc_contract::trace::TraceContext;
 use moc_domain::error::{Error, ErrorKind};
@@ -13,7 +13,7 @@ use url::Url;
 
 pub use receiver::HttpReceiver;
 
-use crate::handover;
+use crate::forward;
 use crate::http::Response;
 use crate::log;
 use crate::outbound::{self, Payload};
@@ -47,13 +47,13 @@ pub async fn send(moc: MocId, context: Option<TraceContext>) -> Result<(), Error
     }
 }
 
-impl From<Outcome> for Response {
-    fn from(outcome: Outcome) -> Self {
+impl From<DeliveryOutcome> for Response {
+    fn from(outcome: DeliveryOutcome) -> Self {
         match outcome {
-            Outcome::Delivered => handover::Outcome::Sent.into(),
-            Outcome::Failed(cause) => handover::Outcome::Failed(cause).into(),
-            Outcome::Left => handover::Outcome::Failed("a later sweep goes on".into()).into(),
-            Outcome::Nothing => Self::new(404, "text/plain", b"there is nothing to deliver".to_vec()),
+            DeliveryOutcome::Delivered => forward::ForwardResult::Sent.into(),
+            DeliveryOutcome::Failed(cause) => forward::ForwardResult::Failed(cause).into(),
+            DeliveryOutcome::Left => forward::ForwardResult::Failed("a later sweep goes on".into()).into(),
+            DeliveryOutcome::Nothing => Self::new(404, "text/plain", b"there is nothing to deliver".to_vec()),
         }
     }
 }
@@ -61,5 +61,5 @@ impl From<Outcome> for Response {
 /// What the sender answers where there is no receiver.
 #[must_use]
 pub fn not_configured() -> Response {
-    handover::Outcome::NotConfigured.into()
+    forward::ForwardResult::NotConfigured.into()
 }

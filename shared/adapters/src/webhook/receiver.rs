@@ -30,9 +30,9 @@ impl HttpReceiver {
     /// # Errors
     /// [`moc_domain::error::ErrorKind::Internal`] where a variable cannot be read.
     pub async fn open(request: &Request) -> Result<Option<Self>, Error> {
-        let settings = settings::webhook().await.inspect_err(|failure| {
+        let settings = settings::webhook().await.inspect_err(|error| {
             // Whoever calls has no way to say so.
-            log::warn(&format!("webhooks: {}; none are sent", failure.source.as_deref().unwrap_or_default()));
+            log::warn(&format!("webhooks: {}; none are sent", error.source.as_deref().unwrap_or_default()));
         });
         let Some(settings) = settings? else { return Ok(None) };
         Ok(Some(Self { settings, context: trace::context_of(request) }))
@@ -72,17 +72,17 @@ impl Receiver for HttpReceiver {
     async fn send(&self, claim: &Claim) -> Result<(), String> {
         let limit_ms = WEBHOOK_ATTEMPT_TIMEOUT_MS.unsigned_abs();
         let sent = within(Instant::now() + Duration::from_millis(limit_ms), self.post(claim)).await;
-        sent.unwrap_or_else(|| Err(format!("the receiver did not answer within {limit_ms} ms")))
+        sent.unwrap_or_else(|| Err(format!("the receiver did not respond within {limit_ms} ms")))
     }
 
     fn given_up(&self, claim: &Claim, cause: &str) {
         let moc = claim.event.moc;
-        let members = [
+        let properties = [
             ("moc", json!(moc.to_string())),
             ("webhookId", json!(webhook::message_id(moc))),
             ("tries", json!(claim.attempt)),
             ("cause", json!(cause)),
         ];
-        log::error("a webhook was not delivered, and is given up", &members);
+        log::error("a webhook was not delivered, and is given up", &properties);
     }
 }

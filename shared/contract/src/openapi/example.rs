@@ -72,7 +72,7 @@ pub fn requests(operation: &str) -> Examples {
 }
 
 /// What an operation may answer with this status, which is one of its successes.
-pub fn answers(operation: &str, status: &str, sample: &Sample) -> Examples {
+pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
     let Sample { session, file, parts, etag, moc, .. } = sample;
     let ws_url = Some(sample::ws_url());
     let stored = |part: &StoredPart| PartStored::new(part.number, &part.etag);

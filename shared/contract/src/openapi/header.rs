@@ -3,7 +3,7 @@
 use moc_domain::limits::TRACE_STATE_MAX_BYTES;
 use serde_json::{Map, Value, json};
 
-use super::{example, members_of, reference, sample};
+use super::{example, properties_of, reference, sample};
 
 /// The parameters of every path and header, by the names that operations refer to.
 pub fn parameters() -> Map<String, Value> {
@@ -63,7 +63,7 @@ pub fn parameters() -> Map<String, Value> {
             "What else tracers say of it. A longer one is passed over.",
         ),
     });
-    members_of(parameters)
+    properties_of(parameters)
 }
 
 /// A parameter that is a header.
@@ -102,12 +102,12 @@ pub fn components() -> Map<String, Value> {
         "example": sample::request_id(),
         "description": "The client's `X-Request-Id`, or a new one. The server's log has it too.",
     });
-    members_of(json!({ "X-Request-Id": id }))
+    properties_of(json!({ "X-Request-Id": id }))
 }
 
 /// What every response has.
-pub fn of_every_answer() -> Map<String, Value> {
-    members_of(json!({ "X-Request-Id": reference("headers", "X-Request-Id") }))
+pub fn of_every_response() -> Map<String, Value> {
+    properties_of(json!({ "X-Request-Id": reference("headers", "X-Request-Id") }))
 }
 
 /// A header of an operation's success.

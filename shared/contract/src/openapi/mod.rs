@@ -105,12 +105,12 @@ fn complete(path: &str, operation: &mut Map<String, Value>, problems: &Problems,
     }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     for (status, response) in responses.iter_mut() {
-        let mut headers = header::of_every_answer();
+        let mut headers = header::of_every_response();
         let own = response["headers"].as_object().into_iter().flatten();
         headers.extend(own.map(|(name, _)| (name.clone(), header::of_success(&id, name))));
         response["headers"] = headers.into();
         for content in contents(Some(response)) {
-            content["examples"] = example::answers(&id, status, sample).into();
+            content["examples"] = example::responses(&id, status, sample).into();
         }
     }
     responses.extend(problems.responses(&id));
@@ -128,9 +128,9 @@ fn reference(kind: &str, name: &str) -> Value {
 }
 
 /// The fields of an object.
-fn members_of(object: Value) -> Map<String, Value> {
+fn properties_of(object: Value) -> Map<String, Value> {
     match object {
-        Value::Object(members) => members,
+        Value::Object(properties) => properties,
         _ => Map::new(),
     }
 }

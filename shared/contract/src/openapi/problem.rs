@@ -15,11 +15,12 @@ use moc_domain::part::PartNumber;
 use moc_domain::session::Status;
 use serde_json::{Map, Value, json};
 
-use super::{header, members_of, reference, sample};
+use super::{header, properties_of, reference, sample};
 use crate::problem::{MEDIA_TYPE, Problem, part_number_out_of_range};
 
 /// The fields that every problem has.
-const MEMBERS: [&str; 8] = ["type", "title", "status", "detail", "instance", "code", "retryable", "requestId"];
+const COMMON_PROPERTIES: [&str; 8] =
+    ["type", "title", "status", "detail", "instance", "code", "retryable", "requestId"];
 
 /// The name of the example of a batch that has failed in part.
 const BATCH_EXAMPLE: &str = "BATCH";
@@ -156,15 +157,15 @@ impl Problems {
     pub fn schemas(&self) -> Map<String, Value> {
         let mut schemas = base_schemas(&self.0);
         for (code, Kind { status, example, .. }) in &self.0 {
-            let own = example.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
-            let mut members: Map<String, Value> = own.map(|name| (name.clone(), member(name))).collect();
-            members.extend(members_of(json!({
+            let own = example.keys().filter(|name| !COMMON_PROPERTIES.contains(&name.as_str()));
+            let mut properties: Map<String, Value> = own.map(|name| (name.clone(), property(name))).collect();
+            properties.extend(properties_of(json!({
                 "type": { "type": "string", "const": example["type"] },
                 "status": { "type": "integer", "const": status },
                 "code": { "type": "string", "const": code },
             })));
-            let names: Vec<String> = members.keys().cloned().collect();
-            let own = json!({ "type": "object", "properties": members, "required": names });
+            let names: Vec<String> = properties.keys().cloned().collect();
+            let own = json!({ "type": "object", "properties": properties, "required": names });
             let description = format!("{}.", example["title"].as_str().unwrap_or_default());
             let schema = json!({ "description": description, "allOf": [reference("schemas", "Problem"), own] });
             schemas.insert(schema_name(code), schema);
@@ -223,7 +224,7 @@ impl Problems {
         }
         let kinds: Vec<&Kind> = codes.iter().filter_map(|code| self.0.get(code)).collect();
         let names: BTreeSet<&str> = kinds.iter().flat_map(|kind| &kind.headers).map(|(name, _)| *name).collect();
-        let mut headers = header::of_every_answer();
+        let mut headers = header::of_every_response();
         for name in names {
             let values: Vec<&str> = kinds.iter().filter_map(|kind| value_of(&kind.headers, name)).collect();
             let (name, header) =
@@ -284,7 +285,7 @@ fn base_schemas(kinds: &BTreeMap<&'static str, Kind>) -> Map<String, Value> {
                 "retryable": { "type": "boolean", "description": "Whether the same request can succeed later." },
                 "requestId": reference("schemas", "RequestId"),
             },
-            "required": MEMBERS,
+            "required": COMMON_PROPERTIES,
         },
         "ProblemCode": { "description": "What is wrong; stable.", "type": "string", "enum": codes },
         "FieldError": {
@@ -350,11 +351,11 @@ fn base_schemas(kinds: &BTreeMap<&'static str, Kind>) -> Map<String, Value> {
             ],
         },
     });
-    members_of(schemas)
+    properties_of(schemas)
 }
 
 /// A field that problems of some codes have. One name means the same in all of them.
-fn member(name: &str) -> Value {
+fn property(name: &str) -> Value {
     let described = |mut schema: Value, description: &str| {
         schema["description"] = json!(description);
         schema
@@ -433,8 +434,8 @@ mod tests {
     #[test]
     fn every_member_of_a_problem_is_described() {
         for (code, kind) in &Problems::new().0 {
-            for name in kind.example.keys().filter(|name| !MEMBERS.contains(&name.as_str())) {
-                assert!(member(name)["description"].is_string(), "{name} of {code}");
+            for name in kind.example.keys().filter(|name| !COMMON_PROPERTIES.contains(&name.as_str())) {
+                assert!(property(name)["description"].is_string(), "{name} of {code}");
             }
         }
     }

@@ -11,7 +11,7 @@ use moc_domain::limits::{
 use moc_domain::session::Status;
 use serde_json::{Map, Value, json};
 
-use super::{members_of, reference};
+use super::{properties_of, reference};
 
 /// The schemas of requests, with the fields that their checks ask for. All others are of answers.
 const REQUESTS: [(&str, &[&str]); 7] = [
@@ -50,7 +50,7 @@ fn complete_members(owner: &str, schema: &mut Value, request: Option<&[&str]>) {
     let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|given| given == name));
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for (name, property) in properties.iter_mut() {
-        constrain(property, request.map_or_else(|| answer_member(owner, name), |_| request_member(name)));
+        constrain(property, request.map_or_else(|| response_property(owner, name), |_| request_property(name)));
         // What a request must have is not null, and neither is what a response may leave out.
         if is_required(name) == request.is_some() {
             not_null(property);
@@ -103,10 +103,10 @@ fn not_null(property: &mut Value) {
 /// The body of `registerFile` in its two forms, which share a type: the long one has all that declares a file, the
 /// short one its name and size.
 fn divide_register_file(schemas: &mut Map<String, Value>) {
-    let members = |schema: &Value| members_of(schema["properties"].clone());
-    let declared = schemas.get("FileDeclaration").map(members).unwrap_or_default();
+    let properties = |schema: &Value| properties_of(schema["properties"].clone());
+    let declared = schemas.get("FileDeclaration").map(properties).unwrap_or_default();
     let own = schemas.get("RegisterFile").and_then(|schema| schema["allOf"].as_array());
-    let own: Map<String, Value> = own.into_iter().flatten().flat_map(members).collect();
+    let own: Map<String, Value> = own.into_iter().flatten().flat_map(properties).collect();
     let pick = |from: &Map<String, Value>, names: &[&str]| -> Map<String, Value> {
         let picked = names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(*name)?.clone())));
         picked.collect()
@@ -116,7 +116,7 @@ fn divide_register_file(schemas: &mut Map<String, Value>) {
     let mut short = own;
     short.extend(pick(&declared, &["category", "type", "ext"]));
     let required = ["fileKey", "fileSizeBytes"];
-    short.iter_mut().filter(|(name, _)| required.contains(&name.as_str())).for_each(|(_, member)| not_null(member));
+    short.iter_mut().filter(|(name, _)| required.contains(&name.as_str())).for_each(|(_, property)| not_null(property));
     let long = object("The long form: all that declares a file.", long, &["category", "name", "size", "type"]);
     let short =
         object("The short form: category and type follow from the name, unless they are given.", short, &required);
@@ -137,7 +137,7 @@ fn object(description: &str, properties: Map<String, Value>, required: &[&str]) 
 }
 
 /// What fields of a name hold in requests.
-fn request_member(name: &str) -> Value {
+fn request_property(name: &str) -> Value {
     let text = |most: usize| json!({ "maxLength": most });
     match name {
         "category" => reference("schemas", "Category"),
@@ -164,7 +164,7 @@ fn request_member(name: &str) -> Value {
 }
 
 /// What fields of a name hold in answers.
-fn answer_member(owner: &str, name: &str) -> Value {
+fn response_property(owner: &str, name: &str) -> Value {
     let text = |most: usize| json!({ "minLength": 1, "maxLength": most });
     match (owner, name) {
         (_, "id" | "sessionId" | "fileId" | "mocId") => reference("schemas", "Id"),
@@ -262,7 +262,7 @@ fn values() -> Map<String, Value> {
                             `cancelled` was given up; the time of `expired` is over.",
         },
     });
-    members_of(values)
+    properties_of(values)
 }
 
 /// The media type of what is not looked at.

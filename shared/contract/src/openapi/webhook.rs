@@ -20,8 +20,8 @@ pub fn moc_finalized(sample: &Sample) -> Value {
             "operationId": "mocFinalized",
             "tags": ["mocs"],
             "summary": "A session has become a MOC",
-            "description": "Sent to `moc_finalize_webhook_url` once the finalize is answered, at least once, with the \
-                            headers of Standard Webhooks. Only a 2xx answer is success: otherwise it is sent again \
+            "description": "Sent to `moc_finalize_webhook_url` once the finalize is response, at least once, with the \
+                            headers of Standard Webhooks. Only a 2xx response is success: otherwise it is sent again \
                             after one, two and four seconds. Redirects are not followed.",
             "security": [],
             "parameters": parameters(sample, &body),

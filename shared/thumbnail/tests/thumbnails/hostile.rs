@@ -69,7 +69,7 @@ pub fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
 }
 
 #[test]
-fn each_is_refused_or_shown_soon_and_in_little_memory() {
+fn each_is_rejected_or_shown_soon_and_in_little_memory() {
     let files = files::all();
     assert!(files.len() > 80, "there are {} files", files.len());
     let mut wrong = Vec::new();

@@ -71,7 +71,7 @@ fn no_variant_of_a_picture_does_harm() {
     let mut names: Vec<String> = names.filter(|name| formats.iter().any(|format| name.ends_with(format))).collect();
     names.sort();
     assert!(names.len() > 10, "{names:?}");
-    let (mut pictures, mut refused, mut wrong) = (0, 0, Vec::new());
+    let (mut pictures, mut rejected, mut wrong) = (0, 0, Vec::new());
     for name in &names {
         let original = picture(name);
         for variant in 0..variants {
@@ -84,7 +84,7 @@ fn no_variant_of_a_picture_does_harm() {
             let large = peak_bytes > THUMBNAIL_MEMORY_MAX_BYTES as usize + BESIDE_BYTES;
             match result {
                 Ok(Ok(_)) => pictures += 1,
-                Ok(Err(_)) => refused += 1,
+                Ok(Err(_)) => rejected += 1,
                 Err(_) => wrong.push(format!("{name}, variant {variant}: a panic")),
             }
             if slow || large {
@@ -92,8 +92,8 @@ fn no_variant_of_a_picture_does_harm() {
             }
         }
     }
-    println!("{pictures} pictures, {refused} refused");
+    println!("{pictures} pictures, {rejected} rejected");
     assert!(wrong.is_empty(), "{wrong:#?}");
     // Both come often: otherwise this would be no test.
-    assert!(pictures > 10 * names.len() && refused > 10 * names.len(), "{pictures} pictures, {refused} refused");
+    assert!(pictures > 10 * names.len() && rejected > 10 * names.len(), "{pictures} pictures, {rejected} rejected");
 }

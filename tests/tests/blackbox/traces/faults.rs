@@ -67,7 +67,7 @@ async fn it_says_nothing() {
     own_stack!();
     let traced = Traced::start(&[]);
     traced.collector.set(Mode::Silent);
-    fails(&traced, "the collector did not answer within 4500 ms").await;
+    fails(&traced, "the collector did not respond within 4500 ms").await;
     assert!(traced.collector.posts().len() <= FINALIZES);
 }
 
@@ -76,7 +76,7 @@ async fn it_reads_nothing() {
     own_stack!();
     let traced = Traced::start(&[]);
     traced.collector.set(Mode::Deaf);
-    fails(&traced, "the collector did not answer within 4500 ms").await;
+    fails(&traced, "the collector did not respond within 4500 ms").await;
 }
 
 /// Its status says all that is needed: nobody reads on.
