@@ -85,7 +85,7 @@ impl App {
     }
 
     /// Answers a request from outside. An error closes the connection, as under Spin.
-    pub async fn answer(&self, mut request: Request<Incoming>, client: SocketAddr) -> Result<Response<WasiBody>> {
+    pub async fn response(&self, mut request: Request<Incoming>, client: SocketAddr) -> Result<Response<WasiBody>> {
         strip_forbidden_headers(request.headers_mut());
         let path = request.uri().path().to_owned();
         match path.strip_prefix(WELL_KNOWN_PREFIX) {
@@ -112,11 +112,11 @@ impl App {
         set_absolute_uri(&mut request)?;
         let id = route.component;
         let component = self.components.get(id).with_context(|| format!("no trigger names component `{id}`"))?;
-        let answer = match append_spin_headers(&mut request, &route, client) {
+        let response = match append_spin_headers(&mut request, &route, client) {
             Ok(()) => component.handle((), request).await.map_err(anyhow::Error::from),
             Err(error) => Err(error),
         };
-        Ok(answer.unwrap_or_else(|error| {
+        Ok(response.unwrap_or_else(|error| {
             guest_log::print(id, format!("no answer: {error}").as_bytes());
             empty(StatusCode::INTERNAL_SERVER_ERROR)
         }))

@@ -91,8 +91,8 @@ async fn send(
         *request.uri_mut() = uri.map_err(|_| Error::HttpRequestUriInvalid)?;
     } else if let Some(target) = chaining_target(host) {
         let (target, path) = (target.to_owned(), request.uri().path().to_owned());
-        let answer = app.call(request, RouteMatch::chained(&target, &path), CHAINED_CLIENT).await;
-        return answer.map_err(|error| Error::InternalError(Some(error.to_string())));
+        let response = app.call(request, RouteMatch::chained(&target, &path), CHAINED_CLIENT).await;
+        return response.map_err(|error| Error::InternalError(Some(error.to_string())));
     }
     let sending = CONNECT_TIMEOUT.scope(options.connect_timeout.unwrap_or(DEFAULT_TIMEOUT), CLIENT.request(request));
     let response = timeout(options.first_byte_timeout.unwrap_or(DEFAULT_TIMEOUT), sending)

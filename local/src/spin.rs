@@ -81,6 +81,6 @@ impl Spin {
 
 async fn healthy(address: SocketAddr) -> Result<bool> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let answer = client.get(format!("http://{address}/.well-known/spin/health").parse()?);
-    Ok(tokio::time::timeout(Duration::from_secs(1), answer).await??.status().is_success())
+    let response = client.get(format!("http://{address}/.well-known/spin/health").parse()?);
+    Ok(tokio::time::timeout(Duration::from_secs(1), response).await??.status().is_success())
 }

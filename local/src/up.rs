@@ -118,7 +118,7 @@ pub async fn run(options: Options) -> Result<()> {
         let app = Arc::clone(&app);
         service_fn(move |request| {
             let app = Arc::clone(&app);
-            async move { app.answer(request, client).await }
+            async move { app.response(request, client).await }
         })
     };
     serve(listener, connect, signal).await;

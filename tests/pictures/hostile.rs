@@ -15,14 +15,14 @@ pub struct Hostile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is no picture, or none that is decoded.
-    Refused,
+    Rejected,
     /// A thumbnail: what is wrong with it does not matter.
     Picture,
     /// Either, as long as it comes soon.
     Either,
 }
 
-use Outcome::{Either, Picture, Refused};
+use Outcome::{Either, Picture, Rejected};
 
 const BASELINE: &[u8] = include_bytes!("baseline.jpg");
 const PROGRESSIVE: &[u8] = include_bytes!("progressive.jpg");
@@ -52,12 +52,12 @@ fn hostile(name: &'static str, outcome: Outcome, bytes: impl Into<Vec<u8>>) -> H
 
 fn others() -> Vec<Hostile> {
     vec![
-        hostile("an empty file", Refused, []),
-        hostile("one byte", Refused, [0xff]),
-        hostile("a text", Refused, "This is not a picture.\n".repeat(100)),
-        hostile("a page with a picture's name", Refused, "<svg xmlns='http://www.w3.org/2000/svg'/>"),
-        hostile("zeros", Refused, vec![0; FILE_MAX_BYTES]),
-        hostile("0xff, ten million times", Refused, vec![0xff; FILE_MAX_BYTES]),
+        hostile("an empty file", Rejected, []),
+        hostile("one byte", Rejected, [0xff]),
+        hostile("a text", Rejected, "This is not a picture.\n".repeat(100)),
+        hostile("a page with a picture's name", Rejected, "<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        hostile("zeros", Rejected, vec![0; FILE_MAX_BYTES]),
+        hostile("0xff, ten million times", Rejected, vec![0xff; FILE_MAX_BYTES]),
     ]
 }
 
@@ -115,41 +115,41 @@ fn jpeg() -> Vec<Hostile> {
         [&BASELINE[..2], &segment.repeat(count), &BASELINE[2..]].concat()
     };
     vec![
-        hostile("a JPEG of 60,000 x 60,000 pixels", Refused, with_size(60_000, 60_000)),
-        hostile("a JPEG of 65,535 x 762 pixels with the data of a small one", Refused, with_size(65_535, 762)),
-        hostile("a progressive JPEG that needs 300 MB of coefficients", Refused, wide_progressive),
-        hostile("a JPEG without width", Refused, with_size(0, 100)),
-        hostile("a JPEG whose height comes later", Refused, {
+        hostile("a JPEG of 60,000 x 60,000 pixels", Rejected, with_size(60_000, 60_000)),
+        hostile("a JPEG of 65,535 x 762 pixels with the data of a small one", Rejected, with_size(65_535, 762)),
+        hostile("a progressive JPEG that needs 300 MB of coefficients", Rejected, wide_progressive),
+        hostile("a JPEG without width", Rejected, with_size(0, 100)),
+        hostile("a JPEG whose height comes later", Rejected, {
             let bytes = with_size(330, 0);
             let end = bytes.len() - 2;
             [&bytes[..end], &segment(0xdc, &[0, 220]), &bytes[end..]].concat()
         }),
-        hostile("a JPEG cut in its header", Refused, &BASELINE[..scan / 2]),
-        hostile("a JPEG cut in its scan header", Refused, &BASELINE[..scan + 4]),
-        hostile("a JPEG cut after a third", Refused, &BASELINE[..BASELINE.len() / 3]),
-        hostile("a JPEG cut near the end", Refused, &BASELINE[..BASELINE.len() * 9 / 10]),
-        hostile("a progressive JPEG cut in the middle", Refused, &PROGRESSIVE[..PROGRESSIVE.len() / 2]),
-        hostile("a JPEG with restarts that are not there", Refused, with_segment(0xdd, &[0, 1])),
-        hostile("a JPEG with five components", Refused, [&[0xff, 0xd8][..], &segment(0xc0, &five)].concat()),
-        hostile("a JPEG with arithmetic coding", Refused, patched(frame + 1, 0xc9)),
-        hostile("a lossless JPEG", Refused, patched(frame + 1, 0xc3)),
-        hostile("a hierarchical JPEG", Refused, patched(frame + 1, 0xc5)),
-        hostile("a JPEG of twelve bits", Refused, patched(frame + 4, 12)),
-        hostile("a JPEG with a sampling factor of 15", Refused, patched(frame + 11, 0xff)),
-        hostile("a JPEG with a quantization table that is not there", Refused, patched(frame + 12, 3)),
-        hostile("a JPEG that names a Huffman table 15", Refused, patched(scan + 6, 0xff)),
-        hostile("a JPEG with two frames", Refused, {
+        hostile("a JPEG cut in its header", Rejected, &BASELINE[..scan / 2]),
+        hostile("a JPEG cut in its scan header", Rejected, &BASELINE[..scan + 4]),
+        hostile("a JPEG cut after a third", Rejected, &BASELINE[..BASELINE.len() / 3]),
+        hostile("a JPEG cut near the end", Rejected, &BASELINE[..BASELINE.len() * 9 / 10]),
+        hostile("a progressive JPEG cut in the middle", Rejected, &PROGRESSIVE[..PROGRESSIVE.len() / 2]),
+        hostile("a JPEG with restarts that are not there", Rejected, with_segment(0xdd, &[0, 1])),
+        hostile("a JPEG with five components", Rejected, [&[0xff, 0xd8][..], &segment(0xc0, &five)].concat()),
+        hostile("a JPEG with arithmetic coding", Rejected, patched(frame + 1, 0xc9)),
+        hostile("a lossless JPEG", Rejected, patched(frame + 1, 0xc3)),
+        hostile("a hierarchical JPEG", Rejected, patched(frame + 1, 0xc5)),
+        hostile("a JPEG of twelve bits", Rejected, patched(frame + 4, 12)),
+        hostile("a JPEG with a sampling factor of 15", Rejected, patched(frame + 11, 0xff)),
+        hostile("a JPEG with a quantization table that is not there", Rejected, patched(frame + 12, 3)),
+        hostile("a JPEG that names a Huffman table 15", Rejected, patched(scan + 6, 0xff)),
+        hostile("a JPEG with two frames", Rejected, {
             let frame = BASELINE[frame..frame + 19].to_vec();
             with_segment(0xc0, &frame[4..])
         }),
-        hostile("a JPEG with a Huffman table of too many codes", Refused, {
+        hostile("a JPEG with a Huffman table of too many codes", Rejected, {
             let mut bytes = BASELINE.to_vec();
             let table = find(&bytes, &[0xff, 0xc4]);
             bytes[table + 5] = 0xff;
             bytes
         }),
         hostile("a JPEG with half a million Huffman tables", Picture, tables),
-        hostile("a progressive JPEG with a million scans", Refused, scans),
+        hostile("a progressive JPEG with a million scans", Rejected, scans),
         hostile("a JPEG whose EXIF leads in a circle", Picture, exif(8, u16::MAX)),
         hostile("a JPEG whose EXIF leads out of it", Picture, exif(u32::MAX, 1)),
         hostile("a JPEG with half an EXIF", Picture, with_segment(0xe1, b"Exif\0\0MM")),
@@ -175,10 +175,14 @@ fn png() -> Vec<Hostile> {
     let pixels = png_chunk(b"IDAT", &zeros_by_zlib(64 * (64 * 3 + 1)));
     let bomb = |name: &[u8; 4], before: &[u8]| png_chunk(name, &[before, &zeros_by_zlib(1 << 30)].concat());
     vec![
-        hostile("a PNG of 60,000 x 60,000 pixels", Refused, [header(60_000, 60_000, 8, 6, 0), end.clone()].concat()),
-        hostile("a PNG of 1 x 100,000,000 pixels", Refused, [header(1, 100_000_000, 8, 2, 0), pixels.clone()].concat()),
-        hostile("a PNG of 50,000,000 x 1 pixels", Refused, [header(50_000_000, 1, 16, 6, 0), pixels.clone()].concat()),
-        hostile("a PNG of no pixels", Refused, [header(0, 0, 8, 2, 0), pixels.clone(), end.clone()].concat()),
+        hostile("a PNG of 60,000 x 60,000 pixels", Rejected, [header(60_000, 60_000, 8, 6, 0), end.clone()].concat()),
+        hostile(
+            "a PNG of 1 x 100,000,000 pixels",
+            Rejected,
+            [header(1, 100_000_000, 8, 2, 0), pixels.clone()].concat(),
+        ),
+        hostile("a PNG of 50,000,000 x 1 pixels", Rejected, [header(50_000_000, 1, 16, 6, 0), pixels.clone()].concat()),
+        hostile("a PNG of no pixels", Rejected, [header(0, 0, 8, 2, 0), pixels.clone(), end.clone()].concat()),
         hostile("a PNG bomb: 392 MB of zeros", Picture, {
             let data = png_chunk(b"IDAT", &zeros_by_zlib(7000 * (7000 * 8 + 1)));
             [header(7000, 7000, 16, 6, 0), data, end.clone()].concat()
@@ -195,9 +199,9 @@ fn png() -> Vec<Hostile> {
             let chunks = png_chunk(b"teXt", b"a\0b").repeat(500_000);
             with(&[chunks, pixels.clone()])
         }),
-        hostile("a PNG without data", Refused, with(&[])),
-        hostile("a PNG with noise for data", Refused, with(&[png_chunk(b"IDAT", &noise(10_000))])),
-        hostile("a PNG with a chunk longer than the file", Refused, {
+        hostile("a PNG without data", Rejected, with(&[])),
+        hostile("a PNG with noise for data", Rejected, with(&[png_chunk(b"IDAT", &noise(10_000))])),
+        hostile("a PNG with a chunk longer than the file", Rejected, {
             [header(64, 64, 8, 2, 0), vec![0x7f, 0xff, 0xff, 0xff], b"IDAT".to_vec(), noise(1000)].concat()
         }),
         hostile("a PNG whose pixels are not in its palette", Either, {
@@ -205,15 +209,19 @@ fn png() -> Vec<Hostile> {
             let data = png_chunk(b"IDAT", &stored_by_zlib(&[&[0][..], &[255; 64]].concat().repeat(64)));
             [header(64, 64, 8, 3, 0), palette, data, end.clone()].concat()
         }),
-        hostile("a PNG without its palette", Refused, [header(64, 64, 8, 3, 0), pixels.clone(), end.clone()].concat()),
-        hostile("a PNG of a depth that there is not", Refused, [header(64, 64, 7, 2, 0), pixels, end.clone()].concat()),
-        hostile("an interlaced PNG cut in the middle", Refused, &INTERLACED[..INTERLACED.len() / 2]),
-        hostile("an interlaced PNG of 16 bits, cut", Refused, {
+        hostile("a PNG without its palette", Rejected, [header(64, 64, 8, 3, 0), pixels.clone(), end.clone()].concat()),
+        hostile(
+            "a PNG of a depth that there is not",
+            Rejected,
+            [header(64, 64, 7, 2, 0), pixels, end.clone()].concat(),
+        ),
+        hostile("an interlaced PNG cut in the middle", Rejected, &INTERLACED[..INTERLACED.len() / 2]),
+        hostile("an interlaced PNG of 16 bits, cut", Rejected, {
             let data = png_chunk(b"IDAT", &zeros_by_zlib(1000));
             [header(64, 64, 16, 6, 1), data].concat()
         }),
-        hostile("a PNG cut in the middle", Refused, &PALETTE[..PALETTE.len() / 2]),
-        hostile("a PNG with a wrong checksum", Refused, {
+        hostile("a PNG cut in the middle", Rejected, &PALETTE[..PALETTE.len() / 2]),
+        hostile("a PNG with a wrong checksum", Rejected, {
             let mut bytes = PALETTE.to_vec();
             let header = find(&bytes, b"IHDR");
             bytes[header + 17] ^= 1;
@@ -245,15 +253,15 @@ fn gif() -> Vec<Hostile> {
     let pixel = [0b01_000_100, 0b1];
     let end = [0x3b];
     vec![
-        hostile("a GIF of 60,000 x 60,000 pixels", Refused, {
+        hostile("a GIF of 60,000 x 60,000 pixels", Rejected, {
             [screen(60_000, 60_000), frame(0, 0, 1, 1, &pixel), end.to_vec()].concat()
         }),
-        hostile("a GIF without frames", Refused, [screen(10, 10), end.to_vec()].concat()),
-        hostile("a GIF without canvas", Refused, [screen(0, 0), frame(0, 0, 1, 1, &pixel), end.to_vec()].concat()),
+        hostile("a GIF without frames", Rejected, [screen(10, 10), end.to_vec()].concat()),
+        hostile("a GIF without canvas", Rejected, [screen(0, 0), frame(0, 0, 1, 1, &pixel), end.to_vec()].concat()),
         hostile("a GIF whose frame is beyond its canvas", Either, {
             [screen(10, 10), frame(60_000, 60_000, 1, 1, &pixel), end.to_vec()].concat()
         }),
-        hostile("a GIF whose frame is larger than its canvas", Refused, {
+        hostile("a GIF whose frame is larger than its canvas", Rejected, {
             [screen(10, 10), frame(0, 0, 65_535, 65_535, &pixel), end.to_vec()].concat()
         }),
         hostile("a GIF whose frame has no pixels", Either, {
@@ -267,8 +275,8 @@ fn gif() -> Vec<Hostile> {
             [screen(1, 1), comments, frame(0, 0, 1, 1, &pixel), end.to_vec()].concat()
         }),
         hostile("a GIF with noise for data", Either, [screen(100, 100), frame(0, 0, 100, 100, &noise(5000))].concat()),
-        hostile("a GIF cut in the middle", Refused, &GIF[..GIF.len() / 4]),
-        hostile("a GIF cut in its palette", Refused, &GIF[..20]),
+        hostile("a GIF cut in the middle", Rejected, &GIF[..GIF.len() / 4]),
+        hostile("a GIF cut in its palette", Rejected, &GIF[..20]),
         hostile("a GIF with a byte behind it", Picture, [GIF, &[7]].concat()),
     ]
 }
@@ -294,43 +302,47 @@ fn webp() -> Vec<Hostile> {
     };
     let loops = riff_chunk(b"ANIM", &[0; 6]);
     vec![
-        hostile("a WebP of 60,000 x 60,000 pixels", Refused, extended(0, 60_000, 60_000, std::slice::from_ref(&lossy))),
-        hostile("a WebP of 16,383 x 16,383 pixels", Refused, riff(&with_size(16_383, 16_383))),
-        hostile("a WebP of 7,000 x 7,000 pixels with the data of a small one", Refused, riff(&with_size(7000, 7000))),
-        hostile("a lossless WebP of 16,384 x 16,384 pixels", Refused, {
+        hostile(
+            "a WebP of 60,000 x 60,000 pixels",
+            Rejected,
+            extended(0, 60_000, 60_000, std::slice::from_ref(&lossy)),
+        ),
+        hostile("a WebP of 16,383 x 16,383 pixels", Rejected, riff(&with_size(16_383, 16_383))),
+        hostile("a WebP of 7,000 x 7,000 pixels with the data of a small one", Rejected, riff(&with_size(7000, 7000))),
+        hostile("a lossless WebP of 16,384 x 16,384 pixels", Rejected, {
             riff(&riff_chunk(b"VP8L", &[0x2f, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0]))
         }),
         hostile(
             "a WebP whose canvas is smaller than its image",
-            Refused,
+            Rejected,
             extended(0, 10, 10, &[with_size(16_383, 3000)]),
         ),
         hostile("a WebP whose canvas is larger than its image", Either, {
             extended(0, 7000, 7000, std::slice::from_ref(&lossy))
         }),
-        hostile("an animated WebP whose frame is beyond its canvas", Refused, {
+        hostile("an animated WebP whose frame is beyond its canvas", Rejected, {
             extended(2, 100, 100, &[loops.clone(), frame(200, 99, &lossy)])
         }),
-        hostile("an animated WebP without frames", Refused, extended(2, 100, 100, std::slice::from_ref(&loops))),
+        hostile("an animated WebP without frames", Rejected, extended(2, 100, 100, std::slice::from_ref(&loops))),
         hostile(
             "an animated WebP whose frame is empty",
-            Refused,
+            Rejected,
             extended(2, 100, 100, &[loops.clone(), frame(0, 9, &[])]),
         ),
         hostile("an animated WebP with a hundred thousand frames", Either, {
             extended(2, 330, 220, &[loops, frame(0, 73, &lossy), frame(0, 1, b"VP8 \x04\0\0\0abcd").repeat(100_000)])
         }),
-        hostile("a WebP with noise for opacity", Refused, {
+        hostile("a WebP with noise for opacity", Rejected, {
             extended(0x10, 330, 220, &[riff_chunk(b"ALPH", &[&[1][..], &noise(5000)].concat()), lossy.clone()])
         }),
-        hostile("a lossless WebP with noise for data", Refused, {
+        hostile("a lossless WebP with noise for data", Rejected, {
             riff(&riff_chunk(b"VP8L", &[&[0x2f, 0x3f, 0xc0, 0x0f, 0][..], &noise(5000)].concat()))
         }),
-        hostile("a WebP without an image", Refused, riff(&[])),
-        hostile("a WebP with a chunk longer than the file", Refused, riff(b"VP8 \xff\xff\xff\xffabcdefghijklmnop")),
-        hostile("a WebP cut in the middle", Refused, &LOSSY[..LOSSY.len() / 2]),
-        hostile("a lossless WebP cut in the middle", Refused, &LOSSLESS[..LOSSLESS.len() / 2]),
-        hostile("an animated WebP cut in its first frame", Refused, &ANIMATED[..400]),
+        hostile("a WebP without an image", Rejected, riff(&[])),
+        hostile("a WebP with a chunk longer than the file", Rejected, riff(b"VP8 \xff\xff\xff\xffabcdefghijklmnop")),
+        hostile("a WebP cut in the middle", Rejected, &LOSSY[..LOSSY.len() / 2]),
+        hostile("a lossless WebP cut in the middle", Rejected, &LOSSLESS[..LOSSLESS.len() / 2]),
+        hostile("an animated WebP cut in its first frame", Rejected, &ANIMATED[..400]),
     ]
 }
 

@@ -33,7 +33,7 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub enum Mode {
     /// Reads it and responds with this status and body. A redirection leads to [`ELSEWHERE`].
-    Answer(u16, String),
+    Response(u16, String),
     /// Reads it and says nothing.
     Silent,
     /// Takes the connection and reads nothing.
@@ -51,7 +51,7 @@ impl Mode {
     /// What a broadcaster answers that is well.
     #[must_use]
     pub fn well() -> Self {
-        Self::Answer(204, String::new())
+        Self::Response(204, String::new())
     }
 }
 
@@ -151,7 +151,7 @@ impl Broadcaster {
     }
 
     /// Rejects connections, until [`Broadcaster::listen`].
-    pub async fn refuse(&self) {
+    pub async fn reject(&self) {
         let listening = self.listening().take();
         if let Some(task) = listening {
             task.abort();
@@ -219,7 +219,7 @@ async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     let Some(request) = inbound::read(&mut client, REQUEST_MAX_BYTES).await? else { return Ok(()) };
     locked(state).posts.push(request.into());
     match mode {
-        Mode::Answer(status, body) => answer(&mut client, status, &body).await?,
+        Mode::Response(status, body) => response(&mut client, status, &body).await?,
         Mode::Silent | Mode::Deaf => {}
         Mode::SlowHead => {
             client.write_all(b"HTTP/1.1 200 OK\r\nx-slow: ").await?;
@@ -240,7 +240,7 @@ async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     copy(&mut client, &mut sink()).await.map(|_| ())
 }
 
-async fn answer(client: &mut TcpStream, status: u16, body: &str) -> io::Result<()> {
+async fn response(client: &mut TcpStream, status: u16, body: &str) -> io::Result<()> {
     let location = if (300..400).contains(&status) { format!("location: {ELSEWHERE}\r\n") } else { String::new() };
     let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
     let head = format!("HTTP/1.1 {status} As Told\r\ncontent-type: application/json\r\n{location}{length}");

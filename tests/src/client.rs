@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::content::{PART_BYTES, pdf};
-use crate::{Reply, path};
+use crate::{Response, path};
 
 /// Longest time a test waits for a response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(100);
@@ -57,7 +57,7 @@ impl Client {
     ///
     /// # Panics
     /// Where there is no response, or it is not as the OpenAPI document promises.
-    pub async fn send(&self, request: RequestBuilder) -> Reply {
+    pub async fn send(&self, request: RequestBuilder) -> Response {
         self.try_send(request).await.expect("an answer")
     }
 
@@ -68,37 +68,37 @@ impl Client {
     ///
     /// # Panics
     /// Where it is not as the OpenAPI document promises.
-    pub async fn try_send(&self, request: RequestBuilder) -> Result<Reply, reqwest::Error> {
+    pub async fn try_send(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
         let request = request.build()?;
         let (method, path) = (request.method().to_string(), request.url().path().to_owned());
         let response = self.http.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Reply::received(&method, &path, status, headers, response.bytes().await?.to_vec()))
+        Ok(Response::received(&method, &path, status, headers, response.bytes().await?.to_vec()))
     }
 
     /// `GET`.
-    pub async fn get(&self, path: &str) -> Reply {
+    pub async fn get(&self, path: &str) -> Response {
         self.send(self.request(Method::GET, path)).await
     }
 
     /// `DELETE`.
-    pub async fn delete(&self, path: &str) -> Reply {
+    pub async fn delete(&self, path: &str) -> Response {
         self.send(self.request(Method::DELETE, path)).await
     }
 
     /// `POST` of a JSON body.
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
         let request = self.request(Method::POST, path).header("content-type", "application/json");
         self.send(request.body(body.to_string())).await
     }
 
     /// `POST` without a body.
-    pub async fn post_nothing(&self, path: &str) -> Reply {
+    pub async fn post_nothing(&self, path: &str) -> Response {
         self.send(self.request(Method::POST, path)).await
     }
 
     /// `PUT` of bytes.
-    pub async fn put(&self, path: &str, bytes: impl Into<reqwest::Body>) -> Reply {
+    pub async fn put(&self, path: &str, bytes: impl Into<reqwest::Body>) -> Response {
         self.send(self.request(Method::PUT, path).body(bytes)).await
     }
 
@@ -124,7 +124,7 @@ impl Client {
         category: &str,
         media_type: &str,
         size: usize,
-    ) -> Reply {
+    ) -> Response {
         self.post(&path::files(session), &declared(name, category, media_type, size)).await
     }
 
@@ -134,7 +134,7 @@ impl Client {
     }
 
     /// Sends a part.
-    pub async fn put_part(&self, session: &str, file: &str, number: u64, bytes: impl Into<reqwest::Body>) -> Reply {
+    pub async fn put_part(&self, session: &str, file: &str, number: u64, bytes: impl Into<reqwest::Body>) -> Response {
         self.put(&path::part(session, file, number), bytes).await
     }
 
@@ -153,12 +153,12 @@ impl Client {
     }
 
     /// Completes a file, its parts left to the server.
-    pub async fn complete(&self, session: &str, file: &str) -> Reply {
+    pub async fn complete(&self, session: &str, file: &str) -> Response {
         self.post_nothing(&path::complete(session, file)).await
     }
 
     /// Makes a MOC of a session.
-    pub async fn finalize(&self, session: &str, title: &str) -> Reply {
+    pub async fn finalize(&self, session: &str, title: &str) -> Response {
         self.post(path::FINALIZE, &json!({ "uploadSessionId": session, "title": title })).await
     }
 

@@ -159,7 +159,7 @@ impl Collector {
     #[must_use]
     pub fn start() -> Self {
         let collector = Self(Broadcaster::start());
-        collector.set(Mode::Answer(200, String::new()));
+        collector.set(Mode::Response(200, String::new()));
         collector
     }
 
@@ -175,8 +175,8 @@ impl Collector {
     }
 
     /// Rejects connections.
-    pub async fn refuse(&self) {
-        self.0.refuse().await;
+    pub async fn reject(&self) {
+        self.0.reject().await;
     }
 
     /// How many connections it took so far.

@@ -59,7 +59,7 @@ pub enum Fault {
     /// The connection is reset before anything gets a response; S3 never sees the request.
     Reset,
     /// The request is read, and answered with this status and body; S3 never sees it.
-    Answer(u16, String),
+    Response(u16, String),
     /// The same, but answered before the request's body is read.
     EarlyAnswer(u16, String),
     /// S3 gets half of the request's body, then both connections break.
@@ -82,19 +82,19 @@ impl Fault {
     /// An `InternalError` of S3.
     #[must_use]
     pub fn internal_error() -> Self {
-        Self::Answer(500, error_xml("InternalError"))
+        Self::Response(500, error_xml("InternalError"))
     }
 
     /// S3 asks for fewer requests.
     #[must_use]
     pub fn slow_down() -> Self {
-        Self::Answer(503, error_xml("SlowDown"))
+        Self::Response(503, error_xml("SlowDown"))
     }
 
     /// A 200 that is none, as `CompleteMultipartUpload` can answer it.
     #[must_use]
     pub fn error_inside() -> Self {
-        Self::Answer(200, error_xml("InternalError"))
+        Self::Response(200, error_xml("InternalError"))
     }
 }
 
@@ -244,7 +244,7 @@ impl FaultProxy {
     }
 
     /// Rejects connections, until [`FaultProxy::listen`].
-    pub async fn refuse(&self) {
+    pub async fn reject(&self) {
         let listening = self.listening().take();
         if let Some(task) = listening {
             task.abort();
@@ -320,12 +320,12 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
         }
         Some(Fault::Reset) => client.set_zero_linger(),
         Some(Fault::Silence) => copy(&mut client, &mut sink()).await.map(|_| ()),
-        Some(Fault::Answer(status, body)) => {
+        Some(Fault::Response(status, body)) => {
             let rest = request.length.saturating_sub(request.body_start.len() as u64);
             copy(&mut (&mut client).take(rest), &mut sink()).await?;
-            answer(client, status, &body).await
+            response(client, status, &body).await
         }
-        Some(Fault::EarlyAnswer(status, body)) => answer(client, status, &body).await,
+        Some(Fault::EarlyAnswer(status, body)) => response(client, status, &body).await,
         Some(Fault::CutRequest) => {
             let mut s3 = connect(&request, shared.upstream).await?;
             let rest = (request.length / 2).saturating_sub(request.body_start.len() as u64);
@@ -334,22 +334,22 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
             client.set_zero_linger()
         }
         Some(Fault::HoldAnswer) => {
-            let answer = answer_of_s3(&mut client, &request, shared.upstream).await?;
+            let response = response_of_s3(&mut client, &request, shared.upstream).await?;
             shared.state().worked.push((request.operation, request.path.clone()));
             shared.lifted(&request).await;
-            client.write_all(&answer).await?;
+            client.write_all(&response).await?;
             close(client).await
         }
         Some(Fault::LoseAnswer) => {
-            answer_of_s3(&mut client, &request, shared.upstream).await?;
+            response_of_s3(&mut client, &request, shared.upstream).await?;
             client.set_zero_linger()
         }
         Some(Fault::CutAnswer) => {
-            let answer = answer_of_s3(&mut client, &request, shared.upstream).await?;
+            let response = response_of_s3(&mut client, &request, shared.upstream).await?;
             // Half of the body, if there is one: a whole head is what makes the cut a hard one.
-            let head = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |end| end + 4);
-            let half = if answer.len() > head { head + (answer.len() - head) / 2 } else { head / 2 };
-            client.write_all(answer.get(..half).unwrap_or_default()).await?;
+            let head = response.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |end| end + 4);
+            let half = if response.len() > head { head + (response.len() - head) / 2 } else { head / 2 };
+            client.write_all(response.get(..half).unwrap_or_default()).await?;
             // The half is given time to arrive: a reset at once would take it along.
             sleep(Duration::from_millis(50)).await;
             client.set_zero_linger()
@@ -439,16 +439,16 @@ async fn forward(mut client: TcpStream, request: &Head, upstream: SocketAddr) ->
 }
 
 /// Passes a request on, and returns S3's whole response.
-async fn answer_of_s3(client: &mut TcpStream, request: &Head, upstream: SocketAddr) -> io::Result<Vec<u8>> {
+async fn response_of_s3(client: &mut TcpStream, request: &Head, upstream: SocketAddr) -> io::Result<Vec<u8>> {
     let mut s3 = connect(request, upstream).await?;
     let rest = request.length.saturating_sub(request.body_start.len() as u64);
     copy(&mut client.take(rest), &mut s3).await?;
-    let mut answer = Vec::new();
-    s3.read_to_end(&mut answer).await?;
-    Ok(answer)
+    let mut response = Vec::new();
+    s3.read_to_end(&mut response).await?;
+    Ok(response)
 }
 
-async fn answer(mut client: TcpStream, status: u16, body: &str) -> io::Result<()> {
+async fn response(mut client: TcpStream, status: u16, body: &str) -> io::Result<()> {
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status} As Told\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"

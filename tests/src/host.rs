@@ -118,7 +118,7 @@ impl Host {
 }
 
 /// Starts a host that must reject these variables; returns whether it ended with exit code 1, and what it said.
-pub fn refused(state: &Path, variables: &[(&str, &str)]) -> (bool, String) {
+pub fn rejected(state: &Path, variables: &[(&str, &str)]) -> (bool, String) {
     let mut command = Command::new(binary());
     command.args(["up", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"]);
     command.arg("--manifest").arg(manifest());

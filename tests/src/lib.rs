@@ -17,7 +17,7 @@ pub mod openapi;
 pub mod path;
 pub mod raw;
 pub mod receiver;
-mod reply;
+mod response;
 pub mod schema;
 mod snapshot;
 pub mod socket;
@@ -28,7 +28,7 @@ pub use bucket::Bucket;
 pub use client::{Client, declared, declared_pdf, unique_title};
 #[doc(hidden)]
 pub use insta;
-pub use reply::Reply;
+pub use response::Response;
 pub use snapshot::redacted;
 pub use stack::Stack;
 
@@ -41,8 +41,8 @@ use std::time::{Duration, Instant};
 pub async fn wait_for<T>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
-        if let Some(answer) = ask().await {
-            return answer;
+        if let Some(response) = ask().await {
+            return response;
         }
         assert!(started.elapsed() < limit, "waited {limit:?} in vain for {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;

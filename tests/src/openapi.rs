@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::Reply;
+use crate::Response;
 pub use document::{Document, Operation, resolve};
 
 /// The document as it is published.
@@ -21,9 +21,9 @@ pub static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
 /// # Panics
 /// Where it is not.
 #[track_caller]
-pub fn check(reply: &Reply) {
+pub fn check(reply: &Response) {
     let errors = errors(reply);
-    let Reply { method, path, status, headers, .. } = reply;
+    let Response { method, path, status, headers, .. } = reply;
     let shown = format!("{method} {path}: {status} {headers:?}\n{}", reply.text());
     assert!(errors.is_empty(), "not as openapi.json has it: {shown}\n{}", errors.join("\n"));
 }
@@ -34,27 +34,27 @@ const OF_SERVER: [u16; 2] = [431, 500];
 /// What is wrong with a response. Those of paths that the document does not have are not its matter, but for a 404 of
 /// the API; nor are those that no component gave.
 #[must_use]
-pub fn errors(reply: &Reply) -> Vec<String> {
-    let Reply { method, path, status, headers, bytes, .. } = reply;
+pub fn errors(reply: &Response) -> Vec<String> {
+    let Response { method, path, status, headers, bytes, .. } = reply;
     if OF_SERVER.contains(status) && bytes.is_empty() && reply.header("x-request-id").is_none() {
         return Vec::new();
     }
     let operations = DOCUMENT.at(path);
     let known = operations.iter().find(|operation| operation.method == *method);
-    let answer = match (known, operations.first(), status) {
+    let response = match (known, operations.first(), status) {
         // A preflight, which is the same everywhere.
         (_, _, 204) if method == "OPTIONS" => return Vec::new(),
         (_, None, 404) if path.starts_with("/api/") => Some(&DOCUMENT.not_found),
         (_, None, _) => return Vec::new(),
         (None, _, 405) => Some(&DOCUMENT.method_not_allowed),
         // What comes before the method is looked at.
-        (None, Some(operation), 401 | 500 | 503) => operation.answers.get(status),
-        (known, ..) => known.and_then(|operation| operation.answers.get(status)),
+        (None, Some(operation), 401 | 500 | 503) => operation.responses.get(status),
+        (known, ..) => known.and_then(|operation| operation.responses.get(status)),
     };
-    let Some(answer) = answer else { return vec![format!("{method} never answers {status} there")] };
+    let Some(response) = response else { return vec![format!("{method} never answers {status} there")] };
     // A response to HEAD has none of the body that its head is of.
     let body = (method != "HEAD").then_some(bytes.as_slice());
-    answer.errors(headers, body)
+    response.errors(headers, body)
 }
 
 /// What is wrong with a request, apart from who sends it: `None` if the document has no such operation.

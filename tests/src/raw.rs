@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::Reply;
+use crate::Response;
 
 /// Longest time a test waits for a response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
@@ -46,20 +46,20 @@ impl Connection {
     ///
     /// # Panics
     /// Where there is none in time.
-    pub async fn reply(self) -> Reply {
+    pub async fn reply(self) -> Response {
         tokio::time::timeout(ANSWER_LIMIT, self.read()).await.expect("an answer in time")
     }
 
-    async fn read(mut self) -> Reply {
+    async fn read(mut self) -> Response {
         let mut bytes = Vec::new();
-        let mut answer = Head::parse(&bytes);
-        while answer.as_ref().is_none_or(|head| bytes.len() < head.end + head.length()) {
+        let mut response = Head::parse(&bytes);
+        while response.as_ref().is_none_or(|head| bytes.len() < head.end + head.length()) {
             let count = self.stream.read_buf(&mut bytes).await.unwrap_or(0);
             assert!(count > 0, "the answer ends early: {}", String::from_utf8_lossy(&bytes));
-            answer = Head::parse(&bytes);
+            response = Head::parse(&bytes);
         }
-        let Some(Head { status, headers, end }) = answer else { unreachable!("the loop ends with a head") };
-        Reply::received(&self.method, &self.path, status, headers, bytes[end..].to_vec())
+        let Some(Head { status, headers, end }) = response else { unreachable!("the loop ends with a head") };
+        Response::received(&self.method, &self.path, status, headers, bytes[end..].to_vec())
     }
 }
 

@@ -27,7 +27,7 @@ pub const ELSEWHERE: &str = "/elsewhere";
 #[derive(Clone, Copy, Debug)]
 pub enum Reaction {
     /// It responds with this status, a redirection to [`ELSEWHERE`].
-    Answer(u16),
+    Response(u16),
     /// It responds with this status after a while.
     Late(Duration, u16),
     /// It responds 200 and begins a body that does not end.
@@ -100,7 +100,7 @@ impl Receiver {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         listener.set_nonblocking(true).expect("a socket that does not block");
-        let then = Reaction::Answer(200);
+        let then = Reaction::Response(200);
         let state = State { script: VecDeque::new(), then, received: Vec::new(), left: 0 };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
@@ -186,10 +186,10 @@ async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
         state.script.pop_front().unwrap_or(then)
     };
     match reaction {
-        Reaction::Answer(status) => answer(&mut client, status).await?,
+        Reaction::Response(status) => response(&mut client, status).await?,
         Reaction::Late(pause, status) => {
             tokio::time::sleep(pause).await;
-            answer(&mut client, status).await?;
+            response(&mut client, status).await?;
         }
         Reaction::Endless => {
             client.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n.").await?;
@@ -209,7 +209,7 @@ async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     Ok(())
 }
 
-async fn answer(client: &mut TcpStream, status: u16) -> io::Result<()> {
+async fn response(client: &mut TcpStream, status: u16) -> io::Result<()> {
     let location = if (300..400).contains(&status) { format!("location: {ELSEWHERE}\r\n") } else { String::new() };
     let length = if status == 204 { "" } else { "content-length: 0\r\n" };
     let head = format!("HTTP/1.1 {status} As Told\r\n{location}{length}connection: close\r\n\r\n");

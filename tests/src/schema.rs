@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_more_or_less_is_wrong() {
+    fn a_field_more_or_less_is_wrong() {
         for event in examples().filter(Value::is_object) {
             let mut more = event.clone();
             more["color"] = json!("red");

@@ -24,7 +24,7 @@ pub fn redacted() -> Settings {
 
 /// Compares a [`Reply`](crate::Reply) with the snapshot of this name.
 #[macro_export]
-macro_rules! assert_answer {
+macro_rules! assert_response {
     ($name:literal, $reply:expr) => {{
         let shown = $reply.shown();
         $crate::redacted().bind(|| $crate::insta::assert_json_snapshot!($name, shown));

@@ -37,7 +37,7 @@ impl Socket {
     pub async fn connect(ws_url: &str) -> Result<Self, u16> {
         match timeout(PATIENCE, connect_async(ws_url)).await.expect("an answer in time") {
             Ok((stream, _)) => Ok(Self { url: ws_url.parse().expect("a URL"), stream, ready: VecDeque::new() }),
-            Err(Error::Http(refusal)) => Err(refusal.status().as_u16()),
+            Err(Error::Http(rejections)) => Err(rejections.status().as_u16()),
             Err(error) => panic!("{ws_url}: {error}"),
         }
     }

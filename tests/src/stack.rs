@@ -85,12 +85,12 @@ impl Stack {
     /// Starts another host over the database and the S3 of this stack.
     #[must_use]
     pub fn start_beside(other: &Self) -> Self {
-        Self::start_beside_with(other, &[])
+        Self::start_next_to_with(other, &[])
     }
 
     /// As [`Stack::start_beside`], with these variables.
     #[must_use]
-    pub fn start_beside_with(other: &Self, variables: &[(&str, &str)]) -> Self {
+    pub fn start_next_to_with(other: &Self, variables: &[(&str, &str)]) -> Self {
         let endpoint = [("s3_endpoint", other.s3_url())];
         let (state, variables) = (Arc::clone(&other.own().state), [&endpoint, variables].concat());
         Self::start_in(state, other.own().settings.manifest.clone(), &variables)

@@ -83,20 +83,20 @@ pub fn es256(key: usize, kid: Option<&str>, claims: &Value) -> String {
 
 /// An HS256 token, soundly signed, whose header has these fields next to `alg`.
 #[must_use]
-pub fn hs256_with_header(secret: &str, members: Value, claims: &Value) -> String {
-    with_header(Algorithm::HS256, &EncodingKey::from_secret(secret.as_bytes()), members, claims)
+pub fn hs256_with_header(secret: &str, fields: Value, claims: &Value) -> String {
+    with_header(Algorithm::HS256, &EncodingKey::from_secret(secret.as_bytes()), fields, claims)
 }
 
 /// An RS256 token, soundly signed, whose header has these fields next to `alg`.
 #[must_use]
-pub fn rs256_with_header(members: Value, claims: &Value) -> String {
-    with_header(Algorithm::RS256, &rsa_key(), members, claims)
+pub fn rs256_with_header(fields: Value, claims: &Value) -> String {
+    with_header(Algorithm::RS256, &rsa_key(), fields, claims)
 }
 
 /// An ES256 token of key 0 or 1, soundly signed, whose header has these fields next to `alg`.
 #[must_use]
-pub fn es256_with_header(key: usize, members: Value, claims: &Value) -> String {
-    with_header(Algorithm::ES256, &p256_key(key), members, claims)
+pub fn es256_with_header(key: usize, fields: Value, claims: &Value) -> String {
+    with_header(Algorithm::ES256, &p256_key(key), fields, claims)
 }
 
 fn with_header(algorithm: Algorithm, key: &EncodingKey, mut header: Value, claims: &Value) -> String {
@@ -170,7 +170,7 @@ impl Issuer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
+    fn response(&self, mut stream: TcpStream) -> std::io::Result<()> {
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         for line in BufReader::new(&stream).lines() {
             if line?.is_empty() {
@@ -208,7 +208,7 @@ impl JwksServer {
                 if issuer.over.load(Ordering::Relaxed) {
                     break;
                 }
-                let _ = stream.and_then(|stream| issuer.answer(stream));
+                let _ = stream.and_then(|stream| issuer.response(stream));
             }
         });
         Self { address, shared }
@@ -227,11 +227,11 @@ impl JwksServer {
 
     /// Publishes other keys from now on.
     pub fn publish(&self, keys: &[Value]) {
-        self.answer(200, &key_set(keys));
+        self.response(200, &key_set(keys));
     }
 
     /// Answers so from now on.
-    pub fn answer(&self, status: u16, body: &str) {
+    pub fn response(&self, status: u16, body: &str) {
         let mut state = self.shared.state();
         state.status = status;
         body.clone_into(&mut state.body);

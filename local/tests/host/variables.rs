@@ -20,7 +20,7 @@ fn environment_then_host_then_manifest() {
 }
 
 #[test]
-fn refusals() {
+fn rejections() {
     let error = resolve("api_key = { required = true }", &[]).unwrap_err().to_string();
     assert_eq!(error, "variable `api_key` is required and has no value: set SPIN_VARIABLE_API_KEY");
     assert!(Variables::default().expand("{{ unknown }}").is_err());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::message::{Answer, Body, Parameter};
+use super::message::{Body, Parameter, Response};
 use crate::schema;
 
 pub struct Document {
@@ -14,9 +14,9 @@ pub struct Document {
     /// What it says of each operation.
     pub operations: Vec<Operation>,
     /// The response of paths that there are not.
-    pub not_found: Answer,
+    pub not_found: Response,
     /// The response to methods that a path does not take.
-    pub method_not_allowed: Answer,
+    pub method_not_allowed: Response,
 }
 
 /// What it says of an operation.
@@ -28,7 +28,7 @@ pub struct Operation {
     /// With `{names}`.
     pub path: String,
     /// Its answers by their status.
-    pub answers: BTreeMap<u16, Answer>,
+    pub responses: BTreeMap<u16, Response>,
     parameters: Vec<Parameter>,
     body: Option<Body>,
 }
@@ -45,7 +45,7 @@ impl Document {
         let items =
             paths.flat_map(|(path, item)| item.as_object().expect("operations").iter().map(move |it| (path, it)));
         let operations = items.map(|(path, (method, operation))| reader.operation(method, path, operation)).collect();
-        let general = |name: &str| reader.answer(&json["components"]["responses"][name]);
+        let general = |name: &str| reader.response(&json["components"]["responses"][name]);
         let (not_found, method_not_allowed) = (general("NotFound"), general("MethodNotAllowed"));
         Self { operations, not_found, method_not_allowed, json }
     }
@@ -90,24 +90,26 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn operation(&self, method: &str, path: &str, operation: &'a Value) -> Operation {
-        let answers = operation["responses"].as_object().expect("answers").iter();
+        let responses = operation["responses"].as_object().expect("answers").iter();
         let parameters = operation["parameters"].as_array().expect("parameters").iter();
         let body = operation.get("requestBody");
         Operation {
             id: operation["operationId"].as_str().expect("an id").to_owned(),
             method: method.to_uppercase(),
             path: path.to_owned(),
-            answers: answers.map(|(status, answer)| (status.parse().expect("a status"), self.answer(answer))).collect(),
+            responses: responses
+                .map(|(status, response)| (status.parse().expect("a status"), self.response(response)))
+                .collect(),
             parameters: parameters.map(|parameter| self.parameter(self.resolve(parameter))).collect(),
             body: body.map(|body| Body { required: is_required(body), contents: self.contents(body) }),
         }
     }
 
-    fn answer(&self, answer: &'a Value) -> Answer {
-        let answer = self.resolve(answer);
-        let headers = answer["headers"].as_object().expect("headers").iter();
+    fn response(&self, response: &'a Value) -> Response {
+        let response = self.resolve(response);
+        let headers = response["headers"].as_object().expect("headers").iter();
         let header = |(name, header): (&String, &'a Value)| self.value(name, self.resolve(header));
-        Answer { headers: headers.map(header).collect(), contents: self.contents(answer) }
+        Response { headers: headers.map(header).collect(), contents: self.contents(response) }
     }
 
     fn parameter(&self, parameter: &Value) -> Parameter {

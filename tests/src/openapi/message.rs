@@ -36,7 +36,7 @@ pub struct Body {
 }
 
 /// A response of some status.
-pub struct Answer {
+pub struct Response {
     pub headers: Vec<Parameter>,
     /// Its body by its media type; none has one where there are none.
     pub contents: BTreeMap<String, Validator>,
@@ -87,7 +87,7 @@ impl Body {
     }
 }
 
-impl Answer {
+impl Response {
     /// What is wrong with a response; without a `body` with its head.
     pub fn errors(&self, headers: &HeaderMap, body: Option<&[u8]>) -> Vec<String> {
         let text = |name: &str| headers.get(name).map(|value| value.to_str().expect("headers are ASCII"));

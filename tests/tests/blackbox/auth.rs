@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use jsonwebtoken::Algorithm;
 use moc_tests::raw::Connection;
 use moc_tests::token::{self, claims, forged, hs256, now};
-use moc_tests::{Reply, Stack, assert_answer, own_stack, path};
+use moc_tests::{Response, Stack, assert_response, own_stack, path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -21,21 +21,21 @@ fn stack() -> &'static Stack {
 }
 
 /// Asks for a session that is missing: 404 for whoever has a good token.
-async fn ask(stack: &Stack, authorization: &str) -> Reply {
+async fn ask(stack: &Stack, authorization: &str) -> Response {
     let request = stack.client().request(Method::GET, &path::session(NOBODY));
     stack.client().send(request.header("authorization", authorization)).await
 }
 
 #[track_caller]
-fn is_refused(reply: &Reply) {
+fn is_rejected(reply: &Response) {
     let _ = reply.problem(401, "UNAUTHORIZED");
     assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
 }
 
-async fn refused(stack: &Stack, token: &str, why: &str) {
+async fn rejected(stack: &Stack, token: &str, why: &str) {
     let reply = ask(stack, &format!("Bearer {token}")).await;
     assert_eq!(reply.status, 401, "{why}: {}", reply.text());
-    is_refused(&reply);
+    is_rejected(&reply);
 }
 
 async fn taken(stack: &Stack, token: &str, why: &str) {
@@ -43,15 +43,15 @@ async fn taken(stack: &Stack, token: &str, why: &str) {
     assert_eq!(reply.status, 404, "{why}: {}", reply.text());
 }
 
-fn with(member: &str, value: Value) -> Value {
+fn with(field: &str, value: Value) -> Value {
     let mut claims = claims("alice");
-    claims[member] = value;
+    claims[field] = value;
     claims
 }
 
-fn without(member: &str) -> Value {
+fn without(field: &str) -> Value {
     let mut claims = claims("alice");
-    claims.as_object_mut().expect("an object").remove(member);
+    claims.as_object_mut().expect("an object").remove(field);
     claims
 }
 
@@ -123,13 +123,13 @@ async fn every_route_asks_for_a_token() {
     ];
     for (method, path) in routes {
         let reply = client.send(client.request(method, &path).body("{}")).await;
-        is_refused(&reply);
-        assert_answer!("no_token", reply_without_path(reply));
+        is_rejected(&reply);
+        assert_response!("no_token", reply_without_path(reply));
     }
     let _ = client.get("/nowhere").await.problem(404, "NOT_FOUND");
 }
 
-fn reply_without_path(mut reply: Reply) -> Reply {
+fn reply_without_path(mut reply: Response) -> Response {
     let body = reply.text().replace(&reply.path, "[path]");
     let request_id = reply.text_of("requestId");
     (reply.method, reply.path) = ("[method]".to_owned(), "[path]".to_owned());
@@ -167,7 +167,7 @@ async fn the_scheme_is_read_as_rfc_9110_has_it() {
     ] {
         let reply = ask(stack(), &authorization).await;
         assert_eq!(reply.status, 401, "{authorization}: {}", reply.text());
-        is_refused(&reply);
+        is_rejected(&reply);
     }
 }
 
@@ -179,42 +179,42 @@ async fn only_hs256_with_the_secret_is_taken() {
     taken(stack(), &good, "a good token").await;
     for algorithm in [Algorithm::HS384, Algorithm::HS512] {
         let token = token::hmac(algorithm, SECRET.as_bytes(), &claims);
-        refused(stack(), &token, &format!("{algorithm:?} with the secret")).await;
+        rejected(stack(), &token, &format!("{algorithm:?} with the secret")).await;
     }
     for secret in ["", "wrong", "the shared secret of these test"] {
-        refused(stack(), &hs256(secret, &claims), "another secret").await;
+        rejected(stack(), &hs256(secret, &claims), "another secret").await;
     }
-    refused(stack(), &token::rs256(None, &claims), "RS256").await;
-    refused(stack(), &token::es256(0, None, &claims), "ES256").await;
+    rejected(stack(), &token::rs256(None, &claims), "RS256").await;
+    rejected(stack(), &token::es256(0, None, &claims), "ES256").await;
 
     let parts: Vec<&str> = good.split('.').collect();
     let signature = "of no meaning".as_bytes();
     for algorithm in ["none", "None", "NONE", "nOnE", "", "HS256 ", "hs256", "HS1", "EdDSA", "PS256"] {
         for signature in [&[][..], signature] {
             let token = forged(&json!({ "alg": algorithm, "typ": "JWT" }), &claims, signature);
-            refused(stack(), &token, algorithm).await;
+            rejected(stack(), &token, algorithm).await;
         }
         // The claims and the signature of a good token, under another header.
         let header = forged(&json!({ "alg": algorithm, "typ": "JWT" }), &claims, &[]);
         let header = header.split('.').next().unwrap_or_default();
-        refused(stack(), &format!("{header}.{}.{}", parts[1], parts[2]), algorithm).await;
+        rejected(stack(), &format!("{header}.{}.{}", parts[1], parts[2]), algorithm).await;
     }
     for header in [json!({}), json!({ "typ": "JWT" }), json!({ "alg": null }), json!([]), json!("HS256")] {
-        refused(stack(), &forged(&header, &claims, signature), &header.to_string()).await;
+        rejected(stack(), &forged(&header, &claims, signature), &header.to_string()).await;
     }
     let other = hs256(SECRET, &token::claims("mallory"));
     let other: Vec<&str> = other.split('.').collect();
-    refused(stack(), &format!("{}.{}.{}", parts[0], other[1], parts[2]), "another's claims").await;
-    refused(stack(), &format!("{}.{}.", parts[0], parts[1]), "no signature").await;
-    refused(stack(), &format!("{}.{}", parts[0], parts[1]), "two parts").await;
+    rejected(stack(), &format!("{}.{}.{}", parts[0], other[1], parts[2]), "another's claims").await;
+    rejected(stack(), &format!("{}.{}.", parts[0], parts[1]), "no signature").await;
+    rejected(stack(), &format!("{}.{}", parts[0], parts[1]), "two parts").await;
 }
 
 /// RFC 7515, section 4.1.11: what `crit` names must be understood.
 #[tokio::test]
-async fn a_header_that_demands_more_is_refused() {
+async fn a_header_that_demands_more_is_rejected() {
     own_stack!();
     let token = token::hs256_with_header(SECRET, json!({ "crit": ["urgent"], "urgent": true }), &claims("alice"));
-    refused(stack(), &token, "crit").await;
+    rejected(stack(), &token, "crit").await;
     // What it does not demand is skipped: a key that comes along is no key of ours.
     let token = token::hs256_with_header(SECRET, json!({ "kid": "x", "jku": "http://example.com" }), &claims("alice"));
     taken(stack(), &token, "kid and jku").await;
@@ -242,7 +242,7 @@ async fn claims_are_checked() {
         (json!([]), "claims that are a list"),
         (json!({}), "no claims"),
     ] {
-        refused(stack(), &hs256(SECRET, &claims), why).await;
+        rejected(stack(), &hs256(SECRET, &claims), why).await;
     }
     for (claims, why) in [
         (with("exp", json!(now + 86_400 * 365 * 50)), "a long life"),
@@ -263,17 +263,17 @@ async fn issuer_and_audience_are_checked_where_they_are_configured() {
     let stack =
         Stack::start(&[("jwt_secret", SECRET), ("jwt_issuer", "https://id.test/"), ("jwt_audience", "uploads")]);
     let good = json!({ "sub": "alice", "exp": now() + 60, "iss": "https://id.test/", "aud": "uploads" });
-    let changed = |member: &str, value: Option<Value>| {
+    let changed = |field: &str, value: Option<Value>| {
         let mut claims = good.clone();
         match value {
-            Some(value) => claims[member] = value,
-            None => claims.as_object_mut().map_or((), |claims| drop(claims.remove(member))),
+            Some(value) => claims[field] = value,
+            None => claims.as_object_mut().map_or((), |claims| drop(claims.remove(field))),
         }
         hs256(SECRET, &claims)
     };
     taken(&stack, &hs256(SECRET, &good), "as configured").await;
     taken(&stack, &changed("aud", Some(json!(["other", "uploads"]))), "one of several audiences").await;
-    for (member, value) in [
+    for (field, value) in [
         ("aud", Some(json!("other"))),
         ("aud", Some(json!(["other"]))),
         ("aud", Some(json!([]))),
@@ -285,15 +285,15 @@ async fn issuer_and_audience_are_checked_where_they_are_configured() {
         ("iss", Some(json!(null))),
         ("iss", None),
     ] {
-        refused(&stack, &changed(member, value.clone()), &format!("{member}: {value:?}")).await;
+        rejected(&stack, &changed(field, value.clone()), &format!("{field}: {value:?}")).await;
     }
 }
 
 #[tokio::test]
-async fn a_huge_token_is_refused_and_harms_nobody() {
+async fn a_huge_token_is_rejected_and_harms_nobody() {
     own_stack!();
     let long = hs256(SECRET, &with("padding", json!("x".repeat(9 * 1024))));
-    refused(stack(), &long, "9 KiB").await;
+    rejected(stack(), &long, "9 KiB").await;
     let padded = hs256(SECRET, &with("padding", json!("x".repeat(5 * 1024))));
     assert!(padded.len() < 8 * 1024);
     taken(stack(), &padded, "below 8 KiB").await;
@@ -309,25 +309,25 @@ async fn a_huge_token_is_refused_and_harms_nobody() {
 
 /// Two `Authorization` headers: whichever counts, the other one does not add a way in.
 #[tokio::test]
-async fn bad_headers_are_refused() {
+async fn bad_headers_are_rejected() {
     own_stack!();
     let bad = hs256("wrong", &claims("alice"));
     let headers = [("Authorization", format!("Bearer {bad}")), ("Authorization", format!("Bearer {bad}"))];
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let reply = Connection::start(stack().base_url(), "GET", &path::session(NOBODY), &headers).await.reply().await;
-    is_refused(&reply);
+    is_rejected(&reply);
     let not_ascii = [("Authorization", "Bearer \u{e9}")];
     let reply = Connection::start(stack().base_url(), "GET", &path::session(NOBODY), &not_ascii).await.reply().await;
-    is_refused(&reply);
+    is_rejected(&reply);
 }
 
 #[tokio::test]
 async fn where_nothing_is_configured_nobody_gets_in() {
     own_stack!();
     let stack = Stack::start(&[("auth_bypass", "false")]);
-    is_refused(&stack.client().get(&path::session(NOBODY)).await);
+    is_rejected(&stack.client().get(&path::session(NOBODY)).await);
     for token in [hs256("", &claims("alice")), forged(&json!({ "alg": "none" }), &claims("dev-user"), &[])] {
-        refused(&stack, &token, "nothing is configured").await;
+        rejected(&stack, &token, "nothing is configured").await;
     }
     let warning = stack.logged("\"warn\"").await;
     assert!(warning.contains("jwt_secret") && warning.contains("jwt_jwks_url"), "{warning}");

@@ -1,12 +1,12 @@
 //! `POST …/parts/batch`: several parts in one request.
 
-mod cut;
 mod framing;
+mod interrupted;
 mod memory;
-mod refused;
+mod rejected;
 
 use moc_tests::content::{PART_BYTES, md5_hex, multipart_etag, noise, pdf};
-use moc_tests::{Client, Reply, Stack, assert_answer, own_stack, path};
+use moc_tests::{Client, Response, Stack, assert_response, own_stack, path};
 use reqwest::{Body, Method};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -41,7 +41,7 @@ pub(crate) fn content_type() -> String {
 }
 
 /// Sends a batch.
-pub(crate) async fn post(client: &Client, session: &str, file: &str, body: impl Into<Body>) -> Reply {
+pub(crate) async fn post(client: &Client, session: &str, file: &str, body: impl Into<Body>) -> Response {
     let request = client.request(Method::POST, &path::batch(session, file)).header("content-type", content_type());
     client.send(request.body(body)).await
 }
@@ -76,7 +76,7 @@ async fn bu_hp_001_batch_upload_of_three_parts() {
     let file = client.register_pdf(&session, bytes.len()).await;
     let reply = post(&client, &session, &file, form_of(&bytes, &[1, 2, 3])).await;
     assert_eq!(reply.success(200), stored(&bytes, &[1, 2, 3]));
-    assert_answer!("batch", reply);
+    assert_response!("batch", reply);
     let list = client.get(&path::parts(&session, &file)).await.success(200);
     let sizes: Vec<u64> =
         list["parts"].as_array().expect("parts").iter().filter_map(|p| p["sizeBytes"].as_u64()).collect();
@@ -150,7 +150,7 @@ async fn finalize_knows_the_sha_256_of_a_part_that_came_in_a_batch() {
 }
 
 #[tokio::test]
-async fn the_log_tells_of_a_batch_in_one_line() {
+async fn the_log_reports_of_a_batch_in_one_line() {
     own_stack!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
     let session = client.create_session().await;
@@ -164,6 +164,6 @@ async fn the_log_tells_of_a_batch_in_one_line() {
     let line: Value = serde_json::from_str(line.split_once("] ").expect("a component's line").1).expect("a JSON line");
     assert_eq!((&line["route"], &line["status"]), (&json!("batch-parts"), &json!(200)), "{line}");
     assert_eq!((&line["session"], &line["file"]), (&json!(session), &json!(file)), "{line}");
-    let members = [&line["parts"], &line["bytes"], &line["partsCompleted"]];
-    assert_eq!(members, [&json!(2), &json!(bytes.len()), &json!(2)], "{line}");
+    let fields = [&line["parts"], &line["bytes"], &line["partsCompleted"]];
+    assert_eq!(fields, [&json!(2), &json!(bytes.len()), &json!(2)], "{line}");
 }

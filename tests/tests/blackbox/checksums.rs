@@ -3,11 +3,11 @@
 mod files;
 
 use moc_tests::content::{PART_BYTES, content_md5, md5_digest, md5_hex, noise, pdf, sha256_digest};
-use moc_tests::{Client, Reply, Stack, assert_answer, path};
+use moc_tests::{Client, Response, Stack, assert_response, path};
 use reqwest::Method;
 use serde_json::json;
 
-async fn put(client: &Client, path: &str, bytes: &[u8], headers: &[(&str, &str)]) -> Reply {
+async fn put(client: &Client, path: &str, bytes: &[u8], headers: &[(&str, &str)]) -> Response {
     let request = client.request(Method::PUT, path).body(bytes.to_vec());
     client.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
 }
@@ -56,7 +56,7 @@ async fn small_parts_are_checked_too() {
 }
 
 #[tokio::test]
-async fn a_wrong_part_is_refused_and_does_not_replace_the_right_one() {
+async fn a_wrong_part_is_rejected_and_does_not_replace_the_right_one() {
     let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
     let session = client.create_session().await;
     let (right, wrong) = (pdf(PART_BYTES), noise(PART_BYTES, 99));
@@ -78,7 +78,7 @@ async fn a_wrong_part_is_refused_and_does_not_replace_the_right_one() {
         assert_eq!(client.stored_parts(&session, &file).await, Vec::<u64>::new(), "nothing was there before");
         assert_eq!(bucket.parts(&key, &upload).await, Vec::<u16>::new(), "nor at S3");
         if index == 0 {
-            assert_answer!("part_checksum_mismatch", put(&client, &part, &wrong, &[(name, &value)]).await);
+            assert_response!("part_checksum_mismatch", put(&client, &part, &wrong, &[(name, &value)]).await);
         }
     }
 
@@ -130,7 +130,7 @@ async fn a_checksum_that_cannot_be_read_is_not_passed_over() {
         let problem = reply.problem(422, "VALIDATION_ERROR");
         assert_eq!(problem["errors"][0]["pointer"], format!("/{name}"), "{value}");
         if value == "sha-256=abc" {
-            assert_answer!("part_malformed_digest", reply);
+            assert_response!("part_malformed_digest", reply);
         }
     }
     let (md5, other) = (content_md5(&bytes), md5_digest(&noise(100, 1)));

@@ -1,11 +1,11 @@
 //! `POST /sessions/:sessionId/files/:fileId/complete`.
 
 use moc_tests::content::{PART_BYTES, md5_hex, multipart_etag, noise, pdf};
-use moc_tests::{Client, Reply, Stack, assert_answer, path};
+use moc_tests::{Client, Response, Stack, assert_response, path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-async fn complete_with(client: &Client, session: &str, file: &str, parts: Value) -> Reply {
+async fn complete_with(client: &Client, session: &str, file: &str, parts: Value) -> Response {
     client.post(&path::complete(session, file), &json!({ "parts": parts })).await
 }
 
@@ -24,7 +24,7 @@ async fn three_parts_become_an_object_that_is_the_file_byte_for_byte() {
     let (session, file) = sent(&client, &bytes).await;
     let reply = client.complete(&session, &file).await;
     let body = reply.success(200);
-    assert_answer!("complete", reply);
+    assert_response!("complete", reply);
     let key = bucket.key_of(&session, &file).await;
     assert_eq!(key, format!("uploads/dev-user/{session}/{file}/castle.pdf"));
     assert!(bucket.get(&key).await.as_ref() == Some(&bytes), "byte for byte");
@@ -36,7 +36,7 @@ async fn three_parts_become_an_object_that_is_the_file_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn completing_again_answers_the_same() {
+async fn completing_again_responds_the_same() {
     let client = Stack::shared().client();
     let (session, file) = client.upload_pdf(100).await;
     let first = client.complete(&session, &file).await.success(200);
@@ -88,7 +88,7 @@ async fn missing_parts_are_named() {
     let second = client.put_part(&session, &file, 2, bytes[PART_BYTES..2 * PART_BYTES].to_vec()).await.success(200);
     let (named, reply) = missing().await;
     assert_eq!(named, json!([1, 3, 4]));
-    assert_answer!("complete_part_count_mismatch", reply);
+    assert_response!("complete_part_count_mismatch", reply);
 
     // A client that knows only of what is stored, or that claims more than is.
     let known = json!([{ "partNumber": 2, "etag": second["etag"] }]);
@@ -124,7 +124,7 @@ async fn an_etag_that_is_not_the_parts_is_pointed_at() {
     let reply = complete_with(&client, &session, &file, parts).await;
     let problem = reply.problem(422, "VALIDATION_ERROR");
     assert_eq!(problem["errors"][0]["pointer"], "/parts/1/etag");
-    assert_answer!("complete_wrong_etag", reply);
+    assert_response!("complete_wrong_etag", reply);
     let _ = client.complete(&session, &file).await.success(200);
 }
 
@@ -140,7 +140,7 @@ async fn an_error_points_into_the_body_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn a_list_of_parts_that_cannot_be_read_is_refused() {
+async fn a_list_of_parts_that_cannot_be_read_is_rejected() {
     let client = Stack::shared().client();
     let (session, file) = sent(&client, &pdf(10)).await;
     let one = |number: Value, etag: Value| json!([{ "partNumber": number, "etag": etag }]);

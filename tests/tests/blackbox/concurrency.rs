@@ -2,10 +2,10 @@
 
 use futures::future::join_all;
 use moc_tests::content::{MIB, PART_BYTES, multipart_etag, noise, pdf};
-use moc_tests::{Reply, Stack, own_stack, path, unique_title};
+use moc_tests::{Response, Stack, own_stack, path, unique_title};
 use serde_json::json;
 
-fn statuses(replies: &[Reply], status: u16) -> usize {
+fn statuses(replies: &[Response], status: u16) -> usize {
     replies.iter().filter(|reply| reply.status == status).count()
 }
 
@@ -80,7 +80,7 @@ async fn one_name_registered_eight_times_at_once_is_one_file() {
     let session = client.create_session().await;
     let register = || client.try_register(&session, "castle.pdf", "instruction", "application/pdf", 10);
     let replies = join_all((0..8).map(|_| register())).await;
-    let made: Vec<&Reply> = replies.iter().filter(|reply| reply.status == 201).collect();
+    let made: Vec<&Response> = replies.iter().filter(|reply| reply.status == 201).collect();
     let [made] = made[..] else { panic!("{replies:?}") };
     for reply in replies.iter().filter(|reply| reply.status != 201) {
         assert_eq!(reply.problem(409, "DUPLICATE_FILE")["fileId"], made.json()["fileId"]);
@@ -89,7 +89,7 @@ async fn one_name_registered_eight_times_at_once_is_one_file() {
 }
 
 #[tokio::test]
-async fn eight_completes_at_once_answer_the_same() {
+async fn eight_completes_at_once_response_the_same() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
     let bytes = pdf(2 * PART_BYTES);
@@ -117,7 +117,7 @@ async fn a_cancel_among_parts_and_completes_leaves_nothing_behind() {
         let cancel = async { client.delete(&path::session(&session)).await };
         let (sent, completed, cancelled) = futures::future::join3(sends, completes, cancel).await;
         // Of what a cancel crosses, an S3 may say that it is not allowed rather than gone.
-        let crossed = |reply: &Reply| reply.status == 503 && reply.problem(503, "S3_UNAVAILABLE").is_object();
+        let crossed = |reply: &Response| reply.status == 503 && reply.problem(503, "S3_UNAVAILABLE").is_object();
         for reply in &sent {
             assert!(matches!(reply.status, 200 | 409) || crossed(reply), "{}", reply.text());
         }

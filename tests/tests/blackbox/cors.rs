@@ -1,13 +1,13 @@
 //! Requests from pages of other origins.
 
 use moc_tests::content::pdf;
-use moc_tests::{Client, Reply, Stack, assert_answer, own_stack, path};
+use moc_tests::{Client, Response, Stack, assert_response, own_stack, path};
 use reqwest::Method;
 
 const OURS: &str = "https://app.example";
 const NOBODYS: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
-async fn preflight(client: &Client, origin: &str, path: &str, method: &str) -> Reply {
+async fn preflight(client: &Client, origin: &str, path: &str, method: &str) -> Response {
     let request = client.request(Method::OPTIONS, path).header("origin", origin);
     let request = request.header("access-control-request-method", method);
     client.send(request.header("access-control-request-headers", "authorization,content-md5")).await
@@ -49,12 +49,12 @@ async fn pages_of_allowed_origins_may_call() {
             }
         }
     }
-    assert_answer!("cors_preflight", preflight(&client, OURS, path::SESSIONS, "POST").await);
+    assert_response!("cors_preflight", preflight(&client, OURS, path::SESSIONS, "POST").await);
 
     // An error can be read by the page too.
     let reply = client.send(client.request(Method::GET, &path::session(NOBODYS)).header("origin", OURS)).await;
     let _ = reply.problem(401, "UNAUTHORIZED");
-    assert_answer!("cors_refusal", reply);
+    assert_response!("cors_refusal", reply);
     let exposed = reply.header("access-control-expose-headers").expect("exposed headers").to_lowercase();
     assert!(["etag", "location", "x-request-id"].iter().all(|header| exposed.contains(header)), "{exposed}");
 }
@@ -69,7 +69,7 @@ async fn a_page_reads_the_etag_of_its_part() {
     let request = client.request(Method::PUT, &path::part(&session, &file, 1)).header("origin", OURS);
     let reply = client.send(request.body(pdf(10))).await;
     let _ = reply.success(200);
-    assert_answer!("cors_part", reply);
+    assert_response!("cors_part", reply);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ mod finalize;
 mod kill;
 mod uploads;
 
-use moc_tests::{Reply, Stack, path};
+use moc_tests::{Response, Stack, path};
 use rusqlite::params;
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ fn mend_step(stack: &Stack) {
 }
 
 #[track_caller]
-fn store_is_unavailable(reply: &Reply) {
+fn store_is_unavailable(reply: &Response) {
     let _ = reply.problem(503, "STORE_UNAVAILABLE");
 }
 

@@ -13,11 +13,11 @@ use std::sync::OnceLock;
 
 use moc_tests::content::pdf;
 use moc_tests::fault_proxy::{Fault, FaultProxy, Operation, Times};
-use moc_tests::{Bucket, Client, Reply, Stack, path};
+use moc_tests::{Bucket, Client, Response, Stack, path};
 use serde_json::Value;
 
 /// How often a request to S3 is sent before it is given up.
-const TRIES: usize = 3;
+const ATTEMPTS: usize = 3;
 
 /// A host whose S3 is behind a proxy.
 pub(crate) struct Faulty {
@@ -80,7 +80,7 @@ impl Case {
     }
 
     /// Registers a PDF of 100 bytes, or is rejected.
-    async fn try_register(&self) -> Reply {
+    async fn try_register(&self) -> Response {
         self.client.try_register(&self.session, "castle.pdf", "instruction", "application/pdf", 100).await
     }
 
@@ -91,15 +91,15 @@ impl Case {
         file
     }
 
-    async fn put_part(&self, file: &str, number: u64, bytes: &[u8]) -> Reply {
+    async fn put_part(&self, file: &str, number: u64, bytes: &[u8]) -> Response {
         self.client.put_part(&self.session, file, number, bytes.to_vec()).await
     }
 
-    async fn complete(&self, file: &str) -> Reply {
+    async fn complete(&self, file: &str) -> Response {
         self.client.complete(&self.session, file).await
     }
 
-    async fn finalize(&self) -> Reply {
+    async fn finalize(&self) -> Response {
         self.client.finalize(&self.session, &moc_tests::unique_title()).await
     }
 
@@ -132,7 +132,7 @@ impl Drop for Case {
 }
 
 #[track_caller]
-fn is_unavailable(reply: &Reply) {
+fn is_unavailable(reply: &Response) {
     let body = reply.problem(503, "S3_UNAVAILABLE");
     assert_eq!(body["retryable"], true);
     let seconds = reply.header("retry-after").and_then(|seconds| seconds.parse::<u64>().ok());

@@ -1,11 +1,11 @@
 //! `POST /sessions/:sessionId/files`.
 
 use moc_tests::content::{MIB, PART_BYTES};
-use moc_tests::{Client, Stack, assert_answer, declared_pdf, own_stack, path};
+use moc_tests::{Client, Stack, assert_response, declared_pdf, own_stack, path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-async fn register(client: &Client, session: &str, body: Value) -> moc_tests::Reply {
+async fn register(client: &Client, session: &str, body: Value) -> moc_tests::Response {
     client.post(&path::files(session), &body).await
 }
 
@@ -17,7 +17,7 @@ async fn a_file_is_registered_by_its_long_form() {
     let body = reply.success(201);
     assert_eq!((&body["partsTotal"], &body["partSizeBytes"]), (&json!(3), &json!(PART_BYTES)));
     assert_eq!(reply.header("location"), Some(path::parts(&session, &reply.text_of("fileId")).as_str()));
-    assert_answer!("register", reply);
+    assert_response!("register", reply);
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn a_file_is_registered_by_its_short_form() {
 }
 
 #[tokio::test]
-async fn a_registration_that_cannot_be_read_is_refused() {
+async fn a_registration_that_cannot_be_read_is_rejected() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
     let _ = client.post_nothing(&path::files(&session)).await.problem(400, "EMPTY_BODY");
@@ -83,7 +83,7 @@ async fn a_file_is_registered_once_by_category_and_name() {
     let file = client.register_pdf(&session, 9).await;
     let reply = register(&client, &session, declared_pdf(10)).await;
     assert_eq!(reply.problem(409, "DUPLICATE_FILE")["fileId"], json!(file));
-    assert_answer!("register_duplicate_file", reply);
+    assert_response!("register_duplicate_file", reply);
 
     let picture = client.register(&session, "a.png", "image", "image/png", 9).await;
     assert_ne!(client.register(&session, "a.png", "thumbnail", "image/png", 9).await, picture);
@@ -108,9 +108,9 @@ async fn a_session_holds_only_so_many_files() {
     let names: Vec<String> = (0..12).map(|number| format!("{number}.pdf")).collect();
     let replies = names.iter().map(|name| client.try_register(&session, name, "instruction", "application/pdf", 9));
     let replies = futures::future::join_all(replies).await;
-    let (taken, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 201);
+    let (taken, rejected): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 201);
     assert_eq!(taken.len(), 3);
-    for reply in &refused {
+    for reply in &rejected {
         assert_eq!(reply.problem(400, "FILE_COUNT_EXCEEDED")["limit"], 3);
     }
     let state = client.get(&path::session(&session)).await.success(200);
@@ -149,19 +149,19 @@ async fn an_expired_session_says_when_it_ended() {
         ("finalize", client.finalize(&session, "Castle").await),
     ] {
         let problem = reply.problem(410, "SESSION_EXPIRED");
-        let text = |member: &str| problem[member].as_str().expect("a time").to_owned();
+        let text = |field: &str| problem[field].as_str().expect("a time").to_owned();
         assert_eq!(problem["sessionExpired"], true, "{name}");
         // Times of one form sort as text.
         assert!(text("expiresAt") < text("now"), "{name}: {problem}");
         if name == "register" {
-            assert_answer!("register_session_expired", reply);
+            assert_response!("register_session_expired", reply);
         }
     }
     assert_eq!(client.stored_parts(&session, &file).await, Vec::<u64>::new());
 }
 
 #[tokio::test]
-async fn activity_prolongs_a_session_that_has_little_time_left() {
+async fn activity_extends_a_session_that_has_little_time_left() {
     own_stack!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
     let minute = 60_000;

@@ -1,11 +1,11 @@
 //! `POST /finalize` and `/sessions/finalize`.
 
 use moc_tests::content::pdf;
-use moc_tests::{Client, Reply, Stack, assert_answer, own_stack, path, unique_title};
+use moc_tests::{Client, Response, Stack, assert_response, own_stack, path, unique_title};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-async fn finalize(client: &Client, body: Value) -> Reply {
+async fn finalize(client: &Client, body: Value) -> Response {
     client.post(path::FINALIZE, &body).await
 }
 
@@ -26,7 +26,7 @@ async fn a_session_becomes_a_moc() {
     });
     let reply = finalize(&client, body).await;
     let moc = reply.success(201);
-    assert_answer!("finalize", reply);
+    assert_response!("finalize", reply);
     assert_eq!(reply.header("location"), Some(path::moc(&reply.text_of("id")).as_str()));
     assert_eq!(client.get(&path::moc(&reply.text_of("id"))).await.success(200), moc);
 }
@@ -44,7 +44,7 @@ async fn a_session_becomes_one_moc_by_either_path_however_often_it_is_finalized(
             let mut reply = client.post(path, &body).await;
             assert_eq!(reply.success(200), moc);
             path::FINALIZE.clone_into(&mut reply.path);
-            assert_answer!("finalize_again", reply);
+            assert_response!("finalize_again", reply);
         }
         let other_title = json!({ "uploadSessionId": session, "title": unique_title() });
         assert_eq!(client.post(second, &other_title).await.success(200), moc, "the title stays");
@@ -52,7 +52,7 @@ async fn a_session_becomes_one_moc_by_either_path_however_often_it_is_finalized(
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_read_is_refused() {
+async fn a_request_that_cannot_be_read_is_rejected() {
     let client = Stack::shared().client();
     let (session, _) = client.upload_pdf(10).await;
     let _ = client.post_nothing(path::FINALIZE).await.problem(400, "EMPTY_BODY");
@@ -61,9 +61,9 @@ async fn a_request_that_cannot_be_read_is_refused() {
     let long = json!({ "uploadSessionId": session, "title": "Castle", "theme": "x".repeat(256 * 1024) });
     let _ = finalize(&client, long).await.problem(413, "PAYLOAD_TOO_LARGE");
 
-    let with = |member: &str, value: Value| {
+    let with = |field: &str, value: Value| {
         let mut body = json!({ "uploadSessionId": session, "title": unique_title() });
-        body[member] = value;
+        body[field] = value;
         body
     };
     for (body, pointer) in [
@@ -90,7 +90,7 @@ async fn a_request_that_cannot_be_read_is_refused() {
     let wrong = json!({ "uploadSessionId": "x", "title": "", "tags": [""], "theme": "\u{0}" });
     let reply = finalize(&client, wrong).await;
     let _ = reply.problem(422, "VALIDATION_ERROR");
-    assert_answer!("finalize_validation_error", reply);
+    assert_response!("finalize_validation_error", reply);
     assert_eq!(client.get(&path::session(&session)).await.json()["status"], "active");
 }
 
@@ -98,18 +98,18 @@ async fn a_request_that_cannot_be_read_is_refused() {
 async fn a_moc_needs_a_completed_instruction() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
-    let refused = async || {
+    let rejected = async || {
         let reply = client.finalize(&session, "Castle").await;
         let _ = reply.problem(400, "INSTRUCTION_FILE_REQUIRED");
         assert_eq!(client.get(&path::session(&session)).await.json()["status"], "active");
         reply
     };
-    assert_answer!("finalize_instruction_file_required", refused().await);
+    assert_response!("finalize_instruction_file_required", rejected().await);
     let _ = client.upload(&session, "front.gif", "image", "image/gif", b"GIF89a..").await;
-    refused().await;
+    rejected().await;
     let file = client.register_pdf(&session, 10).await;
     client.put_parts(&session, &file, &pdf(10)).await;
-    refused().await;
+    rejected().await;
     let _ = client.complete(&session, &file).await.success(200);
     let _ = client.finalize(&session, &unique_title()).await.success(201);
 }
@@ -130,7 +130,7 @@ async fn a_title_that_is_taken_comes_with_one_that_is_not() {
         assert_eq!(problem["suggestedSlug"], json!(suggested));
         assert_eq!(problem["retryStrategy"], "AUTO_APPEND");
         if number == 2 {
-            assert_answer!("finalize_title_conflict", reply);
+            assert_response!("finalize_title_conflict", reply);
         }
         assert_eq!(client.get(&path::session(&session)).await.json()["status"], "active");
         let moc = client.finalize(&session, &format!("{title} {number}")).await.success(201);
@@ -176,7 +176,7 @@ async fn a_session_that_is_not_there_is_not_found() {
     let client = Stack::shared().client();
     let reply = client.finalize("01890a5d-ac96-774b-bcce-b302099a8057", "Castle").await;
     let _ = reply.problem(404, "NOT_FOUND");
-    assert_answer!("finalize_not_found", reply);
+    assert_response!("finalize_not_found", reply);
 }
 
 /// Makes a session look as a finalize leaves it that took the lock so many minutes ago.
@@ -203,7 +203,7 @@ async fn a_session_that_another_finalize_holds_is_closed_for_a_while() {
     let _ = register.problem(409, "FINALIZE_IN_PROGRESS");
     let reply = client.finalize(&session, "Castle").await;
     let _ = reply.problem(409, "FINALIZE_IN_PROGRESS");
-    assert_answer!("finalize_in_progress", reply);
+    assert_response!("finalize_in_progress", reply);
 }
 
 #[tokio::test]

@@ -2,13 +2,13 @@
 
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::token::{claims, hs256};
-use moc_tests::{Client, Reply, Stack, own_stack, path, unique_title};
+use moc_tests::{Client, Response, Stack, own_stack, path, unique_title};
 use serde_json::{Value, json};
 
 const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
 
 /// Asks every route for what these ids name.
-async fn every_route(client: &Client, session: &str, file: &str, moc: &str) -> Vec<(&'static str, Reply)> {
+async fn every_route(client: &Client, session: &str, file: &str, moc: &str) -> Vec<(&'static str, Response)> {
     let finalize = json!({ "uploadSessionId": session, "title": "Mine" });
     vec![
         ("get session", client.get(&path::session(session)).await),
@@ -24,7 +24,7 @@ async fn every_route(client: &Client, session: &str, file: &str, moc: &str) -> V
 }
 
 /// A problem without what names the request.
-fn bare(reply: &Reply) -> Value {
+fn bare(reply: &Response) -> Value {
     let mut body = reply.json();
     body["instance"] = Value::Null;
     body["requestId"] = Value::Null;

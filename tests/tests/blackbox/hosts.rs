@@ -153,7 +153,7 @@ async fn a_limit_counts_over_all_hosts() {
     own_stack!();
     let limit = [("max_files_per_session", "4")];
     let first = Stack::start(&limit);
-    let second = Stack::start_beside_with(&first, &limit);
+    let second = Stack::start_next_to_with(&first, &limit);
     let (one, two) = (first.client(), second.client());
     let session = one.create_session().await;
     let names: Vec<String> = (0..16).map(|number| format!("{number}.png")).collect();

@@ -19,7 +19,7 @@ fn lines(stack: &Stack) -> Vec<(String, Value)> {
 }
 
 /// Sends a request under this id.
-async fn ask(client: &Client, id: &str, method: Method, path: &str, body: Vec<u8>) -> moc_tests::Reply {
+async fn ask(client: &Client, id: &str, method: Method, path: &str, body: Vec<u8>) -> moc_tests::Response {
     client.send(client.request(method, path).header("x-request-id", id).body(body)).await
 }
 
@@ -95,7 +95,7 @@ async fn every_request_has_one_line() {
 async fn nothing_secret_is_logged_whatever_goes_wrong() {
     own_stack!();
     let mut s3 = Stack::start(&[]);
-    let stack = Stack::start_beside_with(&s3, &[("jwt_secret", SECRET)]);
+    let stack = Stack::start_next_to_with(&s3, &[("jwt_secret", SECRET)]);
     let token = hs256(SECRET, &claims("alice"));
     let client = stack.client_as(&token);
     let (session, file) = client.upload_pdf(10).await;

@@ -1,7 +1,7 @@
 //! `GET /api/mocs/:mocId`.
 
 use moc_tests::content::pdf;
-use moc_tests::{Stack, assert_answer, own_stack, path, unique_title};
+use moc_tests::{Stack, assert_response, own_stack, path, unique_title};
 use reqwest::Method;
 
 #[tokio::test]
@@ -11,7 +11,7 @@ async fn a_moc_is_shown_as_finalize_made_it() {
     let made = client.finalize(&session, &unique_title()).await;
     let reply = client.get(made.header("location").expect("a Location")).await;
     assert_eq!(reply.success(200), made.success(201));
-    assert_answer!("moc", reply);
+    assert_response!("moc", reply);
 }
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn a_moc_that_is_not_there_is_not_found() {
     for id in [nobodys, &session, "nonsense", "1", "%00", "..%2f..%2fetc", "01890a5dac96774bbcceb302099a8057"] {
         let _ = client.get(&path::moc(id)).await.problem(404, "NOT_FOUND");
     }
-    assert_answer!("moc_not_found", client.get(&path::moc(nobodys)).await);
+    assert_response!("moc_not_found", client.get(&path::moc(nobodys)).await);
 }
 
 #[tokio::test]

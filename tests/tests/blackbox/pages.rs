@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use moc_tests::{Reply, Stack, own_stack};
+use moc_tests::{Response, Stack, own_stack};
 use reqwest::Method;
 
 const DOCUMENT: &str = "/api/mocs/uploads/openapi.json";
 const REFERENCE: &str = "/api/mocs/uploads/docs/";
 
-async fn ask(method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
+async fn ask(method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
     let client = Stack::shared().client();
     let request =
         headers.iter().fold(client.request(method, path), |request, (name, value)| request.header(*name, *value));
     client.send(request).await
 }
 
-async fn get(path: &str) -> Reply {
+async fn get(path: &str) -> Response {
     let reply = ask(Method::GET, path, &[]).await;
     assert_eq!(reply.status, 200, "{path}: {}", reply.text());
     reply

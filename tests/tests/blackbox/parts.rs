@@ -2,7 +2,7 @@
 
 use moc_tests::content::{PART_BYTES, md5_hex, noise, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_answer, path};
+use moc_tests::{Stack, assert_response, path};
 use reqwest::Method;
 use serde_json::json;
 
@@ -11,7 +11,7 @@ fn quoted_md5(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_part_answers_with_the_etag_that_s3_gave_it() {
+async fn a_part_responds_with_the_etag_that_s3_gave_it() {
     let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
     let session = client.create_session().await;
     let reply = client.try_register(&session, "castle.pdf", "instruction", "application/pdf", PART_BYTES + 1).await;
@@ -20,7 +20,7 @@ async fn a_part_answers_with_the_etag_that_s3_gave_it() {
     let reply = client.put_part(&session, &file, 1, bytes.clone()).await;
     assert_eq!(reply.success(200), json!({ "partNumber": 1, "etag": quoted_md5(&bytes) }));
     assert_eq!(reply.header("etag"), Some(quoted_md5(&bytes).as_str()));
-    assert_answer!("part", reply);
+    assert_response!("part", reply);
     let key = format!("uploads/dev-user/{session}/{file}/castle.pdf");
     assert_eq!(bucket.parts(&key, &upload).await, [1]);
 }
@@ -38,7 +38,7 @@ async fn the_parts_are_listed_in_order_however_they_came() {
     }
     let reply = client.get(&path::parts(&session, &file)).await;
     let _ = reply.success(200);
-    assert_answer!("list_parts", reply);
+    assert_response!("list_parts", reply);
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_part_number_is_a_plain_decimal_of_the_plan() {
     let reply = client.put_part(&session, &file, 3, "x").await;
     let problem = reply.problem(400, "INVALID_PART_NUMBER");
     assert_eq!(problem["validRange"], json!([1, 2]), "beyond the plan");
-    assert_answer!("part_invalid_number", reply);
+    assert_response!("part_invalid_number", reply);
     assert_eq!(client.stored_parts(&session, &file).await, Vec::<u64>::new());
 }
 
@@ -92,14 +92,14 @@ async fn a_part_has_exactly_the_size_of_the_plan() {
         let problem = reply.problem(400, "PART_SIZE_MISMATCH");
         assert_eq!((&problem["expectedBytes"], &problem["actualBytes"]), (&json!(expected), &json!(actual)));
         if actual == 9 {
-            assert_answer!("part_size_mismatch", reply);
+            assert_response!("part_size_mismatch", reply);
         }
     }
     assert_eq!(client.stored_parts(&session, &file).await, Vec::<u64>::new());
 }
 
 #[tokio::test]
-async fn an_enormous_part_is_refused_before_its_bytes_come() {
+async fn an_enormous_part_is_rejected_before_its_bytes_come() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
     let file = client.register_pdf(&session, 10).await;
@@ -113,7 +113,7 @@ async fn an_enormous_part_is_refused_before_its_bytes_come() {
 }
 
 #[tokio::test]
-async fn a_refused_part_is_answered_however_large_it_is() {
+async fn a_rejected_part_is_responded_however_large_it_is() {
     let client = Stack::shared().client();
     let (session, completed) = client.upload_pdf(PART_BYTES).await;
     let open = client.register(&session, "b.pdf", "instruction", "application/pdf", PART_BYTES).await;
@@ -140,7 +140,7 @@ async fn a_part_has_a_body() {
     let headers = [("content-length", "0")];
     let reply = Connection::start(Stack::shared().base_url(), "PUT", &path, &headers).await.reply().await;
     let _ = reply.problem(400, "EMPTY_BODY");
-    assert_answer!("part_empty_body", reply);
+    assert_response!("part_empty_body", reply);
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_part_says_how_long_it_is() {
     connection.send(b"a\r\n0123456789\r\n0\r\n\r\n").await;
     let reply = connection.reply().await;
     let _ = reply.problem(411, "LENGTH_REQUIRED");
-    assert_answer!("part_length_required", reply);
+    assert_response!("part_length_required", reply);
     assert_eq!(client.stored_parts(&session, &file).await, Vec::<u64>::new());
 }
 
@@ -164,7 +164,7 @@ async fn a_completed_file_takes_no_more_parts() {
     let (session, file) = client.upload_pdf(100).await;
     let reply = client.put_part(&session, &file, 1, pdf(100)).await;
     let _ = reply.problem(409, "FILE_ALREADY_COMPLETED");
-    assert_answer!("part_file_already_completed", reply);
+    assert_response!("part_file_already_completed", reply);
 }
 
 #[tokio::test]

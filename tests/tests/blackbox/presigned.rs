@@ -1,10 +1,10 @@
 //! Parts that go straight to the bucket, by presigned URLs.
 
 use moc_tests::content::{PART_BYTES, multipart_etag, pdf};
-use moc_tests::{Client, Reply, Stack, assert_answer, path};
+use moc_tests::{Client, Response, Stack, assert_response, path};
 use serde_json::{Value, json};
 
-async fn register(client: &Client, session: &str, size: usize, urls: u64) -> Reply {
+async fn register(client: &Client, session: &str, size: usize, urls: u64) -> Response {
     let body = json!({ "fileKey": "castle.pdf", "fileSizeBytes": size, "partCount": urls });
     client.post(&path::files(session), &body).await
 }
@@ -21,7 +21,7 @@ async fn parts_put_at_presigned_urls_make_the_file() {
     let session = client.create_session().await;
     let reply = register(&client, &session, bytes.len(), 3).await;
     let urls = urls(&reply.success(201));
-    assert_answer!("register_presigned", reply);
+    assert_response!("register_presigned", reply);
     let file = reply.text_of("fileId");
 
     let mut parts = Vec::new();

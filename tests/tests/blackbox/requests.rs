@@ -2,7 +2,7 @@
 
 use moc_tests::content::pdf;
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_answer, path, unique_title};
+use moc_tests::{Stack, assert_response, path, unique_title};
 use reqwest::Method;
 use serde_json::json;
 
@@ -34,7 +34,7 @@ async fn each_path_takes_its_methods_alone() {
         let head = client.send(client.request(Method::HEAD, &path)).await;
         assert_eq!((head.status, head.header("allow")), (405, Some(allow)), "HEAD {path}");
     }
-    assert_answer!("method_not_allowed", client.delete(path::SESSIONS).await);
+    assert_response!("method_not_allowed", client.delete(path::SESSIONS).await);
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_path_that_is_none_is_a_problem_too() {
         let reply = Connection::start(base_url, method, "/nothing", &[("content-length", "0")]).await.reply().await;
         let _ = reply.problem(404, "NOT_FOUND");
     }
-    assert_answer!("unknown_path", Stack::shared().client().get("/unknown").await);
+    assert_response!("unknown_path", Stack::shared().client().get("/unknown").await);
 }
 
 #[tokio::test]

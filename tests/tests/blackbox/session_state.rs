@@ -1,7 +1,7 @@
 //! `GET` and `DELETE /sessions/:sessionId`.
 
 use moc_tests::content::{PART_BYTES, pdf};
-use moc_tests::{Stack, assert_answer, own_stack, path, unique_title};
+use moc_tests::{Stack, assert_response, own_stack, path, unique_title};
 
 #[tokio::test]
 async fn an_active_session_shows_how_far_each_file_is() {
@@ -15,7 +15,7 @@ async fn an_active_session_shows_how_far_each_file_is() {
     let _ = client.put_part(&session, &file, 1, bytes[..PART_BYTES].to_vec()).await.success(200);
     let reply = client.get(&path::session(&session)).await;
     let _ = reply.success(200);
-    assert_answer!("session_active", reply);
+    assert_response!("session_active", reply);
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn a_session_whose_time_is_over_shows_as_expired() {
     assert_eq!(stack.database().execute(expire, [&session]).expect("an update"), 1);
     let reply = client.get(&path::session(&session)).await;
     assert_eq!(reply.success(200)["status"], "expired");
-    assert_answer!("session_expired", reply);
+    assert_response!("session_expired", reply);
     // Its bucket can still be cleared.
     assert_eq!(client.delete(&path::session(&session)).await.status, 204);
     assert_eq!(client.get(&path::session(&session)).await.success(200)["status"], "cancelled");
@@ -41,7 +41,7 @@ async fn a_finalized_session_names_its_moc() {
     let reply = client.get(&path::session(&session)).await;
     let state = reply.success(200);
     assert_eq!((&state["status"], &state["mocId"]), (&"finalized".into(), &moc["id"]));
-    assert_answer!("session_finalized", reply);
+    assert_response!("session_finalized", reply);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_cancelled_session_leaves_nothing_in_the_bucket() {
     assert!(bucket.etag(&completed_key).await.is_some());
 
     let reply = client.delete(&path::session(&session)).await;
-    assert_answer!("session_cancel", reply);
+    assert_response!("session_cancel", reply);
     assert_eq!((reply.status, reply.bytes.len()), (204, 0));
     assert!(reply.header("x-request-id").is_some());
 
@@ -67,7 +67,7 @@ async fn a_cancelled_session_leaves_nothing_in_the_bucket() {
     assert_eq!(bucket.list(&format!("uploads/dev-user/{session}/")).await, Vec::<String>::new());
     let state = client.get(&path::session(&session)).await;
     assert_eq!(state.success(200)["status"], "cancelled");
-    assert_answer!("session_cancelled", state);
+    assert_response!("session_cancelled", state);
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_finalized_session_cannot_be_cancelled() {
     let _ = client.finalize(&session, &unique_title()).await.success(201);
     let reply = client.delete(&path::session(&session)).await;
     let _ = reply.problem(409, "SESSION_NOT_ACTIVE");
-    assert_answer!("session_cancel_not_active", reply);
+    assert_response!("session_cancel_not_active", reply);
     let key = Stack::shared().bucket().key_of(&session, &file).await;
     assert_eq!(Stack::shared().bucket().get(&key).await, Some(pdf(100)));
 }
@@ -113,5 +113,5 @@ async fn a_session_that_is_not_there_is_not_found() {
         let _ = client.get(&path::session(id)).await.problem(404, "NOT_FOUND");
         let _ = client.delete(&path::session(id)).await.problem(404, "NOT_FOUND");
     }
-    assert_answer!("session_not_found", client.get(&path::session("01890a5d-ac96-774b-bcce-b302099a8057")).await);
+    assert_response!("session_not_found", client.get(&path::session("01890a5d-ac96-774b-bcce-b302099a8057")).await);
 }

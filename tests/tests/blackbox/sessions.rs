@@ -2,15 +2,15 @@
 
 use moc_tests::content::MIB;
 use moc_tests::raw::Connection;
-use moc_tests::{Client, Reply, Stack, assert_answer, declared, declared_pdf, own_stack, path};
+use moc_tests::{Client, Response, Stack, assert_response, declared, declared_pdf, own_stack, path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-async fn create(files: &[Value]) -> Reply {
+async fn create(files: &[Value]) -> Response {
     Stack::shared().client().post(path::SESSIONS, &json!({ "files": files })).await
 }
 
-async fn create_with(body: &'static str) -> Reply {
+async fn create_with(body: &'static str) -> Response {
     let client = Stack::shared().client();
     client.send(client.request(Method::POST, path::SESSIONS).body(body)).await
 }
@@ -27,7 +27,7 @@ async fn a_session_is_created_where_its_location_says() {
     let picture = declared("front.jpg", "image", "image/jpeg", 1000);
     let reply = create(&[declared_pdf(12 * MIB), picture]).await;
     let body = reply.success(201);
-    assert_answer!("create", reply);
+    assert_response!("create", reply);
     assert_eq!(body["partSizeBytes"], 5 * MIB);
     let location = reply.header("location").expect("a Location");
     assert_eq!(location, path::session(&reply.text_of("sessionId")));
@@ -51,7 +51,7 @@ async fn declared_types_may_be_empty_generic_or_in_capitals() {
 async fn no_body_is_an_empty_one() {
     let reply = Stack::shared().client().post_nothing(path::SESSIONS).await;
     let _ = reply.problem(400, "EMPTY_BODY");
-    assert_answer!("create_empty_body", reply);
+    assert_response!("create_empty_body", reply);
 }
 
 #[tokio::test]
@@ -64,11 +64,11 @@ async fn what_is_not_json_is_malformed() {
     let _ = client.send(not_text).await.problem(400, "MALFORMED_BODY");
     let deep = format!("{{\"x\":{}", "[".repeat(100_000));
     let _ = client.send(client.request(Method::POST, path::SESSIONS).body(deep)).await.problem(400, "MALFORMED_BODY");
-    assert_answer!("create_malformed_body", create_with("{\"files\":[}").await);
+    assert_response!("create_malformed_body", create_with("{\"files\":[}").await);
 }
 
 #[tokio::test]
-async fn every_wrong_member_is_pointed_at() {
+async fn every_wrong_field_is_pointed_at() {
     for (body, expected) in [
         ("{}", vec!["/files"]),
         ("[]", vec![""]),
@@ -95,7 +95,7 @@ async fn every_wrong_member_is_pointed_at() {
     let expected =
         ["/files/0/size", "/files/1/name", "/files/1/category", "/files/2/name", "/files/3/name", "/files/3/type"];
     assert_eq!(pointers(&problem), expected);
-    assert_answer!("create_validation_error", reply);
+    assert_response!("create_validation_error", reply);
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_session_needs_an_instruction() {
     let _ = create(&[]).await.problem(400, "INSTRUCTION_FILE_REQUIRED");
     let reply = create(&[declared("front.jpg", "image", "image/jpeg", 1)]).await;
     let _ = reply.problem(400, "INSTRUCTION_FILE_REQUIRED");
-    assert_answer!("create_instruction_file_required", reply);
+    assert_response!("create_instruction_file_required", reply);
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn fifty_files_are_enough() {
     let _ = create(&vec![declared_pdf(1); 50]).await.success(201);
     let reply = create(&vec![declared_pdf(1); 51]).await;
     let _ = reply.problem(400, "FILE_COUNT_EXCEEDED");
-    assert_answer!("create_file_count_exceeded", reply);
+    assert_response!("create_file_count_exceeded", reply);
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn each_category_has_a_largest_file() {
         let reply = create(&[declared_pdf(1), declared(name, category, media_type, limit + 1)]).await;
         assert_eq!(reply.problem(413, "FILE_TOO_LARGE")["limitBytes"], limit);
         if category == "instruction" {
-            assert_answer!("create_file_too_large", reply);
+            assert_response!("create_file_too_large", reply);
         }
     }
 }
@@ -151,7 +151,7 @@ async fn each_category_has_its_types() {
     }
     let reply = create(&[declared("castle.png", "instruction", "application/pdf", 1)]).await;
     let _ = reply.problem(415, "UNSUPPORTED_MEDIA_TYPE");
-    assert_answer!("create_unsupported_media_type", reply);
+    assert_response!("create_unsupported_media_type", reply);
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_body_has_256_kib_at_most() {
     let _ = create(padded(limit)).await.success(201);
     let reply = create(padded(limit + 1)).await;
     assert_eq!(reply.problem(413, "PAYLOAD_TOO_LARGE")["limitBytes"], limit);
-    assert_answer!("create_payload_too_large", reply);
+    assert_response!("create_payload_too_large", reply);
 
     // A body that does not say how long it is.
     let headers = [("transfer-encoding", "chunked")];
@@ -178,7 +178,7 @@ async fn a_body_has_256_kib_at_most() {
 }
 
 /// Creates sessions until one is rejected; gives how many were not, within one window of the limit.
-async fn created_before_refusal(client: &Client) -> (usize, Reply) {
+async fn created_before_rejection(client: &Client) -> (usize, Response) {
     let window = || moc_tests::token::now() / 3600;
     loop {
         let started = window();
@@ -196,7 +196,7 @@ async fn created_before_refusal(client: &Client) -> (usize, Reply) {
 async fn a_user_creates_only_so_many_sessions_in_an_hour() {
     own_stack!();
     let stack = Stack::start(&[("rate_limit_sessions_per_hour", "2")]);
-    let (created, reply) = created_before_refusal(&stack.client()).await;
+    let (created, reply) = created_before_rejection(&stack.client()).await;
     let problem = reply.problem(429, "RATE_LIMIT_EXCEEDED");
     assert_eq!(created, 2);
     assert_eq!((&problem["limit"], &problem["window"]), (&json!(2), &json!(3600)));
@@ -207,7 +207,7 @@ async fn a_user_creates_only_so_many_sessions_in_an_hour() {
     assert!(next.ends_with(":00:00.000Z"), "{next}");
 
     let bypassed =
-        Stack::start_beside_with(&stack, &[("rate_limit_sessions_per_hour", "2"), ("rate_limit_bypass", "true")]);
+        Stack::start_next_to_with(&stack, &[("rate_limit_sessions_per_hour", "2"), ("rate_limit_bypass", "true")]);
     for _ in 0..5 {
         bypassed.client().create_session().await;
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use moc_tests::content::{PART_BYTES, content_md5, md5_hex, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_answer, own_stack, path};
+use moc_tests::{Stack, assert_response, own_stack, path};
 use serde_json::Value;
 
 /// The log line of the request that came with this id.
@@ -92,7 +92,7 @@ async fn a_client_that_stalls_is_not_waited_for() {
         assert!(problem["elapsedMs"].as_u64().is_some_and(|elapsed| (1000..5000).contains(&elapsed)), "{problem}");
         assert!(problem["timeoutAt"].as_str().is_some_and(|at| at.ends_with('Z')), "{problem}");
         if headers.len() == 1 {
-            assert_answer!("part_request_timeout", reply);
+            assert_response!("part_request_timeout", reply);
         }
         assert_eq!(client.stored_parts(&session, &file).await, Vec::<u64>::new());
         let _ = client.put(&part, bytes.clone()).await.success(200);

@@ -136,14 +136,14 @@ async fn a_thumbnail_that_was_lost_is_made_by_a_finalize_again() {
 
 /// The component gets them as they are, by a route of the test: none of them traps, which would end its neighbours.
 #[tokio::test]
-async fn hostile_pictures_get_an_answer_each() {
+async fn hostile_pictures_get_an_response_each() {
     own_stack!();
     let stack = Stack::start_with_routes(&[("/thumbnail", "thumbnailer")], &[]);
     let client = stack.client();
     for picture in hostile::all() {
         let reply = client.send(client.request(Method::POST, "/thumbnail").body(picture.bytes)).await;
         let expected = match picture.outcome {
-            hostile::Outcome::Refused => reply.status == 422,
+            hostile::Outcome::Rejected => reply.status == 422,
             hostile::Outcome::Picture => reply.status == 200,
             hostile::Outcome::Either => matches!(reply.status, 200 | 422),
         };

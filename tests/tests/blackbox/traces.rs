@@ -11,7 +11,7 @@ use moc_tests::broadcaster::Broadcaster;
 use moc_tests::collector::{Collector, INTERNAL, SERVER, Span};
 use moc_tests::content::pdf;
 use moc_tests::receiver::{Reaction, Receiver};
-use moc_tests::{Client, Reply, Stack, own_stack, path, unique_title, wait_for};
+use moc_tests::{Client, Response, Stack, own_stack, path, unique_title, wait_for};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ impl Traced {
 }
 
 /// Makes a MOC of a session, by a request with these headers.
-async fn finalize(client: &Client, session: &str, title: &str, headers: &[(&str, &str)]) -> Reply {
+async fn finalize(client: &Client, session: &str, title: &str, headers: &[(&str, &str)]) -> Response {
     let body = json!({ "uploadSessionId": session, "title": title }).to_string();
     let mut request = client.request(Method::POST, path::FINALIZE).body(body);
     for (name, value) in headers {
@@ -132,7 +132,7 @@ async fn ot_hp_001_finalize_with_otlp_enabled_exports_its_spans_to_the_collector
 /// The thumbnail and the webhook are made after the response, so their spans may end after the root's; and what goes
 /// to the receiver belongs to the span that it is sent in.
 #[tokio::test]
-async fn what_follows_the_answer_is_in_the_trace() {
+async fn what_follows_the_response_is_in_the_trace() {
     own_stack!();
     let receiver = Receiver::start();
     let Traced { collector, stack, .. } = &Traced::start(&[
@@ -141,15 +141,15 @@ async fn what_follows_the_answer_is_in_the_trace() {
         ("moc_finalize_webhook_origin", &receiver.origin()),
     ]);
     // The webhook arrives at the second attempt.
-    receiver.script([Reaction::Answer(500)], Reaction::Answer(204));
+    receiver.script([Reaction::Response(500)], Reaction::Response(204));
     let client = stack.client();
     let (session, _) = client.upload_pdf(10).await;
     let _ = client.upload(&session, "dot.gif", "image", "image/gif", &hex::decode(DOT_GIF).expect("hex")).await;
     let moc = finalize(&client, &session, &unique_title(), &[("tracestate", "a=1")]).await.success(201);
-    let answered = now_nanos();
+    let responded = now_nanos();
     let trace = collector.trace_of(&session).await;
     let root = trace.root();
-    assert!(root.nanos.1 <= answered && root.error.is_none(), "{root:?}");
+    assert!(root.nanos.1 <= responded && root.error.is_none(), "{root:?}");
     let mut steps = trace.steps();
     steps.sort_unstable();
     let mut all = [&STEPS[..], &["generate.thumbnail", "send.webhook"]].concat();
@@ -164,9 +164,9 @@ async fn what_follows_the_answer_is_in_the_trace() {
     assert!(webhook.nanos.1 - webhook.nanos.0 >= 1_000_000_000, "two tries take a second: {webhook:?}");
 
     let id = moc["id"].as_str().expect("an id");
-    let tries = receiver.received_of(id);
-    assert_eq!(tries.len(), 2, "{tries:?}");
-    for sent in tries {
+    let attempts = receiver.received_of(id);
+    assert_eq!(attempts.len(), 2, "{attempts:?}");
+    for sent in attempts {
         assert_eq!(sent.header("traceparent"), Some(format!("00-{}-{}-01", root.trace_id, webhook.id).as_str()));
         assert_eq!(sent.header("tracestate"), None, "there was no trace that it is of");
     }
@@ -216,7 +216,7 @@ async fn finalizes_at_once_have_a_trace_each() {
 
 /// An error is the client's fault and no error of the service; the step that it comes of has failed.
 #[tokio::test]
-async fn a_refused_finalize_is_traced() {
+async fn a_rejected_finalize_is_traced() {
     own_stack!();
     let Traced { collector, stack, .. } = Traced::shared();
     let client = stack.client();
@@ -273,7 +273,7 @@ async fn a_finalize_that_fails_is_traced_as_an_error() {
     let collector = Collector::start();
     let variables = [("otel_exporter_otlp_endpoint", collector.endpoint())];
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let stack = Stack::start_beside_with(&s3, &variables);
+    let stack = Stack::start_next_to_with(&s3, &variables);
     let client = stack.client();
     let (session, _) = client.upload_pdf(10).await;
     s3.kill();

@@ -1,7 +1,7 @@
 //! What finalize checks of the files: that they are there, whole, and what they were said to be.
 
 use moc_tests::content::{PART_BYTES, pdf, starting};
-use moc_tests::{Client, Stack, assert_answer, path, unique_title};
+use moc_tests::{Client, Stack, assert_response, path, unique_title};
 use serde_json::{Value, json};
 
 /// Files as they should be: name, category, media type, first bytes.
@@ -19,7 +19,7 @@ const KINDS: [(&str, &str, &str, &[u8]); 10] = [
 ];
 
 /// Finalizes a session that must be rejected for one file, and stays active.
-async fn refused(client: &Client, session: &str, file: &str, reason: &str) -> moc_tests::Reply {
+async fn rejected(client: &Client, session: &str, file: &str, reason: &str) -> moc_tests::Response {
     let reply = client.finalize(session, &unique_title()).await;
     let problem = reply.problem(422, "FILE_VALIDATION_FAILED");
     assert_eq!(problem["failures"].as_array().map(Vec::len), Some(1), "{problem}");
@@ -38,7 +38,7 @@ async fn every_kind_of_file_is_taken() {
     }
     let reply = client.finalize(&session, &unique_title()).await;
     let moc = reply.success(201);
-    assert_answer!("finalize_every_kind", reply);
+    assert_response!("finalize_every_kind", reply);
     let size: usize = KINDS.iter().map(|(.., bytes)| bytes.len()).sum();
     assert_eq!(moc["totalSizeBytes"], size);
     assert_eq!(moc["partsKeys"].as_array().map(Vec::len), Some(4));
@@ -58,9 +58,9 @@ async fn the_bytes_decide_what_a_file_is() {
             let _ = client.upload(&session, "right.pdf", "instruction", "application/pdf", &pdf(10)).await;
         }
         let file = client.upload(&session, name, category, media_type, wrong).await;
-        let reply = refused(&client, &session, &file, "CONTENT_MISMATCH").await;
+        let reply = rejected(&client, &session, &file, "CONTENT_MISMATCH").await;
         if category == "instruction" {
-            assert_answer!("finalize_content_mismatch", reply);
+            assert_response!("finalize_content_mismatch", reply);
         }
 
         // The right bytes, a little way in, are wrong ones too.
@@ -71,7 +71,7 @@ async fn the_bytes_decide_what_a_file_is() {
             let _ = client.upload(&session, "right.pdf", "instruction", "application/pdf", &pdf(10)).await;
         }
         let file = client.upload(&session, name, category, media_type, &late).await;
-        refused(&client, &session, &file, "CONTENT_MISMATCH").await;
+        rejected(&client, &session, &file, "CONTENT_MISMATCH").await;
     });
     futures::future::join_all(checks).await;
 }
@@ -96,12 +96,12 @@ async fn text_is_utf_8_in_its_first_512_bytes() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_gone_is_missed() {
+async fn an_object_that_is_missing_is_missed() {
     let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
     let (session, file) = client.upload_pdf(100).await;
     let key = bucket.key_of(&session, &file).await;
     bucket.delete(&key).await;
-    assert_answer!("finalize_object_missing", refused(&client, &session, &file, "OBJECT_MISSING").await);
+    assert_response!("finalize_object_missing", rejected(&client, &session, &file, "OBJECT_MISSING").await);
     bucket.put(&key, pdf(100)).await;
     let _ = client.finalize(&session, &unique_title()).await.success(201);
 }
@@ -111,7 +111,7 @@ async fn a_file_that_was_not_completed_is_missed() {
     let client = Stack::shared().client();
     let (session, _) = client.upload_pdf(100).await;
     let open = client.register(&session, "b.png", "image", "image/png", 10).await;
-    refused(&client, &session, &open, "OBJECT_MISSING").await;
+    rejected(&client, &session, &open, "OBJECT_MISSING").await;
     client.put_parts(&session, &open, b"\x89PNG\r\n\x1a\n..").await;
     let _ = client.complete(&session, &open).await.success(200);
     let _ = client.finalize(&session, &unique_title()).await.success(201);
@@ -124,9 +124,9 @@ async fn an_object_of_another_size_is_not_the_file() {
     let key = bucket.key_of(&session, &file).await;
     for (size, shown) in [(99, true), (101, false)] {
         bucket.put(&key, pdf(size)).await;
-        let reply = refused(&client, &session, &file, "SIZE_MISMATCH").await;
+        let reply = rejected(&client, &session, &file, "SIZE_MISMATCH").await;
         if shown {
-            assert_answer!("finalize_size_mismatch", reply);
+            assert_response!("finalize_size_mismatch", reply);
         }
     }
 }
@@ -136,10 +136,10 @@ async fn a_session_can_be_put_right_after_a_failed_validation() {
     let client = Stack::shared().client();
     let (session, _) = client.upload_pdf(PART_BYTES + 10).await;
     let wrong = client.upload(&session, "a.png", "image", "image/png", &starting(b"GIF89a", 600)).await;
-    refused(&client, &session, &wrong, "CONTENT_MISMATCH").await;
+    rejected(&client, &session, &wrong, "CONTENT_MISMATCH").await;
     // The session takes files again, and the wrong one is still there.
     let _ = client.upload(&session, "b.png", "image", "image/png", b"\x89PNG\r\n\x1a\n..").await;
-    refused(&client, &session, &wrong, "CONTENT_MISMATCH").await;
+    rejected(&client, &session, &wrong, "CONTENT_MISMATCH").await;
     let key = Stack::shared().bucket().key_of(&session, &wrong).await;
     Stack::shared().bucket().put(&key, starting(b"\x89PNG\r\n\x1a\n", 600)).await;
     let moc = client.finalize(&session, &unique_title()).await.success(201);

@@ -58,7 +58,7 @@ async fn part_size_limits_and_addresses_are_configured() {
 async fn a_session_keeps_the_part_size_that_it_began_with() {
     own_stack!();
     let before = Stack::start(&[]);
-    let after = Stack::start_beside_with(&before, &[("multipart_part_size_mb", "8")]);
+    let after = Stack::start_next_to_with(&before, &[("multipart_part_size_mb", "8")]);
     let (session, bytes) = (before.client().create_session().await, pdf(6 * MIB));
     let client = after.client();
     assert_eq!(client.get(&path::session(&session)).await.success(200)["partSizeBytes"], 5 * MIB);
@@ -73,7 +73,7 @@ async fn a_session_keeps_the_part_size_that_it_began_with() {
 fn a_variable_that_cannot_be_read_stops_the_start_with_a_sentence_that_names_it() {
     own_stack!();
     let state = tempfile::tempdir().expect("a folder");
-    let (refused, said) = moc_tests::host::refused(state.path(), &[("multipart_part_size_mb", "4")]);
-    assert!(refused, "{said}");
+    let (rejected, said) = moc_tests::host::rejected(state.path(), &[("multipart_part_size_mb", "4")]);
+    assert!(rejected, "{said}");
     assert!(said.contains("the variable multipart_part_size_mb must be an integer from 5 to 100"), "{said}");
 }

@@ -9,7 +9,7 @@ mod sweep;
 use std::time::Duration;
 
 use moc_tests::receiver::{Received, Receiver};
-use moc_tests::{Reply, Stack, unique_title, wait_for};
+use moc_tests::{Response, Stack, unique_title, wait_for};
 use rusqlite::{OptionalExtension as _, params};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
@@ -100,7 +100,7 @@ impl Hooked {
         assert_eq!(self.stack.database().execute(statement, params![moc, millis]).expect("the deliveries"), 1);
     }
 
-    async fn deliver(&self, moc: &str) -> Reply {
+    async fn deliver(&self, moc: &str) -> Response {
         self.stack.client().post_nothing(&format!("/deliveries/{moc}")).await
     }
 
@@ -134,7 +134,7 @@ async fn sweep(stack: &Stack) -> Value {
 
 /// The responses of a private route have no more of a public one's than the problem.
 #[track_caller]
-fn is_problem(reply: &Reply, status: u16, code: &str) {
+fn is_problem(reply: &Response, status: u16, code: &str) {
     assert_eq!((reply.status, &reply.json()["code"]), (status, &json!(code)), "{}", reply.path);
 }
 

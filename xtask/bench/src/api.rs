@@ -136,7 +136,7 @@ fn declaration(size_bytes: usize) -> Value {
     json!({ "category": "instruction", "name": "castle.pdf", "size": size_bytes, "type": "application/pdf" })
 }
 
-fn text(answer: &Value, member: &str) -> Result<String> {
-    let text = answer.get(member).and_then(Value::as_str);
-    Ok(text.with_context(|| format!("an answer has no {member}"))?.to_owned())
+fn text(response: &Value, field: &str) -> Result<String> {
+    let text = response.get(field).and_then(Value::as_str);
+    Ok(text.with_context(|| format!("a response has no {field}"))?.to_owned())
 }

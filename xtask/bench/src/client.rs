@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response as HyperResponse, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use url::Url;
@@ -18,13 +18,13 @@ const ANSWER_MAX_BYTES: usize = 4 << 20;
 pub type Message = Request<Full<Bytes>>;
 
 /// A response, whole.
-pub struct Reply {
+pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-impl Reply {
+impl Response {
     /// The JSON that it holds.
     ///
     /// # Errors
@@ -71,18 +71,18 @@ impl Connection {
     ///
     /// # Errors
     /// Where the connection breaks, or the response is larger than 4 MiB.
-    pub async fn send(&mut self, request: Message) -> Result<Reply> {
+    pub async fn send(&mut self, request: Message) -> Result<Response> {
         let (head, body) = self.start(request).await?.into_parts();
         let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await;
         let body = body.map_err(|error| anyhow::anyhow!("an answer broke off: {error}"))?.to_bytes();
-        Ok(Reply { status: head.status, headers: head.headers, body })
+        Ok(Response { status: head.status, headers: head.headers, body })
     }
 
     /// Sends a request and takes the response's head.
     ///
     /// # Errors
     /// Where the connection breaks.
-    pub async fn start(&mut self, request: Message) -> Result<Response<Incoming>> {
+    pub async fn start(&mut self, request: Message) -> Result<HyperResponse<Incoming>> {
         self.0.ready().await.context("the connection is closed")?;
         self.0.send_request(request).await.context("a request failed")
     }

@@ -71,9 +71,9 @@ impl ObjectStore {
         let key = url.path().strip_prefix(&format!("/{BUCKET}/")).context("the file is not in the bucket")?;
         let url = GetObject::new(&self.bucket, Some(&self.credentials), key).sign(SIGNED_FOR);
         let mut connection = Connection::open(&self.origin).await?;
-        let answer = connection.start(self.message(Method::GET, &url, Bytes::new())?).await?;
-        ensure!(answer.status().is_success(), "the object cannot be read: {}", answer.status());
-        let mut body = answer.into_body();
+        let response = connection.start(self.message(Method::GET, &url, Bytes::new())?).await?;
+        ensure!(response.status().is_success(), "the object cannot be read: {}", response.status());
+        let mut body = response.into_body();
         let mut offset = 0;
         while let Some(frame) = body.frame().await {
             let Ok(chunk) = frame?.into_data() else { continue };

@@ -77,8 +77,8 @@ impl Figure {
 
     /// With one more field in the JSON.
     #[must_use]
-    pub fn detail(mut self, member: &str, value: impl Into<Value>) -> Self {
-        self.details.insert(member.to_owned(), value.into());
+    pub fn detail(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(field.to_owned(), value.into());
         self
     }
 

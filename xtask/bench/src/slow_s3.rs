@@ -37,7 +37,7 @@ impl SlowS3 {
                 let upstream = upstream.clone();
                 tokio::spawn(async move {
                     let _ = stream.set_nodelay(true);
-                    let service = service_fn(|request| answer(&upstream, delay, request));
+                    let service = service_fn(|request| response(&upstream, delay, request));
                     // A broken connection is its client's to notice.
                     let _ = server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
@@ -53,16 +53,16 @@ impl Drop for SlowS3 {
     }
 }
 
-async fn answer(
+async fn response(
     upstream: &Url,
     delay: Duration,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     tokio::time::sleep(delay).await;
     Ok(forward(upstream, request).await.unwrap_or_else(|_| {
-        let mut answer = Response::new(Full::default());
-        *answer.status_mut() = StatusCode::BAD_GATEWAY;
-        answer
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        response
     }))
 }
 
@@ -71,7 +71,7 @@ async fn forward(upstream: &Url, request: Request<Incoming>) -> Result<Response<
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let mut connection = Connection::open(upstream).await?;
-    let answer = connection.start(Request::from_parts(head, Full::new(body))).await?;
-    let (head, body) = answer.into_parts();
+    let response = connection.start(Request::from_parts(head, Full::new(body))).await?;
+    let (head, body) = response.into_parts();
     Ok(Response::from_parts(head, Full::new(body.collect().await?.to_bytes())))
 }

@@ -63,13 +63,13 @@ impl Bucket {
     pub fn put(&self, key: &str, content: Content, object: &[u8]) -> Result<ETag> {
         let url = self.bucket.put_object(Some(&self.credentials), key).sign(SIGNATURE_LIFETIME);
         let request = self.agent.put(url.as_str()).content_type(content.media_type());
-        let mut answer = request.send(object).with_context(|| self.unreachable())?;
-        if !answer.status().is_success() {
-            let text = answer.body_mut().read_to_string().unwrap_or_default();
+        let mut response = request.send(object).with_context(|| self.unreachable())?;
+        if !response.status().is_success() {
+            let text = response.body_mut().read_to_string().unwrap_or_default();
             let text: String = text.chars().take(ERROR_MAX_CHARS).collect();
-            bail!("the S3 server refused the object {key}: {} {text}", answer.status());
+            bail!("the S3 server refused the object {key}: {} {text}", response.status());
         }
-        let etag = answer.headers().get("etag").and_then(|value| value.to_str().ok());
+        let etag = response.headers().get("etag").and_then(|value| value.to_str().ok());
         etag.and_then(ETag::parse).context("the S3 server gave the object no ETag")
     }
 

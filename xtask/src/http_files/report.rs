@@ -79,7 +79,7 @@ impl Request {
         if results.is_empty() {
             failures.push("it has no assertions".to_owned());
         } else if !failures.is_empty() {
-            failures.extend(answer(request));
+            failures.extend(response(request));
         }
         let title = if text("title").is_empty() { text("name") } else { text("title") };
         Self { title: format!("{file}:{line} {title}"), assertions: results.len(), skipped, failures }
@@ -104,7 +104,7 @@ fn failure(result: &Value) -> Option<String> {
 }
 
 /// The response that the assertions were about, shortened.
-fn answer(request: &Value) -> Option<String> {
+fn response(request: &Value) -> Option<String> {
     const MAX_CHARS: usize = 500;
     let response = request.get("response")?;
     let status = response.get("statusCode")?;
@@ -158,8 +158,8 @@ mod tests {
 
     #[test]
     fn an_error_of_the_request_itself_is_a_failure() {
-        let refused = json!({ "message": "connect ECONNREFUSED", "status": "ERROR" });
-        let report = report(&json!([{ "name": "refused", "testResults": [refused, refused] }]));
+        let rejected = json!({ "message": "connect ECONNREFUSED", "status": "ERROR" });
+        let report = report(&json!([{ "name": "refused", "testResults": [rejected, rejected] }]));
         assert_eq!(report.failed(), 1);
         assert_eq!(report.lines().count(), 2);
     }

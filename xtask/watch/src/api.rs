@@ -19,7 +19,7 @@ pub struct Api {
 }
 
 /// What came of a question.
-pub enum Answer {
+pub enum Response {
     State(State),
     /// No state, for this reason; there may be one later.
     Unavailable(String),
@@ -88,7 +88,7 @@ impl Api {
     ///
     /// # Errors
     /// When the app rejects, which it would do again.
-    pub fn state(&self) -> Result<Answer> {
+    pub fn state(&self) -> Result<Response> {
         let mut request = self.agent.get(&self.url);
         if let Some(authorization) = &self.authorization {
             request = request.header("Authorization", authorization);
@@ -97,26 +97,26 @@ impl Api {
             Ok(response) => response,
             Err(ureq::Error::BadUri(reason)) => bail!("{}: {reason}", self.url),
             Err(error) => {
-                return Ok(Answer::Unavailable(format!("the app cannot be reached at {}: {error}", self.url)));
+                return Ok(Response::Unavailable(format!("the app cannot be reached at {}: {error}", self.url)));
             }
         };
         let status = response.status();
         let body = match response.body_mut().read_to_string() {
             Ok(body) => body,
-            Err(error) => return Ok(Answer::Unavailable(format!("the app's answer broke off: {error}"))),
+            Err(error) => return Ok(Response::Unavailable(format!("the app's answer broke off: {error}"))),
         };
         if status.is_server_error() || [408, 429].contains(&status.as_u16()) {
-            return Ok(Answer::Unavailable(refusal(status.as_u16(), &body)));
+            return Ok(Response::Unavailable(rejections(status.as_u16(), &body)));
         }
         if !status.is_success() {
-            bail!(refusal(status.as_u16(), &body));
+            bail!(rejections(status.as_u16(), &body));
         }
-        State::parse(&body).map(Answer::State).context("the app's answer is no session")
+        State::parse(&body).map(Response::State).context("the app's answer is no session")
     }
 }
 
 /// What the app says against it: its status, and the problem's detail if there is one.
-fn refusal(status: u16, body: &str) -> String {
+fn rejections(status: u16, body: &str) -> String {
     let problem: Value = serde_json::from_str(body).unwrap_or_default();
     match problem.get("detail").and_then(Value::as_str) {
         Some(detail) => format!("the app answered {status}: {detail}"),

@@ -108,7 +108,7 @@ impl Connection {
 /// Connects to the first of the host's addresses that answers.
 fn connect(host: &str, port: u16) -> Result<TcpStream> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let mut refused = anyhow!("the name has no address");
+    let mut rejected = anyhow!("the name has no address");
     for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, CONNECT_LIMIT) {
             Ok(stream) => {
@@ -117,8 +117,8 @@ fn connect(host: &str, port: u16) -> Result<TcpStream> {
                 stream.set_write_timeout(Some(CONNECT_LIMIT))?;
                 return Ok(stream);
             }
-            Err(error) => refused = error.into(),
+            Err(error) => rejected = error.into(),
         }
     }
-    Err(refused)
+    Err(rejected)
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 
-use crate::api::{Answer, Api, State};
+use crate::api::{Api, Response, State};
 use crate::backoff::Backoff;
 use crate::connection::{Connection, Incoming};
 use crate::progress::Progress;
@@ -114,9 +114,9 @@ impl Watch {
     /// When another connection would not help.
     fn connect_and_follow(&mut self, is_first: bool) -> Result<End> {
         let state = match self.api.state()? {
-            Answer::State(state) => state,
-            Answer::Unavailable(reason) if is_first => bail!(reason),
-            Answer::Unavailable(reason) => return Ok(End::unheard(reason)),
+            Response::State(state) => state,
+            Response::Unavailable(reason) if is_first => bail!(reason),
+            Response::Unavailable(reason) => return Ok(End::unheard(reason)),
         };
         if state.is_over() {
             self.show(&state, true)?;
@@ -129,13 +129,13 @@ impl Watch {
         };
         // Once more, for what happened until the connection stood.
         match self.api.state()? {
-            Answer::State(state) => {
+            Response::State(state) => {
                 self.show(&state, !is_first || state.is_over())?;
                 if state.is_over() {
                     return Ok(End::Over);
                 }
             }
-            Answer::Unavailable(reason) => return Ok(End::unheard(reason)),
+            Response::Unavailable(reason) => return Ok(End::unheard(reason)),
         }
         self.view.notice(&format!("watching session {}", self.api.session_id()));
         self.follow(connection)
@@ -164,7 +164,7 @@ impl Watch {
             } else if refreshed.elapsed() >= self.refresh {
                 // Not every end has an event.
                 refreshed = Instant::now();
-                if let Answer::State(state) = self.api.state()? {
+                if let Response::State(state) = self.api.state()? {
                     self.show(&state, state.is_over())?;
                     if state.is_over() {
                         return Ok(End::Over);

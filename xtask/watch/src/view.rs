@@ -120,9 +120,9 @@ fn print_line(line: &str) -> Result<()> {
 /// A state as one line, without its token.
 fn state_line(state: &State) -> String {
     let mut line = state.whole.clone();
-    if let Some(members) = line.as_object_mut() {
-        members.remove("wsUrl");
-        members.insert("type".to_owned(), Value::from("session_state"));
+    if let Some(fields) = line.as_object_mut() {
+        fields.remove("wsUrl");
+        fields.insert("type".to_owned(), Value::from("session_state"));
     }
     line.to_string()
 }

@@ -194,12 +194,12 @@ async fn what_clients_say_is_ignored_and_too_much_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_clients_close_is_answered() {
+async fn a_clients_close_is_responded() {
     let address = start(settings()).await;
     let mut client = connect(address, SESSION).await;
     client.close(None).await.unwrap();
-    let answer = timeout(PATIENCE, client.next()).await.expect("an answer").unwrap().unwrap();
-    assert!(matches!(answer, Message::Close(_)), "{answer:?}");
+    let response = timeout(PATIENCE, client.next()).await.expect("an answer").unwrap().unwrap();
+    assert!(matches!(response, Message::Close(_)), "{response:?}");
     let end = timeout(PATIENCE, client.next()).await.expect("an end");
     assert!(matches!(end, None | Some(Err(Error::ConnectionClosed))), "{end:?}");
 }

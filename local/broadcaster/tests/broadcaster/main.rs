@@ -90,13 +90,13 @@ async fn text(client: &mut Client) -> String {
 }
 
 /// An HTTP answer.
-struct Answer {
+struct Response {
     status: u16,
     head: String,
     body: String,
 }
 
-impl Answer {
+impl Response {
     fn problem(&self) -> Value {
         assert!(self.head.contains("content-type: application/problem+json\r\n"), "{}", self.head);
         let problem: Value = serde_json::from_str(&self.body).unwrap();
@@ -108,7 +108,7 @@ impl Answer {
 }
 
 /// Sends a request on a connection of its own.
-async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> Response {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let head = format!(
@@ -117,14 +117,18 @@ async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body:
     stream.write_all(head.as_bytes()).await.unwrap();
     // A response that comes before the end of the body can close the connection.
     let _ = stream.write_all(body).await;
-    let mut answer = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer");
-    let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
-    Answer { status: head[9..12].parse().unwrap(), head: format!("{}\r\n", head.to_lowercase()), body: body.to_owned() }
+    let mut response = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut response)).await.expect("an answer");
+    let response = String::from_utf8(response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").expect("an answer");
+    Response {
+        status: head[9..12].parse().unwrap(),
+        head: format!("{}\r\n", head.to_lowercase()),
+        body: body.to_owned(),
+    }
 }
 
-async fn post(address: SocketAddr, headers: &str, body: &[u8]) -> Answer {
+async fn post(address: SocketAddr, headers: &str, body: &[u8]) -> Response {
     ask(address, "POST", "/ws/broadcast", headers, body).await
 }
 
@@ -132,6 +136,6 @@ async fn post(address: SocketAddr, headers: &str, body: &[u8]) -> Answer {
 async fn publish(address: SocketAddr, session: &str, events: &[Value]) {
     let body = json!({"sessionId": session, "userId": "user", "events": events}).to_string();
     let headers = format!("Authorization: Bearer {KEY}\r\nContent-Type: application/json\r\n");
-    let answer = post(address, &headers, body.as_bytes()).await;
-    assert_eq!(answer.status, 204, "{}", answer.body);
+    let response = post(address, &headers, body.as_bytes()).await;
+    assert_eq!(response.status, 204, "{}", response.body);
 }

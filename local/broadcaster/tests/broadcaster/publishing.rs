@@ -16,14 +16,14 @@ async fn only_the_key_opens() {
         ["", "Authorization: \r\n", "Authorization: Bearer\r\n", "Authorization: Basic key\r\n", "X-API-Key: key\r\n"];
     let wrong = wrong.into_iter().map(str::to_owned);
     for headers in wrong.chain(["", "ke", "keys", "Key", "kez"].map(bearer)) {
-        let answer = post(address, &headers, body.as_bytes()).await;
-        assert_eq!(answer.status, 401, "{headers}");
-        answer.problem();
-        assert!(answer.head.contains("www-authenticate: bearer\r\n"), "{}", answer.head);
+        let response = post(address, &headers, body.as_bytes()).await;
+        assert_eq!(response.status, 401, "{headers}");
+        response.problem();
+        assert!(response.head.contains("www-authenticate: bearer\r\n"), "{}", response.head);
     }
     for headers in [bearer(KEY), format!("authorization: bearer {KEY}\r\n")] {
-        let answer = post(address, &headers, body.as_bytes()).await;
-        assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{headers}");
+        let response = post(address, &headers, body.as_bytes()).await;
+        assert_eq!((response.status, response.body.as_str()), (204, ""), "{headers}");
     }
 }
 
@@ -62,9 +62,9 @@ async fn what_is_no_broadcast_is_400_and_reaches_nobody() {
         events(&format!(r#"[{{"n":1}},{{"deep":{}}}]"#, "[".repeat(100_000))),
     ];
     for body in cases {
-        let answer = post(address, &bearer(KEY), body.as_bytes()).await;
-        assert_eq!(answer.status, 400, "{body}");
-        answer.problem();
+        let response = post(address, &bearer(KEY), body.as_bytes()).await;
+        assert_eq!(response.status, 400, "{body}");
+        response.problem();
     }
     let mut not_utf8 = events(r#"[{"n":"?"}]"#).into_bytes();
     let place = not_utf8.iter().rposition(|byte| *byte == b'?').unwrap();
@@ -84,8 +84,8 @@ async fn a_body_has_one_mebibyte_at_most() {
         let tail = r#""}]}"#;
         format!("{head}{}{tail}", "x".repeat(length - head.len() - tail.len()))
     };
-    let answer = post(address, &bearer(KEY), body(1024 * 1024 + 1).as_bytes()).await;
-    assert_eq!(answer.problem()["status"], 413);
+    let response = post(address, &bearer(KEY), body(1024 * 1024 + 1).as_bytes()).await;
+    assert_eq!(response.problem()["status"], 413);
     // Who has no key learns nothing about sizes.
     assert_eq!(post(address, "", body(1024 * 1024 + 1).as_bytes()).await.status, 401);
     assert_eq!(post(address, &bearer(KEY), body(1024 * 1024).as_bytes()).await.status, 204);

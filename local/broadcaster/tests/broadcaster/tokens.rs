@@ -61,10 +61,10 @@ async fn another_sessions_token_is_403() {
 async fn the_token_comes_before_everything_else() {
     let address = start(settings()).await;
     let path = format!("/session/{SESSION}");
-    let refused = ask(address, "GET", &path, "", b"").await;
-    assert_eq!(refused.status, 401);
-    refused.problem();
-    assert!(refused.head.contains("www-authenticate: bearer\r\n"), "{}", refused.head);
+    let rejected = ask(address, "GET", &path, "", b"").await;
+    assert_eq!(rejected.status, 401);
+    rejected.problem();
+    assert!(rejected.head.contains("www-authenticate: bearer\r\n"), "{}", rejected.head);
     let foreign = ask(address, "GET", &format!("{path}?token={}", token("other")), "", b"").await;
     assert_eq!(foreign.problem()["status"], 403);
     let plain = ask(address, "GET", &format!("{path}?token={}", token(SESSION)), "", b"").await;
@@ -84,9 +84,9 @@ async fn without_a_secret_no_token_is_good() {
 async fn other_paths_and_methods_are_problems() {
     let address = start(settings()).await;
     assert_eq!(ask(address, "GET", "/", "", b"").await.problem()["status"], 404);
-    let answer = ask(address, "GET", "/ws/broadcast", "", b"").await;
-    assert_eq!(answer.problem()["status"], 405);
-    assert!(answer.head.contains("allow: post\r\n"), "{}", answer.head);
+    let response = ask(address, "GET", "/ws/broadcast", "", b"").await;
+    assert_eq!(response.problem()["status"], 405);
+    assert!(response.head.contains("allow: post\r\n"), "{}", response.head);
 }
 
 #[tokio::test]

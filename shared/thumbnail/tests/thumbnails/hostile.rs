@@ -80,7 +80,7 @@ fn each_is_rejected_or_shown_soon_and_in_little_memory() {
         let said = result.as_ref().err().map(ToString::to_string);
         println!("{:>5} ms {:>4} MiB  {}: {said:?}", took.as_millis(), peak_bytes >> 20, file.name);
         let expected = match file.outcome {
-            Outcome::Refused => result.is_err(),
+            Outcome::Rejected => result.is_err(),
             Outcome::Picture => result.is_ok(),
             Outcome::Either => true,
         };

@@ -9,7 +9,7 @@ use moc_tests::token::{
 use moc_tests::{Stack, own_stack, path, wait_for};
 use serde_json::{Value, json};
 
-use super::{NOBODY, refused, taken};
+use super::{NOBODY, rejected, taken};
 
 /// How often an unknown key id may make one instance fetch the keys, in seconds.
 const REFETCH_PAUSE: u64 = 5;
@@ -43,41 +43,41 @@ async fn keys_of_both_kinds_verify_and_nothing_else_does() {
         for kid in [Some("rsa"), Some("ec"), Some("oct"), None] {
             let header = json!({ "typ": "JWT", "kid": kid });
             let token = token::hs256_with_header(secret, header, &claims);
-            refused(&stack, &token, &format!("HS256 with {secret:?} under {kid:?}")).await;
+            rejected(&stack, &token, &format!("HS256 with {secret:?} under {kid:?}")).await;
         }
     }
-    refused(&stack, &hmac(Algorithm::HS512, public.as_bytes(), &claims), "HS512").await;
+    rejected(&stack, &hmac(Algorithm::HS512, public.as_bytes(), &claims), "HS512").await;
 
-    refused(&stack, &es256(1, Some("ec"), &claims), "another key's signature").await;
-    refused(&stack, &es256(0, Some("rsa"), &claims), "ES256 under an RSA key").await;
-    refused(&stack, &rs256(Some("ec"), &claims), "RS256 under a P-256 key").await;
-    refused(&stack, &es256(0, Some("oct"), &claims), "ES256 under a secret").await;
-    refused(&stack, &es256(0, Some("ed"), &claims), "ES256 under an Edwards key").await;
-    refused(&stack, &es256(0, Some("new"), &claims), "ES256 under an unknown kind of key").await;
-    refused(&stack, &es256(0, None, &claims), "no key id among several keys").await;
+    rejected(&stack, &es256(1, Some("ec"), &claims), "another key's signature").await;
+    rejected(&stack, &es256(0, Some("rsa"), &claims), "ES256 under an RSA key").await;
+    rejected(&stack, &rs256(Some("ec"), &claims), "RS256 under a P-256 key").await;
+    rejected(&stack, &es256(0, Some("oct"), &claims), "ES256 under a secret").await;
+    rejected(&stack, &es256(0, Some("ed"), &claims), "ES256 under an Edwards key").await;
+    rejected(&stack, &es256(0, Some("new"), &claims), "ES256 under an unknown kind of key").await;
+    rejected(&stack, &es256(0, None, &claims), "no key id among several keys").await;
     for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
         let token = token::rsa(algorithm, Some("rsa"), &claims);
-        refused(&stack, &token, &format!("{algorithm:?} with the right key")).await;
+        rejected(&stack, &token, &format!("{algorithm:?} with the right key")).await;
     }
     for kid in ["rsa", "ec"] {
         let header = json!({ "alg": "none", "kid": kid });
-        refused(&stack, &forged(&header, &claims, &[]), "no signature").await;
+        rejected(&stack, &forged(&header, &claims, &[]), "no signature").await;
     }
     // A key that comes with the token, and an address where one would be.
     let evil = JwksServer::start(std::slice::from_ref(&other_ec));
     for kid in ["ec", "other"] {
         let header = json!({ "kid": kid, "jwk": other_ec, "jku": evil.url(), "x5u": evil.url() });
-        refused(&stack, &token::es256_with_header(1, header, &claims), "a key of the token's own").await;
+        rejected(&stack, &token::es256_with_header(1, header, &claims), "a key of the token's own").await;
     }
     assert_eq!(evil.fetches(), 0, "the token's address was asked");
 
-    for (member, value) in [("exp", json!(token::now() - 60)), ("sub", json!(""))] {
+    for (field, value) in [("exp", json!(token::now() - 60)), ("sub", json!(""))] {
         let mut claims = claims.clone();
-        claims[member] = value;
-        refused(&stack, &rs256(Some("rsa"), &claims), member).await;
+        claims[field] = value;
+        rejected(&stack, &rs256(Some("rsa"), &claims), field).await;
     }
     let token = rs256_with_header(json!({ "kid": "rsa", "crit": ["urgent"], "urgent": 1 }), &claims);
-    refused(&stack, &token, "crit").await;
+    rejected(&stack, &token, "crit").await;
 }
 
 #[tokio::test]
@@ -86,8 +86,8 @@ async fn a_token_without_a_key_id_takes_the_only_key() {
     let issuer = JwksServer::start(&[p256_jwk(0, "ec")]);
     let stack = start(&issuer);
     taken(&stack, &es256(0, None, &claims("alice")), "the only key").await;
-    refused(&stack, &es256(1, None, &claims("alice")), "another key").await;
-    refused(&stack, &rs256(None, &claims("alice")), "another kind of key").await;
+    rejected(&stack, &es256(1, None, &claims("alice")), "another key").await;
+    rejected(&stack, &rs256(None, &claims("alice")), "another kind of key").await;
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn the_keys_are_fetched_once_for_all_components() {
     assert_eq!(issuer.fetches(), 1, "by every component, and by many instances of one");
 
     // The key-value store keeps them over a restart, and while the issuer is unavailable.
-    issuer.answer(500, "");
+    issuer.response(500, "");
     stack.restart();
     taken(&stack, &token, "after a restart").await;
     assert_eq!(issuer.fetches(), 1);
@@ -125,11 +125,11 @@ async fn an_unknown_key_id_fetches_once_more_and_a_flood_of_them_hardly_more() {
     let (known, claims) = (es256(0, Some("ec"), &claims("alice")), claims("alice"));
     taken(&stack, &known, "the first").await;
     let started = Instant::now();
-    refused(&stack, &es256(0, Some("unknown"), &claims), "an unknown key id").await;
+    rejected(&stack, &es256(0, Some("unknown"), &claims), "an unknown key id").await;
     assert_eq!(issuer.fetches(), 2, "exactly one more");
 
     for number in 0..40 {
-        refused(&stack, &es256(1, Some(&format!("random-{number}")), &claims), "a random key id").await;
+        rejected(&stack, &es256(1, Some(&format!("random-{number}")), &claims), "a random key id").await;
     }
     let allowed = 2 + started.elapsed().as_secs() / REFETCH_PAUSE;
     assert!(issuer.fetches() as u64 <= allowed, "{} fetches, {allowed} allowed", issuer.fetches());
@@ -138,7 +138,7 @@ async fn an_unknown_key_id_fetches_once_more_and_a_flood_of_them_hardly_more() {
     let client = stack.client_as(&es256(1, Some("one-more"), &claims));
     let flood = (0..64).map(|_| async { client.get(&path::moc(NOBODY)).await });
     for reply in futures::future::join_all(flood).await {
-        super::is_refused(&reply);
+        super::is_rejected(&reply);
     }
     let allowed = 2 + started.elapsed().as_secs() / REFETCH_PAUSE;
     assert!(issuer.fetches() as u64 <= allowed, "{} fetches, {allowed} allowed", issuer.fetches());
@@ -163,11 +163,11 @@ async fn rotated_keys_are_taken_up() {
     let limit = Duration::from_secs(REFETCH_PAUSE + 5);
     let accepted = async || (newest.get(&path::session(NOBODY)).await.status == 404).then_some(());
     wait_for("the newest key to be taken", limit, accepted).await;
-    refused(&stack, &old, "a key that is published no more").await;
+    rejected(&stack, &old, "a key that is published no more").await;
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_away_refuses_everyone_until_it_is_back() {
+async fn an_issuer_that_is_unavailable_rejects_everyone_until_it_is_back() {
     own_stack!();
     let keys = json!({ "keys": [rsa_jwk("rsa")] }).to_string();
     let issuer = JwksServer::start(&[]);
@@ -185,18 +185,18 @@ async fn an_issuer_that_is_away_refuses_everyone_until_it_is_back() {
         (200, r#"{"keys":{}}"#),
         (200, padded.as_str()),
     ] {
-        issuer.answer(status, body);
-        refused(&stack, &token, &format!("{status} {}", body.get(..20).unwrap_or(body))).await;
+        issuer.response(status, body);
+        rejected(&stack, &token, &format!("{status} {}", body.get(..20).unwrap_or(body))).await;
     }
     let warning = stack.logged("jwt_jwks_url cannot be fetched").await;
     assert!(warning.contains("\"level\":\"warn\""), "{warning}");
-    issuer.answer(200, &keys);
+    issuer.response(200, &keys);
     taken(&stack, &token, "the issuer is back").await;
 
     // Its keys count for a while without it.
-    issuer.answer(503, "");
+    issuer.response(503, "");
     taken(&stack, &token, "a key that is known").await;
-    refused(&stack, &rs256(Some("unknown"), &claims("alice")), "a key that is not").await;
+    rejected(&stack, &rs256(Some("unknown"), &claims("alice")), "a key that is not").await;
     taken(&stack, &token, "a key that is known, after a fetch that failed").await;
 }
 
@@ -207,7 +207,7 @@ async fn nobody_listens_at_the_issuers_address() {
     let (url, origin) = (gone.url(), gone.origin());
     drop(gone);
     let stack = Stack::start(&[("jwt_jwks_url", &url), ("jwt_jwks_origin", &origin)]);
-    refused(&stack, &rs256(Some("rsa"), &claims("alice")), "nobody listens").await;
+    rejected(&stack, &rs256(Some("rsa"), &claims("alice")), "nobody listens").await;
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn an_address_outside_its_origin_counts_as_unset() {
             variables.push(("jwt_jwks_origin", origin));
         }
         let stack = Stack::start(&variables);
-        refused(&stack, &rs256(Some("rsa"), &claims("alice")), origin).await;
+        rejected(&stack, &rs256(Some("rsa"), &claims("alice")), origin).await;
         let warning = stack.logged("jwt_jwks_origin").await;
         assert!(warning.contains("jwt_jwks_url") && warning.contains("warn"), "{warning}");
     }
@@ -243,6 +243,6 @@ async fn issuer_and_audience_count_with_keys_too() {
         rs256(Some("rsa"), &json!({ "sub": "alice", "exp": token::now() + 60, "iss": iss, "aud": aud }))
     };
     taken(&stack, &token(json!("https://id.test/"), json!("uploads")), "as configured").await;
-    refused(&stack, &token(json!("https://id.test/"), json!("other")), "another audience").await;
-    refused(&stack, &token(json!("https://evil.test/"), json!("uploads")), "another issuer").await;
+    rejected(&stack, &token(json!("https://id.test/"), json!("other")), "another audience").await;
+    rejected(&stack, &token(json!("https://evil.test/"), json!("uploads")), "another issuer").await;
 }

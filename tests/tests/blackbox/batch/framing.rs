@@ -2,7 +2,7 @@
 
 use moc_tests::content::{MIB, PART_BYTES, noise, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Client, Reply, Stack, path};
+use moc_tests::{Client, Response, Stack, path};
 use reqwest::Method;
 
 use super::{BOUNDARY, content_type, ends_well, form, outcomes, post, stored};
@@ -21,7 +21,7 @@ fn framed(before: &str, bytes: &[u8], after: &str) -> Vec<u8> {
     [before.as_bytes(), bytes, after.as_bytes()].concat()
 }
 
-async fn post_as(client: &Client, session: &str, file: &str, content_type: &str, body: Vec<u8>) -> Reply {
+async fn post_as(client: &Client, session: &str, file: &str, content_type: &str, body: Vec<u8>) -> Response {
     let request = client.request(Method::POST, &path::batch(session, file)).header("content-type", content_type);
     client.send(request.body(body)).await
 }
@@ -74,7 +74,7 @@ async fn frames_that_say_more_than_they_must_are_read() {
 }
 
 #[tokio::test]
-async fn what_is_no_form_is_refused() {
+async fn what_is_no_form_is_rejected() {
     let client = Stack::shared().client();
     let (session, file) = file_of(&client, 3000).await;
     let bytes = pdf(3000);

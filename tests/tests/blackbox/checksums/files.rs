@@ -2,13 +2,13 @@
 
 use moc_tests::content::{PART_BYTES, md5_hex, noise, pdf, sha256_hex};
 use moc_tests::fault_proxy::Operation;
-use moc_tests::{Client, Reply, Stack, assert_answer, own_stack, path, unique_title};
+use moc_tests::{Client, Response, Stack, assert_response, own_stack, path, unique_title};
 use serde_json::{Value, json};
 
 use crate::faults::Faulty;
 
 /// Registers `castle.pdf` with these checksums.
-async fn try_register(client: &Client, session: &str, size: usize, checksums: Value) -> Reply {
+async fn try_register(client: &Client, session: &str, size: usize, checksums: Value) -> Response {
     let body = json!({ "fileKey": "castle.pdf", "fileSizeBytes": size, "checksums": checksums });
     client.post(&path::files(session), &body).await
 }
@@ -24,7 +24,7 @@ async fn upload(client: &Client, session: &str, bytes: &[u8], checksums: Value) 
 }
 
 /// A session is rejected for a checksum, and stays as it is.
-async fn refused(client: &Client, session: &str, file: &str, algorithm: &str) -> Reply {
+async fn rejected(client: &Client, session: &str, file: &str, algorithm: &str) -> Response {
     let reply = client.finalize(session, &unique_title()).await;
     let problem = reply.problem(400, "CHECKSUM_MISMATCH");
     assert_eq!((&problem["fileId"], &problem["algorithm"]), (&json!(file), &json!(algorithm)));
@@ -56,7 +56,7 @@ async fn cs_hp_001_what_was_announced_is_checked_at_finalize() {
 }
 
 #[tokio::test]
-async fn cs_err_001_a_wrong_checksum_is_refused_and_the_file_can_be_sent_again() {
+async fn cs_err_001_a_wrong_checksum_is_rejected_and_the_file_can_be_sent_again() {
     let client = Stack::shared().client();
     let wrong = noise(10, 1);
     for size in [1_000, 2 * PART_BYTES + 1] {
@@ -68,7 +68,7 @@ async fn cs_err_001_a_wrong_checksum_is_refused_and_the_file_can_be_sent_again()
         ] {
             let session = client.create_session().await;
             let file = upload(&client, &session, &bytes, checksums).await;
-            let reply = refused(&client, &session, &file, algorithm).await;
+            let reply = rejected(&client, &session, &file, algorithm).await;
             let [expected, actual] = match algorithm {
                 "md5" => [md5_hex(&wrong), md5_hex(&bytes)],
                 _ => [sha256_hex(&wrong), sha256_hex(&bytes)],
@@ -76,11 +76,11 @@ async fn cs_err_001_a_wrong_checksum_is_refused_and_the_file_can_be_sent_again()
             let problem = reply.problem(400, "CHECKSUM_MISMATCH");
             assert_eq!((&problem["expected"], &problem["actual"]), (&json!(expected), &json!(actual)));
             if size == 1_000 && algorithm == "md5" {
-                assert_answer!("finalize_checksum_mismatch", reply);
+                assert_response!("finalize_checksum_mismatch", reply);
             }
 
             // Again the same, as long as nothing is done about it.
-            refused(&client, &session, &file, algorithm).await;
+            rejected(&client, &session, &file, algorithm).await;
             let old = Stack::shared().bucket().key_of(&session, &file).await;
             let sent_again = upload(&client, &session, &bytes, announced(&bytes)[2].clone()).await;
             assert_ne!(sent_again, file);
@@ -103,7 +103,7 @@ async fn an_object_that_was_replaced_is_found_out() {
         let session = client.create_session().await;
         let file = upload(&client, &session, &bytes, checksums).await;
         bucket.put(&bucket.key_of(&session, &file).await, other.clone()).await;
-        refused(&client, &session, &file, algorithm).await;
+        rejected(&client, &session, &file, algorithm).await;
     }
 }
 
@@ -189,7 +189,7 @@ async fn only_files_of_several_parts_are_read_back() {
 }
 
 #[tokio::test]
-async fn only_a_refused_file_can_be_registered_again() {
+async fn only_a_rejected_file_can_be_registered_again() {
     let client = Stack::shared().client();
     let (session, file) = client.upload_pdf(1_000).await;
     let problem = try_register(&client, &session, 1_000, json!({})).await.problem(409, "DUPLICATE_FILE");

@@ -44,8 +44,8 @@ async fn an_upload_of_several_parts_survives() {
         tokio::time::sleep(Duration::from_millis(moment)).await;
         stack.kill();
         // What the client was told to be stored is stored.
-        let answered = sending.await.expect("no panic").into_iter();
-        let successes = answered.filter(|(_, reply)| reply.as_ref().is_ok_and(|reply| reply.status == 200));
+        let responded = sending.await.expect("no panic").into_iter();
+        let successes = responded.filter(|(_, reply)| reply.as_ref().is_ok_and(|reply| reply.status == 200));
         before = stored.into_iter().chain(successes.map(|(number, _)| number)).collect();
         stack.restart();
     }
@@ -85,8 +85,8 @@ async fn a_finalize_survives() {
         let calls = tokio::spawn(futures::future::join_all(calls));
         tokio::time::sleep(Duration::from_millis(moment)).await;
         stack.kill();
-        let answered = calls.await.expect("no panic");
-        let told = answered.into_iter().flatten().rfind(|reply| matches!(reply.status, 200 | 201));
+        let responded = calls.await.expect("no panic");
+        let told = responded.into_iter().flatten().rfind(|reply| matches!(reply.status, 200 | 201));
         stack.restart();
 
         assert!(moc_count(&stack, &session) <= 1, "killed after {moment} ms");

@@ -8,14 +8,14 @@ use super::{kinds, shared, watched};
 use crate::batch::{form_of, post, stored};
 
 #[tokio::test]
-async fn each_part_of_a_batch_is_told_of() {
+async fn each_part_of_a_batch_is_reported_of() {
     own_stack!();
     let client = shared().client();
     let (session, mut socket) = watched(&client).await;
     let bytes = pdf(2 * PART_BYTES + 10);
     let file = client.register_pdf(&session, bytes.len()).await;
-    let answer = post(&client, &session, &file, form_of(&bytes, &[3, 1, 2])).await.success(200);
-    assert_eq!(answer, stored(&bytes, &[1, 2, 3]));
+    let response = post(&client, &session, &file, form_of(&bytes, &[3, 1, 2])).await.success(200);
+    assert_eq!(response, stored(&bytes, &[1, 2, 3]));
 
     let events = socket.take(7).await;
     let part = ["part_uploaded", "upload.part.completed"];
@@ -24,7 +24,7 @@ async fn each_part_of_a_batch_is_told_of() {
     let mut told: Vec<Value> =
         of_parts.iter().map(|event| json!({ "partNumber": event["partNumber"], "etag": event["etag"] })).collect();
     told.sort_by_key(|event| event["partNumber"].as_u64());
-    assert_eq!(Value::from(told), answer);
+    assert_eq!(Value::from(told), response);
     let counts: Vec<_> = of_parts.iter().map(|event| (&event["completedParts"], &event["percentComplete"])).collect();
     assert_eq!(counts, [(&json!(1), &json!(33)), (&json!(2), &json!(66)), (&json!(3), &json!(100))]);
     socket.has_no_more().await;

@@ -7,7 +7,7 @@ use moc_tests::fault_proxy::{Fault, Operation, Times, error_xml};
 use moc_tests::{own_stack, path, wait_for};
 use serde_json::json;
 
-use super::{Case, TRIES, is_unavailable};
+use super::{ATTEMPTS, Case, is_unavailable};
 use crate::batch::{form, form_of, outcomes, post, stored};
 
 #[tokio::test]
@@ -21,26 +21,26 @@ async fn a_part_whose_bytes_are_in_memory_is_sent_again() {
         ("half of the body", Fault::CutRequest),
         ("half of the answer's head", Fault::CutAnswer),
         ("a lost answer", Fault::LoseAnswer),
-        ("200 without an ETag", Fault::Answer(200, String::new())),
+        ("200 without an ETag", Fault::Response(200, String::new())),
     ] {
         let case = Case::start().await;
         let file = case.register(size).await;
         case.fail(Operation::UploadPart, Times::First(2), fault);
         let reply = post(&case.client, &case.session, &file, form_of(&pdf(size), &[1])).await;
         assert_eq!(reply.success(200), stored(&pdf(size), &[1]), "{name}");
-        assert_eq!(case.count(Operation::UploadPart), TRIES, "{name}");
+        assert_eq!(case.count(Operation::UploadPart), ATTEMPTS, "{name}");
         case.ends_well(&file, size).await;
     }
 }
 
 #[tokio::test]
-async fn one_part_that_s3_refuses_leaves_the_others_stored() {
+async fn one_part_that_s3_rejects_leaves_the_others_stored() {
     own_stack!();
     let size = 2 * PART_BYTES + 10;
     let case = Case::start().await;
     let file = case.register(size).await;
     // Not to be tried again. Both may be on their way by then, or part 3 not read yet.
-    case.fail(Operation::UploadPart, Times::First(1), Fault::Answer(403, error_xml("AccessDenied")));
+    case.fail(Operation::UploadPart, Times::First(1), Fault::Response(403, error_xml("AccessDenied")));
     let reply = post(&case.client, &case.session, &file, form_of(&pdf(size), &[2, 3])).await;
     is_unavailable(&reply);
     let problem = reply.json();
@@ -56,7 +56,7 @@ async fn one_part_that_s3_refuses_leaves_the_others_stored() {
 
 /// Where the bucket is unavailable nothing more is read, and the client that still sends sees why.
 #[tokio::test]
-async fn a_bucket_that_is_away_ends_the_batch() {
+async fn a_bucket_that_is_unavailable_ends_the_batch() {
     own_stack!();
     let size = 3 * PART_BYTES + 10;
     let case = Case::start().await;

@@ -2,7 +2,7 @@
 
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::fault_proxy::{Fault, Operation, Times, error_xml};
-use moc_tests::{Reply, Stack, own_stack, path, unique_title};
+use moc_tests::{Response, Stack, own_stack, path, unique_title};
 use serde_json::json;
 
 use super::{Case, Faulty, is_unavailable};
@@ -10,7 +10,7 @@ use super::{Case, Faulty, is_unavailable};
 /// Nobody listens at S3's address, in the middle of an upload: what needs S3 says so, what does
 /// not goes on, and afterwards the upload ends as if nothing had been.
 #[tokio::test]
-async fn s3_is_gone_in_the_middle_of_an_upload() {
+async fn s3_is_missing_in_the_middle_of_an_upload() {
     own_stack!();
     let Faulty { proxy, stack } = Faulty::start();
     let client = stack.client();
@@ -20,7 +20,7 @@ async fn s3_is_gone_in_the_middle_of_an_upload() {
     let file = client.register_pdf(&session, size).await;
     let _ = client.put_part(&session, &file, 1, bytes[..PART_BYTES].to_vec()).await.success(200);
 
-    proxy.refuse().await;
+    proxy.reject().await;
     is_unavailable(&client.put_part(&session, &file, 2, bytes[PART_BYTES..].to_vec()).await);
     is_unavailable(&client.try_register(&session, "list.txt", "parts-list", "text/plain", 3).await);
     assert_eq!(client.stored_parts(&session, &file).await, [1]);
@@ -34,18 +34,18 @@ async fn s3_is_gone_in_the_middle_of_an_upload() {
 
     proxy.listen();
     let _ = client.put_part(&session, &file, 2, bytes[PART_BYTES..].to_vec()).await.success(200);
-    proxy.refuse().await;
+    proxy.reject().await;
     is_unavailable(&client.complete(&session, &file).await);
     proxy.listen();
     let _ = client.complete(&session, &file).await.success(200);
-    proxy.refuse().await;
+    proxy.reject().await;
     let title = unique_title();
     is_unavailable(&client.finalize(&session, &title).await);
     proxy.listen();
     let moc = client.finalize(&session, &title).await.success(201);
 
     // A MOC that stands needs no S3.
-    proxy.refuse().await;
+    proxy.reject().await;
     let id = moc["id"].as_str().expect("an id");
     let _ = client.get(&path::moc(id)).await.success(200);
     let _ = client.finalize(&session, &title).await.success(200);
@@ -105,13 +105,13 @@ async fn a_cancellation_clears_what_it_can() {
 }
 
 fn no_such_upload() -> Fault {
-    Fault::Answer(404, error_xml("NoSuchUpload"))
+    Fault::Response(404, error_xml("NoSuchUpload"))
 }
 
 /// Somebody, or a lifecycle rule, aborted the upload. Whoever sees it first, part or completion,
 /// says so, though not at once: a completion may be at work. Then the file can be registered again.
 #[tokio::test]
-async fn an_upload_that_is_gone_can_be_started_again() {
+async fn an_upload_that_is_missing_can_be_started_again() {
     own_stack!();
     let by_a_part = [0, 1, 2].map(gone_before_a_part);
     futures::join!(futures::future::join_all(by_a_part), gone_before_the_completion());
@@ -145,7 +145,7 @@ async fn gone_before_the_completion() {
 }
 
 #[track_caller]
-fn object_is_missing(reply: &Reply, file: &str) {
+fn object_is_missing(reply: &Response, file: &str) {
     let failed = reply.problem(422, "FILE_VALIDATION_FAILED");
     let failure = &failed["failures"][0];
     assert_eq!((&failure["reason"], &failure["fileId"]), (&json!("OBJECT_MISSING"), &json!(file)), "{failed}");

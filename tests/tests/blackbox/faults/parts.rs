@@ -4,7 +4,7 @@
 use moc_tests::content::{MIB, PART_BYTES, content_md5, pdf};
 use moc_tests::fault_proxy::{Fault, Operation, Times, error_xml};
 use moc_tests::raw::Connection;
-use moc_tests::{Reply, own_stack, path};
+use moc_tests::{Response, own_stack, path};
 use serde_json::json;
 
 use super::{Case, Faulty, is_unavailable};
@@ -16,18 +16,18 @@ fn faults() -> Vec<(&'static str, Fault)> {
         ("500 before the body is read", Fault::EarlyAnswer(500, error_xml("InternalError"))),
         ("503 SlowDown", Fault::slow_down()),
         ("503 SlowDown before the body is read", Fault::EarlyAnswer(503, error_xml("SlowDown"))),
-        ("429", Fault::Answer(429, error_xml("TooManyRequests"))),
-        ("403", Fault::Answer(403, error_xml("AccessDenied"))),
+        ("429", Fault::Response(429, error_xml("TooManyRequests"))),
+        ("403", Fault::Response(403, error_xml("AccessDenied"))),
         ("half of the body", Fault::CutRequest),
         ("half of the answer's head", Fault::CutAnswer),
         ("a lost answer", Fault::LoseAnswer),
-        ("200 without an ETag", Fault::Answer(200, String::new())),
+        ("200 without an ETag", Fault::Response(200, String::new())),
     ]
 }
 
 /// Sends a part and reads the response even where the connection breaks before the part has gone
 /// out: S3 can fail while the client still sends, and nobody reads the rest then.
-async fn put(case: &Case, file: &str, number: u64, bytes: &[u8], checked: bool) -> Reply {
+async fn put(case: &Case, file: &str, number: u64, bytes: &[u8], checked: bool) -> Response {
     let (length, md5) = (bytes.len().to_string(), content_md5(bytes));
     let headers = [("Content-Length", length.as_str()), ("Content-MD5", md5.as_str())];
     let headers = if checked { &headers[..] } else { &headers[..1] };

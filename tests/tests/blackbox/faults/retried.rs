@@ -8,16 +8,16 @@ use moc_tests::fault_proxy::{Fault, Operation, Times, error_xml};
 use moc_tests::{own_stack, path};
 use serde_json::json;
 
-use super::{Case, TRIES, is_unavailable};
+use super::{ATTEMPTS, Case, is_unavailable};
 
 /// What passes when S3 is asked again.
 fn passing() -> Vec<(&'static str, Fault)> {
     vec![
         ("500", Fault::internal_error()),
         ("503 SlowDown", Fault::slow_down()),
-        ("503 without a body", Fault::Answer(503, String::new())),
-        ("502 of a proxy in HTML", Fault::Answer(502, "<html><body>Bad Gateway</body></html>".into())),
-        ("429", Fault::Answer(429, error_xml("TooManyRequests"))),
+        ("503 without a body", Fault::Response(503, String::new())),
+        ("502 of a proxy in HTML", Fault::Response(502, "<html><body>Bad Gateway</body></html>".into())),
+        ("429", Fault::Response(429, error_xml("TooManyRequests"))),
         ("a reset", Fault::Reset),
         ("an answer that was cut", Fault::CutAnswer),
     ]
@@ -47,7 +47,7 @@ async fn a_registration_asks_again() {
         let case = Case::start().await;
         case.fail(Operation::Create, Times::Always, fault);
         is_unavailable(&case.try_register().await);
-        assert_eq!(case.count(Operation::Create), TRIES, "always: {name}");
+        assert_eq!(case.count(Operation::Create), ATTEMPTS, "always: {name}");
         assert_eq!(case.state().await["files"], json!([]), "nothing is registered");
         case.lift();
         let _ = case.try_register().await.success(201);
@@ -73,7 +73,7 @@ async fn a_completion_asks_again() {
         let file = case.stored(100).await;
         case.fail(Operation::Complete, Times::Always, fault);
         is_unavailable(&case.complete(&file).await);
-        assert_eq!(case.count(Operation::Complete), TRIES, "always: {name}");
+        assert_eq!(case.count(Operation::Complete), ATTEMPTS, "always: {name}");
         assert_eq!(case.state().await["files"][0]["status"], "pending");
         case.lift();
         case.ends_well(&file, 100).await;
@@ -102,7 +102,7 @@ async fn a_list_of_parts_is_asked_for_again() {
         let before = case.count(Operation::ListParts);
         case.fail(Operation::ListParts, Times::Always, fault);
         is_unavailable(&complete().await);
-        assert_eq!(case.count(Operation::ListParts), before + TRIES, "always: {name}");
+        assert_eq!(case.count(Operation::ListParts), before + ATTEMPTS, "always: {name}");
         case.lift();
     }
     let before = case.count(Operation::ListParts);
@@ -122,7 +122,7 @@ async fn a_finalize_asks_again_and_gives_its_lock_back() {
         let _ = case.complete(&file).await.success(200);
         case.fail(operation, Times::Always, fault.clone());
         is_unavailable(&case.finalize().await);
-        assert_eq!(case.count(operation), TRIES, "always: {operation:?} {name}");
+        assert_eq!(case.count(operation), ATTEMPTS, "always: {operation:?} {name}");
         assert_eq!(case.state().await["status"], "active", "{operation:?} {name}");
         case.lift();
 
@@ -166,7 +166,7 @@ async fn a_refusal_of_s3_is_not_asked_again() {
         [(403, "AccessDenied"), (403, "SignatureDoesNotMatch"), (404, "NoSuchBucket"), (400, "InvalidRequest")]
     {
         let case = Case::start().await;
-        case.fail(Operation::Create, Times::Always, Fault::Answer(status, error_xml(code)));
+        case.fail(Operation::Create, Times::Always, Fault::Response(status, error_xml(code)));
         let reply = case.try_register().await;
         is_unavailable(&reply);
         assert_eq!(case.count(Operation::Create), 1, "{code}");
@@ -177,19 +177,19 @@ async fn a_refusal_of_s3_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn an_answer_without_sense_is_no_success() {
+async fn an_response_without_sense_is_no_success() {
     own_stack!();
-    for answer in ["", "<html></html>", "no XML", "<InitiateMultipartUploadResult/>", "\u{0}\u{1}"] {
+    for response in ["", "<html></html>", "no XML", "<InitiateMultipartUploadResult/>", "\u{0}\u{1}"] {
         let case = Case::start().await;
-        case.fail(Operation::Create, Times::Always, Fault::Answer(200, answer.into()));
+        case.fail(Operation::Create, Times::Always, Fault::Response(200, response.into()));
         let reply = case.try_register().await;
         is_unavailable(&reply);
-        assert_eq!(case.state().await["files"], json!([]), "{answer}");
+        assert_eq!(case.state().await["files"], json!([]), "{response}");
     }
     // A response that would fill the memory is not read to its end.
     let case = Case::start().await;
     let endless = format!("<InitiateMultipartUploadResult>{}", " ".repeat(4 * MIB));
-    case.fail(Operation::Create, Times::Always, Fault::Answer(200, endless));
+    case.fail(Operation::Create, Times::Always, Fault::Response(200, endless));
     is_unavailable(&case.try_register().await);
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::{LocalBoxFuture, join_all};
 use moc_tests::content::pdf;
 use moc_tests::fault_proxy::{Fault, Operation, Times};
-use moc_tests::{Reply, own_stack, path};
+use moc_tests::{Response, own_stack, path};
 
 use super::{Case, is_unavailable};
 
@@ -14,7 +14,7 @@ use super::{Case, is_unavailable};
 const LIMIT: std::ops::Range<Duration> = Duration::from_secs(30)..Duration::from_secs(36);
 
 /// A call that S3 leaves without a response, and the same call once S3 speaks again.
-async fn silent(case: &Case, operations: &[Operation], file: &str, call: impl AsyncFn() -> Reply) {
+async fn silent(case: &Case, operations: &[Operation], file: &str, call: impl AsyncFn() -> Response) {
     for operation in operations {
         case.fail(*operation, Times::Always, Fault::Silence);
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use moc_tests::content::pdf;
-use moc_tests::{Reply, Stack, own_stack, path, unique_title};
+use moc_tests::{Response, Stack, own_stack, path, unique_title};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[track_caller]
-fn is_unavailable(reply: &Reply) {
+fn is_unavailable(reply: &Response) {
     let body = reply.problem(503, "STORE_UNAVAILABLE");
     assert_eq!(body["retryable"], true);
     assert!(reply.header("retry-after").is_some());

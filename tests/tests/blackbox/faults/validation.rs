@@ -27,7 +27,7 @@ async fn timing(stack: &Stack, session: &str) -> [u64; 2] {
     let line = stack.logged(&format!("\"moc\":\"{id}\"")).await;
     let (_, line) = line.split_once("] ").expect("a component's line");
     let line: Value = serde_json::from_str(line).expect("a line of JSON");
-    ["validationMs", "validationSequentialMs"].map(|member| line[member].as_u64().expect("a number"))
+    ["validationMs", "validationSequentialMs"].map(|field| line[field].as_u64().expect("a number"))
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn the_first_failure_ends_the_rest() {
 async fn how_many_are_checked_at_once_is_configured() {
     own_stack!();
     let Faulty { proxy, stack } = Faulty::shared();
-    let stack = Stack::start_beside_with(stack, &[("finalize_concurrency", "1")]);
+    let stack = Stack::start_next_to_with(stack, &[("finalize_concurrency", "1")]);
     let session = stack.client().create_session().await;
     let _ = upload(&stack.client(), &session, 4).await;
     proxy.fail(Operation::Head, &session, Times::Always, Fault::Delay(Duration::from_millis(DELAY_MS)));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use moc_tests::broadcaster::{Broadcaster, ELSEWHERE, Mode};
 use moc_tests::content::{PART_BYTES, pdf, starting};
-use moc_tests::{Client, Reply, Stack, own_stack, unique_title, wait_for};
+use moc_tests::{Client, Response, Stack, own_stack, unique_title, wait_for};
 
 use super::{KEY, Relayed, complaints};
 
@@ -21,7 +21,7 @@ fn start() -> Relayed {
 }
 
 /// Sends a request and keeps how long its response took.
-async fn timed(times: &mut Vec<(String, Duration)>, ask: impl Future<Output = Reply>) -> Reply {
+async fn timed(times: &mut Vec<(String, Duration)>, ask: impl Future<Output = Response>) -> Response {
     let started = Instant::now();
     let reply = ask.await;
     times.push((reply.path.clone(), started.elapsed()));
@@ -66,9 +66,9 @@ async fn fails(relayed: Relayed, tries_reach_it: bool) {
     assert!(slow.len() <= 2, "more than the pause lets wait: {slow:?} of {times:?}");
 
     // Instances of all routes know of the pause: there is one attempt, and one line.
-    let tries = if elapsed < PAUSE { 1 } else { 2 };
+    let attempts = if elapsed < PAUSE { 1 } else { 2 };
     let said = complaints(stack).await;
-    assert!((1..=tries).contains(&said.len()), "in {elapsed:?}: {said:?}");
+    assert!((1..=attempts).contains(&said.len()), "in {elapsed:?}: {said:?}");
     for line in &said {
         assert!(line.contains("\"level\":\"warn\"") && line.contains(WARNING), "{line}");
         assert!(line.contains("; none are sent for 5 s"), "{line}");
@@ -97,10 +97,10 @@ async fn fails_so(mode: Mode) {
 }
 
 #[tokio::test]
-async fn it_refuses_connections() {
+async fn it_rejects_connections() {
     own_stack!();
     let relayed = start();
-    relayed.broadcaster.refuse().await;
+    relayed.broadcaster.reject().await;
     fails(relayed, false).await;
 }
 
@@ -117,19 +117,19 @@ async fn it_reads_nothing() {
 }
 
 #[tokio::test]
-async fn it_answers_500() {
+async fn it_responds_500() {
     own_stack!();
-    fails_so(Mode::Answer(500, "Internal Server Error".into())).await;
+    fails_so(Mode::Response(500, "Internal Server Error".into())).await;
 }
 
 #[tokio::test]
 async fn it_is_somewhere_else() {
     own_stack!();
-    fails_so(Mode::Answer(302, String::new())).await;
+    fails_so(Mode::Response(302, String::new())).await;
 }
 
 #[tokio::test]
-async fn it_answers_byte_by_byte() {
+async fn it_responds_byte_by_byte() {
     own_stack!();
     fails_so(Mode::SlowHead).await;
 }
@@ -160,7 +160,7 @@ async fn parts_at_once_wait_once() {
     let files = futures::future::join_all(register).await;
     relayed.broadcaster.set(Mode::Silent);
     let before = relayed.broadcaster.connections();
-    let mut tries = Vec::new();
+    let mut attempts = Vec::new();
     for _ in 0..2 {
         let sends = files.iter().map(async |file| {
             let started = Instant::now();
@@ -168,11 +168,11 @@ async fn parts_at_once_wait_once() {
             assert!(started.elapsed() < EMIT_LIMIT + WORK, "{:?}", started.elapsed());
         });
         futures::future::join_all(sends).await;
-        tries.push(relayed.broadcaster.connections() - before);
+        attempts.push(relayed.broadcaster.connections() - before);
     }
     let said = complaints(&relayed.stack).await;
-    assert!((1..=files.len()).contains(&tries[0]), "{tries:?}");
-    assert_eq!((tries[1], said.len()), (tries[0], tries[0]), "nobody waits again: {said:?}");
+    assert!((1..=files.len()).contains(&attempts[0]), "{attempts:?}");
+    assert_eq!((attempts[1], said.len()), (attempts[0], attempts[0]), "nobody waits again: {said:?}");
 }
 
 /// A broadcaster that was well until now: instances of every route are there, and hear of the pause
@@ -190,10 +190,10 @@ async fn it_dies_in_the_middle() {
     for (path, time) in &times {
         assert!(*time < EMIT_LIMIT + WORK, "{path} took {time:?}");
     }
-    let tries = relayed.broadcaster.connections() - before;
+    let attempts = relayed.broadcaster.connections() - before;
     // Five routes send events.
-    assert!((1..=5).contains(&tries), "{tries} tries: {times:?}");
-    assert_eq!(complaints(&relayed.stack).await.len(), tries);
+    assert!((1..=5).contains(&attempts), "{attempts} tries: {times:?}");
+    assert_eq!(complaints(&relayed.stack).await.len(), attempts);
 }
 
 /// A host that starts again knows no better than the one before: it neither waits nor warns again.
@@ -201,7 +201,7 @@ async fn it_dies_in_the_middle() {
 async fn a_pause_outlives_the_host() {
     own_stack!();
     let mut relayed = start();
-    relayed.broadcaster.set(Mode::Answer(500, String::new()));
+    relayed.broadcaster.set(Mode::Response(500, String::new()));
     relayed.stack.client().create_session().await;
     assert_eq!(relayed.broadcaster.connections(), 1);
     let failed = Instant::now();
@@ -222,7 +222,7 @@ async fn a_pause_outlives_the_host() {
     let (url, origin) = (other.url("/ws/broadcast"), other.origin());
     let variables =
         [("websocket_api_url", url.as_str()), ("websocket_api_origin", &origin), ("websocket_api_key", KEY)];
-    let beside = Stack::start_beside_with(&relayed.stack, &variables);
+    let beside = Stack::start_next_to_with(&relayed.stack, &variables);
     let session = beside.client().create_session().await;
     assert_eq!(other.posts_of(&session).len(), 1);
 }

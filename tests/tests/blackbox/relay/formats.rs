@@ -116,9 +116,9 @@ async fn pushpin_gets_an_item_an_event() {
 }
 
 /// Centrifugo says in the body of a 200 how it went.
-fn centrifugo(answer: &Value) -> Relayed {
+fn centrifugo(response: &Value) -> Relayed {
     let relayed = Relayed::start("/api/publish", &[("websocket_broadcast_format", "centrifugo")]);
-    relayed.broadcaster.set(Mode::Answer(200, answer.to_string()));
+    relayed.broadcaster.set(Mode::Response(200, response.to_string()));
     relayed
 }
 
@@ -141,7 +141,7 @@ async fn centrifugo_gets_a_publication() {
 }
 
 #[tokio::test]
-async fn an_error_inside_an_answer_of_centrifugo_is_a_failure() {
+async fn an_error_inside_an_response_of_centrifugo_is_a_failure() {
     own_stack!();
     let relayed = centrifugo(&json!({ "error": { "code": 107, "message": "bad request" } }));
     let client = relayed.stack.client();
@@ -155,9 +155,10 @@ async fn an_error_inside_an_answer_of_centrifugo_is_a_failure() {
 
 /// What is no response of Centrifugo's is none that says that the events are published.
 #[tokio::test]
-async fn an_answer_of_something_else_than_centrifugo_is_a_failure() {
+async fn an_response_of_something_else_than_centrifugo_is_a_failure() {
     own_stack!();
-    for mode in [Mode::Answer(200, "<html>welcome</html>".into()), Mode::Endless, Mode::Answer(401, String::new())] {
+    for mode in [Mode::Response(200, "<html>welcome</html>".into()), Mode::Endless, Mode::Response(401, String::new())]
+    {
         let relayed = centrifugo(&Value::Null);
         relayed.broadcaster.set(mode.clone());
         let started = std::time::Instant::now();
@@ -176,7 +177,7 @@ async fn a_hostile_name_stays_in_its_place() {
         .map(|format| Relayed::start("/", &[("websocket_broadcast_format", format), ("dev_user_sub", "a\"b\r\n")]))
         .into();
     for relayed in &relayed {
-        relayed.broadcaster.set(Mode::Answer(200, "{}".into()));
+        relayed.broadcaster.set(Mode::Response(200, "{}".into()));
         let client = relayed.stack.client();
         let session = client.create_session().await;
         let reply = client.try_register(&session, name, "instruction", "application/pdf", 1).await;

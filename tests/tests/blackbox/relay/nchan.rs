@@ -80,7 +80,7 @@ async fn nginx_with_nchan_gives_events_to_those_who_watch() {
 
 /// A key that nginx does not know is a failure as any other.
 #[tokio::test]
-async fn nginx_refuses_a_wrong_key() {
+async fn nginx_rejects_a_wrong_key() {
     own_stack!();
     let Some((_nginx, stack)) = start("another key") else { return };
     let _ = stack.client().upload_pdf(100).await;

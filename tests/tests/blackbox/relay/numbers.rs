@@ -105,7 +105,7 @@ async fn files_at_once_count_for_themselves() {
 
 /// Parts that the client puts into the bucket itself are told with the file's completion.
 #[tokio::test]
-async fn presigned_parts_are_told_by_the_completion() {
+async fn presigned_parts_are_reported_by_the_completion() {
     own_stack!();
     let relayed = Relayed::shared();
     let client = relayed.stack.client();

@@ -76,8 +76,8 @@ fn a_variable_that_cannot_be_read_stops_the_start() {
         ];
         let mut variables: Vec<(&str, &str)> = whole.into_iter().filter(|(given, _)| *given != name).collect();
         variables.push((name, value));
-        let (refused, said) = host::refused(state.path(), &variables);
-        assert!(refused, "{name}={value}: {said}");
+        let (rejected, said) = host::rejected(state.path(), &variables);
+        assert!(rejected, "{name}={value}: {said}");
         assert!(said.contains(&format!("the variable {name} ")), "{name}={value}: {said}");
         assert!(!said.contains(KEY), "{said}");
     }

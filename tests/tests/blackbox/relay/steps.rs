@@ -1,14 +1,14 @@
 //! When events are sent: one POST for each step that something came of, none for any other request.
 
 use moc_tests::content::{PART_BYTES, content_md5, md5_digest, pdf};
-use moc_tests::{Client, Reply, Stack, declared_pdf, own_stack, path, unique_title};
+use moc_tests::{Client, Response, Stack, declared_pdf, own_stack, path, unique_title};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Relayed, timeless};
 
 /// Sends a request and gives the events of the one POST that it brought.
-async fn step(session: &str, ask: impl Future<Output = Reply>) -> (Reply, Vec<Value>) {
+async fn step(session: &str, ask: impl Future<Output = Response>) -> (Response, Vec<Value>) {
     let broadcaster = &Relayed::shared().broadcaster;
     let before = if session.is_empty() { 0 } else { broadcaster.posts_of(session).len() };
     let reply = ask.await;
@@ -84,7 +84,7 @@ fn is_finalized(session: &str, moc: &Value, events: &[Value]) {
 }
 
 /// Sends what must bring no event.
-async fn nothing(session: &str, what: &str, ask: impl Future<Output = Reply>) -> Reply {
+async fn nothing(session: &str, what: &str, ask: impl Future<Output = Response>) -> Response {
     let before = Relayed::shared().broadcaster.posts_of(session).len();
     let reply = ask.await;
     let posts = Relayed::shared().broadcaster.posts_of(session).split_off(before);
@@ -92,12 +92,12 @@ async fn nothing(session: &str, what: &str, ask: impl Future<Output = Reply>) ->
     reply
 }
 
-async fn put(client: &Client, path: &str, header: (&str, &str), bytes: &[u8]) -> Reply {
+async fn put(client: &Client, path: &str, header: (&str, &str), bytes: &[u8]) -> Response {
     client.send(client.request(Method::PUT, path).header(header.0, header.1).body(bytes.to_vec())).await
 }
 
 #[tokio::test]
-async fn what_is_refused_brings_no_event() {
+async fn what_is_rejected_brings_no_event() {
     own_stack!();
     let client = Relayed::shared().stack.client();
     let session = client.create_session().await;
@@ -146,7 +146,7 @@ async fn what_is_done_already_brings_no_event() {
 
 /// Of several finalizes at once, the one that makes the MOC tells of it.
 #[tokio::test]
-async fn finalizes_at_once_are_told_once() {
+async fn finalizes_at_once_are_reported_once() {
     own_stack!();
     let client = Relayed::shared().stack.client();
     let (session, _) = client.upload_pdf(100).await;
@@ -160,7 +160,7 @@ async fn finalizes_at_once_are_told_once() {
 
 /// Completions at once are one completion.
 #[tokio::test]
-async fn completes_at_once_are_told_once() {
+async fn completes_at_once_are_reported_once() {
     own_stack!();
     let client = Relayed::shared().stack.client();
     let session = client.create_session().await;
@@ -177,7 +177,7 @@ const BEFORE_END: &str = "CREATE TRIGGER broken BEFORE UPDATE ON sessions WHEN N
 
 /// A finalize that was truncated after it had made the MOC has told nobody. The one that ends its work does.
 #[tokio::test]
-async fn a_finalize_that_resumes_tells_of_the_moc() {
+async fn a_finalize_that_resumes_reports_of_the_moc() {
     own_stack!();
     let relayed = Relayed::start("/ws/broadcast", &[]);
     let stack: &Stack = &relayed.stack;

@@ -32,9 +32,9 @@ fn seconds(time: &Value) -> i64 {
 
 /// The claims of a response's `wsUrl`, which must be whole.
 #[track_caller]
-fn claims(answer: &Value, server: &str) -> Value {
-    let session = answer["sessionId"].as_str().expect("an id");
-    let url = answer["wsUrl"].as_str().unwrap_or_else(|| panic!("no wsUrl in {answer}"));
+fn claims(response: &Value, server: &str) -> Value {
+    let session = response["sessionId"].as_str().expect("an id");
+    let url = response["wsUrl"].as_str().unwrap_or_else(|| panic!("no wsUrl in {response}"));
     let token = url.strip_prefix(&format!("{server}/session/{session}?token="));
     let token = token.unwrap_or_else(|| panic!("{url} is not of {server} and {session}"));
     let header = decode_header(token).expect("a token");
@@ -60,12 +60,12 @@ async fn it_is_there_for_a_session_that_goes_on() {
     let stack = start(SERVER, TOKEN_SECRET);
     let client = stack.client();
     let created = create(&client).await;
-    for answer in [&created, &state(&client, &created["sessionId"]).await] {
-        let claims = claims(answer, SERVER);
+    for response in [&created, &state(&client, &created["sessionId"]).await] {
+        let claims = claims(response, SERVER);
         assert_eq!(claims["sub"], "dev-user");
         // A session of half an hour: the token lives as long.
-        let end = seconds(&answer["expiresAt"]);
-        assert!((end - 1..=end).contains(&claims["exp"].as_i64().expect("whole seconds")), "{claims} {answer}");
+        let end = seconds(&response["expiresAt"]);
+        assert!((end - 1..=end).contains(&claims["exp"].as_i64().expect("whole seconds")), "{claims} {response}");
     }
     assert_eq!(complaints(&stack).await, Vec::<String>::new());
 }
@@ -77,8 +77,8 @@ async fn its_token_lives_an_hour_at_most() {
     let client = stack.client();
     let created = create(&client).await;
     let session = created["sessionId"].as_str().expect("an id");
-    let prolong = "UPDATE sessions SET expires_at = created_at + 5 * 60 * 60 * 1000 WHERE id = ?1";
-    assert_eq!(stack.database().execute(prolong, [session]).expect("an update"), 1);
+    let extend = "UPDATE sessions SET expires_at = created_at + 5 * 60 * 60 * 1000 WHERE id = ?1";
+    assert_eq!(stack.database().execute(extend, [session]).expect("an update"), 1);
     let state = state(&client, &created["sessionId"]).await;
     let longer = seconds(&state["expiresAt"]) - seconds(&created["expiresAt"]);
     assert_eq!(longer, (5 * 60 - 30) * 60, "{state}");

@@ -114,8 +114,8 @@ fn a_collector_that_is_no_origin_stops_the_start() {
     own_stack!();
     let state = tempfile::tempdir().expect("a folder");
     for endpoint in ["127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"] {
-        let (refused, said) = moc_tests::host::refused(state.path(), &[("otel_exporter_otlp_endpoint", endpoint)]);
-        assert!(refused && said.contains("otel_exporter_otlp_endpoint"), "{endpoint}: {said}");
+        let (rejected, said) = moc_tests::host::rejected(state.path(), &[("otel_exporter_otlp_endpoint", endpoint)]);
+        assert!(rejected && said.contains("otel_exporter_otlp_endpoint"), "{endpoint}: {said}");
     }
 }
 

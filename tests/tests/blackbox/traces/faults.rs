@@ -33,22 +33,22 @@ async fn fails(traced: &Traced, cause: &str) {
 }
 
 #[tokio::test]
-async fn it_answers_500() {
+async fn it_responds_500() {
     own_stack!();
     let traced = Traced::start(&[]);
-    traced.collector.set(Mode::Answer(500, "Internal Server Error".into()));
+    traced.collector.set(Mode::Response(500, "Internal Server Error".into()));
     fails(&traced, "the collector answered 500").await;
     // An instance tries once, and says once that it does not again.
-    let (tries, said) = (traced.collector.connections(), warnings(&traced).len());
-    assert!((1..FINALIZES).contains(&tries), "{tries} tries of {FINALIZES}");
-    assert!((1..=tries).contains(&said), "{said} warnings of {tries} tries");
+    let (attempts, said) = (traced.collector.connections(), warnings(&traced).len());
+    assert!((1..FINALIZES).contains(&attempts), "{attempts} tries of {FINALIZES}");
+    assert!((1..=attempts).contains(&said), "{said} warnings of {attempts} tries");
 }
 
 #[tokio::test]
-async fn it_refuses_connections() {
+async fn it_rejects_connections() {
     own_stack!();
     let traced = Traced::start(&[]);
-    traced.collector.refuse().await;
+    traced.collector.reject().await;
     fails(&traced, "the collector cannot be reached").await;
     assert!((1..FINALIZES).contains(&warnings(&traced).len()), "{:?}", warnings(&traced));
 }
@@ -57,7 +57,7 @@ async fn it_refuses_connections() {
 async fn it_is_somewhere_else() {
     own_stack!();
     let traced = Traced::start(&[]);
-    traced.collector.set(Mode::Answer(302, String::new()));
+    traced.collector.set(Mode::Response(302, String::new()));
     fails(&traced, "the collector answered 302").await;
     assert!(traced.collector.posts().iter().all(|post| post.path == "/v1/traces"));
 }

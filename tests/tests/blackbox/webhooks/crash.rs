@@ -12,7 +12,7 @@ async fn cut_short(hooked: &mut Hooked) -> String {
     let _ = hooked.receiver.wait_for(&moc, 1).await;
     hooked.stack.kill();
     assert!(hooked.row(&moc).is_some_and(|row| row.is("pending", 1)));
-    hooked.receiver.script([], Reaction::Answer(200));
+    hooked.receiver.script([], Reaction::Response(200));
     hooked.stack.restart();
     moc
 }
@@ -95,7 +95,7 @@ async fn a_resumed_finalize_sends_the_webhook_of_the_one_that_was_cut() {
 async fn the_last_try_is_made_again_where_a_crash_has_cut_it_short() {
     own_stack!();
     let hooked = Hooked::start();
-    hooked.receiver.script([], Reaction::Answer(500));
+    hooked.receiver.script([], Reaction::Response(500));
     let moc = hooked.leave(1).await.remove(0);
     let set = |attempts: u32| {
         let statement = "UPDATE webhook_deliveries SET attempts = ?2, next_attempt_at = 0, status = 'pending'

@@ -22,7 +22,7 @@ fn is_about(pause: u128, expected: u128) -> bool {
 async fn a_receiver_that_fails_twice_is_tried_three_times_under_one_id() {
     own_stack!();
     let hooked = Hooked::start();
-    hooked.receiver.script([Reaction::Answer(500), Reaction::Answer(429)], Reaction::Answer(200));
+    hooked.receiver.script([Reaction::Response(500), Reaction::Response(429)], Reaction::Response(200));
     let moc = hooked.finalize().await;
     let row = hooked.settled(id_of(&moc)).await;
     assert!(row.is("delivered", 3) && row.cause.is_none(), "{row:?}");
@@ -42,7 +42,7 @@ async fn a_receiver_that_fails_twice_is_tried_three_times_under_one_id() {
 async fn four_failures_are_the_end_and_one_line_of_the_log() {
     own_stack!();
     let hooked = Hooked::start();
-    hooked.receiver.script([], Reaction::Answer(503));
+    hooked.receiver.script([], Reaction::Response(503));
     let moc = hooked.finalize().await;
     let row = hooked.settled(id_of(&moc)).await;
     assert!(row.is("failed", 4), "{row:?}");
@@ -54,7 +54,7 @@ async fn four_failures_are_the_end_and_one_line_of_the_log() {
 
     let _ = hooked.stack.logged("given up").await;
     // Nobody tries it again.
-    hooked.receiver.script([], Reaction::Answer(200));
+    hooked.receiver.script([], Reaction::Response(200));
     assert_eq!(hooked.sweep().await, swept(0, 0, 0));
     assert_eq!(hooked.deliver(id_of(&moc)).await.status, 404);
     assert_eq!(hooked.receiver.received().len(), 4);
@@ -70,7 +70,7 @@ async fn four_failures_are_the_end_and_one_line_of_the_log() {
 async fn a_receiver_that_hangs_is_given_up_after_ten_seconds() {
     own_stack!();
     let hooked = Hooked::start();
-    hooked.receiver.script([Reaction::Hang], Reaction::Answer(200));
+    hooked.receiver.script([Reaction::Hang], Reaction::Response(200));
     let client = hooked.stack.client();
     let (session, _) = client.upload_pdf(1_000).await;
     let began = Instant::now();
@@ -87,7 +87,7 @@ async fn a_receiver_that_hangs_is_given_up_after_ten_seconds() {
 async fn a_redirection_is_a_failure_and_leads_nowhere() {
     own_stack!();
     let hooked = Hooked::start();
-    hooked.receiver.script([Reaction::Answer(302), Reaction::Answer(308)], Reaction::Answer(200));
+    hooked.receiver.script([Reaction::Response(302), Reaction::Response(308)], Reaction::Response(200));
     let mocs = hooked.leave(1).await;
     assert_eq!(hooked.deliver(&mocs[0]).await.status, 204);
     let received = hooked.receiver.received();
@@ -99,7 +99,7 @@ async fn a_redirection_is_a_failure_and_leads_nowhere() {
 async fn a_receiver_that_dies_is_tried_again() {
     own_stack!();
     let hooked = Hooked::start();
-    hooked.receiver.script([Reaction::Reset, Reaction::Cut], Reaction::Answer(200));
+    hooked.receiver.script([Reaction::Reset, Reaction::Cut], Reaction::Response(200));
     let moc = hooked.finalize().await;
     assert!(hooked.settled(id_of(&moc)).await.is("delivered", 3));
     assert_eq!(hooked.receiver.received_of(id_of(&moc)).len(), 3);
@@ -107,11 +107,11 @@ async fn a_receiver_that_dies_is_tried_again() {
 
 /// A response that comes when somebody else has the delivery already changes nothing of it.
 #[tokio::test]
-async fn a_late_answer_changes_nothing_for_who_has_claimed_since() {
+async fn a_late_response_changes_nothing_for_who_has_claimed_since() {
     own_stack!();
     let hooked = Hooked::start();
     for (late, status) in [(500, 404), (200, 204)] {
-        hooked.receiver.script([Reaction::Late(Duration::from_millis(500), late)], Reaction::Answer(200));
+        hooked.receiver.script([Reaction::Late(Duration::from_millis(500), late)], Reaction::Response(200));
         let moc = hooked.leave(1).await.remove(0);
         let claimed = async {
             let _ = hooked.receiver.wait_for(&moc, 1).await;

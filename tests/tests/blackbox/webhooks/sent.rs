@@ -14,7 +14,7 @@ async fn wh_hp_001_a_finalize_sends_its_webhook() {
     let moc = hooked.finalize().await;
     let received = hooked.receiver.wait_for(id_of(&moc), 1).await.remove(0);
     assert_eq!((received.method.as_str(), &*received.path), ("POST", &*format!("/hooks/moc?{QUERY}")));
-    let text = |member: &str| moc[member].as_str().expect("text").to_owned();
+    let text = |field: &str| moc[field].as_str().expect("text").to_owned();
     let expected = format!(
         r#"{{"event":"moc.finalized","mocId":"{}","sessionId":"{}","userId":"dev-user","timestamp":"{}"}}"#,
         text("id"),
@@ -75,7 +75,7 @@ async fn without_a_secret_nothing_is_signed() {
 async fn any_2xx_is_a_success_and_its_body_is_not_waited_for() {
     own_stack!();
     let hooked = Hooked::start();
-    hooked.receiver.script([Reaction::Answer(204), Reaction::Answer(299)], Reaction::Endless);
+    hooked.receiver.script([Reaction::Response(204), Reaction::Response(299)], Reaction::Endless);
     for _ in 0..3 {
         let moc = hooked.leave(1).await.remove(0);
         assert_eq!(hooked.deliver(&moc).await.status, 204);

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{Hooked, is_problem, sweep, swept};
 
-fn total(answers: &[Value], member: &str) -> u64 {
-    answers.iter().map(|answer| answer[member].as_u64().expect("a number")).sum()
+fn total(responses: &[Value], field: &str) -> u64 {
+    responses.iter().map(|response| response[field].as_u64().expect("a number")).sum()
 }
 
 #[tokio::test]
@@ -20,8 +20,8 @@ async fn sweeps_at_once_send_every_delivery_once() {
     let hooked = Hooked::start();
     hooked.receiver.script([], Reaction::Late(Duration::from_millis(20), 200));
     let mocs = hooked.leave(20).await;
-    let answers = join_all((0..10).map(|_| hooked.sweep())).await;
-    assert_eq!((total(&answers, "delivered"), total(&answers, "failed")), (20, 0), "{answers:?}");
+    let responses = join_all((0..10).map(|_| hooked.sweep())).await;
+    assert_eq!((total(&responses, "delivered"), total(&responses, "failed")), (20, 0), "{responses:?}");
     assert_eq!(hooked.sweep().await, swept(0, 0, 0));
     assert_eq!(hooked.receiver.received().len(), 20);
     for moc in mocs {
@@ -38,11 +38,11 @@ async fn two_hosts_over_one_database_send_every_delivery_once() {
     hooked.receiver.script([], Reaction::Late(Duration::from_millis(150), 200));
     let (url, origin) = (hooked.receiver.url("/beside"), hooked.receiver.origin());
     let variables = [("moc_finalize_webhook_url", url.as_str()), ("moc_finalize_webhook_origin", &origin)];
-    let beside = Stack::start_beside_with(&hooked.stack, &variables);
+    let beside = Stack::start_next_to_with(&hooked.stack, &variables);
     assert_eq!(sweep(&beside).await, swept(0, 0, 0));
     let mocs = hooked.leave(40).await;
-    let answers = join_all([&hooked.stack, &beside, &hooked.stack, &beside].map(sweep)).await;
-    assert_eq!(total(&answers, "delivered"), 40, "{answers:?}");
+    let responses = join_all([&hooked.stack, &beside, &hooked.stack, &beside].map(sweep)).await;
+    assert_eq!(total(&responses, "delivered"), 40, "{responses:?}");
     let received = hooked.receiver.received();
     assert_eq!(received.len(), 40);
     assert!(mocs.iter().all(|moc| hooked.receiver.received_of(moc).len() == 1));
@@ -85,15 +85,15 @@ async fn one_that_fails_holds_up_no_other() {
     let hooked = Hooked::start();
     let mocs = hooked.leave(1).await;
     let failing = mocs[0].clone();
-    hooked.receiver.script([], Reaction::Answer(500));
+    hooked.receiver.script([], Reaction::Response(500));
     let sweeping = async { Ok::<_, ()>(hooked.sweep().await) };
     let others = async {
         let _ = hooked.receiver.wait_for(&failing, 1).await;
-        hooked.receiver.script([Reaction::Answer(200); 5], Reaction::Answer(500));
+        hooked.receiver.script([Reaction::Response(200); 5], Reaction::Response(500));
         let mocs = hooked.leave(5).await;
-        let answers = join_all(mocs.iter().map(|moc| hooked.deliver(moc))).await;
+        let responses = join_all(mocs.iter().map(|moc| hooked.deliver(moc))).await;
         // What one of them has swept up for another is nothing to that one.
-        assert!(answers.iter().all(|reply| matches!(reply.status, 204 | 404)), "{answers:?}");
+        assert!(responses.iter().all(|reply| matches!(reply.status, 204 | 404)), "{responses:?}");
         let are_delivered = async || {
             let is_delivered = |moc: &String| hooked.row(moc).is_some_and(|row| row.is("delivered", 1));
             mocs.iter().all(is_delivered).then_some(())
@@ -101,13 +101,13 @@ async fn one_that_fails_holds_up_no_other() {
         moc_tests::wait_for("the others", Duration::from_secs(5), are_delivered).await;
         Ok(())
     };
-    let (answer, ()) = try_join(sweeping, others).await.expect("both");
-    assert_eq!(answer, swept(0, 1, 0));
+    let (response, ()) = try_join(sweeping, others).await.expect("both");
+    assert_eq!(response, swept(0, 1, 0));
     assert!(hooked.row(&failing).is_some_and(|row| row.is("failed", 4)));
 }
 
 #[tokio::test]
-async fn the_sender_refuses_what_it_does_not_know() {
+async fn the_sender_rejects_what_it_does_not_know() {
     own_stack!();
     let hooked = Hooked::start();
     let moc = hooked.leave(1).await.remove(0);

@@ -59,8 +59,8 @@ fn invalid(document: &Value) -> Vec<String> {
 /// The fields of `document` that are not in what was `kept` of it.
 fn lost(place: &str, document: &Value, kept: &Value, found: &mut Vec<String>) {
     match (document, kept) {
-        (Value::Object(members), Value::Object(kept)) => {
-            for (name, value) in members {
+        (Value::Object(fields), Value::Object(kept)) => {
+            for (name, value) in fields {
                 lost(&format!("{place}/{name}"), value, kept.get(name).unwrap_or(&Value::Null), found);
             }
         }
@@ -109,13 +109,13 @@ fn it_has_every_code() {
 }
 
 #[test]
-fn every_code_is_an_answer_of_something() {
+fn every_code_is_an_response_of_something() {
     let schemas = DOCUMENT.json["components"]["schemas"].as_object().expect("schemas");
     let of_code = schemas.iter().filter(|(_, schema)| schema.pointer("/allOf/1/properties/code/const").is_some());
-    let answers = json!([DOCUMENT.json["paths"], DOCUMENT.json["components"]["responses"]]).to_string();
+    let responses = json!([DOCUMENT.json["paths"], DOCUMENT.json["components"]["responses"]]).to_string();
     let unused: Vec<&String> = of_code
         .map(|(name, _)| name)
-        .filter(|name| !answers.contains(&format!("#/components/schemas/{name}\"")))
+        .filter(|name| !responses.contains(&format!("#/components/schemas/{name}\"")))
         .collect();
     assert_eq!(unused, Vec::<&String>::new());
 }
@@ -147,8 +147,8 @@ fn each_schema(place: &str, value: &Value, act: &mut impl FnMut(&str, &Value)) {
         act(place, value);
     }
     match value {
-        Value::Object(members) => {
-            members.iter().for_each(|(name, value)| each_schema(&format!("{place}/{name}"), value, act))
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| each_schema(&format!("{place}/{name}"), value, act))
         }
         Value::Array(items) => items.iter().for_each(|value| each_schema(place, value, act)),
         _ => {}

@@ -102,7 +102,7 @@ impl Request {
             let general = if operations.is_empty() { 404 } else { 405 };
             return if is_page || *status == general { Vec::new() } else { vec!["no such operation".to_owned()] };
         };
-        if !operation.answers.contains_key(status) {
+        if !operation.responses.contains_key(status) {
             return vec![format!("{} never answers {status}", operation.id)];
         }
         let body = match &self.body {
@@ -157,8 +157,8 @@ bytes
 "#;
     let errors = |text: &str| Request::parse(text).expect("a request").errors();
     assert_eq!(errors(right), Vec::<String>::new());
-    let refused = right.replace("200", "400").replace("octet-stream", "json");
-    assert_eq!(errors(&refused), Vec::<String>::new());
+    let rejected = right.replace("200", "400").replace("octet-stream", "json");
+    assert_eq!(errors(&rejected), Vec::<String>::new());
     for (right_text, wrong) in [
         ("== 200", "== 202"),
         ("PUT", "PATCH"),

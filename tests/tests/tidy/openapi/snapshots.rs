@@ -1,6 +1,6 @@
 //! The responses that the black-box tests have recorded are what the document says.
 
-use moc_tests::{Reply, openapi};
+use moc_tests::{Response, openapi};
 use serde_json::Value;
 
 use crate::{files, read};
@@ -20,7 +20,7 @@ const PLACEHOLDERS: [(&str, &str); 10] = [
 ];
 
 /// The response of a snapshot, with the header that no snapshot shows, since it is on every response.
-fn reply(snapshot: &str) -> Reply {
+fn reply(snapshot: &str) -> Response {
     let (_, text) = snapshot.split_once("---\n").and_then(|(_, rest)| rest.split_once("---\n")).expect("a snapshot");
     let replace = |text: String, (placeholder, value): &(&str, &str)| text.replace(placeholder, value);
     let shown: Value = serde_json::from_str(&PLACEHOLDERS.iter().fold(text.to_owned(), replace)).expect("JSON");
@@ -29,7 +29,7 @@ fn reply(snapshot: &str) -> Reply {
     let id = [("x-request-id", PLACEHOLDERS[1].1)];
     let header = |(name, value): (&str, &str)| (name.parse().expect("a name"), value.parse().expect("a value"));
     let (method, path) = shown["request"].as_str().and_then(|request| request.split_once(' ')).expect("a request");
-    Reply {
+    Response {
         status: shown["status"].as_u64().and_then(|status| status.try_into().ok()).expect("a status"),
         headers: headers.chain(id).map(header).collect(),
         bytes: if shown["body"].is_null() { Vec::new() } else { shown["body"].to_string().into_bytes() },
@@ -39,7 +39,7 @@ fn reply(snapshot: &str) -> Reply {
 }
 
 #[test]
-fn recorded_answers_are_documented() {
+fn recorded_responds_are_documented() {
     let snapshots = files("tests/tests/blackbox", "snap");
     assert!(snapshots.len() > 50, "{} snapshots are few", snapshots.len());
     let mut wrong = Vec::new();

@@ -210,7 +210,7 @@ fn without_a_url_there_is_nothing_to_watch() {
 }
 
 #[test]
-fn what_the_app_refuses_is_an_error() {
+fn what_the_app_rejects_is_an_error() {
     let cases = [
         (404, json!({"detail": "There is no such session."}), "404: There is no such session."),
         (401, json!({}), "answered 401"),

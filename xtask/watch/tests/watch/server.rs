@@ -125,9 +125,9 @@ fn upgrade(stream: TcpStream, script: &Script, asked: &Mutex<Asked>) {
                 Ok(response)
             }
             Err(status) => {
-                let mut refusal = ErrorResponse::new(None);
-                *error.status_mut() = tungstenite::http::StatusCode::from_u16(status).unwrap();
-                Err(refusal)
+                let mut rejection = ErrorResponse::new(None);
+                *rejection.status_mut() = tungstenite::http::StatusCode::from_u16(status).unwrap();
+                Err(rejection)
             }
         }
     };

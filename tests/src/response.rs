@@ -25,7 +25,7 @@ const SHOWN: [&str; 14] = [
 
 /// A response, whole.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub struct Response {
     pub status: u16,
     pub headers: HeaderMap,
     pub bytes: Vec<u8>,
@@ -35,7 +35,7 @@ pub struct Reply {
     pub path: String,
 }
 
-impl Reply {
+impl Response {
     /// A response that has come, to a request of this method and path.
     ///
     /// # Panics
@@ -61,9 +61,9 @@ impl Reply {
 
     /// A field of the body that is text.
     #[must_use]
-    pub fn text_of(&self, member: &str) -> String {
+    pub fn text_of(&self, field: &str) -> String {
         let body = self.json();
-        body[member].as_str().unwrap_or_else(|| panic!("{member} is no text in {body}")).to_owned()
+        body[field].as_str().unwrap_or_else(|| panic!("{field} is no text in {body}")).to_owned()
     }
 
     /// The body as text.
@@ -93,7 +93,7 @@ impl Reply {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{shown}");
         self.check_frame();
         let body = self.json();
-        let text = |member: &str| body[member].as_str().unwrap_or_else(|| panic!("no {member} in {shown}"));
+        let text = |field: &str| body[field].as_str().unwrap_or_else(|| panic!("no {field} in {shown}"));
         let kind = code.to_lowercase().replace('_', "-");
         assert_eq!(text("type"), format!("urn:moc-uploads:problem:{kind}"), "{shown}");
         assert_eq!(body["status"], status, "{shown}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_answer, own_stack, path, wait_for};
+use moc_tests::{Stack, assert_response, own_stack, path, wait_for};
 use serde_json::{Value, json};
 
 use super::{content_type, ends_well, form_of, outcomes, post, stored};
@@ -71,7 +71,7 @@ async fn a_batch_that_stalls_is_not_waited_for() {
     let problem = reply.problem(408, "REQUEST_TIMEOUT");
     assert!(problem["elapsedMs"].as_u64().is_some_and(|elapsed| (1000..5000).contains(&elapsed)), "{problem}");
     assert_eq!(outcomes(&problem), [(1, "failed", Some("REQUEST_TIMEOUT")), (2, "stored", None)]);
-    assert_answer!("batch_request_timeout", reply);
+    assert_response!("batch_request_timeout", reply);
     let _ = post(&client, &session, &file, form_of(&bytes, &[1])).await.success(200);
     assert_eq!(client.stored_parts(&session, &file).await, [1, 2]);
 }

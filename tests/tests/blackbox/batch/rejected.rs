@@ -2,7 +2,7 @@
 
 use moc_tests::content::{MIB, PART_BYTES, noise, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_answer, own_stack, path};
+use moc_tests::{Stack, assert_response, own_stack, path};
 use reqwest::Method;
 use serde_json::json;
 
@@ -25,7 +25,7 @@ async fn bu_err_001_batch_size_of_more_than_50_mib() {
         let reply = Connection::start(stack.base_url(), "POST", &path, &headers).await.reply().await;
         let problem = reply.problem(413, "PAYLOAD_TOO_LARGE");
         assert_eq!(problem["limitBytes"], LIMIT_BYTES);
-        assert_answer!("batch_payload_too_large", reply);
+        assert_response!("batch_payload_too_large", reply);
     }
     // By count, where it does not say how long it is.
     let headers = [("content-type", content_type.as_str()), ("transfer-encoding", "chunked")];
@@ -59,7 +59,7 @@ async fn a_part_of_another_size_fails_and_the_rest_is_stored() {
         assert_eq!(outcomes(&problem), expected);
         assert_eq!(problem["parts"][1]["etag"], stored(&bytes, &[2])[0]["etag"]);
         if actual == 8 {
-            assert_answer!("batch_part_size_mismatch", reply);
+            assert_response!("batch_part_size_mismatch", reply);
         }
     }
     assert_eq!(client.stored_parts(&session, &file).await, [2, 3]);
@@ -69,7 +69,7 @@ async fn a_part_of_another_size_fails_and_the_rest_is_stored() {
 
 /// A part that is larger than a whole batch may be is counted, not kept.
 #[tokio::test]
-async fn the_first_failure_by_part_number_is_the_answer() {
+async fn the_first_failure_by_part_number_is_the_response() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
     let file = client.register_pdf(&session, PART_BYTES + 10).await;
@@ -109,7 +109,7 @@ async fn a_field_is_named_as_its_part() {
     let body = form(&[("part2", &bytes), ("foo", b"bar"), ("part1", b"too small")]);
     let reply = post(&client, &session, &other, body).await;
     assert_eq!(outcomes(&reply.problem(400, "INVALID_PART_NUMBER")), [(2, "stored", None)]);
-    assert_answer!("batch_invalid_part_number", reply);
+    assert_response!("batch_invalid_part_number", reply);
     assert_eq!(client.stored_parts(&session, &other).await, [2]);
 }
 
@@ -146,7 +146,7 @@ async fn a_batch_has_a_part() {
     let file = client.register_pdf(&session, 10).await;
     let reply = post(&client, &session, &file, form(&[])).await;
     let _ = reply.problem(400, "BATCH_EMPTY");
-    assert_answer!("batch_empty", reply);
+    assert_response!("batch_empty", reply);
     let preamble = format!("nothing to see\r\n--{BOUNDARY}--\r\nhere either");
     for body in ["", &preamble] {
         let _ = post(&client, &session, &file, body.to_owned()).await.problem(400, "BATCH_EMPTY");
