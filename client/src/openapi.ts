@@ -15,8 +15,8 @@ export interface paths {
         put?: never;
         /**
          * Finalize a session
-         * @description Checks size, first bytes and announced checksums of every file, and makes a MOC of the session. Finalizing again
-         *     answers with the MOC that is there; the first title counts. A file that is refused leaves the session active.
+         * @description Verifies size, first bytes and announced checksums of every file, and publishes the session as a MOC. Finalizing
+         *     again returns the existing MOC with its original title. If a file is rejected, the session stays active.
          */
         post: operations["finalize"];
         delete?: never;
@@ -36,8 +36,8 @@ export interface paths {
         put?: never;
         /**
          * Create a session
-         * @description The files are checked, and nothing is reserved: each is registered on its own once the session is there. A session
-         *     lives 30 minutes, and is extended by 30 whenever it is used with fewer than 10 left, up to 24 hours in all.
+         * @description The declared files are checked, but not reserved: register each of them afterwards. A session expires after 30
+         *     minutes; using it with fewer than 10 minutes left extends it by 30 minutes, up to 24 hours in total.
          */
         post: operations["createSession"];
         delete?: never;
@@ -75,15 +75,15 @@ export interface paths {
         };
         /**
          * Get a session
-         * @description Its state and that of each of its files: for resuming after a reload or a crash, and after a lost WebSocket.
+         * @description The state of the session and of each file: to resume after a reload or a crash, or after a lost WebSocket.
          */
         get: operations["getSession"];
         put?: never;
         post?: never;
         /**
          * Cancel a session
-         * @description Open uploads are aborted and stored objects deleted. Cancelling again is the same success; after a 503 it clears
-         *     what is left.
+         * @description Aborts open multipart uploads and deletes stored objects. Cancelling again succeeds too; after a 503 it deletes
+         *     the rest.
          */
         delete: operations["cancelSession"];
         options?: never;
@@ -102,8 +102,8 @@ export interface paths {
         put?: never;
         /**
          * Register a file
-         * @description Starts its multipart upload in the bucket and fixes how it is cut: every part has `partSizeBytes`, the last one the
-         *     rest. A file that a finalize has refused can be registered again under its name, and the new one takes its place.
+         * @description Starts the multipart upload in the bucket. Every part has exactly `partSizeBytes`, the last one the rest. A file
+         *     that a finalize rejected can be registered again under the same name; the new registration replaces it.
          */
         post: operations["registerFile"];
         delete?: never;
@@ -123,8 +123,8 @@ export interface paths {
         put?: never;
         /**
          * Complete a file
-         * @description Makes an object of its parts. Without a body the server goes by the parts that it knows; parts that went straight
-         *     to the bucket by presigned URLs have to be named. Completing again gives the same answer.
+         * @description Creates the object from its parts. Without a body, the server uses the parts that it has recorded; parts that were
+         *     sent to presigned URLs have to be listed. Completing again returns the same response.
          */
         post: operations["completeFile"];
         delete?: never;
@@ -142,7 +142,7 @@ export interface paths {
         };
         /**
          * List stored parts
-         * @description For resuming: the client sends what is not among them. Parts that went straight to the bucket are not listed.
+         * @description To resume, send the parts that are missing. Parts that were sent to presigned URLs are not listed.
          */
         get: operations["listParts"];
         put?: never;
@@ -164,8 +164,8 @@ export interface paths {
         put?: never;
         /**
          * Upload several parts
-         * @description For files of two or three parts on long round trips. Parts fail one by one: the others are stored all the same, and
-         *     the problem, that of the first part that failed, says in `parts` what became of each.
+         * @description For files of two or three parts over connections with a long round trip. Parts fail independently: the others are
+         *     stored, and the problem, that of the first part that failed, lists the result of each in `parts`.
          */
         post: operations["uploadBatch"];
         delete?: never;
@@ -184,8 +184,8 @@ export interface paths {
         get?: never;
         /**
          * Upload a part
-         * @description The body streams through into the bucket. Parts may come in any order, several at once, and again: a part that is
-         *     sent again replaces the one before. With `Content-MD5` or `Content-Digest` its bytes are checked on their way.
+         * @description Streams the body into the bucket. Send parts in any order and several at once; a part that is sent again replaces
+         *     the earlier one. With `Content-MD5` or `Content-Digest`, the part is verified on its way.
          */
         put: operations["putPart"];
         post?: never;
@@ -204,7 +204,7 @@ export interface paths {
         };
         /**
          * Get a MOC
-         * @description As it stands: its thumbnail comes some time after finalize.
+         * @description The thumbnail is added some time after finalize.
          */
         get: operations["getMoc"];
         put?: never;
@@ -228,7 +228,7 @@ export interface webhooks {
         put?: never;
         /**
          * A session has become a MOC
-         * @description Sent to `moc_finalize_webhook_url` once the finalize is answered, at least once, with the headers of Standard Webhooks. Only a 2xx answer is success: otherwise it is sent again after one, two and four seconds. Redirects are not followed.
+         * @description Sent to `moc_finalize_webhook_url` once the finalize is response, at least once, with the headers of Standard Webhooks. Only a 2xx response is success: otherwise it is sent again after one, two and four seconds. Redirects are not followed.
          */
         post: operations["mocFinalized"];
         delete?: never;
@@ -240,7 +240,7 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
-        /** @description The batch is empty. */
+        /** @description Empty batch. */
         BatchEmptyProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "BATCH_EMPTY";
@@ -254,7 +254,7 @@ export interface components {
          * @enum {string}
          */
         Category: "instruction" | "parts-list" | "image" | "thumbnail";
-        /** @description The checksum does not match. */
+        /** @description Checksum mismatch. */
         ChecksumMismatchProblem: components["schemas"]["Problem"] & {
             /** @description What it is, likewise. */
             actual: string;
@@ -283,9 +283,8 @@ export interface components {
         };
         /** @description A part as the client knows it. */
         ClaimedPart: {
-            /** @description Its ETag, with or without quotes. */
+            /** @description With or without quotes. */
             etag: string;
-            /** @description Its number. */
             partNumber: components["schemas"]["PartNumber"];
         };
         /** @description Body of `POST …/complete`, which may also be absent. */
@@ -298,7 +297,7 @@ export interface components {
             /** @description The files that will come. */
             files: components["schemas"]["FileDeclaration"][];
         };
-        /** @description The file is already registered. */
+        /** @description Duplicate file. */
         DuplicateFileProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "DUPLICATE_FILE";
@@ -311,7 +310,7 @@ export interface components {
         };
         /** @description An entity tag of the bucket, with its quotes. */
         ETag: string;
-        /** @description The body is empty. */
+        /** @description Empty body. */
         EmptyBodyProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "EMPTY_BODY";
@@ -326,11 +325,11 @@ export interface components {
             message: string;
             /**
              * Format: json-pointer
-             * @description Which one (RFC 6901): a member of the body, or a header by its name in lower case.
+             * @description The invalid field, as a JSON Pointer (RFC 6901) into the body, or the name of a header in lower case.
              */
             pointer: string;
         };
-        /** @description The file is already complete. */
+        /** @description File already completed. */
         FileAlreadyCompletedProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "FILE_ALREADY_COMPLETED";
@@ -341,7 +340,7 @@ export interface components {
         };
         /** @description A file that is complete: 200 of `POST …/complete`. */
         FileCompleted: {
-            /** @description Its object's ETag. */
+            /** @description The object's. */
             etag: components["schemas"]["ETag"];
             /** @description The file's id. */
             fileId: components["schemas"]["Id"];
@@ -350,10 +349,7 @@ export interface components {
              * @description Where it can be read.
              */
             fileUrl: string;
-            /**
-             * Format: int64
-             * @description Its size.
-             */
+            /** Format: int64 */
             sizeBytes: number;
         };
         /** @description Too many files. */
@@ -374,16 +370,14 @@ export interface components {
         FileDeclaration: {
             /** @description `instruction`, `parts-list`, `image` or `thumbnail`. */
             category: components["schemas"]["Category"];
-            /** @description Its extension, where it is not in the name. */
+            /** @description The extension, if the name has none. */
             ext?: string | null;
-            /** @description Its name. */
             name: components["schemas"]["FileName"];
             /**
              * Format: int64
-             * @description Its size, in bytes.
+             * @description In bytes.
              */
             size: number;
-            /** @description Its media type. */
             type: string;
         };
         /** @description A file that is not what it was declared to be. */
@@ -424,14 +418,11 @@ export interface components {
              * @description Bytes of the stored parts.
              */
             bytesCompleted: number;
-            /**
-             * Format: int64
-             * @description Its declared size.
-             */
+            /** Format: int64 */
             bytesTotal: number;
             /** @description What it is for. */
             category: components["schemas"]["Category"];
-            /** @description Its object's ETag, once it is complete. */
+            /** @description The object's ETag, once the file is completed. */
             etag?: components["schemas"]["ETag"];
             /** @description The file's id. */
             fileId: components["schemas"]["Id"];
@@ -457,10 +448,9 @@ export interface components {
              * @enum {string}
              */
             status: "pending" | "completed";
-            /** @description Its media type. */
             type: components["schemas"]["MediaType"];
         };
-        /** @description The file is too large. */
+        /** @description File too large. */
         FileTooLargeProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "FILE_TOO_LARGE";
@@ -474,11 +464,11 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:file-too-large";
         };
-        /** @description A file is not what it was declared to be. */
+        /** @description File validation failed. */
         FileValidationFailedProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "FILE_VALIDATION_FAILED";
-            /** @description Which file is refused, and why. */
+            /** @description The rejected files, each with the reason. */
             failures: components["schemas"]["FileFailure"][];
             /** @constant */
             status: 422;
@@ -487,18 +477,14 @@ export interface components {
         };
         /** @description Body of `POST /finalize`. */
         Finalize: {
-            /** @description Its description. */
             description?: string | null;
-            /** @description Its tags. */
             tags?: string[] | null;
-            /** @description Its theme. */
             theme?: string | null;
             /** @description The MOC's title. */
             title: string;
-            /** @description The session. */
             uploadSessionId: components["schemas"]["Id"];
         };
-        /** @description A finalize is in progress. */
+        /** @description Finalize in progress. */
         FinalizeInProgressProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "FINALIZE_IN_PROGRESS";
@@ -512,7 +498,7 @@ export interface components {
          * @description A UUID. Those of the server are of version 7, so that they sort by their creation.
          */
         Id: string;
-        /** @description An instruction file is required. */
+        /** @description Instruction file required. */
         InstructionFileRequiredProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "INSTRUCTION_FILE_REQUIRED";
@@ -521,7 +507,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:instruction-file-required";
         };
-        /** @description Something is wrong on our side. */
+        /** @description Internal error. */
         InternalErrorProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "INTERNAL_ERROR";
@@ -530,7 +516,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:internal-error";
         };
-        /** @description The part number is out of range. */
+        /** @description Invalid part number. */
         InvalidPartNumberProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "INVALID_PART_NUMBER";
@@ -541,7 +527,7 @@ export interface components {
             /** @description The first and the last number that there is. */
             validRange: components["schemas"]["PartNumber"][];
         };
-        /** @description Content-Length is required. */
+        /** @description Content-Length required. */
         LengthRequiredProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "LENGTH_REQUIRED";
@@ -550,7 +536,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:length-required";
         };
-        /** @description The body cannot be read. */
+        /** @description Malformed body. */
         MalformedBodyProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "MALFORMED_BODY";
@@ -564,7 +550,7 @@ export interface components {
          * @enum {string}
          */
         MediaType: "application/pdf" | "image/jpeg" | "image/png" | "image/webp" | "image/gif" | "text/csv" | "text/plain" | "application/json" | "application/xml";
-        /** @description The method is not allowed. */
+        /** @description Method not allowed. */
         MethodNotAllowedProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "METHOD_NOT_ALLOWED";
@@ -579,7 +565,7 @@ export interface components {
             createdAt: components["schemas"]["Time"];
             /** @description What the user says of it. */
             description: string | null;
-            /** @description Its files, in the order of their registration. */
+            /** @description In the order of their registration. */
             files: components["schemas"]["MocFile"][];
             /** @description The MOC's id. */
             id: components["schemas"]["Id"];
@@ -595,56 +581,48 @@ export interface components {
             /** @description The key of its first instruction in the bucket. */
             pdfKey: string | null;
             /**
-             * @description There where an earlier finalize was cut short and this one ended it.
+             * @description There where an earlier finalize was interrupted and this one ended it.
              * @enum {boolean}
              */
             resumed?: true;
             /** @description The session that it was. */
             sessionId: components["schemas"]["Id"];
-            /** @description Its title as a part of an address, unique among the user's MOCs. */
+            /** @description The title as a part of a URL, unique among the user's MOCs. */
             slug: string;
             /**
              * @description Always `published`.
              * @enum {string}
              */
             status: "published";
-            /** @description Its tags. */
             tags: string[];
-            /** @description Its theme. */
             theme: string | null;
             /**
              * Format: uri
-             * @description Its thumbnail, once it is made: some time after finalize.
+             * @description Set some time after finalize, when the thumbnail is ready.
              */
             thumbnailUrl?: string;
-            /** @description Its title. */
             title: string;
             /**
              * Format: int64
              * @description Bytes of all its files.
              */
             totalSizeBytes: number;
-            /** @description Whose it is. */
             userId: string;
         };
         /** @description A file of a MOC. */
         MocFile: {
             /** @description What it is for. */
             category: components["schemas"]["Category"];
-            /** @description Its object's ETag. */
+            /** @description The object's. */
             etag: components["schemas"]["ETag"];
             /** @description The id that it had in the session. */
             id: components["schemas"]["Id"];
-            /** @description Its key in the bucket. */
+            /** @description The key of the object in the bucket. */
             key: string;
             /** @description The name that the client gave it. */
             name: components["schemas"]["FileName"];
-            /**
-             * Format: int64
-             * @description Its size.
-             */
+            /** Format: int64 */
             sizeBytes: number;
-            /** @description Its media type. */
             type: components["schemas"]["MediaType"];
             /**
              * Format: uri
@@ -652,20 +630,18 @@ export interface components {
              */
             url: string;
         };
-        /** @description What a webhook tells of. */
+        /** @description The body of a webhook. */
         MocFinalized: {
             /**
              * @description Always `moc.finalized`.
              * @enum {string}
              */
             event: "moc.finalized";
-            /** @description The MOC. */
             mocId: components["schemas"]["Id"];
             /** @description The session that it was made of. */
             sessionId: components["schemas"]["Id"];
             /** @description When it was made. */
             timestamp: components["schemas"]["Time"];
-            /** @description Whose it is. */
             userId: string;
         };
         /** @description Not found. */
@@ -706,7 +682,7 @@ export interface components {
         };
         /** @description What became of each part of a batch that came, in part order. There once one has come. */
         PartOutcomes: components["schemas"]["PartOutcome"][];
-        /** @description The part has the wrong size. */
+        /** @description Wrong part size. */
         PartSizeMismatchProblem: components["schemas"]["Problem"] & {
             /**
              * Format: int64
@@ -727,12 +703,11 @@ export interface components {
         };
         /** @description A part that the bucket has taken: 200 of `PUT …/parts/:partNumber`, and in a list that of a batch. */
         PartStored: {
-            /** @description Its ETag in the bucket. */
+            /** @description As the bucket returned it. */
             etag: components["schemas"]["ETag"];
-            /** @description Its number. */
             partNumber: components["schemas"]["PartNumber"];
         };
-        /** @description The body is too large. */
+        /** @description Payload too large. */
         PayloadTooLargeProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "PAYLOAD_TOO_LARGE";
@@ -758,7 +733,7 @@ export interface components {
              */
             url: string;
         };
-        /** @description A kind (RFC 9457). Its `code` says which other members it has. */
+        /** @description A problem (RFC 9457). Its `code` says which other fields it has. */
         Problem: {
             code: components["schemas"]["ProblemCode"];
             /** @description What is wrong this time. */
@@ -786,7 +761,7 @@ export interface components {
          * @enum {string}
          */
         ProblemCode: "BATCH_EMPTY" | "CHECKSUM_MISMATCH" | "DUPLICATE_FILE" | "EMPTY_BODY" | "FILE_ALREADY_COMPLETED" | "FILE_COUNT_EXCEEDED" | "FILE_TOO_LARGE" | "FILE_VALIDATION_FAILED" | "FINALIZE_IN_PROGRESS" | "INSTRUCTION_FILE_REQUIRED" | "INTERNAL_ERROR" | "INVALID_PART_NUMBER" | "LENGTH_REQUIRED" | "MALFORMED_BODY" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "PART_COUNT_MISMATCH" | "PART_SIZE_MISMATCH" | "PAYLOAD_TOO_LARGE" | "RATE_LIMIT_EXCEEDED" | "REQUEST_TIMEOUT" | "S3_UNAVAILABLE" | "SESSION_EXPIRED" | "SESSION_NOT_ACTIVE" | "STORE_UNAVAILABLE" | "TITLE_CONFLICT" | "UNAUTHORIZED" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR";
-        /** @description Too many sessions. */
+        /** @description Rate limit exceeded. */
         RateLimitExceededProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "RATE_LIMIT_EXCEEDED";
@@ -819,9 +794,8 @@ export interface components {
             /** @description `instruction`, `parts-list`, `image` or `thumbnail`. */
             category: components["schemas"]["Category"];
             checksums?: null | components["schemas"]["Checksums"];
-            /** @description Its extension, where it is not in the name. */
+            /** @description The extension, if the name has none. */
             ext?: string | null;
-            /** @description Its name. */
             name: components["schemas"]["FileName"];
             /**
              * Format: int64
@@ -830,10 +804,9 @@ export interface components {
             partCount?: number | null;
             /**
              * Format: int64
-             * @description Its size, in bytes.
+             * @description In bytes.
              */
             size: number;
-            /** @description Its media type. */
             type: string;
         };
         /** @description The short form: category and type follow from the name, unless they are given. */
@@ -841,7 +814,7 @@ export interface components {
             /** @description `instruction`, `parts-list`, `image` or `thumbnail`. */
             category?: components["schemas"]["Category"];
             checksums?: null | components["schemas"]["Checksums"];
-            /** @description Its extension, where it is not in the name. */
+            /** @description The extension, if the name has none. */
             ext?: string | null;
             /** @description Short form: the file's name; its type and category follow from the extension. */
             fileKey: components["schemas"]["FileName"];
@@ -855,12 +828,11 @@ export interface components {
              * @description How many presigned part URLs are wished for.
              */
             partCount?: number | null;
-            /** @description Its media type. */
             type?: string;
         };
         /** @description The id of a request. */
         RequestId: string;
-        /** @description The request took too long. */
+        /** @description Request timeout. */
         RequestTimeoutProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "REQUEST_TIMEOUT";
@@ -876,7 +848,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:request-timeout";
         };
-        /** @description The bucket is unavailable. */
+        /** @description Storage unavailable. */
         S3UnavailableProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "S3_UNAVAILABLE";
@@ -902,7 +874,7 @@ export interface components {
              */
             wsUrl?: string;
         };
-        /** @description The session has expired. */
+        /** @description Session expired. */
         SessionExpiredProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "SESSION_EXPIRED";
@@ -920,7 +892,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:session-expired";
         };
-        /** @description The session is not active. */
+        /** @description Session not active. */
         SessionNotActiveProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "SESSION_NOT_ACTIVE";
@@ -935,7 +907,7 @@ export interface components {
         SessionState: {
             /** @description When it ends unless it is used. */
             expiresAt: components["schemas"]["Time"];
-            /** @description Its files, in the order of their registration. */
+            /** @description In the order of their registration. */
             files: components["schemas"]["FileState"][];
             /** @description The MOC that it has become. */
             mocId?: components["schemas"]["Id"];
@@ -959,7 +931,7 @@ export interface components {
          * @enum {string}
          */
         SessionStatus: "active" | "finalizing" | "finalized" | "cancelled" | "expired";
-        /** @description The store is unavailable. */
+        /** @description Database unavailable. */
         StoreUnavailableProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "STORE_UNAVAILABLE";
@@ -970,14 +942,10 @@ export interface components {
         };
         /** @description A stored part. */
         StoredPart: {
-            /** @description Its ETag in the bucket. */
+            /** @description As the bucket returned it. */
             etag: components["schemas"]["ETag"];
-            /** @description Its number. */
             partNumber: components["schemas"]["PartNumber"];
-            /**
-             * Format: int64
-             * @description Its size.
-             */
+            /** Format: int64 */
             sizeBytes: number;
             /** @description When it was stored. */
             uploadedAt: components["schemas"]["Time"];
@@ -992,7 +960,7 @@ export interface components {
          * @description RFC 3339, UTC, milliseconds.
          */
         Time: string;
-        /** @description The title is taken. */
+        /** @description Title conflict. */
         TitleConflictProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "TITLE_CONFLICT";
@@ -1008,7 +976,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:title-conflict";
         };
-        /** @description Authentication is required. */
+        /** @description Authentication required. */
         UnauthorizedProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "UNAUTHORIZED";
@@ -1017,7 +985,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:unauthorized";
         };
-        /** @description The type of file is not supported. */
+        /** @description Unsupported media type. */
         UnsupportedMediaTypeProblem: components["schemas"]["Problem"] & {
             /** @description The media types that are taken. */
             allowed: string[];
@@ -1028,7 +996,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:unsupported-media-type";
         };
-        /** @description The request is not valid. */
+        /** @description Validation error. */
         ValidationErrorProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "VALIDATION_ERROR";
@@ -1069,12 +1037,12 @@ export interface components {
     };
     parameters: {
         /**
-         * @description Checksums of the part (RFC 9530): `sha-256` and `md5` are checked, others passed over.
+         * @description Checksums of the part (RFC 9530): `sha-256` and `md5` are verified, others ignored.
          * @example sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:
          */
         "Content-Digest": string;
         /**
-         * @description The part's size: a part that does not fit its place in the file is refused before it is read.
+         * @description The size of the part. A part that does not have the size that the file's plan requires is rejected unread.
          * @example 5242880
          */
         "Content-Length": number;
@@ -1084,7 +1052,7 @@ export interface components {
          */
         "Content-MD5": string;
         /**
-         * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+         * @description Names the request in the response and in the server's log. A value of another form is ignored.
          * @example 019bf506-7dd0-7265-b175-6573742d3031
          */
         "X-Request-Id": components["schemas"]["RequestId"];
@@ -1109,12 +1077,12 @@ export interface components {
          */
         sessionId: components["schemas"]["Id"];
         /**
-         * @description The trace that the finalize belongs to (W3C Trace Context). One that cannot be read is passed over.
+         * @description The trace that the finalize belongs to (W3C Trace Context). A malformed value is ignored.
          * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
          */
         traceparent: string;
         /**
-         * @description What else tracers say of it. A longer one is passed over.
+         * @description Vendor-specific trace data (W3C Trace Context). A value that is too long is ignored.
          * @example vendor=abc
          */
         tracestate: string;
@@ -1136,17 +1104,17 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
                 /**
-                 * @description The trace that the finalize belongs to (W3C Trace Context). One that cannot be read is passed over.
+                 * @description The trace that the finalize belongs to (W3C Trace Context). A malformed value is ignored.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["traceparent"];
                 /**
-                 * @description What else tracers say of it. A longer one is passed over.
+                 * @description Vendor-specific trace data (W3C Trace Context). A value that is too long is ignored.
                  * @example vendor=abc
                  */
                 tracestate?: components["parameters"]["tracestate"];
@@ -1154,14 +1122,14 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description The session, and what the user says of the MOC. */
+        /** @description The session, and the description of the MOC. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Finalize"];
             };
         };
         responses: {
-            /** @description An earlier finalize had made it. */
+            /** @description An earlier finalize created the MOC. */
             200: {
                 headers: {
                     /**
@@ -1303,7 +1271,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
@@ -1311,14 +1279,14 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description The files that will come. */
+        /** @description The files to upload. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CreateSession"];
             };
         };
         responses: {
-            /** @description The session takes files from now on. */
+            /** @description The session accepts files. */
             201: {
                 headers: {
                     /**
@@ -1435,17 +1403,17 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
                 /**
-                 * @description The trace that the finalize belongs to (W3C Trace Context). One that cannot be read is passed over.
+                 * @description The trace that the finalize belongs to (W3C Trace Context). A malformed value is ignored.
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: components["parameters"]["traceparent"];
                 /**
-                 * @description What else tracers say of it. A longer one is passed over.
+                 * @description Vendor-specific trace data (W3C Trace Context). A value that is too long is ignored.
                  * @example vendor=abc
                  */
                 tracestate?: components["parameters"]["tracestate"];
@@ -1453,14 +1421,14 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description The session, and what the user says of the MOC. */
+        /** @description The session, and the description of the MOC. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Finalize"];
             };
         };
         responses: {
-            /** @description An earlier finalize had made it. */
+            /** @description An earlier finalize created the MOC. */
             200: {
                 headers: {
                     /**
@@ -1602,7 +1570,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
@@ -1618,7 +1586,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The session as it stands. */
+            /** @description The state of the session. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1685,7 +1653,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
@@ -1701,7 +1669,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The session is cancelled, and nothing of it is left in the bucket. */
+            /** @description The session is cancelled, and the bucket has none of its files. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1781,7 +1749,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
@@ -1795,14 +1763,14 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description The file, in the long form or the short one. */
+        /** @description The file, in the long or the short form. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["RegisterFile"];
             };
         };
         responses: {
-            /** @description The file takes parts from now on. */
+            /** @description The file accepts parts. */
             201: {
                 headers: {
                     /**
@@ -1939,7 +1907,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
@@ -1958,14 +1926,14 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description The parts as the client knows them, or nothing. */
+        /** @description The parts as the client knows them, or no body. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["CompleteFile"];
             };
         };
         responses: {
-            /** @description The object stands in the bucket. */
+            /** @description The object exists in the bucket. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2087,7 +2055,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
@@ -2108,7 +2076,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The parts, in order. */
+            /** @description The parts, in part order. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2175,7 +2143,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
@@ -2194,7 +2162,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description The field `part7` is part 7. The order does not matter; 50 MiB in all. */
+        /** @description The field `part7` is part 7. The order does not matter; 50 MiB in total. */
         requestBody: {
             content: {
                 "multipart/form-data": {
@@ -2203,7 +2171,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description All parts are stored. They are in part order. */
+            /** @description All parts are stored, listed in part order. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2351,12 +2319,12 @@ export interface operations {
             query?: never;
             header: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
                 /**
-                 * @description The part's size: a part that does not fit its place in the file is refused before it is read.
+                 * @description The size of the part. A part that does not have the size that the file's plan requires is rejected unread.
                  * @example 5242880
                  */
                 "Content-Length": components["parameters"]["Content-Length"];
@@ -2366,7 +2334,7 @@ export interface operations {
                  */
                 "Content-MD5"?: components["parameters"]["Content-MD5"];
                 /**
-                 * @description Checksums of the part (RFC 9530): `sha-256` and `md5` are checked, others passed over.
+                 * @description Checksums of the part (RFC 9530): `sha-256` and `md5` are verified, others ignored.
                  * @example sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:
                  */
                 "Content-Digest"?: components["parameters"]["Content-Digest"];
@@ -2390,7 +2358,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description The part's bytes, as many as its place in the file says. The type is not looked at. */
+        /** @description The bytes of the part. The content type is ignored. */
         requestBody: {
             content: {
                 "application/octet-stream": string;
@@ -2534,7 +2502,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The id that the answer and the server's log name the request by. Another text than this is passed over.
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
                  * @example 019bf506-7dd0-7265-b175-6573742d3031
                  */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
@@ -2622,7 +2590,7 @@ export interface operations {
                  */
                 "webhook-id": string;
                 /**
-                 * @description When the try is made, in seconds since 1970.
+                 * @description When the attempt is made, in seconds since 1970.
                  * @example 1769342460
                  */
                 "webhook-timestamp": number;

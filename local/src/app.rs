@@ -84,7 +84,7 @@ impl App {
         self.address.to_string()
     }
 
-    /// Answers a request from outside. An error closes the connection, as under Spin.
+    /// Responds to a request from outside. An error closes the connection, as under Spin.
     pub async fn response(&self, mut request: Request<Incoming>, client: SocketAddr) -> Result<Response<WasiBody>> {
         strip_forbidden_headers(request.headers_mut());
         let path = request.uri().path().to_owned();
@@ -101,7 +101,7 @@ impl App {
         }
     }
 
-    /// Has a component answer. One that fails gets a response for by an empty 500.
+    /// Has a component response. One that fails gets a response for by an empty 500.
     /// Errors: a request without a usable authority, or for a component that no trigger names.
     pub async fn call(
         &self,
@@ -117,7 +117,7 @@ impl App {
             Err(error) => Err(error),
         };
         Ok(response.unwrap_or_else(|error| {
-            guest_log::print(id, format!("no answer: {error}").as_bytes());
+            guest_log::print(id, format!("no response: {error}").as_bytes());
             empty(StatusCode::INTERNAL_SERVER_ERROR)
         }))
     }

@@ -24,7 +24,7 @@ pub fn print(component: &str, text: &[u8]) {
         lines.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
         lines.push(b'\n');
     }
-    // Nobody is left to be told that stderr is gone.
+    // Nobody is left to be emitted that stderr no longer exists.
     let _ = io::stderr().write_all(&lines);
 }
 

@@ -31,7 +31,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// What one component is and may use.
 pub struct ComponentConfig {
-    /// Its id in the manifest.
+    /// The id in the manifest.
     pub id: Arc<str>,
     /// The variables granted, by the component's own names.
     pub variables: HashMap<String, String>,
@@ -105,7 +105,7 @@ impl HandlerState for Pool {
     }
 }
 
-/// Ends an instance that has been idle for `IDLE`. Requests, and work after their answers, have no limit.
+/// Ends an instance that has been idle for `IDLE`. Requests, and work after their responses, have no limit.
 pub struct Expiration(Pin<Box<Sleep>>);
 
 impl WorkerExpiration for Expiration {

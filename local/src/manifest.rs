@@ -65,7 +65,7 @@ struct Triggers {
 pub struct HttpTrigger {
     /// Where requests come from.
     pub route: Route,
-    /// The component that answers them.
+    /// The component that serves them.
     pub component: String,
 }
 

@@ -7,7 +7,7 @@ use routefinder::{Captures, Router};
 
 use crate::manifest::{HttpTrigger, Route};
 
-/// Paths that the host answers itself.
+/// Paths that the host responds to itself.
 pub const WELL_KNOWN_PREFIX: &str = "/.well-known/spin/";
 
 /// The public routes of the application.
@@ -73,7 +73,7 @@ impl Routes {
 
 /// What a request's path matched.
 pub struct RouteMatch<'a> {
-    /// The component that answers.
+    /// The component that responds.
     pub component: &'a str,
     /// The pattern as the manifest has it.
     pub raw_route: &'a str,

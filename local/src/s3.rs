@@ -54,7 +54,7 @@ impl EmbeddedS3 {
     /// Serves until the process ends.
     pub async fn run(self) {
         let connect = |stream: &TcpStream, _| {
-            // Answers follow requests at once: Nagle would only add delay.
+            // Responses follow requests at once: Nagle would only add delay.
             let _ = stream.set_nodelay(true);
             self.service.clone()
         };

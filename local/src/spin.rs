@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use crate::variables::environment_name;
 
-/// How long Spin may take until it answers: it compiles every component first.
+/// How long Spin may take until it responds: it compiles every component first.
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long Spin may take to stop before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
@@ -46,13 +46,13 @@ impl Spin {
         }
     }
 
-    /// Waits until the application answers.
+    /// Waits until the application responds.
     /// Errors: Spin ended, or the application did not respond in time.
     pub async fn ready(&mut self, address: SocketAddr) -> Result<()> {
         let start = Instant::now();
         while !healthy(address).await.is_ok_and(|healthy| healthy) {
             if let Some(status) = self.0.try_wait()? {
-                bail!("`spin up` ended before the application answered: {status}");
+                bail!("`spin up` ended before the application responded: {status}");
             }
             if start.elapsed() > START_LIMIT {
                 bail!("`spin up` did not respond within {} s", START_LIMIT.as_secs());

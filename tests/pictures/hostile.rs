@@ -129,14 +129,14 @@ fn jpeg() -> Vec<Hostile> {
         hostile("a JPEG cut after a third", Rejected, &BASELINE[..BASELINE.len() / 3]),
         hostile("a JPEG cut near the end", Rejected, &BASELINE[..BASELINE.len() * 9 / 10]),
         hostile("a progressive JPEG cut in the middle", Rejected, &PROGRESSIVE[..PROGRESSIVE.len() / 2]),
-        hostile("a JPEG with restarts that are not there", Rejected, with_segment(0xdd, &[0, 1])),
+        hostile("a JPEG with restarts that do not exist", Rejected, with_segment(0xdd, &[0, 1])),
         hostile("a JPEG with five components", Rejected, [&[0xff, 0xd8][..], &segment(0xc0, &five)].concat()),
         hostile("a JPEG with arithmetic coding", Rejected, patched(frame + 1, 0xc9)),
         hostile("a lossless JPEG", Rejected, patched(frame + 1, 0xc3)),
         hostile("a hierarchical JPEG", Rejected, patched(frame + 1, 0xc5)),
         hostile("a JPEG of twelve bits", Rejected, patched(frame + 4, 12)),
         hostile("a JPEG with a sampling factor of 15", Rejected, patched(frame + 11, 0xff)),
-        hostile("a JPEG with a quantization table that is not there", Rejected, patched(frame + 12, 3)),
+        hostile("a JPEG with a quantization table that does not exist", Rejected, patched(frame + 12, 3)),
         hostile("a JPEG that names a Huffman table 15", Rejected, patched(scan + 6, 0xff)),
         hostile("a JPEG with two frames", Rejected, {
             let frame = BASELINE[frame..frame + 19].to_vec();

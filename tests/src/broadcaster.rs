@@ -1,4 +1,4 @@
-//! A broadcaster that the relay POSTs to: it keeps every request, and answers or fails as it is told.
+//! A broadcaster that the relay POSTs to: it keeps every request, and responds or fails as it is scripted.
 //!
 //! Each connection carries one request, so what is counted is what was tried.
 
@@ -48,7 +48,7 @@ pub enum Mode {
 pub const ELSEWHERE: &str = "/elsewhere";
 
 impl Mode {
-    /// What a broadcaster answers that is well.
+    /// What a broadcaster responds that is well.
     #[must_use]
     pub fn well() -> Self {
         Self::Response(204, String::new())
@@ -243,7 +243,7 @@ async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
 async fn response(client: &mut TcpStream, status: u16, body: &str) -> io::Result<()> {
     let location = if (300..400).contains(&status) { format!("location: {ELSEWHERE}\r\n") } else { String::new() };
     let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
-    let head = format!("HTTP/1.1 {status} As Told\r\ncontent-type: application/json\r\n{location}{length}");
+    let head = format!("HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\n{location}{length}");
     client.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes()).await?;
     client.shutdown().await?;
     let _ = timeout(LINGER, copy(client, &mut sink())).await;

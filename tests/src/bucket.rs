@@ -34,7 +34,7 @@ impl Bucket {
     /// The object of this key.
     pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
         let url = self.address.get_object(Some(&self.credentials), key).sign(SIGNED_FOR);
-        let response = self.http.get(url).send().await.expect("S3 answers");
+        let response = self.http.get(url).send().await.expect("S3 responds");
         if response.status() == 404 {
             return None;
         }
@@ -42,10 +42,10 @@ impl Bucket {
         Some(response.bytes().await.expect("the whole object").to_vec())
     }
 
-    /// Its ETag, with quotes.
+    /// With quotes.
     pub async fn etag(&self, key: &str) -> Option<String> {
         let url = self.address.head_object(Some(&self.credentials), key).sign(SIGNED_FOR);
-        let response = self.http.head(url).send().await.expect("S3 answers");
+        let response = self.http.head(url).send().await.expect("S3 responds");
         let etag = response.headers().get("etag")?.to_str().expect("an ETag is ASCII").to_owned();
         (response.status() == 200).then_some(etag)
     }
@@ -53,14 +53,14 @@ impl Bucket {
     /// Puts an object at this key, or replaces it.
     pub async fn put(&self, key: &str, bytes: Vec<u8>) {
         let url = self.address.put_object(Some(&self.credentials), key).sign(SIGNED_FOR);
-        let response = self.http.put(url).body(bytes).send().await.expect("S3 answers");
+        let response = self.http.put(url).body(bytes).send().await.expect("S3 responds");
         assert_eq!(response.status(), 200, "PutObject {key}");
     }
 
     /// Deletes the object of this key.
     pub async fn delete(&self, key: &str) {
         let url = self.address.delete_object(Some(&self.credentials), key).sign(SIGNED_FOR);
-        let response = self.http.delete(url).send().await.expect("S3 answers");
+        let response = self.http.delete(url).send().await.expect("S3 responds");
         assert!(response.status().is_success(), "DeleteObject {key}: {}", response.status());
     }
 
@@ -68,7 +68,7 @@ impl Bucket {
     pub async fn list(&self, prefix: &str) -> Vec<String> {
         let mut action = self.address.list_objects_v2(Some(&self.credentials));
         action.with_prefix(prefix);
-        let response = self.http.get(action.sign(SIGNED_FOR)).send().await.expect("S3 answers");
+        let response = self.http.get(action.sign(SIGNED_FOR)).send().await.expect("S3 responds");
         assert_eq!(response.status(), 200, "ListObjectsV2 {prefix}");
         let body = response.text().await.expect("the whole list");
         let list = ListObjectsV2::parse_response(&body).expect("a list of objects");
@@ -85,7 +85,7 @@ impl Bucket {
     /// The numbers of the parts of an open multipart upload; none where there is no such upload.
     pub async fn parts(&self, key: &str, upload: &str) -> Vec<u16> {
         let url = self.address.list_parts(Some(&self.credentials), key, upload).sign(SIGNED_FOR);
-        let body = self.http.get(url).send().await.expect("S3 answers").text().await.expect("the whole list");
+        let body = self.http.get(url).send().await.expect("S3 responds").text().await.expect("the whole list");
         assert!(body.contains("<ListPartsResult") || body.contains("<Code>NoSuchUpload</Code>"), "{body}");
         // By hand: some servers leave out what S3's documentation has as required.
         let numbers = body.split("<PartNumber>").skip(1).map(|rest| rest.split('<').next().unwrap_or_default());
@@ -94,7 +94,7 @@ impl Bucket {
 
     /// Puts bytes at a presigned URL, and gives S3's ETag.
     pub async fn put_presigned(&self, url: &str, bytes: Vec<u8>) -> String {
-        let response = self.http.put(url).body(bytes).send().await.expect("S3 answers");
+        let response = self.http.put(url).body(bytes).send().await.expect("S3 responds");
         assert_eq!(response.status(), 200, "UploadPart by a presigned URL");
         response.headers()["etag"].to_str().expect("an ETag is ASCII").to_owned()
     }

@@ -9,7 +9,7 @@ use crate::content::{PART_BYTES, pdf};
 use crate::{Response, path};
 
 /// Longest time a test waits for a response.
-const ANSWER_LIMIT: Duration = Duration::from_secs(100);
+const RESPONSE_LIMIT: Duration = Duration::from_secs(100);
 
 /// A user who asks the app. Clones share their connections.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ pub fn declared_pdf(size: usize) -> Value {
 
 impl Client {
     pub(crate) fn new(base_url: &str, token: Option<&str>) -> Self {
-        let http = reqwest::Client::builder().timeout(ANSWER_LIMIT).build().expect("a client");
+        let http = reqwest::Client::builder().timeout(RESPONSE_LIMIT).build().expect("a client");
         Self { http, base_url: base_url.to_owned(), token: token.map(str::to_owned) }
     }
 
@@ -58,7 +58,7 @@ impl Client {
     /// # Panics
     /// Where there is no response, or it is not as the OpenAPI document promises.
     pub async fn send(&self, request: RequestBuilder) -> Response {
-        self.try_send(request).await.expect("an answer")
+        self.try_send(request).await.expect("a response")
     }
 
     /// Sends a request and reads the whole response.

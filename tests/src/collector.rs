@@ -1,5 +1,5 @@
-//! A collector of traces that the exporter POSTs to: it keeps every request, and answers or fails as
-//! it is told. The messages stand here as OTLP 1.0 numbers their fields, so that what is read is not
+//! A collector of traces that the exporter POSTs to: it keeps every request, and responds or fails as
+//! it is emitted. The messages stand here as OTLP 1.0 numbers their fields, so that what is read is not
 //! read by what has written it.
 
 use std::collections::BTreeMap;
@@ -133,7 +133,7 @@ pub struct Trace {
 pub struct Span {
     /// The trace, in hex.
     pub trace_id: String,
-    /// Its own id, in hex.
+    /// In hex.
     pub id: String,
     /// The id of its parent, in hex, where it has one.
     pub parent: Option<String>,

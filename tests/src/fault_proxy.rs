@@ -1,6 +1,6 @@
-//! A proxy between a host and its S3 that fails as it is told.
+//! A proxy between a host and its S3 that fails as it is scripted.
 //!
-//! Faults are set for one S3 operation and for keys that contain a scope (a session's id, say), so
+//! Faults are set for one S3 operation and for keys that contain a scope (for example a session's id), so
 //! that any number of tests can share one proxy at the same time. Each connection carries one
 //! request: what is counted is what was sent. The `Host` header goes on as it came, because the
 //! signature covers it.
@@ -58,22 +58,22 @@ pub enum Operation {
 pub enum Fault {
     /// The connection is reset before anything gets a response; S3 never sees the request.
     Reset,
-    /// The request is read, and answered with this status and body; S3 never sees it.
+    /// The request is read, and responded with this status and body; S3 never sees it.
     Response(u16, String),
-    /// The same, but answered before the request's body is read.
-    EarlyAnswer(u16, String),
+    /// The same, but responded before the request's body is read.
+    EarlyResponse(u16, String),
     /// S3 gets half of the request's body, then both connections break.
     CutRequest,
     /// S3 does its work, half of its response goes back, then the connection breaks.
-    CutAnswer,
+    TruncateResponse,
     /// S3 does its work, and its response is lost.
-    LoseAnswer,
-    /// The request is read and never answered; S3 never sees it.
+    LoseResponse,
+    /// The request is read and never responded; S3 never sees it.
     Silence,
     /// The request waits until the fault is lifted, and then goes on as if nothing had been.
     Hold,
     /// S3 does its work, and its response waits until the fault is lifted.
-    HoldAnswer,
+    HoldResponse,
     /// The request goes on after this time.
     Delay(Duration),
 }
@@ -91,7 +91,7 @@ impl Fault {
         Self::Response(503, error_xml("SlowDown"))
     }
 
-    /// A 200 that is none, as `CompleteMultipartUpload` can answer it.
+    /// A 200 that is none, as `CompleteMultipartUpload` can return it.
     #[must_use]
     pub fn error_inside() -> Self {
         Self::Response(200, error_xml("InternalError"))
@@ -127,7 +127,7 @@ struct Rule {
 struct State {
     rules: Vec<Rule>,
     seen: Vec<(Operation, String)>,
-    /// Those whose answer is held.
+    /// Those whose response is held.
     worked: Vec<(Operation, String)>,
 }
 
@@ -231,14 +231,14 @@ impl FaultProxy {
         }
     }
 
-    /// Waits until S3 has done one of the `operation`s whose answers are held.
+    /// Waits until S3 has done one of the `operation`s whose responses are held.
     ///
     /// # Panics
     /// Where it does not in time.
     pub async fn wait_for_held(&self, operation: Operation, scope: &str) {
         let started = Instant::now();
         while count(&self.shared.state().worked, operation, scope) == 0 {
-            assert!(started.elapsed() < PATIENCE, "no answer to {operation:?} is held");
+            assert!(started.elapsed() < PATIENCE, "no response to {operation:?} is held");
             sleep(POLL).await;
         }
     }
@@ -325,7 +325,7 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
             copy(&mut (&mut client).take(rest), &mut sink()).await?;
             response(client, status, &body).await
         }
-        Some(Fault::EarlyAnswer(status, body)) => response(client, status, &body).await,
+        Some(Fault::EarlyResponse(status, body)) => response(client, status, &body).await,
         Some(Fault::CutRequest) => {
             let mut s3 = connect(&request, shared.upstream).await?;
             let rest = (request.length / 2).saturating_sub(request.body_start.len() as u64);
@@ -333,18 +333,18 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
             s3.set_zero_linger()?;
             client.set_zero_linger()
         }
-        Some(Fault::HoldAnswer) => {
+        Some(Fault::HoldResponse) => {
             let response = response_of_s3(&mut client, &request, shared.upstream).await?;
             shared.state().worked.push((request.operation, request.path.clone()));
             shared.lifted(&request).await;
             client.write_all(&response).await?;
             close(client).await
         }
-        Some(Fault::LoseAnswer) => {
+        Some(Fault::LoseResponse) => {
             response_of_s3(&mut client, &request, shared.upstream).await?;
             client.set_zero_linger()
         }
-        Some(Fault::CutAnswer) => {
+        Some(Fault::TruncateResponse) => {
             let response = response_of_s3(&mut client, &request, shared.upstream).await?;
             // Half of the body, if there is one: a whole head is what makes the cut a hard one.
             let head = response.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |end| end + 4);
@@ -426,7 +426,7 @@ async fn forward(mut client: TcpStream, request: &Head, upstream: SocketAddr) ->
         let (mut from_s3, mut to_s3) = s3.split();
         let rest = request.length.saturating_sub(request.body_start.len() as u64);
         let body = async {
-            // S3 may answer before it has read all: its response is what ends this.
+            // S3 may respond before it has read all: its response is what ends this.
             let _ = copy(&mut (&mut from_client).take(rest), &mut to_s3).await;
             pending::<()>().await;
         };
@@ -451,7 +451,7 @@ async fn response_of_s3(client: &mut TcpStream, request: &Head, upstream: Socket
 async fn response(mut client: TcpStream, status: u16, body: &str) -> io::Result<()> {
     let length = body.len();
     let head = format!(
-        "HTTP/1.1 {status} As Told\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        "HTTP/1.1 {status} Scripted\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
     );
     client.write_all(head.as_bytes()).await?;
     client.write_all(body.as_bytes()).await?;

@@ -32,7 +32,7 @@ impl Log {
 
 /// How a host is started.
 pub struct Settings {
-    /// Its `--state`.
+    /// The value of `--state`.
     pub state: PathBuf,
     /// Names of variables in lower case, and their values.
     pub variables: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! What the OpenAPI document promises of requests and answers.
+//! What the OpenAPI document promises of requests and responses.
 
 mod document;
 mod message;
@@ -51,7 +51,7 @@ pub fn errors(reply: &Response) -> Vec<String> {
         (None, Some(operation), 401 | 500 | 503) => operation.responses.get(status),
         (known, ..) => known.and_then(|operation| operation.responses.get(status)),
     };
-    let Some(response) = response else { return vec![format!("{method} never answers {status} there")] };
+    let Some(response) = response else { return vec![format!("{method} never responds {status} there")] };
     // A response to HEAD has none of the body that its head is of.
     let body = (method != "HEAD").then_some(bytes.as_slice());
     response.errors(headers, body)

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use crate::Response;
 
 /// Longest time a test waits for a response.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+const RESPONSE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A connection to an app.
 pub struct Connection {
@@ -47,7 +47,7 @@ impl Connection {
     /// # Panics
     /// Where there is none in time.
     pub async fn reply(self) -> Response {
-        tokio::time::timeout(ANSWER_LIMIT, self.read()).await.expect("an answer in time")
+        tokio::time::timeout(RESPONSE_LIMIT, self.read()).await.expect("a response in time")
     }
 
     async fn read(mut self) -> Response {
@@ -55,7 +55,7 @@ impl Connection {
         let mut response = Head::parse(&bytes);
         while response.as_ref().is_none_or(|head| bytes.len() < head.end + head.length()) {
             let count = self.stream.read_buf(&mut bytes).await.unwrap_or(0);
-            assert!(count > 0, "the answer ends early: {}", String::from_utf8_lossy(&bytes));
+            assert!(count > 0, "the response ends early: {}", String::from_utf8_lossy(&bytes));
             response = Head::parse(&bytes);
         }
         let Some(Head { status, headers, end }) = response else { unreachable!("the loop ends with a head") };
@@ -72,7 +72,7 @@ struct Head {
 }
 
 impl Head {
-    /// The head of the final answer, once it is there. Interim ones are skipped.
+    /// The head of the final response, once it is there. Interim ones are skipped.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();

@@ -1,4 +1,4 @@
-//! A receiver of webhooks: it keeps every request, and answers or fails as it is told.
+//! A receiver of webhooks: it keeps every request, and responds or fails as it is scripted.
 //!
 //! Each connection carries one request, so what is counted is what was tried.
 
@@ -140,7 +140,7 @@ impl Receiver {
         locked(&self.state).received.clone()
     }
 
-    /// The requests so far that tell of this MOC.
+    /// The requests so far that reports this MOC.
     #[must_use]
     pub fn received_of(&self, moc: &str) -> Vec<Received> {
         let id = format!("msg_{moc}");
@@ -148,7 +148,7 @@ impl Receiver {
         self.received().into_iter().filter(is_of).collect()
     }
 
-    /// Waits until so many requests have told of this MOC.
+    /// Waits until so many requests have emitted of this MOC.
     pub async fn wait_for(&self, moc: &str, count: usize) -> Vec<Received> {
         let ask = async || Some(self.received_of(moc)).filter(|received| received.len() >= count);
         wait_for(&format!("{count} webhooks of {moc}"), WAIT_LIMIT, ask).await
@@ -212,7 +212,7 @@ async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
 async fn response(client: &mut TcpStream, status: u16) -> io::Result<()> {
     let location = if (300..400).contains(&status) { format!("location: {ELSEWHERE}\r\n") } else { String::new() };
     let length = if status == 204 { "" } else { "content-length: 0\r\n" };
-    let head = format!("HTTP/1.1 {status} As Told\r\n{location}{length}connection: close\r\n\r\n");
+    let head = format!("HTTP/1.1 {status} Scripted\r\n{location}{length}connection: close\r\n\r\n");
     client.write_all(head.as_bytes()).await?;
     client.shutdown().await
 }

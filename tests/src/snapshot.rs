@@ -1,4 +1,4 @@
-//! Snapshots of whole answers, without what is different every time.
+//! Snapshots of whole responses, without what is different every time.
 
 use insta::Settings;
 

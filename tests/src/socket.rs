@@ -35,7 +35,7 @@ impl Socket {
     /// # Panics
     /// Where there is no response.
     pub async fn connect(ws_url: &str) -> Result<Self, u16> {
-        match timeout(PATIENCE, connect_async(ws_url)).await.expect("an answer in time") {
+        match timeout(PATIENCE, connect_async(ws_url)).await.expect("a response in time") {
             Ok((stream, _)) => Ok(Self { url: ws_url.parse().expect("a URL"), stream, ready: VecDeque::new() }),
             Err(Error::Http(rejections)) => Err(rejections.status().as_u16()),
             Err(error) => panic!("{ws_url}: {error}"),
@@ -99,7 +99,7 @@ impl Socket {
         let batch = json!({ "sessionId": session, "userId": "dev-user", "events": [marker] });
         let url = format!("http://{}/ws/broadcast", self.url.authority());
         let request = reqwest::Client::new().post(url).bearer_auth(LOCAL_KEY).body(batch.to_string());
-        let response = request.header("content-type", "application/json").send().await.expect("an answer");
+        let response = request.header("content-type", "application/json").send().await.expect("a response");
         assert!(response.status().is_success(), "{}", response.status());
         assert_eq!(self.next().await, marker);
     }

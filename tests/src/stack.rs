@@ -225,11 +225,11 @@ impl Stack {
     }
 }
 
-/// Every test with its own stack also shows that its log gives nothing away.
+/// Every test with its own stack also shows that its log reveals nothing.
 impl Drop for Stack {
     fn drop(&mut self) {
         if self.own.is_some() && !std::thread::panicking() {
-            assert_eq!(self.leaks(), Vec::<String>::new(), "the log gives secrets away");
+            assert_eq!(self.leaks(), Vec::<String>::new(), "the log reveals secrets");
         }
     }
 }

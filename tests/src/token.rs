@@ -185,7 +185,7 @@ impl Issuer {
         let length = body.len();
         write!(
             stream,
-            "HTTP/1.1 {status} As Told\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            "HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
         )?;
         stream.shutdown(Shutdown::Write)
     }
@@ -230,7 +230,7 @@ impl JwksServer {
         self.response(200, &key_set(keys));
     }
 
-    /// Answers so from now on.
+    /// Responds so from now on.
     pub fn response(&self, status: u16, body: &str) {
         let mut state = self.shared.state();
         state.status = status;

@@ -40,7 +40,7 @@ fn grants_are_by_scheme_host_and_port() {
 }
 
 #[test]
-fn refusals_and_skips() {
+fn rejections_and_skips() {
     let parse = |entry: &str, variables: &Variables| AllowedHosts::parse(&[entry.to_owned()], variables, [].iter());
     for entry in [
         "",

@@ -32,7 +32,7 @@ fn reads_what_it_knows() {
 }
 
 #[test]
-fn refuses_what_it_does_not_know_by_name_and_place() {
+fn rejects_what_it_does_not_know_by_name_and_place() {
     let cases = [
         ("name = \"app\"", "name = \"app\"\ntool = 1", "line 5: unknown field `tool`"),
         ("source = \"a.wasm\"", "source = \"a.wasm\"\nfiles = []", "unknown field `files`"),

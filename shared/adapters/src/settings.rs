@@ -84,7 +84,7 @@ pub async fn page() -> Result<Rc<PageSettings>, Error> {
     load(&PAGE, PageSettings::NAMES, PageSettings::parse).await
 }
 
-/// Whether routes tell of their steps.
+/// Whether routes emit events.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] where a variable cannot be read.

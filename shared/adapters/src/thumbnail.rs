@@ -36,8 +36,8 @@ impl Thumbnails for Thumbnailer {
 impl Thumbnailer {
     /// The picture goes from the bucket to the thumbnailer as it streams: it is never here as a whole.
     async fn render(&self, picture: &str) -> Result<Vec<u8>, Error> {
-        let gone = || failed("it is not in the bucket");
-        let object = self.bucket.open_object(picture).await?.ok_or_else(gone)?;
+        let missing = || failed("it is not in the bucket");
+        let object = self.bucket.open_object(picture).await?.ok_or_else(missing)?;
         let length = object.length().ok_or_else(|| failed("its length is not known"))?;
         let Stream { bytes, end } = object.stream();
         let url = Url::parse(THUMBNAILER).map_err(|error| failed(error.to_string()))?;
@@ -52,7 +52,7 @@ impl Thumbnailer {
             return reply.read(THUMBNAIL_MAX_BYTES, true).await.map_err(unreachable);
         }
         let status = reply.status;
-        Err(failed(format!("the thumbnailer answered {status}: {}", reply.cause().await)))
+        Err(failed(format!("the thumbnailer responded {status}: {}", reply.cause().await)))
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Completed {
 /// [`ErrorKind::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`],
 /// [`ErrorKind::PartCountMismatch`], [`ErrorKind::Invalid`] for an ETag that is not the part's,
 /// [`ErrorKind::ChecksumMismatch`] for an object whose ETag does not follow from the parts',
-/// [`ErrorKind::FileValidationFailed`] where the upload is gone, or those of the store and the bucket.
+/// [`ErrorKind::FileValidationFailed`] if the upload no longer exists, or those of the store and the bucket.
 pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
@@ -60,7 +60,7 @@ pub async fn run(
     let mut all_listed = true;
     let etags = match in_order(file.plan, &recorded) {
         Ok(etags) => etags,
-        // What is not recorded may have gone straight to the bucket, by presigned URLs.
+        // Parts that are not recorded may have been sent straight to the bucket, to presigned URLs.
         Err(missing) => match request.parts {
             Some(claimed) => {
                 let parts = list(bucket, &file, missing).await?;
@@ -77,7 +77,7 @@ pub async fn run(
     let CompletedUpload { etag, is_composite } = match complete(bucket, platform, &file, &etags).await? {
         Completion::Made(completed) => completed,
         Completion::PartsDiffer(missing) => return Err(ErrorKind::PartCountMismatch { missing }.into()),
-        Completion::Gone => {
+        Completion::NoUpload => {
             store.forget_file(file.id).await?;
             return Err(file.failed(FileFault::ObjectMissing).into());
         }
@@ -170,7 +170,7 @@ enum Completion {
     /// The bucket has these parts not, or under other ETags.
     PartsDiffer(Vec<u16>),
     /// Neither the upload nor the object is there.
-    Gone,
+    NoUpload,
 }
 
 /// Completes the upload. A response that was lost, or one that came to an earlier try, is recovered
@@ -196,7 +196,7 @@ async fn complete(
     };
     match (head, error) {
         (Some(head), _) if ours(&head) => Ok(Completion::Made(CompletedUpload { etag: head.etag, is_composite: true })),
-        (None, BucketError::NoSuchUpload) => Ok(Completion::Gone),
+        (None, BucketError::NoSuchUpload) => Ok(Completion::NoUpload),
         (_, error) => Err(error.into()),
     }
 }
@@ -204,7 +204,7 @@ async fn complete(
 async fn parts_that_differ(bucket: &impl Bucket, file: &File, etags: &[ETag]) -> Result<Completion, Error> {
     let parts = match bucket.list_parts(&file.key, &file.upload_id).await {
         Ok(parts) => parts,
-        Err(BucketError::NoSuchUpload) => return Ok(Completion::Gone),
+        Err(BucketError::NoSuchUpload) => return Ok(Completion::NoUpload),
         Err(error) => return Err(error.into()),
     };
     let stands = |number: PartNumber, etag: &ETag| {

@@ -6,7 +6,7 @@
 //! | cut after | what stands | then |
 //! |---|---|---|
 //! | the MOC | a delivery that is due | the next sweep sends it |
-//! | claim | a lease | it ends, and the next sweep tries again |
+//! | claim | a lease | it ends, and the next sweep retries |
 //! | sending | a lease | the same: the receiver gets it twice under one id, or it gets there at last |
 //! | a failed try | a delivery that is due after its pause | the next sweep goes on with the next attempt |
 //!
@@ -29,7 +29,7 @@ use crate::port::{Outbox, Platform, Receiver, Settled, StoreError};
 pub enum DeliveryOutcome {
     /// The receiver has it.
     Delivered,
-    /// Its last attempt has failed, for this cause.
+    /// The last attempt failed, for this reason.
     Failed(String),
     /// There is time for no more attempts: somebody else will make them.
     Left,
@@ -46,7 +46,7 @@ pub struct Swept {
     pub failed: u64,
 }
 
-/// Delivers the webhook of a MOC: tries until it is settled.
+/// Delivers the webhook of a MOC, in as many attempts as it takes or may take.
 ///
 /// # Errors
 /// Those of the outbox.
@@ -111,7 +111,7 @@ fn is_time_for_an_attempt(now: Timestamp, until: Timestamp) -> bool {
     now.plus_millis(WEBHOOK_ATTEMPT_TIMEOUT_MS) <= until
 }
 
-/// Tries a delivery until it is settled, it is lost to somebody else, or another try could last beyond
+/// Attempts a delivery until it is settled, another instance has claimed it, or another attempt could last beyond
 /// `until`.
 async fn settle(
     outbox: &impl Outbox,
@@ -248,7 +248,11 @@ mod tests {
         }
 
         async fn settle(&self, claim: &Claim, _: Settled, _: Option<&str>) -> Result<bool, StoreError> {
-            if self.broken { Err(StoreError("away".into())) } else { Ok(self.change(claim, |it| it.is_settled = true)) }
+            if self.broken {
+                Err(StoreError("unavailable".into()))
+            } else {
+                Ok(self.change(claim, |it| it.is_settled = true))
+            }
         }
 
         async fn postpone(&self, claim: &Claim, due: Timestamp, _: &str) -> Result<bool, StoreError> {

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | lock | a session `finalizing` without a MOC | waits, then 409; takes the lock once it is stale |
 //! | MOC, or its files | a session `finalizing` with a MOC | gives it its files, ends the session: `resumed` |
-//! | session | everything | answers the MOC: `idempotent` |
+//! | session | everything | returns the MOC: `idempotent` |
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::{LockToken, MocId, SessionId, UserId};
@@ -184,8 +184,8 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
             Inserted::LockLost => Err(ErrorKind::FinalizeInProgress.into()),
             Inserted::SessionTaken => {
                 let moc = self.store.moc_of_session(moc.session_id).await?;
-                let gone = || Error::with_source(ErrorKind::StoreUnavailable, "the session's MOC has gone");
-                Ok((moc.ok_or_else(gone)?, None))
+                let missing = || Error::with_source(ErrorKind::StoreUnavailable, "the session's MOC does not exist");
+                Ok((moc.ok_or_else(missing)?, None))
             }
         }
     }
@@ -200,7 +200,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         self.trace.step(Step::CreateFiles, filling).await?;
         self.store.finish_session(self.request.id, moc.id).await?;
         let whole = self.store.moc(moc.id).await?;
-        let moc = whole.ok_or_else(|| Error::with_source(ErrorKind::StoreUnavailable, "the MOC has gone"))?;
+        let moc = whole.ok_or_else(|| Error::with_source(ErrorKind::StoreUnavailable, "the MOC does not exist"))?;
         let outcome = if validation.is_some() { FinalizeOutcome::Created } else { FinalizeOutcome::Resumed };
         Ok(Finalized { moc, outcome, validation })
     }

@@ -67,8 +67,8 @@ pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Er
     owned(store.moc(id).await?, user, |moc| &moc.user)
 }
 
-/// What a file whose upload is gone from the bucket has left there. A completion that is still at
-/// work takes the upload away first and shows its object later, so one that `is_it` is waited for.
+/// The object of a file whose multipart upload no longer exists. A completion that is still running
+/// deletes the upload first and shows the object later, so an object for which `is_it` holds is waited for.
 ///
 /// # Errors
 /// The bucket's.
@@ -89,7 +89,7 @@ pub async fn object(
 }
 
 /// Gives a session that is used more time, where it has little left. A store that fails here fails
-/// nothing: the next use tries again.
+/// nothing: the next use of the session retries.
 pub async fn extend(store: &impl Store, platform: &impl Platform, session: &Session, lifetime_max_ms: i64) {
     if let Some(expires_at) = session.extended(platform.now(), lifetime_max_ms) {
         let _ = store.extend_session(session.id, expires_at).await;

@@ -59,7 +59,7 @@ pub trait Trace {
     async fn step<T>(&self, step: Step, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>;
 }
 
-/// The store did not answer as it should; the text is for the log.
+/// The store failed or is unreachable; the text is for the log.
 #[derive(Debug)]
 pub struct StoreError(pub String);
 
@@ -123,7 +123,7 @@ pub trait Store {
         file: FileId,
     ) -> Result<Option<(Session, File, Vec<StoredPart>)>, StoreError>;
     /// Records a part, or replaces its record, while the session is active and the file pending,
-    /// and tells what is stored since; `None` if one of them no longer is. The cost does not grow with the parts
+    /// and returns what is stored since; `None` if one of them no longer is. The cost does not grow with the parts
     /// stored.
     async fn record_part(
         &self,
@@ -135,7 +135,7 @@ pub trait Store {
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;
     /// Marks a completed file as one that a new registration replaces.
     async fn reject_file(&self, file: FileId) -> Result<(), StoreError>;
-    /// Forgets a pending file whose multipart upload is gone, or a rejected one of an active
+    /// Deletes a pending file whose multipart upload no longer exists, or a rejected one of an active
     /// session, so that it can be registered again.
     /// `false` if there was nothing to forget.
     async fn forget_file(&self, file: FileId) -> Result<bool, StoreError>;
@@ -171,7 +171,7 @@ pub trait Store {
 /// Why the bucket did not do what it was asked; the texts are for the log.
 #[derive(Debug)]
 pub enum BucketError {
-    /// It is unavailable, overloaded, or answers malformed: trying again may help.
+    /// It is unreachable, overloaded, or its responses are malformed: retrying may help.
     Unavailable(String),
     /// It has said nothing for so long that this request must not wait for it again.
     Silent(String),
@@ -220,7 +220,7 @@ pub struct ObjectHead {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadedPart {
     pub etag: ETag,
-    /// Its SHA-256, where that was computed as it streamed.
+    /// Set if it was computed while the part streamed.
     pub sha256: Option<[u8; 32]>,
 }
 
@@ -237,7 +237,7 @@ pub struct CompletedUpload {
 pub struct ListedPart {
     pub number: PartNumber,
     pub size_bytes: u64,
-    /// Its ETag; some servers that call themselves S3 leave it out.
+    /// Missing on some servers that are not quite compatible with S3.
     pub etag: Option<ETag>,
 }
 
@@ -319,7 +319,7 @@ pub trait Bucket {
 pub enum Settled {
     /// The receiver has it.
     Delivered,
-    /// Its attempts are used up.
+    /// No attempt is left.
     Failed,
 }
 
@@ -343,7 +343,7 @@ pub trait Outbox {
 
 /// Whom webhooks go to.
 pub trait Receiver {
-    /// Tries a delivery once, in [`moc_domain::limits::WEBHOOK_ATTEMPT_TIMEOUT_MS`] at most. The error says
+    /// Attempts a delivery once, in [`moc_domain::limits::WEBHOOK_ATTEMPT_TIMEOUT_MS`] at most. The error says
     /// why it has not been taken, for the log.
     async fn send(&self, claim: &Claim) -> Result<(), String>;
     /// Hears of a delivery that is given up.

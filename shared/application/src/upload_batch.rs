@@ -50,7 +50,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// What the client is told where not all is stored: what has broken the batch, or the error of the first part
+    /// The error for the client if not everything is stored: what ended the batch, or the error of the first part
     /// that has one.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
@@ -64,7 +64,7 @@ impl Taken {
     }
 }
 
-/// Takes a batch of parts. `form` is called once the file is known to take parts, and `tell` with each part as soon
+/// Takes a batch of parts. `form` is called once the file is known to take parts, and `emit` with each part as soon
 /// as it is stored.
 ///
 /// # Errors
@@ -77,7 +77,7 @@ pub async fn run<F: Form>(
     platform: &impl Platform,
     batch: Batch<'_>,
     form: impl FnOnce() -> Option<F>,
-    tell: impl AsyncFn(&Stored),
+    emit: impl AsyncFn(&Stored),
 ) -> Result<Taken, Error> {
     let (session, file) = lookup::file(store, batch.user, batch.session, batch.file).await?;
     session.accepts_uploads(platform.now())?;
@@ -118,7 +118,7 @@ pub async fn run<F: Form>(
             // As others see it who watch: what this batch has stored before is known.
             let parts_completed = known.replace(known.get().max(progress.parts_completed));
             let stored = Stored { file: File { parts_completed, ..file }, part, progress };
-            tell(&stored).await;
+            emit(&stored).await;
             Ok(stored)
         };
         PartOutcome { number, stored: stored.await }

@@ -20,7 +20,7 @@ pub struct Part<'a> {
     /// Into which file.
     pub file: FileId,
     pub number: PartNumber,
-    /// Its size, as `Content-Length` says.
+    /// In bytes, from `Content-Length`.
     pub size_bytes: u64,
     /// Longest life of a session, in milliseconds.
     pub session_lifetime_max_ms: i64,
@@ -78,19 +78,24 @@ pub(crate) async fn record(
     let UploadedPart { etag, sha256 } = match uploaded {
         Ok(uploaded) => uploaded,
         // A cancellation or a completion came first: say which.
-        Err(BucketError::NoSuchUpload) => return Err(gone(store, bucket, platform, part).await),
+        Err(BucketError::NoSuchUpload) => return Err(no_longer_accepted(store, bucket, platform, part).await),
         Err(error) => return Err(upload_error(error, platform, &file)),
     };
     let stored = StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: platform.now() };
     let Some(progress) = store.record_part(part.file, &stored, sha256).await? else {
-        return Err(gone(store, bucket, platform, part).await);
+        return Err(no_longer_accepted(store, bucket, platform, part).await);
     };
     Ok(Stored { file, part: stored, progress })
 }
 
-/// Why a part that was welcome a moment ago no longer is. A file whose upload is gone from the
+/// Why a part that was accepted a moment ago no longer is. A file whose upload no longer exists in the
 /// bucket and has left no object is forgotten, so that it can be registered again.
-async fn gone(store: &impl Store, bucket: &impl Bucket, platform: &impl Platform, part: Part<'_>) -> Error {
+async fn no_longer_accepted(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    part: Part<'_>,
+) -> Error {
     let (session, file) = match lookup::file(store, part.user, part.session, part.file).await {
         Ok(found) => found,
         Err(error) => return error,

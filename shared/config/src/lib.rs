@@ -124,7 +124,7 @@ impl UploadSettings {
     ];
 
     /// Reads the variables. A component that is not granted one of them leaves it out, and gets
-    /// its default: it does not use it.
+    /// its default: the component does not use it.
     ///
     /// # Errors
     /// The first variable that cannot be read.

@@ -8,11 +8,11 @@ use url::Url;
 use crate::{Values, VariableError};
 use moc_contract::broadcast::Format;
 
-/// Whether routes tell of their steps at all, and how long that may take them.
+/// Whether routes emit events, and how long a request may wait for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgressSettings {
     /// Where events are published, if there is a broadcaster. Routes know the address only to see
-    /// that there is one, and to tell it from another: they are granted neither its host nor its key.
+    /// that there is one, and to distinguish it from another: they are granted neither its host nor its key.
     pub api_url: Option<String>,
     /// Longest time that the events of a request may take.
     pub timeout_ms: u64,

@@ -81,11 +81,11 @@ pub struct FileBody {
     /// `instruction`, `parts-list`, `image` or `thumbnail`.
     pub category: Option<String>,
     pub name: Option<String>,
-    /// Its size, in bytes.
+    /// In bytes.
     pub size: Option<u64>,
     #[serde(rename = "type")]
     pub media_type: Option<String>,
-    /// Its extension, where it is not in the name.
+    /// The extension, if the name has none.
     pub ext: Option<String>,
 }
 
@@ -252,7 +252,7 @@ pub struct CompleteFileBody {
 #[serde(rename_all = "camelCase")]
 pub struct PartBody {
     pub part_number: u64,
-    /// Its ETag, with or without quotes.
+    /// With or without quotes.
     pub etag: String,
 }
 

@@ -71,12 +71,12 @@ impl Format {
         self != Self::Centrifugo
     }
 
-    /// The error inside a successful answer of Centrifugo's, if it has one.
+    /// The error inside a successful response of Centrifugo, if it has one.
     #[must_use]
     pub fn error_inside(response: &[u8]) -> Option<String> {
         match serde_json::from_slice::<Value>(response) {
             Ok(response) => response.get("error").filter(|error| !error.is_null()).map(Value::to_string),
-            Err(error) => Some(format!("its answer is no JSON: {error}")),
+            Err(error) => Some(format!("its response is not JSON: {error}")),
         }
     }
 }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_inside_an_answer_is_one() {
+    fn finds_an_error_inside_a_response() {
         let error = br#"{"error":{"code":107,"message":"bad request"}}"#;
         assert!(Format::error_inside(error).is_some_and(|error| error.contains("bad request")));
         assert_eq!(Format::error_inside(br#"{"result":{}}"#), None);

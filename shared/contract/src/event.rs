@@ -97,14 +97,14 @@ pub struct SessionFinalizedEvent {
     status: &'static str,
 }
 
-/// What is told of a new session.
+/// The events of a new session.
 #[must_use]
 pub fn session_created(session: &Session, now: Timestamp) -> Vec<Event> {
     let metadata = json!({ "expiresAt": session.expires_at.to_string(), "partSizeBytes": session.part_size_bytes });
     vec![lifecycle("session_created", session.id, None, metadata, now)]
 }
 
-/// What is told of a new file.
+/// The events of a new file.
 #[must_use]
 pub fn file_registered(file: &File, now: Timestamp) -> Vec<Event> {
     let nothing = Progress { parts_completed: 0, bytes_completed: 0 };
@@ -112,7 +112,7 @@ pub fn file_registered(file: &File, now: Timestamp) -> Vec<Event> {
     vec![lifecycle("file_registered", file.session_id, Some((file, nothing)), metadata, now)]
 }
 
-/// What is told of a part that was stored; `progress` is the file's since then.
+/// The events of a stored part; `progress` is the file's since then.
 #[must_use]
 pub fn part_stored(file: &File, part: &StoredPart, progress: Progress, now: Timestamp) -> Vec<Event> {
     let (number, etag) = (part.number.get(), part.etag.quoted());
@@ -131,7 +131,7 @@ pub fn part_stored(file: &File, part: &StoredPart, progress: Progress, now: Time
     vec![uploaded, Event::PartCompleted(completed)]
 }
 
-/// What is told of a file that was completed under this ETag.
+/// The events of a file that was completed with this ETag.
 #[must_use]
 pub fn file_completed(file: &File, etag: &ETag, now: Timestamp) -> Vec<Event> {
     let all = Progress { parts_completed: file.plan.total(), bytes_completed: file.size_bytes };
@@ -139,7 +139,7 @@ pub fn file_completed(file: &File, etag: &ETag, now: Timestamp) -> Vec<Event> {
     vec![lifecycle("file_completed", file.session_id, Some((file, all)), metadata, now)]
 }
 
-/// What is told of a session that has become a MOC.
+/// The events of a session that became a MOC.
 #[must_use]
 pub fn session_finalized(moc: &Moc, now: Timestamp) -> Vec<Event> {
     let moc_id = moc.id.to_string();

@@ -33,7 +33,7 @@ pub fn boundary(content_type: Option<&str>) -> Result<String, ErrorKind> {
 }
 
 /// The number of the part that a field is, by its `Content-Disposition` (RFC 7578, section 4.2): the one with
-/// `name="part7"` is part 7. What stands in other parameters, in a file's name say, does not count.
+/// `name="part7"` is part 7. Other parameters, for example the file name, are ignored.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidPartNumber`].

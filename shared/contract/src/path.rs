@@ -38,7 +38,7 @@ impl Route {
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
         let segments = path.strip_prefix('/')?.split('/');
-        // The longest path has nine segments; one more tells a path that is too long.
+        // The longest path has nine segments; a tenth shows that a path is too long.
         let mut parts = [""; 10];
         let mut count = 0;
         for segment in segments {

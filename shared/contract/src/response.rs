@@ -51,7 +51,7 @@ pub struct SessionState {
     expires_at: String,
     /// Bytes of every part of its files but their last ones.
     part_size_bytes: u64,
-    /// Its files, in the order of their registration.
+    /// In the order of their registration.
     files: Vec<FileState>,
     /// The MOC that it has become.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ struct FileState {
     /// Where it can be read, once it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     file_url: Option<String>,
-    /// Its object's ETag, once it is complete.
+    /// The object's ETag, once the file is completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
 }
@@ -184,7 +184,7 @@ impl FileRegistered {
 #[serde(rename_all = "camelCase")]
 pub struct PartStored {
     part_number: u16,
-    /// Its ETag in the bucket.
+    /// As the bucket returned it.
     etag: String,
 }
 
@@ -210,7 +210,7 @@ pub struct PartList {
 #[serde(rename_all = "camelCase")]
 struct PartListed {
     part_number: u16,
-    /// Its ETag in the bucket.
+    /// As the bucket returned it.
     etag: String,
     size_bytes: u64,
     /// When it was stored.
@@ -238,7 +238,7 @@ pub struct FileCompleted {
     file_id: String,
     /// Where it can be read.
     file_url: String,
-    /// Its object's ETag.
+    /// The object's.
     etag: String,
     size_bytes: u64,
 }
@@ -262,7 +262,7 @@ pub struct MocResponse<'a> {
     session_id: String,
     user_id: &'a str,
     title: &'a str,
-    /// Its title as a part of an address, unique among the user's MOCs.
+    /// The title as a part of a URL, unique among the user's MOCs.
     slug: &'a str,
     /// What the user says of it.
     #[cfg_attr(feature = "openapi", schema(required))]
@@ -272,7 +272,7 @@ pub struct MocResponse<'a> {
     theme: Option<&'a str>,
     /// Always `published`.
     status: &'static str,
-    /// Its files, in the order of their registration.
+    /// In the order of their registration.
     files: Vec<MocFileResponse<'a>>,
     /// The key of its first instruction in the bucket.
     #[cfg_attr(feature = "openapi", schema(required))]
@@ -281,7 +281,7 @@ pub struct MocResponse<'a> {
     image_keys: Vec<&'a str>,
     /// The keys of its parts lists.
     parts_keys: Vec<&'a str>,
-    /// Its thumbnail, once it is made: some time after finalize.
+    /// Set some time after finalize, when the thumbnail is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     thumbnail_url: Option<String>,
     /// Bytes of all its files.
@@ -307,14 +307,14 @@ struct MocFileResponse<'a> {
     category: &'static str,
     /// The name that the client gave it.
     name: &'a str,
-    /// Its key in the bucket.
+    /// The key of the object in the bucket.
     key: &'a str,
     /// Where it can be read.
     url: String,
     size_bytes: u64,
     #[serde(rename = "type")]
     media_type: &'static str,
-    /// Its object's ETag.
+    /// The object's.
     etag: String,
 }
 

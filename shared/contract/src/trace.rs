@@ -169,7 +169,7 @@ pub struct TraceBatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<SpanId>,
     pub root: Span,
-    /// Its steps: its children.
+    /// The root's children.
     pub steps: Vec<Span>,
 }
 
@@ -191,10 +191,10 @@ pub struct Span {
     /// The code of the problem, where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Cow<'static, str>>,
-    /// Its attributes that are text.
+    /// Attributes with text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<Text>,
-    /// Its attributes that are numbers.
+    /// Attributes with numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numbers: Vec<Number>,
 }
@@ -374,7 +374,7 @@ mod tests {
             ("/steps", json!(many)),
         ] {
             let Err(ErrorKind::Invalid { errors }) = read(&with(&sound, pointer, value)) else {
-                panic!("{pointer} is not refused")
+                panic!("{pointer} is not rejected")
             };
             let [error] = &errors[..] else { panic!("one error, not {errors:?}") };
             assert_eq!(error.pointer, pointer);

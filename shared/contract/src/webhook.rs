@@ -16,7 +16,7 @@ const SECRET_PREFIX: &str = "whsec_";
 /// Who sends it.
 pub const USER_AGENT: &str = concat!("moc-uploads/", env!("CARGO_PKG_VERSION"));
 
-/// What a webhook tells of.
+/// The body of a webhook.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MocFinalized))]
 #[serde(rename_all = "camelCase")]
@@ -44,7 +44,7 @@ pub fn payload(event: &MocFinalized) -> Vec<u8> {
     serde_json::to_vec(&payload).unwrap_or_default()
 }
 
-/// What a sweep of the sender answers.
+/// The response of a sweep.
 #[derive(Debug, Serialize)]
 pub struct SweepResponse {
     /// Deliveries that the receiver has taken in this sweep.

@@ -4,7 +4,7 @@ use crate::id::{MocId, SessionId, UserId};
 use crate::limits::{WEBHOOK_ATTEMPT_TIMEOUT_MS, WEBHOOK_ATTEMPTS_MAX, WEBHOOK_BACKOFF_MS, WEBHOOK_CLAIMS_MAX};
 use crate::time::Timestamp;
 
-/// What a webhook tells of: a MOC that was made.
+/// The event of a webhook: a MOC was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MocFinalized {
     pub moc: MocId,
@@ -18,7 +18,6 @@ pub struct MocFinalized {
 /// The right to try a delivery, held until its lease ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// What is told.
     pub event: MocFinalized,
     /// Which try this is, from 1. One that a crash has interrupted counts.
     pub attempt: u32,

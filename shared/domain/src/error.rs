@@ -45,11 +45,11 @@ impl FieldError {
 /// Why a file of a session cannot become part of a MOC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFault {
-    /// Its object is not in the bucket.
+    /// The object does not exist.
     ObjectMissing,
-    /// Its object has another size than was declared.
+    /// The object does not have the declared size.
     SizeMismatch,
-    /// Its first bytes are not of the declared kind.
+    /// The first bytes are not of the declared type.
     ContentMismatch,
 }
 
@@ -62,7 +62,7 @@ pub struct FileFailure {
     pub reason: FileFault,
 }
 
-/// Everything that a client can be told.
+/// Every error that a client can get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// A session without an instruction.
@@ -110,7 +110,7 @@ pub enum ErrorKind {
     },
     /// No valid token.
     Unauthorized,
-    /// Not there, or somebody else's.
+    /// Missing, or another user's.
     NotFound,
     /// A method that the path does not have.
     MethodNotAllowed {
@@ -178,9 +178,9 @@ pub enum ErrorKind {
         /// When the next is allowed.
         next_allowed_at: Timestamp,
     },
-    /// The bucket does not answer as it should.
+    /// The bucket failed or is unreachable.
     BucketUnavailable,
-    /// The store does not answer as it should.
+    /// The store failed or is unreachable.
     StoreUnavailable,
     /// A fault of ours or of the configuration.
     Internal,

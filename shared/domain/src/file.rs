@@ -44,11 +44,11 @@ pub struct RawDeclaration<'a> {
     pub category: Option<&'a str>,
     /// The file's name.
     pub name: &'a str,
-    /// Its size in bytes.
+    /// In bytes.
     pub size_bytes: u64,
-    /// Its media type; if absent, it follows from the name.
+    /// If absent, it follows from the name.
     pub media_type: Option<&'a str>,
-    /// Its extension, where the client names it apart.
+    /// The extension, if the client declares it separately.
     pub extension: Option<&'a str>,
 }
 
@@ -57,9 +57,9 @@ pub struct RawDeclaration<'a> {
 pub struct Declaration {
     /// What it is for.
     pub category: Category,
-    /// Its name, for the record.
+    /// For the record; the object key has its own form.
     pub name: FileName,
-    /// Its size in bytes, at least 1.
+    /// In bytes, at least 1.
     pub size_bytes: u64,
     /// The content that it is said to have; its bytes decide at finalize.
     pub content: Content,
@@ -162,11 +162,11 @@ pub struct File {
     pub name: String,
     /// The content that it was declared to have.
     pub content: Content,
-    /// Its key in the bucket.
+    /// The key of the object in the bucket.
     pub key: String,
     /// The S3 multipart upload that makes it.
     pub upload_id: String,
-    /// Its declared size, in bytes.
+    /// In bytes, as declared at registration.
     pub size_bytes: u64,
     /// How it is truncated.
     pub plan: PartPlan,
@@ -200,7 +200,7 @@ impl File {
     }
 
     /// What is known of the checksums of an object under this ETag without reading it. An only
-    /// part's SHA-256 was computed as it streamed, and the ETag gives away whether its MD5 is the
+    /// part's SHA-256 was computed while it streamed, and the ETag shows whether its MD5 is the
     /// announced one: it is the MD5 of that MD5, with `-1`.
     #[must_use]
     pub fn known_checksums(&self, object: &ETag) -> Checksums {

@@ -14,7 +14,7 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id (UUID version 7, RFC 9562): sorts by `now`, told apart by `random`.
+            /// A new id (UUID version 7, RFC 9562): sorts by `now`, and is unique by `random`.
             #[must_use]
             pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
                 let millis = u64::try_from(now.as_millis()).unwrap_or(0);

@@ -49,7 +49,7 @@ pub const FINALIZE_HEAL_AFTER_MS: i64 = 1_000;
 pub const FINALIZE_CONCURRENCY_DEFAULT: u64 = 16;
 /// Most that can be configured.
 pub const FINALIZE_CONCURRENCY_MAX: u64 = 64;
-/// How often an object is looked for whose upload is gone, before it is given up.
+/// How often an object is looked for whose upload no longer exists, before the file is given up.
 pub const COMPLETION_LOOKS: u32 = 10;
 /// Pause between two of these looks.
 pub const COMPLETION_LOOK_PAUSE_MS: u64 = 1_000;
@@ -85,11 +85,11 @@ pub const JSON_BODY_MAX_BYTES: u64 = 256 * KIB;
 pub const COMPLETE_BODY_MAX_BYTES: u64 = 2 * MIB;
 /// Largest body of a batch of parts.
 pub const BATCH_MAX_BYTES: u64 = 50 * MIB;
-/// Most parts that a batch may name: more than fit into it, so that each that is wrong is told of.
+/// Most parts that a batch may name: more than fit into it, so that every wrong one is reported.
 pub const BATCH_PARTS_MAX: usize = 100;
 /// Parts of one batch that are in memory at once: one is read while the others are sent.
 pub const BATCH_PARTS_IN_MEMORY: usize = 4;
-/// Most `/pointer` errors that one validation answer lists.
+/// Most `/pointer` errors that one validation error lists.
 pub const VALIDATION_ERRORS_MAX: usize = 50;
 
 /// Longest time that one part may take from the client where none is configured.
@@ -114,7 +114,7 @@ pub const EVENT_BATCH_MAX_BYTES: u64 = 256 * KIB;
 pub const THUMBNAIL_SOURCE_MAX_BYTES: u64 = 10 * MIB;
 /// Most pixels of one.
 pub const THUMBNAIL_PIXELS_MAX: u64 = 50_000_000;
-/// Its largest width and height, in pixels: what JPEG and GIF can say.
+/// Largest width and height of a source, in pixels: the most that JPEG and GIF can declare.
 pub const THUMBNAIL_SOURCE_SIDE_MAX_PIXELS: u32 = 65_535;
 /// Most memory that decoding one may take, the file itself aside: a WebP of 50 million pixels, which is
 /// decoded whole, at the 4.5 bytes a pixel that its planes and its pixels take.
@@ -129,7 +129,7 @@ pub const THUMBNAIL_SIDE_PIXELS: u32 = 300;
 pub const THUMBNAIL_QUALITY: u8 = 80;
 /// Longest time that one attempt of a webhook may take, its response's head included.
 pub const WEBHOOK_ATTEMPT_TIMEOUT_MS: i64 = 10_000;
-/// Tries of a webhook, the first included.
+/// Attempts of a webhook, the first included.
 pub const WEBHOOK_ATTEMPTS_MAX: u32 = 4;
 /// Pauses between them.
 pub const WEBHOOK_BACKOFF_MS: [i64; WEBHOOK_ATTEMPTS_MAX as usize - 1] = [1_000, 2_000, 4_000];

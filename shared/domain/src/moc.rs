@@ -109,7 +109,7 @@ pub struct Moc {
     pub description: Description,
     /// Unique among the user's MOCs.
     pub slug: String,
-    /// Its files, in the order of their registration.
+    /// In the order of their registration.
     pub files: Vec<MocFile>,
     /// The key of its thumbnail in the bucket, once there is one.
     pub thumbnail_key: Option<String>,
@@ -132,7 +132,7 @@ pub struct MocFile {
     pub category: Category,
     /// The name that the client gave it.
     pub name: String,
-    /// Its key in the bucket.
+    /// The key of the object in the bucket.
     pub key: String,
     pub size_bytes: u64,
     pub content: Content,

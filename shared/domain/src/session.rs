@@ -43,7 +43,7 @@ impl Status {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     pub id: SessionId,
-    /// Whose it is; everyone else is told that it does not exist.
+    /// For everyone else the session does not exist.
     pub user: UserId,
     pub status: Status,
     /// Bytes of every part but a file's last.

@@ -160,7 +160,7 @@ impl<'a> Image<'a> {
         check_memory(self.memory_bytes(size))?;
         let mut options = WebPDecodeOptions::default();
         if size.width.min(size.height) >= 2 * THUMBNAIL_SIDE_PIXELS {
-            // What fine steps between colours make goes away where the picture is reduced.
+            // Differences between fine steps of colours disappear when the picture is reduced.
             options.lossy_upsampling = UpsamplingMethod::Simple;
         }
         let file = self.file(size);

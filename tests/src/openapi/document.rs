@@ -27,7 +27,7 @@ pub struct Operation {
     pub method: String,
     /// With `{names}`.
     pub path: String,
-    /// Its answers by their status.
+    /// Its responses by their status.
     pub responses: BTreeMap<u16, Response>,
     parameters: Vec<Parameter>,
     body: Option<Body>,
@@ -90,7 +90,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn operation(&self, method: &str, path: &str, operation: &'a Value) -> Operation {
-        let responses = operation["responses"].as_object().expect("answers").iter();
+        let responses = operation["responses"].as_object().expect("responses").iter();
         let parameters = operation["parameters"].as_array().expect("parameters").iter();
         let body = operation.get("requestBody");
         Operation {

@@ -6,7 +6,7 @@ use jsonschema::Validator;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-/// Headers of answers that belong to HTTP itself, or to the requests of other origins.
+/// Headers of responses that belong to HTTP itself, or to the requests of other origins.
 const FRAME: [&str; 10] = [
     "access-control-allow-headers",
     "access-control-allow-methods",

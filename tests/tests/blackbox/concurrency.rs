@@ -57,7 +57,7 @@ async fn twenty_finalizes_at_once_make_one_moc() {
     for reply in &replies {
         let moc = reply.success(reply.status);
         assert_eq!(moc["id"], json!(id));
-        assert_eq!(moc["files"].as_array().map(Vec::len), Some(1), "no answer shows half a MOC: {moc}");
+        assert_eq!(moc["files"].as_array().map(Vec::len), Some(1), "no response shows half a MOC: {moc}");
         assert_eq!(moc["idempotent"].as_bool().unwrap_or(false), reply.status == 200);
     }
 }

@@ -32,7 +32,7 @@ fn paths() -> [String; 10] {
 async fn pages_of_allowed_origins_may_call() {
     own_stack!();
     let allowed = format!("{OURS}, http://localhost:5173");
-    // A preflight carries no token, so it must be answered without one.
+    // A preflight carries no token, so it must get a response without one.
     let stack =
         Stack::start(&[("allowed_upload_origins", &allowed), ("jwt_secret", "0123456789abcdef0123456789abcdef")]);
     let client = stack.client();
@@ -54,7 +54,7 @@ async fn pages_of_allowed_origins_may_call() {
     // An error can be read by the page too.
     let reply = client.send(client.request(Method::GET, &path::session(NOBODYS)).header("origin", OURS)).await;
     let _ = reply.problem(401, "UNAUTHORIZED");
-    assert_response!("cors_refusal", reply);
+    assert_response!("cors_rejection", reply);
     let exposed = reply.header("access-control-expose-headers").expect("exposed headers").to_lowercase();
     assert!(["etag", "location", "x-request-id"].iter().all(|header| exposed.contains(header)), "{exposed}");
 }

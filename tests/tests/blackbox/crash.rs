@@ -45,7 +45,7 @@ fn let_lock_go_stale(stack: &Stack, session: &str) {
 }
 
 /// What must be true in the end, however often the work was truncated: one MOC with so many files, the
-/// session ended, and every later call answers the same.
+/// session ended, and every later call responds the same.
 async fn is_whole(stack: &Stack, session: &str, moc: &Value, files: usize) {
     assert_eq!(moc["files"].as_array().map(Vec::len), Some(files), "{moc}");
     assert_eq!(moc_count(stack, session), 1);

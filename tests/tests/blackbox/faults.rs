@@ -126,7 +126,7 @@ impl Drop for Case {
     fn drop(&mut self) {
         self.lift();
         if !std::thread::panicking() {
-            assert_eq!(Faulty::shared().stack.leaks(), Vec::<String>::new(), "the log gives secrets away");
+            assert_eq!(Faulty::shared().stack.leaks(), Vec::<String>::new(), "the log reveals secrets");
         }
     }
 }

@@ -96,7 +96,7 @@ async fn registering_in_a_session_that_is_not_there_is_not_found() {
     let client = Stack::shared().client();
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let _ = register(&client, id, declared_pdf(9)).await.problem(404, "NOT_FOUND");
-    let _ = register(&client, "nonsense", declared_pdf(9)).await.problem(404, "NOT_FOUND");
+    let _ = register(&client, "malformed", declared_pdf(9)).await.problem(404, "NOT_FOUND");
 }
 
 #[tokio::test]

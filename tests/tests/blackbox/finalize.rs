@@ -69,7 +69,7 @@ async fn a_request_that_cannot_be_read_is_rejected() {
     for (body, pointer) in [
         (json!({}), "/uploadSessionId"),
         (json!({ "uploadSessionId": session }), "/title"),
-        (with("uploadSessionId", json!("nonsense")), "/uploadSessionId"),
+        (with("uploadSessionId", json!("malformed")), "/uploadSessionId"),
         (with("uploadSessionId", json!(7)), "/uploadSessionId"),
         (with("title", json!("  ")), "/title"),
         (with("title", json!("x".repeat(101))), "/title"),

@@ -45,7 +45,7 @@ async fn every_request_has_one_line() {
         .await
         .problem(409, "SESSION_NOT_ACTIVE");
     let _ = ask(&client, "unknown", Method::GET, "/unknown", vec![]).await.problem(404, "NOT_FOUND");
-    let _ = ask(&stack.client(), "refused", Method::GET, &path::session(&session), vec![])
+    let _ = ask(&stack.client(), "rejected", Method::GET, &path::session(&session), vec![])
         .await
         .problem(401, "UNAUTHORIZED");
     let _ = stack.logged("\"requestId\":\"refused\"").await;
@@ -62,7 +62,7 @@ async fn every_request_has_one_line() {
         ("moc", "moc", "GET", 200),
         ("cancel", "session", "DELETE", 409),
         ("unknown", "not-found", "GET", 404),
-        ("refused", "session", "GET", 401),
+        ("rejected", "session", "GET", 401),
     ] {
         let mine: Vec<&(String, Value)> = lines.iter().filter(|(_, line)| line["requestId"] == id).collect();
         let [(from, line)] = mine[..] else { panic!("one line for {id}, not {mine:?}") };
@@ -110,7 +110,7 @@ async fn nothing_secret_is_logged_whatever_goes_wrong() {
     ] {
         let _ = client.send(request).await;
     }
-    // S3 is gone: the errors of requests that carry signatures.
+    // S3 is unavailable: the errors of requests that carry signatures.
     let (whole, _) = client.upload_pdf(10).await;
     s3.kill();
     let _ = client.put_part(&session, &open, 1, pdf(10)).await.problem(503, "S3_UNAVAILABLE");

@@ -19,7 +19,7 @@ async fn a_moc_that_is_not_there_is_not_found() {
     let client = Stack::shared().client();
     let (session, _) = client.upload_pdf(10).await;
     let nobodys = "01890a5d-ac96-774b-bcce-b302099a8057";
-    for id in [nobodys, &session, "nonsense", "1", "%00", "..%2f..%2fetc", "01890a5dac96774bbcceb302099a8057"] {
+    for id in [nobodys, &session, "malformed", "1", "%00", "..%2f..%2fetc", "01890a5dac96774bbcceb302099a8057"] {
         let _ = client.get(&path::moc(id)).await.problem(404, "NOT_FOUND");
     }
     assert_response!("moc_not_found", client.get(&path::moc(nobodys)).await);
@@ -35,11 +35,11 @@ async fn anybody_may_read_an_object_at_its_url_and_do_nothing_else() {
     let url = moc["files"][0]["url"].as_str().expect("a URL");
     let anonymous = reqwest::Client::new();
     let ask = |method: Method, url: &str| anonymous.request(method, url).send();
-    let read = ask(Method::GET, url).await.expect("an answer");
+    let read = ask(Method::GET, url).await.expect("a response");
     assert_eq!(read.bytes().await.expect("a body"), pdf(100));
     let bucket = url.split("/uploads/").next().expect("the bucket's address");
     for (method, url) in [(Method::PUT, url), (Method::DELETE, url), (Method::GET, bucket)] {
-        assert_eq!(ask(method.clone(), url).await.expect("an answer").status(), 403, "{method} {url}");
+        assert_eq!(ask(method.clone(), url).await.expect("a response").status(), 403, "{method} {url}");
     }
-    assert!(ask(Method::HEAD, url).await.expect("an answer").status().is_success(), "it is still there");
+    assert!(ask(Method::HEAD, url).await.expect("a response").status().is_success(), "it is still there");
 }

@@ -102,6 +102,6 @@ async fn a_presigned_url_is_good_for_its_part_alone() {
     let url = urls(&register(&client, &session, PART_BYTES + 1, 1).await.success(201)).remove(0);
     let other = url.replace("partNumber=1", "partNumber=2");
     assert_ne!(other, url);
-    let response = reqwest::Client::new().put(other).body("x").send().await.expect("S3 answers");
+    let response = reqwest::Client::new().put(other).body("x").send().await.expect("S3 responds");
     assert_eq!(response.status(), 403);
 }

@@ -101,13 +101,13 @@ impl Drop for Relayed {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             for secret in [KEY, TOKEN_SECRET, "token="] {
-                assert!(!self.stack.log().contains(secret), "the log gives {secret} away:\n{}", self.stack.log());
+                assert!(!self.stack.log().contains(secret), "the log reveals {secret}:\n{}", self.stack.log());
             }
         }
     }
 }
 
-/// The lines of the log that warn or tell of errors, up to now. What the start has warned of, an
+/// The lines of the log that are warnings or errors, up to now. What the start has warned of, an
 /// instance repeats.
 async fn complaints(stack: &Stack) -> Vec<String> {
     let (client, id) = (stack.client(), uuid::Uuid::new_v4().to_string());

@@ -59,7 +59,7 @@ async fn th_hp_001_a_finalize_with_an_image_gets_a_thumbnail() {
     let gif: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
     let session = upload(&client, &[("a.jpg", "image/jpeg", JPEG), ("b.gif", "image/gif", gif)]).await;
     let moc = client.finalize(&session, &unique_title()).await.success(201);
-    assert_eq!(moc["thumbnailUrl"], Value::Null, "the answer does not wait for it");
+    assert_eq!(moc["thumbnailUrl"], Value::Null, "the response does not wait for it");
     let key = format!("{}/thumbnail.jpg", id(&moc));
     assert_eq!(thumbnail_url(&client, id(&moc)).await, format!("https://cdn.example/files/{key}"));
     let thumbnail = stack.bucket().get(&key).await.expect("an object");
@@ -109,7 +109,7 @@ async fn a_moc_without_pictures_gets_none_and_no_warning() {
     let (session, _) = client.upload_pdf(1_000).await;
     let _ = client.upload(&session, "a.csv", "parts-list", "text/csv", b"part,count\n").await;
     let plain = client.finalize(&session, &unique_title()).await.success(201);
-    // What is told of the second one comes after what would be told of the first.
+    // What is emitted of the second one comes after what would be emitted of the first.
     let session = upload(&client, &[("none.gif", "image/gif", b"GIF89a..")]).await;
     let broken = client.finalize(&session, &unique_title()).await.success(201);
     let _ = stack.logged(&format!("MOC {} gets no thumbnail: ", id(&broken))).await;

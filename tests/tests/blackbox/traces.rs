@@ -161,7 +161,7 @@ async fn what_follows_the_response_is_in_the_trace() {
         assert_eq!((step.kind, &step.error), (INTERNAL, &None), "{step:?}");
     }
     assert!(thumbnail.nanos.0 <= webhook.nanos.1 && webhook.nanos.0 <= thumbnail.nanos.1, "one after the other");
-    assert!(webhook.nanos.1 - webhook.nanos.0 >= 1_000_000_000, "two tries take a second: {webhook:?}");
+    assert!(webhook.nanos.1 - webhook.nanos.0 >= 1_000_000_000, "two attempts take a second: {webhook:?}");
 
     let id = moc["id"].as_str().expect("an id");
     let attempts = receiver.received_of(id);

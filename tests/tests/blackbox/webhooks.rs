@@ -108,7 +108,7 @@ impl Hooked {
         sweep(&self.stack).await
     }
 
-    /// The lines of the log that tell of errors.
+    /// The lines of the log that reports errors.
     fn errors(&self) -> Vec<Value> {
         let log = self.stack.log();
         let lines = log.lines().filter(|line| line.contains(r#""level":"error""#));
@@ -122,7 +122,7 @@ impl Drop for Hooked {
         if !std::thread::panicking() {
             let log = self.stack.log();
             for secret in [QUERY, SECRET, "v1,"] {
-                assert!(!log.contains(secret), "the log gives {secret} away:\n{log}");
+                assert!(!log.contains(secret), "the log reveals {secret}:\n{log}");
             }
         }
     }

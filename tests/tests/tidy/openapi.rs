@@ -1,4 +1,4 @@
-//! The OpenAPI document says what the code, the requests in http/ and the recorded answers say.
+//! The OpenAPI document says what the code, the requests in http/ and the recorded responses say.
 
 mod document;
 mod examples;

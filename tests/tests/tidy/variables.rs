@@ -58,12 +58,12 @@ fn demanded(name: &str) -> Option<String> {
 fn values_have_the_form_that_the_code_demands() {
     for Variable { name, form, .. } in Variable::all() {
         let said = match form.as_str() {
-            "origin" => "an origin such as https://example.com".to_owned(),
+            "origin" => "an origin, for example https://example.com".to_owned(),
             "URL" => "a URL with http or https and without a user".to_owned(),
             "URL, ws or wss" => "a URL with ws or wss and without a user".to_owned(),
-            "origins separated by commas, or *" => form.replacen("origins", "origins such as https://example.com", 1),
+            "origins separated by commas, or *" => form.replacen(",", ", for example https://example.com,", 1),
             _ => match form.split_once(", ") {
-                Some((_, range)) if range.contains(" to ") => format!("a whole number from {}", range.replace(',', "")),
+                Some((_, range)) if range.contains(" to ") => format!("an integer from {}", range.replace(',', "")),
                 _ => form.clone(),
             },
         };

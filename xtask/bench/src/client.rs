@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use url::Url;
 
 /// Longest answer that is taken whole, in bytes.
-const ANSWER_MAX_BYTES: usize = 4 << 20;
+const RESPONSE_MAX_BYTES: usize = 4 << 20;
 
 /// A request whose body is in memory.
 pub type Message = Request<Full<Bytes>>;
@@ -31,7 +31,7 @@ impl Response {
     /// Where the status is no success, or the body no JSON.
     pub fn json(&self) -> Result<serde_json::Value> {
         self.success()?;
-        serde_json::from_slice(&self.body).context("an answer is not JSON")
+        serde_json::from_slice(&self.body).context("a response is not JSON")
     }
 
     /// Lets a response of status 2xx pass.
@@ -43,7 +43,7 @@ impl Response {
             return Ok(());
         }
         let body = self.body.get(..self.body.len().min(300)).unwrap_or_default();
-        bail!("the answer is {}: {}", self.status, String::from_utf8_lossy(body))
+        bail!("the response is {}: {}", self.status, String::from_utf8_lossy(body))
     }
 }
 
@@ -73,8 +73,8 @@ impl Connection {
     /// Where the connection breaks, or the response is larger than 4 MiB.
     pub async fn send(&mut self, request: Message) -> Result<Response> {
         let (head, body) = self.start(request).await?.into_parts();
-        let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!("an answer broke off: {error}"))?.to_bytes();
+        let body = Limited::new(body, RESPONSE_MAX_BYTES).collect().await;
+        let body = body.map_err(|error| anyhow::anyhow!("a response broke off: {error}"))?.to_bytes();
         Ok(Response { status: head.status, headers: head.headers, body })
     }
 

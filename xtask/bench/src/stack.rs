@@ -82,13 +82,13 @@ impl Stack {
         bail!("it ended before it was ready")
     }
 
-    /// Where the application answers.
+    /// Where the application listens.
     #[must_use]
     pub fn app(&self) -> &Url {
         &self.app
     }
 
-    /// Where the embedded S3 answers.
+    /// Where the embedded S3 responds.
     #[must_use]
     pub fn s3(&self) -> &Url {
         &self.s3
@@ -108,7 +108,7 @@ impl Stack {
         self.dir.join("state/sqlite/default.db")
     }
 
-    /// Throws the log so far away: a line a request becomes much in a benchmark.
+    /// Discards the log so far: a line a request becomes much in a benchmark.
     ///
     /// # Errors
     /// When the file cannot be written.

@@ -53,7 +53,7 @@ impl<'a> Uploader<'a> {
     /// Prepares uploads to a stack.
     ///
     /// # Errors
-    /// Where the stack does not answer.
+    /// Where the stack does not respond.
     pub async fn new(stack: &'a Stack, content: &'a Content) -> Result<Self> {
         Ok(Self { stack, content, s3: ObjectStore::new(stack.s3())?, api: Api::connect(stack.app()).await? })
     }

@@ -1,4 +1,4 @@
-//! Hosts whose broadcaster is missing, rejects connections, or never answers.
+//! Hosts whose broadcaster is missing, rejects connections, or never responds.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -10,12 +10,12 @@ use crate::project::Project;
 /// How the warning begins that a broadcaster cannot be reached.
 const WARNING: &str = "progress events: ";
 /// A port on which nothing listens (RFC 1078's, which nobody uses).
-const REFUSED_PORT: u16 = 1;
+const CLOSED_PORT: u16 = 1;
 
-/// Hosts whose broadcaster is missing, rejects connections, or never answers.
+/// Hosts whose broadcaster is missing, rejects connections, or never responds.
 pub struct BrokenBroadcasters {
     none: Host,
-    refusing: Host,
+    rejecting: Host,
     hanging: Host,
     /// The operating system takes connections for it; nobody reads from them.
     _silent: TcpListener,
@@ -32,7 +32,7 @@ impl BrokenBroadcasters {
         Ok(Self {
             // Set, but empty: otherwise the host would start a broadcaster.
             none: Host::start(project, &[("websocket_api_url", "")])?,
-            refusing: with_broadcaster(project, REFUSED_PORT)?,
+            rejecting: with_broadcaster(project, CLOSED_PORT)?,
             hanging: with_broadcaster(project, silent_port)?,
             _silent: silent,
         })
@@ -43,7 +43,7 @@ impl BrokenBroadcasters {
     pub fn addresses(&self) -> [String; 3] {
         [
             format!("noBroadcasterUrl={}", self.none.stack().base_url),
-            format!("refusingBroadcasterUrl={}", self.refusing.stack().base_url),
+            format!("rejectingBroadcasterUrl={}", self.rejecting.stack().base_url),
             format!("hangingBroadcasterUrl={}", self.hanging.stack().base_url),
         ]
     }
@@ -54,7 +54,7 @@ impl BrokenBroadcasters {
     /// When it is otherwise.
     pub fn check_logs(&self) -> Result<()> {
         let hosts =
-            [("no", &self.none, false), ("a refusing", &self.refusing, true), ("a hanging", &self.hanging, true)];
+            [("no", &self.none, false), ("a rejecting", &self.rejecting, true), ("a hanging", &self.hanging, true)];
         for (kind, host, expected) in hosts {
             let log = host.log();
             if log.lines().any(|line| line.contains(WARNING)) != expected {

@@ -114,7 +114,7 @@ fn response(request: &Value) -> Option<String> {
         None => String::new(),
     };
     let body: String = body.chars().take(MAX_CHARS).collect();
-    Some(format!("the answer: {status} {body}"))
+    Some(format!("the response: {status} {body}"))
 }
 
 #[cfg(test)]
@@ -148,7 +148,7 @@ mod tests {
                 "ok      http/a.http:1 Create (assertions: 1)",
                 "FAILED  http/a.http:9 again",
                 "        status == 200: status (404) == 200",
-                "        the answer: 404 {}",
+                "        the response: 404 {}",
                 "FAILED  http/b.http:3 bare",
                 "        it has no assertions",
                 "skipped http/b.http:7 elsewhere",
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn an_error_of_the_request_itself_is_a_failure() {
         let rejected = json!({ "message": "connect ECONNREFUSED", "status": "ERROR" });
-        let report = report(&json!([{ "name": "refused", "testResults": [rejected, rejected] }]));
+        let report = report(&json!([{ "name": "rejected", "testResults": [rejected, rejected] }]));
         assert_eq!(report.failed(), 1);
         assert_eq!(report.lines().count(), 2);
     }

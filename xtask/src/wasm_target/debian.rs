@@ -2,7 +2,7 @@
 //!
 //! Debian's own tools do it, with lists and caches of their own, so that the machine's package
 //! sources stay as they are; the packages are unpacked, not installed. The machine's settings for
-//! apt (a proxy, say) hold.
+//! apt (for example a proxy) hold.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ const ARCHIVE: &str = "http://deb.debian.org/debian";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const TOOLS: [&str; 3] = ["apt-get", "apt-cache", "dpkg"];
 
-/// Unpacked packages, to be used and thrown away.
+/// Unpacked packages, to be used and discarded.
 #[derive(Debug)]
 pub struct Packages {
     /// The `library/` folder of the compiler's source.

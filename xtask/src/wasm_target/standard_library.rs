@@ -23,7 +23,7 @@ const EMPTY_CRATE: &str = "empty";
 /// Compiles the library and gives its files (`lib*.rlib`).
 ///
 /// Cargo looks for the source in the sysroot. To leave the toolchain as it is, the compiler is
-/// told of another sysroot, in `workspace`, that has the source and the machine's own libraries.
+/// emitted of another sysroot, in `workspace`, that has the source and the machine's own libraries.
 ///
 /// # Errors
 /// When the build fails, for instance because a crate cannot be downloaded.

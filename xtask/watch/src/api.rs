@@ -119,7 +119,7 @@ impl Api {
 fn rejections(status: u16, body: &str) -> String {
     let problem: Value = serde_json::from_str(body).unwrap_or_default();
     match problem.get("detail").and_then(Value::as_str) {
-        Some(detail) => format!("the app answered {status}: {detail}"),
-        None => format!("the app answered {status}"),
+        Some(detail) => format!("the app responded {status}: {detail}"),
+        None => format!("the app responded {status}"),
     }
 }

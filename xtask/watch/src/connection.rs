@@ -56,9 +56,9 @@ impl Connection {
             .max_message_size(Some(MESSAGE_MAX_BYTES))
             .max_frame_size(Some(MESSAGE_MAX_BYTES));
         let (mut socket, _) = client_tls_with_config(uri, stream, Some(config), None).map_err(|error| match error {
-            HandshakeError::Failure(Error::Http(response)) => anyhow!("it answered {}", response.status().as_u16()),
+            HandshakeError::Failure(Error::Http(response)) => anyhow!("it responded {}", response.status().as_u16()),
             HandshakeError::Failure(error) => error.into(),
-            HandshakeError::Interrupted(_) => anyhow!("no answer in {} s", CONNECT_LIMIT.as_secs()),
+            HandshakeError::Interrupted(_) => anyhow!("no response in {} s", CONNECT_LIMIT.as_secs()),
         })?;
         match socket.get_mut() {
             MaybeTlsStream::Plain(stream) => stream.set_read_timeout(Some(READ_LIMIT))?,
@@ -105,7 +105,7 @@ impl Connection {
     }
 }
 
-/// Connects to the first of the host's addresses that answers.
+/// Connects to the first of the host's addresses that responds.
 fn connect(host: &str, port: u16) -> Result<TcpStream> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let mut rejected = anyhow!("the name has no address");

@@ -127,7 +127,7 @@ fn state_line(state: &State) -> String {
     line.to_string()
 }
 
-/// What a person is told about an event; of parts the bars tell.
+/// What a person is emitted about an event; of parts the bars tell.
 fn sentence(event: &Known, progress: &Progress) -> Option<String> {
     let file = || event.file_id.as_deref().and_then(|id| progress.file(id));
     match event.kind.as_str() {

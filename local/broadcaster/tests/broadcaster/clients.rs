@@ -157,7 +157,7 @@ async fn clients_are_pinged_and_silent_ones_let_go() {
     let mut silent = connect(address, SESSION).await;
     let begin = Instant::now();
     let mut pings = 0;
-    // Reading answers the pings; `silent` does not read.
+    // Reading responds to the pings; `silent` does not read.
     while begin.elapsed() < Duration::from_millis(1500) {
         match timeout(PATIENCE, alive.next()).await.expect("a ping").unwrap().unwrap() {
             Message::Ping(_) => pings += 1,
@@ -198,7 +198,7 @@ async fn a_clients_close_is_responded() {
     let address = start(settings()).await;
     let mut client = connect(address, SESSION).await;
     client.close(None).await.unwrap();
-    let response = timeout(PATIENCE, client.next()).await.expect("an answer").unwrap().unwrap();
+    let response = timeout(PATIENCE, client.next()).await.expect("a response").unwrap().unwrap();
     assert!(matches!(response, Message::Close(_)), "{response:?}");
     let end = timeout(PATIENCE, client.next()).await.expect("an end");
     assert!(matches!(end, None | Some(Err(Error::ConnectionClosed))), "{end:?}");

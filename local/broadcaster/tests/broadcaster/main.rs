@@ -89,7 +89,7 @@ async fn text(client: &mut Client) -> String {
     timeout(PATIENCE, next).await.expect("a message")
 }
 
-/// An HTTP answer.
+/// An HTTP response.
 struct Response {
     status: u16,
     head: String,
@@ -118,9 +118,9 @@ async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body:
     // A response that comes before the end of the body can close the connection.
     let _ = stream.write_all(body).await;
     let mut response = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut response)).await.expect("an answer");
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut response)).await.expect("a response");
     let response = String::from_utf8(response).unwrap();
-    let (head, body) = response.split_once("\r\n\r\n").expect("an answer");
+    let (head, body) = response.split_once("\r\n\r\n").expect("a response");
     Response {
         status: head[9..12].parse().unwrap(),
         head: format!("{}\r\n", head.to_lowercase()),

@@ -27,7 +27,7 @@ async fn no_good_token_is_401() {
     let cases = [
         ("empty", String::new()),
         ("no token", "token".into()),
-        ("signature cut off", format!("{signed}.")),
+        ("signature truncated", format!("{signed}.")),
         ("alg none", unsigned),
         ("other secret", sign(Algorithm::HS256, "other", &claims(SESSION))),
         ("HS384", sign(Algorithm::HS384, SECRET, &claims(SESSION))),

@@ -10,16 +10,16 @@ use super::{Request, Response};
 /// A file; a build script writes the table of them (`shared/assets`).
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
-    /// Its path; that of a page without the slash that it may end with, but for the root.
+    /// The URL path; of a page without a trailing slash, except for the root.
     pub path: &'static str,
     pub media_type: &'static str,
     /// A hash of its bytes, in letters, digits, `-` and `_`.
     pub tag: &'static str,
     /// Whether its path changes with its bytes, so that browsers may keep it for ever (RFC 8246).
     pub immutable: bool,
-    /// Its bytes, by gzip.
+    /// The content, compressed with gzip.
     pub gzip: &'static [u8],
-    /// Its bytes, by Brotli.
+    /// The content, compressed with Brotli.
     pub brotli: &'static [u8],
 }
 
@@ -30,8 +30,8 @@ impl Asset {
 }
 
 impl Response {
-    /// Answers GET or HEAD with the file that the path names, in the encoding that the client takes; pages come with
-    /// `security_policy` (CSP). The host leaves the body of a response to HEAD away.
+    /// Responds to GET or HEAD with the file that the path names, in an encoding that the client accepts. Pages get
+    /// `security_policy` as their Content-Security-Policy. The host omits the body of a response to HEAD.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].

@@ -34,7 +34,7 @@ const BETWEEN_MAX_BYTES: usize = 16 * 1024;
 /// Longest cause that is kept for the log, in characters.
 const CAUSE_MAX_CHARS: usize = 200;
 
-/// A batch whose parts come in a request's body. What is left of that when this is dropped is read and thrown away.
+/// A batch whose parts arrive in the body of a request. When it is dropped, the rest of the body is discarded.
 pub struct BatchForm {
     multipart: Multipart<'static>,
     field: Option<Field<'static>>,

@@ -4,7 +4,7 @@ use moc_config::CorsSettings;
 
 use super::{Request, Response};
 
-/// Seconds that a browser may keep a preflight's answer.
+/// How long a browser may cache the response to a preflight, in seconds.
 const MAX_AGE_SECONDS: &str = "600";
 
 /// Whether this is a preflight, which no handler sees. Without allowed origins there are none.

@@ -1,4 +1,4 @@
-//! Requests and answers: what every route does the same.
+//! Requests and responses: what all routes have in common.
 
 mod asset;
 mod batch_form;
@@ -22,8 +22,8 @@ pub use response::Response;
 use crate::log::RequestLog;
 use crate::settings;
 
-/// Answers a request by `handler`, whatever happens: kinds become problems, preflights are
-/// answered, every response gets its `X-Request-Id`, and one line goes to the log.
+/// Responds to a request with `handler`: errors become problems, preflights get their response, every
+/// response has an `X-Request-Id`, and one line is written to the log.
 ///
 /// # Errors
 /// Only if the host rejects the response itself.
@@ -59,7 +59,7 @@ pub async fn serve(
     response.send().await
 }
 
-/// Answers a request of another component of the application by `handler`. Its line is the
+/// Responds to a request of another component of the application with `handler`. Its line is the
 /// caller's to log.
 ///
 /// # Errors

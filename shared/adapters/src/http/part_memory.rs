@@ -1,5 +1,5 @@
 //! The memory that one instance gives to the parts of batches. An instance serves several requests at once, and
-//! its memory never shrinks: what it grows to is what it keeps.
+//! its memory never shrinks: it keeps the most that it has used.
 //!
 //! A part gets room for all of its bytes at once, and holds it until the bucket has them. Who holds room never waits
 //! for more of it to let go of that, so somebody always gets on.

@@ -120,7 +120,7 @@ impl Request {
         if bytes.is_empty() { Ok(T::default()) } else { Ok(body::read(&bytes)?) }
     }
 
-    /// Reads what is left of the body and throws it away, after the response: a client that is
+    /// Discards the rest of the body after the response: a client that is
     /// rejected while it still sends would find its connection closed, and never see why.
     pub(super) fn discard(&mut self) {
         if self.content_length().is_none_or(|length| !(1..=DISCARD_MAX_BYTES).contains(&length)) {
@@ -161,7 +161,7 @@ impl Request {
     }
 }
 
-/// Reads what is left of a body and throws it away, in its own time.
+/// Discards the rest of a body in the background.
 pub(super) fn drain(Stream { mut bytes, end }: Stream) {
     spawn(async move {
         let reading = pin!(async {

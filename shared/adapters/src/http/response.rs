@@ -7,7 +7,7 @@ use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 use spin_sdk::wit_bindgen::yield_async;
 
-/// What a route answers: small, and whole before it is sent.
+/// The response of a route: small, and complete before it is sent.
 pub struct Response {
     status: u16,
     headers: Vec<(String, Vec<u8>)>,

@@ -1,4 +1,4 @@
-//! Keeps away from a broadcaster that has failed. The pause is kept in the key-value store too:
+//! The circuit breaker of a broadcaster that has failed. The pause is kept in the key-value store too:
 //! instances are short-lived, and each route has its own.
 
 use std::cell::Cell;

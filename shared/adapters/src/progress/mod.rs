@@ -1,6 +1,6 @@
-//! Live progress: routes tell the relay of their steps, and the relay tells the broadcaster.
+//! Live progress: routes emit events to the relay, and the relay publishes them to the broadcaster.
 //!
-//! Events are advisory and may be lost. Telling never fails; it may cost a response the time limit
+//! Events are advisory and may be lost. Emitting never fails; it may cost a response the time limit
 //! once, after which nothing is sent for a while ([`breaker`]). In one instance the events of a
 //! session leave in their order, one batch at a time ([`queue`]).
 
@@ -35,18 +35,18 @@ const LAST_PART_PAUSE_MS: u64 = 50;
 const POLL_MS: u64 = 1;
 
 thread_local! {
-    /// Set where there is nobody to tell, for the life of the instance.
+    /// Set if there is no broadcaster, for the life of the instance.
     static OFF: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Tells those who watch a user's session of a step that is in the store. Comes back when the
+/// Emits the events of a step that the store has recorded. Returns when the
 /// broadcaster has the events, or when `websocket_emit_timeout_ms` are over; does nothing where
 /// there is no broadcaster.
 pub async fn emit(user: &UserId, session: SessionId, events: impl FnOnce(Timestamp) -> Vec<Event>) {
     tell_since(Instant::now(), None, user, session, events).await;
 }
 
-/// As [`tell`], of a step that belongs to a trace. The broadcaster gets its context with the events, unless another
+/// As [`emit`], for a step that belongs to a trace. The broadcaster gets its context with the events, unless another
 /// request sends them together with its own.
 pub async fn emit_traced(
     context: Option<TraceContext>,
@@ -67,7 +67,7 @@ async fn tell_since(
     if OFF.get() {
         return;
     }
-    // Before anything is waited for, so that the order is the one in which the store has answered.
+    // Before the first await, so that the order is the one in which the store has responded.
     let turn = queue::join(session, events(WasiPlatform.now()));
     let Some(broadcaster) = broadcaster().await else { return };
     let deadline = began + broadcaster.timeout;
@@ -97,8 +97,8 @@ async fn tell_since(
     }
 }
 
-/// As [`tell`], of a part. The one that makes its file whole lets those go first, for a moment, that
-/// other instances have stored while it came: so what is told last is that all is there.
+/// As [`emit`], for a part. The part that makes its file complete first waits a moment for those that
+/// other instances have stored meanwhile, so that the last event says that all parts are stored.
 pub async fn emit_part(user: &UserId, stored: &Stored) {
     let Stored { file, part, progress } = stored;
     let began = Instant::now();

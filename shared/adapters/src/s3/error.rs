@@ -1,4 +1,4 @@
-//! S3's error answers, typed
+//! S3's error responses, typed
 //! ([Error responses](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)).
 
 use moc_application::port::BucketError;

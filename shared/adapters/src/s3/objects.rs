@@ -12,7 +12,7 @@ use super::retry::{Attempt, Call, send, tried};
 use super::{PRESIGNED_FOR, S3Bucket, presigned};
 use crate::outbound::{self, Payload, Response, SendError, Stream, read};
 
-/// Largest error answer that is read.
+/// Largest error response that is read, in bytes.
 const ERROR_MAX_BYTES: usize = 64 * 1024;
 
 /// S3 `HeadObject`.

@@ -42,7 +42,7 @@ pub async fn upload(
                 let computed = written?;
                 (in_time(RESPONSE_TIMEOUT_MS, sending).await??, computed)
             }
-            // S3 has answered before it had everything, or just as the end was a step behind.
+            // S3 has responded before it had the whole part, or just when the end was a step behind.
             Either::Right((reply, writing)) => match reply? {
                 reply if (200..300).contains(&reply.status) => (reply, writing.await?),
                 reply => (reply, Checksums::default()),

@@ -6,7 +6,7 @@
 //!
 //! With a checksum the bytes pass through here in large reads and are hashed on the way, and the
 //! last of them is held back until the checksum is known to be right: a wrong part never becomes
-//! one in the bucket. Small parts pass through as well: it costs little, and S3's silence is told
+//! one in the bucket. Small parts pass through as well: that costs little, and a silent S3 can be told
 //! from the client's.
 //!
 //! A part is sent once: its bytes are taken as soon as they are handed on, and only the client has
@@ -32,7 +32,7 @@ use crate::platform::WasiPlatform;
 
 /// Largest part that passes through the guest although nothing of it is checked.
 const PASSED_MAX_BYTES: u64 = 1024 * 1024;
-/// Largest error answer that is read.
+/// Largest error response that is read, in bytes.
 const RESPONSE_MAX_BYTES: usize = 64 * 1024;
 
 /// The bytes of a part as they come from the client.
@@ -107,7 +107,7 @@ async fn response_of(
     let arrived = async { select(arrival, pin!(timed_out)).await.factor_first().0 };
     let (computed, sending) = match select(pin!(arrived), sending).await {
         Either::Left((arrived, sending)) => (arrived?, sending),
-        // S3 answered before it had everything: what it says counts, and is no success.
+        // S3 responded before it had the whole part: the response counts, and is not a success.
         Either::Right((reply, arrived)) => {
             let reply = reply?;
             if !(200..300).contains(&reply.status) {

@@ -1,5 +1,5 @@
 //! Trying again: three times, on 5xx, 429 and broken connections, with backoff and jitter. An
-//! answer that did not come in time is not asked for again: the client's patience is shorter.
+//! response that did not arrive in time is not requested again: the client would not wait for it.
 
 use moc_application::port::{BucketError, Platform as _};
 use rusty_s3::actions::S3Action;
@@ -15,7 +15,7 @@ use crate::platform::WasiPlatform;
 const ATTEMPTS_MAX: u32 = 3;
 /// The longest pause before the second attempt; it doubles. The half of it is certain.
 const PAUSE_MS: u64 = 200;
-/// Largest answer that is read: a page of `ListParts` has 1,000 parts.
+/// Largest response that is read, in bytes: a page of `ListParts` has 1,000 parts.
 const RESPONSE_MAX_BYTES: usize = 1024 * 1024;
 
 /// A request that may be sent more than once.
@@ -48,7 +48,7 @@ pub async fn send<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<S3R
     tried(async || attempt(call, action).await).await
 }
 
-/// Tries until it succeeds or nothing is to be gained from another try.
+/// Sends the request until it succeeds or another attempt cannot help.
 pub async fn tried<T>(attempt: impl AsyncFn() -> Result<T, Attempt>) -> Result<T, BucketError> {
     let mut attempts = 1;
     loop {

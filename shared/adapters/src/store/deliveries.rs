@@ -1,5 +1,5 @@
 //! Statements on the deliveries of webhooks. A delivery that is settled stays: one small row a MOC, the
-//! record of what its receiver was told.
+//! record of what was sent.
 
 use moc_application::port::{Outbox, Settled, StoreError};
 use moc_domain::delivery::{Claim, MocFinalized};

@@ -28,7 +28,7 @@ pub fn context_of(request: &Request) -> Option<TraceContext> {
     TraceContext::parse(parent, &states.join(","))
 }
 
-/// Answers a request by `handler` under a root span of this name. Its trace leaves after the response
+/// Responds to a request with `handler` in a root span of this name. Its trace is sent after the response
 /// and after all that the response has still to do ([`Response::after`]), kinds included.
 pub async fn traced(
     name: &'static str,

@@ -1,4 +1,4 @@
-//! Webhooks: finalize tells the sender which delivery to make, and the sender makes it.
+//! Webhooks: finalize hands a delivery to the sender, and the sender makes it.
 
 mod receiver;
 
@@ -43,7 +43,7 @@ pub async fn send(moc: MocId, context: Option<TraceContext>) -> Result<(), Error
     match reply.status {
         204 | 404 => Ok(()),
         502 => Err(failed(reply.cause().await)),
-        status => Err(unheard(format!("the webhook sender answered {status}"))),
+        status => Err(unheard(format!("the webhook sender responded {status}"))),
     }
 }
 
@@ -58,7 +58,7 @@ impl From<DeliveryOutcome> for Response {
     }
 }
 
-/// What the sender answers where there is no receiver.
+/// The sender's response if no receiver is configured.
 #[must_use]
 pub fn not_configured() -> Response {
     forward::ForwardResult::NotConfigured.into()

@@ -63,7 +63,7 @@ impl HttpReceiver {
         let reply = reply.map_err(|error| format!("the receiver cannot be reached: {error}"))?;
         match reply.status {
             200..300 => Ok(()),
-            status => Err(format!("the receiver answered {status}")),
+            status => Err(format!("the receiver responded {status}")),
         }
     }
 }

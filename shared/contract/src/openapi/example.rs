@@ -1,4 +1,4 @@
-//! Examples of what goes to and fro. Answers are made by the code that makes real ones.
+//! Examples of requests and responses. The responses are made by the code that makes real ones.
 
 use moc_domain::file::StoredPart;
 use moc_domain::moc::Moc;
@@ -71,7 +71,7 @@ pub fn requests(operation: &str) -> Examples {
     examples.into_iter().collect()
 }
 
-/// What an operation may answer with this status, which is one of its successes.
+/// The responses of an operation with this status, one of its successes.
 pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
     let Sample { session, file, parts, etag, moc, .. } = sample;
     let ws_url = Some(sample::ws_url());

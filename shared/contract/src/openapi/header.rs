@@ -1,4 +1,4 @@
-//! Parameters in paths and headers, and the headers of answers.
+//! Parameters in paths and headers, and the headers of responses.
 
 use moc_domain::limits::TRACE_STATE_MAX_BYTES;
 use serde_json::{Map, Value, json};
@@ -29,14 +29,14 @@ pub fn parameters() -> Map<String, Value> {
             "X-Request-Id",
             reference("schemas", "RequestId"),
             &sample::request_id(),
-            "The id that the answer and the server's log name the request by. Another text than this is passed over.",
+            "Names the request in the response and in the server's log. A value of another form is ignored.",
         ),
         "Content-Length": parameter(
             "Content-Length",
             true,
             json!({ "type": "integer", "format": "int64", "minimum": 1 }),
             sample::PART_BYTES,
-            "The part's size: a part that does not fit its place in the file is refused before it is read.",
+            "The size of the part. A part that does not have the size that the file's plan requires is rejected unread.",
         ),
         "Content-MD5": header(
             "Content-MD5",
@@ -48,19 +48,19 @@ pub fn parameters() -> Map<String, Value> {
             "Content-Digest",
             json!({ "type": "string", "minLength": 1 }),
             "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:",
-            "Checksums of the part (RFC 9530): `sha-256` and `md5` are checked, others passed over.",
+            "Checksums of the part (RFC 9530): `sha-256` and `md5` are verified, others ignored.",
         ),
         "traceparent": header(
             "traceparent",
             text("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
             sample::TRACE_PARENT,
-            "The trace that the finalize belongs to (W3C Trace Context). One that cannot be read is passed over.",
+            "The trace that the finalize belongs to (W3C Trace Context). A malformed value is ignored.",
         ),
         "tracestate": header(
             "tracestate",
             json!({ "type": "string", "maxLength": TRACE_STATE_MAX_BYTES }),
             "vendor=abc",
-            "What else tracers say of it. A longer one is passed over.",
+            "Vendor-specific trace data (W3C Trace Context). A value that is too long is ignored.",
         ),
     });
     properties_of(parameters)
@@ -94,7 +94,7 @@ pub fn of_request(operation: &str, path: &str) -> Vec<String> {
     in_path.chain(["X-Request-Id"]).chain(own.iter().copied()).map(str::to_owned).collect()
 }
 
-/// The headers of answers that the document names once.
+/// The headers of responses that the document names once.
 pub fn components() -> Map<String, Value> {
     let id = json!({
         "required": true,

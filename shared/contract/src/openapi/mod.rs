@@ -74,7 +74,7 @@ pub fn document() -> String {
             "scheme": "bearer",
             "bearerFormat": "JWT",
             "description": "HS256, RS256 or ES256, as the server is configured, with `exp` and `sub`, who is the user. \
-                            What is somebody else's is not there.",
+                            Resources of other users do not exist.",
         },
     });
     format!("{document:#}\n")

@@ -1,4 +1,4 @@
-//! The operations: what each is for, what it takes, and what it answers when it succeeds.
+//! The operations: purpose, request, and the response if they succeed.
 //!
 //! Parameters, headers, examples and problems are added to them by the other modules.
 
@@ -9,17 +9,17 @@ use crate::response::{FileCompleted, FileRegistered, MocResponse, PartList, Part
 
 /// Create a session
 ///
-/// The files are checked, and nothing is reserved: each is registered on its own once the session is there. A session
-/// lives 30 minutes, and is extended by 30 whenever it is used with fewer than 10 left, up to 24 hours in all.
+/// The declared files are checked, but not reserved: register each of them afterwards. A session expires after 30
+/// minutes; using it with fewer than 10 minutes left extends it by 30 minutes, up to 24 hours in total.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/sessions",
     operation_id = "createSession",
     tag = "sessions",
-    request_body(content = CreateSessionBody, description = "The files that will come."),
+    request_body(content = CreateSessionBody, description = "The files to upload."),
     responses((
         status = 201,
-        description = "The session takes files from now on.",
+        description = "The session accepts files.",
         body = SessionCreated,
         headers(("Location")),
     )),
@@ -28,42 +28,42 @@ fn create_session() {}
 
 /// Get a session
 ///
-/// Its state and that of each of its files: for resuming after a reload or a crash, and after a lost WebSocket.
+/// The state of the session and of each file: to resume after a reload or a crash, or after a lost WebSocket.
 #[utoipa::path(
     get,
     path = "/api/mocs/uploads/sessions/{sessionId}",
     operation_id = "getSession",
     tag = "sessions",
-    responses((status = 200, description = "The session as it stands.", body = SessionState)),
+    responses((status = 200, description = "The state of the session.", body = SessionState)),
 )]
 fn get_session() {}
 
 /// Cancel a session
 ///
-/// Open uploads are aborted and stored objects deleted. Cancelling again is the same success; after a 503 it clears
-/// what is left.
+/// Aborts open multipart uploads and deletes stored objects. Cancelling again succeeds too; after a 503 it deletes
+/// the rest.
 #[utoipa::path(
     delete,
     path = "/api/mocs/uploads/sessions/{sessionId}",
     operation_id = "cancelSession",
     tag = "sessions",
-    responses((status = 204, description = "The session is cancelled, and nothing of it is left in the bucket.")),
+    responses((status = 204, description = "The session is cancelled, and the bucket has none of its files.")),
 )]
 fn cancel_session() {}
 
 /// Register a file
 ///
-/// Starts its multipart upload in the bucket and fixes how it is truncated: every part has `partSizeBytes`, the last one the
-/// rest. A file that a finalize has rejected can be registered again under its name, and the new one takes its place.
+/// Starts the multipart upload in the bucket. Every part has exactly `partSizeBytes`, the last one the rest. A file
+/// that a finalize rejected can be registered again under the same name; the new registration replaces it.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/sessions/{sessionId}/files",
     operation_id = "registerFile",
     tag = "files",
-    request_body(content = RegisterFileBody, description = "The file, in the long form or the short one."),
+    request_body(content = RegisterFileBody, description = "The file, in the long or the short form."),
     responses((
         status = 201,
-        description = "The file takes parts from now on.",
+        description = "The file accepts parts.",
         body = FileRegistered,
         headers(("Location")),
     )),
@@ -72,22 +72,22 @@ fn register_file() {}
 
 /// Complete a file
 ///
-/// Makes an object of its parts. Without a body the server goes by the parts that it knows; parts that went straight
-/// to the bucket by presigned URLs have to be named. Completing again gives the same response.
+/// Creates the object from its parts. Without a body, the server uses the parts that it has recorded; parts that were
+/// sent to presigned URLs have to be listed. Completing again returns the same response.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/complete",
     operation_id = "completeFile",
     tag = "files",
-    request_body(content = Option<CompleteFileBody>, description = "The parts as the client knows them, or nothing."),
-    responses((status = 200, description = "The object stands in the bucket.", body = FileCompleted)),
+    request_body(content = Option<CompleteFileBody>, description = "The parts as the client knows them, or no body."),
+    responses((status = 200, description = "The object exists in the bucket.", body = FileCompleted)),
 )]
 fn complete_file() {}
 
 /// Upload a part
 ///
-/// The body streams through into the bucket. Parts may come in any order, several at once, and again: a part that is
-/// sent again replaces the one before. With `Content-MD5` or `Content-Digest` its bytes are checked on their way.
+/// Streams the body into the bucket. Send parts in any order and several at once; a part that is sent again replaces
+/// the earlier one. With `Content-MD5` or `Content-Digest`, the part is verified on its way.
 #[utoipa::path(
     put,
     path = "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/parts/{partNumber}",
@@ -96,7 +96,7 @@ fn complete_file() {}
     request_body(
         content = String,
         content_type = "application/octet-stream",
-        description = "The part's bytes, as many as its place in the file says. The type is not looked at.",
+        description = "The bytes of the part. The content type is ignored.",
     ),
     responses((status = 200, description = "The part is stored.", body = PartStored, headers(("ETag")))),
 )]
@@ -104,8 +104,8 @@ fn put_part() {}
 
 /// Upload several parts
 ///
-/// For files of two or three parts on long round trips. Parts fail one by one: the others are stored all the same, and
-/// the problem, that of the first part that failed, says in `parts` what became of each.
+/// For files of two or three parts over connections with a long round trip. Parts fail independently: the others are
+/// stored, and the problem, that of the first part that failed, lists the result of each in `parts`.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/parts/batch",
@@ -114,36 +114,36 @@ fn put_part() {}
     request_body(
         content = String,
         content_type = "multipart/form-data",
-        description = "The field `part7` is part 7. The order does not matter; 50 MiB in all.",
+        description = "The field `part7` is part 7. The order does not matter; 50 MiB in total.",
     ),
-    responses((status = 200, description = "All parts are stored. They are in part order.", body = [PartStored])),
+    responses((status = 200, description = "All parts are stored, listed in part order.", body = [PartStored])),
 )]
 fn upload_batch() {}
 
 /// List stored parts
 ///
-/// For resuming: the client sends what is not among them. Parts that went straight to the bucket are not listed.
+/// To resume, send the parts that are missing. Parts that were sent to presigned URLs are not listed.
 #[utoipa::path(
     get,
     path = "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/parts",
     operation_id = "listParts",
     tag = "parts",
-    responses((status = 200, description = "The parts, in order.", body = PartList)),
+    responses((status = 200, description = "The parts, in part order.", body = PartList)),
 )]
 fn list_parts() {}
 
 /// Finalize a session
 ///
-/// Checks size, first bytes and announced checksums of every file, and makes a MOC of the session. Finalizing again
-/// responds with the MOC that is there; the first title counts. A file that is rejected leaves the session active.
+/// Verifies size, first bytes and announced checksums of every file, and publishes the session as a MOC. Finalizing
+/// again returns the existing MOC with its original title. If a file is rejected, the session stays active.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/finalize",
     operation_id = "finalize",
     tag = "mocs",
-    request_body(content = FinalizeBody, description = "The session, and what the user says of the MOC."),
+    request_body(content = FinalizeBody, description = "The session, and the description of the MOC."),
     responses(
-        (status = 200, description = "An earlier finalize had made it.", body = MocResponse, headers(("Location"))),
+        (status = 200, description = "An earlier finalize created the MOC.", body = MocResponse, headers(("Location"))),
         (status = 201, description = "The MOC is published.", body = MocResponse, headers(("Location"))),
     ),
 )]
@@ -157,9 +157,9 @@ fn finalize() {}
     path = "/api/mocs/uploads/sessions/finalize",
     operation_id = "finalizeSession",
     tag = "mocs",
-    request_body(content = FinalizeBody, description = "The session, and what the user says of the MOC."),
+    request_body(content = FinalizeBody, description = "The session, and the description of the MOC."),
     responses(
-        (status = 200, description = "An earlier finalize had made it.", body = MocResponse, headers(("Location"))),
+        (status = 200, description = "An earlier finalize created the MOC.", body = MocResponse, headers(("Location"))),
         (status = 201, description = "The MOC is published.", body = MocResponse, headers(("Location"))),
     ),
 )]
@@ -167,7 +167,7 @@ fn finalize_session() {}
 
 /// Get a MOC
 ///
-/// As it stands: its thumbnail comes some time after finalize.
+/// The thumbnail is added some time after finalize.
 #[utoipa::path(
     get,
     path = "/api/mocs/{mocId}",

@@ -1,4 +1,4 @@
-//! Every code with its own schema and its example, and which operation can answer with which.
+//! Every code with its schema and its example, and the codes of each operation.
 //!
 //! Status, texts, fields and headers of a problem are those that [`crate::problem`] gives an example of its kind.
 
@@ -27,19 +27,19 @@ const BATCH_EXAMPLE: &str = "BATCH";
 /// What a batch is rejected for before any of its parts is looked at.
 const BEFORE_PARTS: [&str; 2] = ["UNAUTHORIZED", "UNSUPPORTED_MEDIA_TYPE"];
 
-/// What any operation may answer.
+/// Codes of every operation.
 const ANY: &[&str] = &["UNAUTHORIZED", "INTERNAL_ERROR", "STORE_UNAVAILABLE"];
-/// What an operation may answer whose path or body names something.
+/// Codes of operations whose path or body names a resource.
 const NAMED: &[&str] = &["NOT_FOUND"];
-/// What an operation may answer that reads a JSON body.
+/// Codes of operations that read a JSON body.
 const JSON: &[&str] = &["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "VALIDATION_ERROR"];
-/// What an operation may answer that works in the bucket.
+/// Codes of operations that use the bucket.
 const BUCKET: &[&str] = &["S3_UNAVAILABLE"];
-/// What an operation may answer that needs a session which takes uploads.
+/// Codes of operations that need a session which accepts uploads.
 const OPEN: &[&str] = &["SESSION_NOT_ACTIVE", "FINALIZE_IN_PROGRESS", "SESSION_EXPIRED"];
-/// What an operation may answer that takes a declaration of files.
+/// Codes of operations that take a declaration of files.
 const DECLARED: &[&str] = &["EMPTY_BODY", "FILE_COUNT_EXCEEDED", "FILE_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"];
-/// What an operation may answer that takes parts.
+/// Codes of operations that take parts.
 const PARTS: &[&str] = &[
     "MALFORMED_BODY",
     "INVALID_PART_NUMBER",
@@ -49,7 +49,7 @@ const PARTS: &[&str] = &[
     "FILE_VALIDATION_FAILED",
 ];
 
-/// The codes that an operation may answer with.
+/// The codes of an operation.
 fn codes(operation: &str) -> Vec<&'static str> {
     let groups: &[&[&str]] = match operation {
         "createSession" => &[ANY, JSON, DECLARED, &["INSTRUCTION_FILE_REQUIRED", "RATE_LIMIT_EXCEEDED"]],
@@ -273,7 +273,7 @@ fn base_schemas(kinds: &BTreeMap<&'static str, Kind>) -> Map<String, Value> {
     let number = reference("schemas", "PartNumber");
     let schemas = json!({
         "Problem": {
-            "description": "A kind (RFC 9457). Its `code` says which other members it has.",
+            "description": "A problem (RFC 9457). Its `code` says which other fields it has.",
             "type": "object",
             "properties": {
                 "type": { "type": "string", "format": "uri", "description": "The code as a URN." },
@@ -295,7 +295,7 @@ fn base_schemas(kinds: &BTreeMap<&'static str, Kind>) -> Map<String, Value> {
                 "pointer": {
                     "type": "string",
                     "format": "json-pointer",
-                    "description": "Which one (RFC 6901): a member of the body, or a header by its name in lower case.",
+                    "description": "The invalid field, as a JSON Pointer (RFC 6901) into the body, or the name of a header in lower case.",
                 },
                 "message": { "type": "string", "minLength": 1, "description": "What is wrong with it." },
             },
@@ -401,7 +401,7 @@ fn property(name: &str) -> Value {
             "description": "The media types that are taken.",
         }),
         "errors" => described(list("FieldError", 1, VALIDATION_ERRORS_MAX), "Which values are wrong, and how."),
-        "failures" => described(list("FileFailure", 1, files), "Which file is refused, and why."),
+        "failures" => described(list("FileFailure", 1, files), "The rejected files, each with the reason."),
         "retryAfter" => described(count(1), "Seconds until the next is allowed."),
         "window" => described(count(1), "Seconds within which they are counted."),
         "nextAllowedAt" => described(time(), "When the next is allowed."),

@@ -1,4 +1,4 @@
-//! One upload as it could be, in the domain's types: what the examples tell of.
+//! The upload that the examples show, in the domain's types.
 
 use moc_domain::category::Category;
 use moc_domain::checksum::Checksums;
@@ -63,14 +63,13 @@ pub fn ws_url() -> String {
 pub struct Sample {
     /// The session, active.
     pub session: Session,
-    /// Its instruction, with two of three parts stored.
+    /// The instruction, with two of three parts stored.
     pub file: File,
     /// These parts.
     pub parts: Vec<StoredPart>,
     /// The instruction's ETag, once it is complete.
     pub etag: ETag,
     pub moc: Moc,
-    /// What its webhook tells of.
     pub finalized: MocFinalized,
 }
 

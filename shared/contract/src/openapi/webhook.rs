@@ -54,7 +54,7 @@ fn parameters(sample: &Sample, body: &[u8]) -> Vec<Value> {
             true,
             json!({ "type": "integer", "format": "int64", "minimum": 0 }),
             sent_at,
-            "When the try is made, in seconds since 1970.",
+            "When the attempt is made, in seconds since 1970.",
         ),
         parameter(
             "webhook-signature",

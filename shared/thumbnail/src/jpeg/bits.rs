@@ -1,7 +1,7 @@
 //! The bits of one entropy-coded segment (ITU-T T.81, annex F.2.2.5).
 
 /// Reads bits up to the next marker. Past it there are zeros, as many as are asked for, which
-/// [`Bits::is_overrun`] tells of.
+/// [`Bits::is_overrun`] shows.
 pub struct Bits<'a> {
     data: &'a [u8],
     /// Where in `data` the next byte is.

@@ -31,9 +31,9 @@ pub struct Component {
     pub across: u32,
     /// Blocks of a unit, downwards: 1 to 4.
     pub down: u32,
-    /// Its quantization table: 0 to 3.
+    /// Number of the quantization table: 0 to 3.
     pub quantization: usize,
-    /// Its blocks where it is alone in a scan, across.
+    /// Blocks across, if the component is alone in a scan.
     pub blocks_across: u32,
     /// The same, downwards.
     pub blocks_down: u32,
@@ -55,13 +55,13 @@ pub struct ScanHeader {
 pub struct ScanComponent {
     /// Which of the frame's.
     pub index: usize,
-    /// Its table for DC: 0 to 3.
+    /// Number of the Huffman table for DC: 0 to 3.
     pub dc: usize,
-    /// Its table for AC: 0 to 3.
+    /// Number of the Huffman table for AC: 0 to 3.
     pub ac: usize,
 }
 
-/// What the other segments say, the last of each.
+/// The values of the other segments, the last of each.
 #[derive(Default)]
 pub struct Tables<'a> {
     /// In zigzag order.

@@ -30,7 +30,7 @@ pub struct Codes<'a> {
 /// A table to decode by.
 pub struct Huffman {
     /// For every [`LOOKUP_BITS`] bits: the symbol that they start with, and above it the length of
-    /// its code, 0 where that is longer.
+    /// its code, 0 if that is longer.
     lookup: Box<[u16; 1 << LOOKUP_BITS]>,
     /// For codes of each length above that, from the shortest: the first 16 bits that are no code of
     /// this length or a shorter one, and what to add to a code for its symbol's place.

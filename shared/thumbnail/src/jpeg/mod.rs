@@ -3,7 +3,7 @@
 //!
 //! The decoders that there are give whole pictures. This one decodes the part that a thumbnail
 //! shows, at one, two, four or eight samples a side of a block. At one sample only the first
-//! coefficient of each block counts, so that the others are gone past in a sequential picture, and
+//! coefficient of each block counts, so the others are skipped in a sequential picture, and
 //! in a progressive one their scans are never looked at.
 
 mod bits;

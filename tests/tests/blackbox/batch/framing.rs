@@ -1,4 +1,4 @@
-//! How a form is cut into its parts (RFC 2046, section 5.1), by those who mean well and those who do not.
+//! How a form is split into its parts (RFC 2046, section 5.1), by those who mean well and those who do not.
 
 use moc_tests::content::{MIB, PART_BYTES, noise, pdf};
 use moc_tests::raw::Connection;
@@ -89,7 +89,7 @@ async fn what_is_no_form_is_rejected() {
         ("lines that end with LF", first.replace("\r\n", "\n"), last.replace("\r\n", "\n")),
         ("a last line that begins with LF", first.clone(), format!("\n--{BOUNDARY}--\r\n")),
         ("no end of the headers", format!("--{BOUNDARY}\r\n{DISPOSITION}\r\n"), last.clone()),
-        ("no header", format!("--{BOUNDARY}\r\nnonsense\r\n\r\n"), last.clone()),
+        ("no header", format!("--{BOUNDARY}\r\nmalformed\r\n\r\n"), last.clone()),
         ("a header of 1 MiB", format!("--{BOUNDARY}\r\nX-Long: {mebibyte}\r\n{DISPOSITION}\r\n\r\n"), last.clone()),
         ("a name of 1 MiB", first.replace("part1", &mebibyte), last.clone()),
         ("a preamble of 1 MiB", format!("{mebibyte}\r\n{first}"), last.clone()),

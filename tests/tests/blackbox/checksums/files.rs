@@ -84,7 +84,7 @@ async fn cs_err_001_a_wrong_checksum_is_rejected_and_the_file_can_be_sent_again(
             let old = Stack::shared().bucket().key_of(&session, &file).await;
             let sent_again = upload(&client, &session, &bytes, announced(&bytes)[2].clone()).await;
             assert_ne!(sent_again, file);
-            assert!(Stack::shared().bucket().get(&old).await.is_none(), "the wrong object is gone");
+            assert!(Stack::shared().bucket().get(&old).await.is_none(), "the wrong object no longer exists");
             let moc = client.finalize(&session, &unique_title()).await.success(201);
             assert_eq!(moc["files"].as_array().map(Vec::len), Some(1));
             assert_eq!(moc["files"][0]["id"], json!(sent_again));

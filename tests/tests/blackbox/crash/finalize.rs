@@ -95,7 +95,7 @@ async fn a_crash_after_the_moc_is_healed() {
     futures::future::join_all(heals).await;
 }
 
-/// The MOC was inserted and the session not updated: the second finalize answers that MOC, and so does every later
+/// The MOC was inserted and the session not updated: the second finalize returns that MOC, and so does every later
 /// one. The title is the first one's.
 #[tokio::test]
 async fn rf_hp_001_a_partial_finalize_is_resumed() {
@@ -108,7 +108,7 @@ async fn rf_hp_001_a_partial_finalize_is_resumed() {
     assert_eq!((status(&stack, &session).as_str(), moc_count(&stack, &session)), ("finalizing", 1));
     mend_step(&stack);
     let both = [client.finalize(&session, "Second title"), client.finalize(&session, "Third title")];
-    let [second, third] = <[_; 2]>::try_from(futures::future::join_all(both).await).expect("two answers");
+    let [second, third] = <[_; 2]>::try_from(futures::future::join_all(both).await).expect("two responses");
     let mocs = [second.success(200), third.success(200)];
     assert!(mocs.iter().any(|moc| moc["resumed"] == true), "{mocs:?}");
     for moc in &mocs {
@@ -120,7 +120,7 @@ async fn rf_hp_001_a_partial_finalize_is_resumed() {
     is_whole(&stack, &session, &again, 3).await;
 }
 
-/// Many calls find the same half of a MOC: one MOC comes of it, whole, and all of them answer it.
+/// Many calls find the same half of a MOC: one MOC comes of it, whole, and all of them return it.
 #[tokio::test]
 async fn many_calls_heal_at_once() {
     own_stack!();
@@ -138,11 +138,11 @@ async fn many_calls_heal_at_once() {
         let first = first.get_or_insert_with(|| moc.clone());
         assert_eq!((&first["id"], &first["files"]), (&moc["id"], &moc["files"]));
     }
-    is_whole(&stack, &session, &first.expect("answers"), 3).await;
+    is_whole(&stack, &session, &first.expect("responses"), 3).await;
 }
 
 /// The host dies between the lock and the validation. Nobody knows that it is dead until the lock
-/// is stale: until then callers wait a while and are told to come again.
+/// is stale: until then callers wait a while and are emitted to come again.
 #[tokio::test]
 async fn a_lock_of_the_dead_is_taken_over_when_it_is_stale() {
     own_stack!();
@@ -156,7 +156,7 @@ async fn a_lock_of_the_dead_is_taken_over_when_it_is_stale() {
     let dying = tokio::spawn(async move { client.try_send(request.body(body.to_string())).await });
     proxy.wait_for(Operation::Head, &session, 1).await;
     stack.kill();
-    assert!(dying.await.expect("no panic").is_err(), "the host answered although it was killed");
+    assert!(dying.await.expect("no panic").is_err(), "the host responded although it was killed");
     proxy.lift(&session);
     stack.restart();
 

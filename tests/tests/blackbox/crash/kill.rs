@@ -43,7 +43,7 @@ async fn an_upload_of_several_parts_survives() {
         let sending = tokio::spawn(futures::future::join_all(sending));
         tokio::time::sleep(Duration::from_millis(moment)).await;
         stack.kill();
-        // What the client was told to be stored is stored.
+        // What the client was emitted to be stored is stored.
         let responded = sending.await.expect("no panic").into_iter();
         let successes = responded.filter(|(_, reply)| reply.as_ref().is_ok_and(|reply| reply.status == 200));
         before = stored.into_iter().chain(successes.map(|(number, _)| number)).collect();
@@ -86,7 +86,7 @@ async fn a_finalize_survives() {
         tokio::time::sleep(Duration::from_millis(moment)).await;
         stack.kill();
         let responded = calls.await.expect("no panic");
-        let told = responded.into_iter().flatten().rfind(|reply| matches!(reply.status, 200 | 201));
+        let emitted = responded.into_iter().flatten().rfind(|reply| matches!(reply.status, 200 | 201));
         stack.restart();
 
         assert!(moc_count(&stack, &session) <= 1, "killed after {moment} ms");
@@ -94,8 +94,8 @@ async fn a_finalize_survives() {
         let reply = stack.client().finalize(&session, &title).await;
         assert!(matches!(reply.status, 200 | 201), "killed after {moment} ms: {}", reply.text());
         let moc = reply.json();
-        if let Some(told) = told {
-            assert_eq!(told.json()["id"], moc["id"], "killed after {moment} ms");
+        if let Some(emitted) = emitted {
+            assert_eq!(emitted.json()["id"], moc["id"], "killed after {moment} ms");
         }
         is_whole(&stack, &session, &moc, 2).await;
     }
@@ -117,13 +117,13 @@ async fn what_s3_has_done_for_the_dead_is_not_lost() {
         (Operation::Complete, Method::POST, path::complete(&session, &file), Vec::new()),
     ];
     for (operation, method, path, body) in requests {
-        proxy.fail(operation, &session, Times::Always, Fault::HoldAnswer);
+        proxy.fail(operation, &session, Times::Always, Fault::HoldResponse);
         let client = stack.client();
         let request = client.request(method.clone(), &path).body(body.clone());
         let dying = tokio::spawn(async move { client.try_send(request).await });
         proxy.wait_for_held(operation, &session).await;
         stack.kill();
-        assert!(dying.await.expect("no panic").is_err(), "the host answered although it was killed");
+        assert!(dying.await.expect("no panic").is_err(), "the host responded although it was killed");
         proxy.lift(&session);
         stack.restart();
         let client = stack.client();

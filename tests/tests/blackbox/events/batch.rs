@@ -21,10 +21,10 @@ async fn each_part_of_a_batch_is_reported_of() {
     let part = ["part_uploaded", "upload.part.completed"];
     assert_eq!(kinds(&events), [&["file_registered"][..], &part, &part, &part].concat());
     let of_parts: Vec<&Value> = events.iter().filter(|event| event["type"] == part[1]).collect();
-    let mut told: Vec<Value> =
+    let mut emitted: Vec<Value> =
         of_parts.iter().map(|event| json!({ "partNumber": event["partNumber"], "etag": event["etag"] })).collect();
-    told.sort_by_key(|event| event["partNumber"].as_u64());
-    assert_eq!(Value::from(told), response);
+    emitted.sort_by_key(|event| event["partNumber"].as_u64());
+    assert_eq!(Value::from(emitted), response);
     let counts: Vec<_> = of_parts.iter().map(|event| (&event["completedParts"], &event["percentComplete"])).collect();
     assert_eq!(counts, [(&json!(1), &json!(33)), (&json!(2), &json!(66)), (&json!(3), &json!(100))]);
     socket.has_no_more().await;

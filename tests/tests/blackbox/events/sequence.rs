@@ -110,7 +110,7 @@ async fn ws_hp_001_two_files_from_the_first_event_to_the_last() {
         assert_eq!(received, expected);
     }
 
-    // What is done already is not told again.
+    // What is done already is not emitted again.
     let _ = client.complete(&session, castle.file).await.success(200);
     let _ = client.finalize(&session, &unique_title()).await.success(200);
     socket.has_no_more().await;

@@ -46,7 +46,7 @@ async fn a_good_token_is_let_in_and_no_other() {
     let cut = own.rsplit_once('.').expect("a signature").0;
     for (what, token) in [
         ("an empty one", String::new()),
-        ("no token at all", "nonsense".to_owned()),
+        ("no token at all", "malformed".to_owned()),
         ("of another secret", hs256("another-secret-of-the-same-kind", &claims(&session))),
         ("of an empty secret", hs256("", &claims(&session))),
         ("of another algorithm", hmac(Algorithm::HS512, TOKEN_SECRET.as_bytes(), &claims(&session))),

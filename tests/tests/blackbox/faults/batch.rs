@@ -17,10 +17,10 @@ async fn a_part_whose_bytes_are_in_memory_is_sent_again() {
     for (name, fault) in [
         ("a reset", Fault::Reset),
         ("500", Fault::internal_error()),
-        ("503 before the body is read", Fault::EarlyAnswer(503, error_xml("SlowDown"))),
+        ("503 before the body is read", Fault::EarlyResponse(503, error_xml("SlowDown"))),
         ("half of the body", Fault::CutRequest),
-        ("half of the answer's head", Fault::CutAnswer),
-        ("a lost answer", Fault::LoseAnswer),
+        ("half of the response's head", Fault::TruncateResponse),
+        ("a lost response", Fault::LoseResponse),
         ("200 without an ETag", Fault::Response(200, String::new())),
     ] {
         let case = Case::start().await;

@@ -1,4 +1,4 @@
-//! Completions whose answer does not come, or comes and is none.
+//! Completions whose response does not come, or comes and is none.
 
 use moc_tests::content::{MIB, PART_BYTES, multipart_etag, pdf};
 use moc_tests::fault_proxy::{Fault, Operation, Times, error_xml};
@@ -15,7 +15,7 @@ fn etag(size: usize) -> String {
 async fn a_lost_response_is_recovered() {
     own_stack!();
     let size = PART_BYTES + MIB;
-    for fault in [Fault::LoseAnswer, Fault::CutAnswer] {
+    for fault in [Fault::LoseResponse, Fault::TruncateResponse] {
         for times in [Times::First(1), Times::Always] {
             let case = Case::start().await;
             let file = case.stored(size).await;
@@ -41,7 +41,7 @@ async fn an_response_that_cannot_be_recovered_yet_is_recovered_later() {
     own_stack!();
     let case = Case::start().await;
     let file = case.stored(3_000).await;
-    case.fail(Operation::Complete, Times::Always, Fault::LoseAnswer);
+    case.fail(Operation::Complete, Times::Always, Fault::LoseResponse);
     case.fail(Operation::Head, Times::Always, Fault::internal_error());
     is_unavailable(&case.complete(&file).await);
     assert_eq!((case.count(Operation::Complete), case.count(Operation::Head)), (ATTEMPTS, ATTEMPTS));
@@ -107,7 +107,7 @@ async fn completions_at_once_agree_although_an_response_is_lost() {
     for size in [3_000, 3 * PART_BYTES] {
         let case = Case::start().await;
         let file = case.stored(size).await;
-        case.fail(Operation::Complete, Times::First(1), Fault::LoseAnswer);
+        case.fail(Operation::Complete, Times::First(1), Fault::LoseResponse);
         for reply in futures::future::join_all((0..8).map(|_| case.complete(&file))).await {
             if reply.status == 503 {
                 is_unavailable(&reply);

@@ -1,4 +1,4 @@
-//! An S3 that is gone for a while, and uploads that are gone from it for good.
+//! An S3 that is unavailable for a while, and uploads that are missing from it.
 
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::fault_proxy::{Fault, Operation, Times, error_xml};
@@ -138,7 +138,7 @@ async fn gone_before_the_completion() {
     let file = case.stored(3_000).await;
     case.fail(Operation::Complete, Times::Always, no_such_upload());
     object_is_missing(&case.complete(&file).await, &file);
-    assert_eq!(case.count(Operation::Complete), 1, "what is not there is not asked for again");
+    assert_eq!(case.count(Operation::Complete), 1, "what is missing is not asked for again");
     case.lift();
     let again = case.stored(3_000).await;
     case.ends_well(&again, 3_000).await;
@@ -157,7 +157,7 @@ async fn a_part_of_an_upload_that_is_complete_unknown_to_the_store() {
     own_stack!();
     let case = Case::start().await;
     let file = case.stored(3_000).await;
-    case.fail(Operation::Complete, Times::Always, Fault::LoseAnswer);
+    case.fail(Operation::Complete, Times::Always, Fault::LoseResponse);
     case.fail(Operation::Head, Times::Always, Fault::internal_error());
     is_unavailable(&case.complete(&file).await);
     case.lift();
@@ -166,7 +166,7 @@ async fn a_part_of_an_upload_that_is_complete_unknown_to_the_store() {
     case.ends_well(&file, 3_000).await;
 }
 
-/// It cannot be told whether the upload is gone: nothing is forgotten.
+/// It cannot be emitted whether the upload no longer exists: nothing is forgotten.
 #[tokio::test]
 async fn nothing_is_forgotten_while_s3_cannot_be_asked() {
     own_stack!();

@@ -1,4 +1,4 @@
-//! S3 fails while a part streams through: the client is told, nothing is recorded, and the same
+//! S3 fails while a part streams through: the client is emitted, nothing is recorded, and the same
 //! part sent again is taken.
 
 use moc_tests::content::{MIB, PART_BYTES, content_md5, pdf};
@@ -13,14 +13,14 @@ fn faults() -> Vec<(&'static str, Fault)> {
     vec![
         ("a reset", Fault::Reset),
         ("500", Fault::internal_error()),
-        ("500 before the body is read", Fault::EarlyAnswer(500, error_xml("InternalError"))),
+        ("500 before the body is read", Fault::EarlyResponse(500, error_xml("InternalError"))),
         ("503 SlowDown", Fault::slow_down()),
-        ("503 SlowDown before the body is read", Fault::EarlyAnswer(503, error_xml("SlowDown"))),
+        ("503 SlowDown before the body is read", Fault::EarlyResponse(503, error_xml("SlowDown"))),
         ("429", Fault::Response(429, error_xml("TooManyRequests"))),
         ("403", Fault::Response(403, error_xml("AccessDenied"))),
         ("half of the body", Fault::CutRequest),
-        ("half of the answer's head", Fault::CutAnswer),
-        ("a lost answer", Fault::LoseAnswer),
+        ("half of the response's head", Fault::TruncateResponse),
+        ("a lost response", Fault::LoseResponse),
         ("200 without an ETag", Fault::Response(200, String::new())),
     ]
 }

@@ -1,4 +1,4 @@
-//! Requests to S3 that are sent again: three times, and then the client is told.
+//! Requests to S3 that are sent again: three times, and then the client is emitted.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn passing() -> Vec<(&'static str, Fault)> {
         ("502 of a proxy in HTML", Fault::Response(502, "<html><body>Bad Gateway</body></html>".into())),
         ("429", Fault::Response(429, error_xml("TooManyRequests"))),
         ("a reset", Fault::Reset),
-        ("an answer that was cut", Fault::CutAnswer),
+        ("a response that was truncated", Fault::TruncateResponse),
     ]
 }
 
@@ -60,7 +60,7 @@ async fn a_completion_asks_again() {
     own_stack!();
     for_each_passing(async |name, fault| {
         // What S3 did before its response was truncated is the business of `super::complete`.
-        if matches!(fault, Fault::CutAnswer) {
+        if matches!(fault, Fault::TruncateResponse) {
             return;
         }
         let case = Case::start().await;
@@ -160,7 +160,7 @@ async fn one_file_of_many_that_cannot_be_checked_fails_the_finalize() {
 
 /// An error is a fault of the configuration: nothing is to be gained from asking again.
 #[tokio::test]
-async fn a_refusal_of_s3_is_not_asked_again() {
+async fn a_rejection_of_s3_is_not_asked_again() {
     own_stack!();
     for (status, code) in
         [(403, "AccessDenied"), (403, "SignatureDoesNotMatch"), (404, "NoSuchBucket"), (400, "InvalidRequest")]

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Case, Faulty};
 
-/// How long S3 takes to answer.
+/// How long S3 takes to respond.
 const DELAY_MS: u64 = 150;
 
 /// A session with so many completed files, the last of which is an instruction; gives that one's id.

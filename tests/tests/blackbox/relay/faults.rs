@@ -1,4 +1,4 @@
-//! Broadcasters that fail in every way: an upload goes on, costs little more, and one line tells why.
+//! Broadcasters that fail in every way: an upload goes on, costs little more, and one line reports why.
 
 use std::time::{Duration, Instant};
 
@@ -148,7 +148,7 @@ async fn a_success_without_end_is_one() {
 }
 
 /// Many parts at once, each of which has an event to send to a broadcaster that says nothing: each
-/// instance that they run in tries once.
+/// instance that they run in attempts once.
 #[tokio::test]
 async fn parts_at_once_wait_once() {
     own_stack!();
@@ -176,7 +176,7 @@ async fn parts_at_once_wait_once() {
 }
 
 /// A broadcaster that was well until now: instances of every route are there, and hear of the pause
-/// within a second. Each of them tries once at most.
+/// within a second. Each of them attempts once at most.
 #[tokio::test]
 async fn it_dies_in_the_middle() {
     own_stack!();
@@ -192,7 +192,7 @@ async fn it_dies_in_the_middle() {
     }
     let attempts = relayed.broadcaster.connections() - before;
     // Five routes send events.
-    assert!((1..=5).contains(&attempts), "{attempts} tries: {times:?}");
+    assert!((1..=5).contains(&attempts), "{attempts} attempts: {times:?}");
     assert_eq!(complaints(&relayed.stack).await.len(), attempts);
 }
 
@@ -222,7 +222,7 @@ async fn a_pause_outlives_the_host() {
     let (url, origin) = (other.url("/ws/broadcast"), other.origin());
     let variables =
         [("websocket_api_url", url.as_str()), ("websocket_api_origin", &origin), ("websocket_api_key", KEY)];
-    let beside = Stack::start_next_to_with(&relayed.stack, &variables);
-    let session = beside.client().create_session().await;
+    let neighbour = Stack::start_next_to_with(&relayed.stack, &variables);
+    let session = neighbour.client().create_session().await;
     assert_eq!(other.posts_of(&session).len(), 1);
 }

@@ -183,7 +183,7 @@ async fn a_hostile_name_stays_in_its_place() {
         let reply = client.try_register(&session, name, "instruction", "application/pdf", 1).await;
         let names = client.get(&path::session(&session)).await.success(200)["files"].clone();
         let posts = relayed.broadcaster.posts_of(&session);
-        let told = if reply.status == 201 { json!(names[0]["name"]) } else { Value::Null };
+        let emitted = if reply.status == 201 { json!(names[0]["name"]) } else { Value::Null };
         assert_eq!(posts.len(), 1 + usize::from(reply.status == 201), "{}", reply.text());
         let Some(Post { body, headers, .. }) = posts.get(1) else { continue };
         assert!(!headers.contains_key("x-forged"));
@@ -196,7 +196,7 @@ async fn a_hostile_name_stays_in_its_place() {
                 .cloned()
                 .expect("an event"),
         };
-        assert_eq!((&event["type"], &event["metadata"]["name"]), (&json!("file_registered"), &told));
+        assert_eq!((&event["type"], &event["metadata"]["name"]), (&json!("file_registered"), &emitted));
     }
 }
 

@@ -44,7 +44,7 @@ async fn has_no_more(nginx: &Nginx, session: &str, socket: &mut Socket) {
     let marker = json!({ "type": "upload.session.finalized", "sessionId": session, "mocId": id.to_string(), "status": "success" });
     let url = format!("{}/pub?id={session}", nginx.origin());
     let published = reqwest::Client::new().post(url).bearer_auth(KEY).body(marker.to_string()).send().await;
-    assert!(published.expect("an answer").status().is_success());
+    assert!(published.expect("a response").status().is_success());
     assert_eq!(socket.next().await, marker);
 }
 

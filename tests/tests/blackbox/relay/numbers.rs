@@ -22,16 +22,16 @@ async fn sixteen_parts_at_once_are_counted_one_by_one() {
     assert_eq!(join_all(sends).await.len(), 16);
 
     // Those of two instances may cross, but for the last.
-    let mut told = relayed.parts(&session, &file);
-    assert!(matches!(told.last(), Some([_, 16, _, 100])), "{told:?}");
-    told.sort_unstable_by_key(|[_, completed, ..]| *completed);
-    let counts: Vec<u64> = told.iter().map(|[_, completed, ..]| *completed).collect();
-    assert_eq!(counts, (1..=16).collect::<Vec<_>>(), "{told:?}");
-    let mut numbers: Vec<u64> = told.iter().map(|[number, ..]| *number).collect();
+    let mut emitted = relayed.parts(&session, &file);
+    assert!(matches!(emitted.last(), Some([_, 16, _, 100])), "{emitted:?}");
+    emitted.sort_unstable_by_key(|[_, completed, ..]| *completed);
+    let counts: Vec<u64> = emitted.iter().map(|[_, completed, ..]| *completed).collect();
+    assert_eq!(counts, (1..=16).collect::<Vec<_>>(), "{emitted:?}");
+    let mut numbers: Vec<u64> = emitted.iter().map(|[number, ..]| *number).collect();
     numbers.sort_unstable();
-    assert_eq!(numbers, (1..=16).collect::<Vec<_>>(), "{told:?}");
+    assert_eq!(numbers, (1..=16).collect::<Vec<_>>(), "{emitted:?}");
     let mut sum = 0;
-    for [number, completed, stored, percent] in told {
+    for [number, completed, stored, percent] in emitted {
         sum += if number == 16 { MIB as u64 } else { PART };
         assert_eq!((stored, percent), (sum, completed * 100 / 16), "part {number}, {completed} of them");
     }
@@ -103,7 +103,7 @@ async fn files_at_once_count_for_themselves() {
     }
 }
 
-/// Parts that the client puts into the bucket itself are told with the file's completion.
+/// Parts that the client puts into the bucket itself are emitted with the file's completion.
 #[tokio::test]
 async fn presigned_parts_are_reported_by_the_completion() {
     own_stack!();

@@ -5,7 +5,7 @@ use moc_tests::{Stack, host, own_stack, unique_title};
 
 use super::{KEY, complaints};
 
-/// A whole upload that is told to nobody, without a word in the log.
+/// A whole upload that is emitted to nobody, without a word in the log.
 async fn is_off(stack: &Stack, broadcaster: &Broadcaster) {
     let client = stack.client();
     let (session, _) = client.upload_pdf(100).await;
@@ -59,7 +59,7 @@ fn a_variable_that_cannot_be_read_stops_the_start() {
     for (name, value) in [
         ("websocket_broadcast_format", "xyz"),
         ("websocket_broadcast_format", "JSON"),
-        ("websocket_api_url", "nonsense"),
+        ("websocket_api_url", "malformed"),
         ("websocket_api_url", "ftp://127.0.0.1/"),
         ("websocket_api_origin", "http://127.0.0.1:1/with/a/path"),
         ("websocket_server_url", "127.0.0.1:9001"),

@@ -144,7 +144,7 @@ async fn what_is_done_already_brings_no_event() {
     assert_eq!(completed.status, 200, "{}", completed.text());
 }
 
-/// Of several finalizes at once, the one that makes the MOC tells of it.
+/// Of several finalizes at once, the one that makes the MOC reports it.
 #[tokio::test]
 async fn finalizes_at_once_are_reported_once() {
     own_stack!();
@@ -154,8 +154,8 @@ async fn finalizes_at_once_are_reported_once() {
     let replies = futures::future::join_all((0..8).map(|_| client.finalize(&session, &title))).await;
     assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 201)));
     let events = Relayed::shared().events(&session);
-    let told = events.iter().filter(|event| event["type"].as_str().is_some_and(|kind| kind.contains("finalized")));
-    is_finalized(&session, &replies[0].json(), &told.cloned().collect::<Vec<_>>());
+    let emitted = events.iter().filter(|event| event["type"].as_str().is_some_and(|kind| kind.contains("finalized")));
+    is_finalized(&session, &replies[0].json(), &emitted.cloned().collect::<Vec<_>>());
 }
 
 /// Completions at once are one completion.
@@ -175,7 +175,7 @@ async fn completes_at_once_are_reported_once() {
 const BEFORE_END: &str = "CREATE TRIGGER broken BEFORE UPDATE ON sessions WHEN NEW.status = 'finalized' \
      BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END";
 
-/// A finalize that was truncated after it had made the MOC has told nobody. The one that ends its work does.
+/// A finalize that was truncated after it had made the MOC has emitted nobody. The one that ends its work does.
 #[tokio::test]
 async fn a_finalize_that_resumes_reports_of_the_moc() {
     own_stack!();

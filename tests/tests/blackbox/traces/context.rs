@@ -55,7 +55,7 @@ async fn a_trace_begins_where_none_has() {
     for headers in [
         &[][..],
         &[("tracestate", "a=1")],
-        &[("traceparent", "nonsense"), ("tracestate", "a=1")],
+        &[("traceparent", "malformed"), ("tracestate", "a=1")],
         &[("traceparent", &zeros)],
         &[("traceparent", &capitals)],
         &two,

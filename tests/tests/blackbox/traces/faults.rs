@@ -1,4 +1,4 @@
-//! Collectors that fail in every way: answers come as ever, and one line tells why there are no traces.
+//! Collectors that fail in every way: responses come as ever, and one line reports why there are no traces.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ async fn fails(traced: &Traced, cause: &str) {
     for (session, _) in &sessions {
         let started = Instant::now();
         let _ = finalize(&client, session, &unique_title(), &[]).await.success(201);
-        assert!(started.elapsed() < WORK, "the answer took {:?}", started.elapsed());
+        assert!(started.elapsed() < WORK, "the response took {:?}", started.elapsed());
     }
     let line = traced.stack.logged("\"traces: ").await;
     assert!(line.contains("\"level\":\"warn\"") && line.contains(cause), "{line}");
@@ -37,10 +37,10 @@ async fn it_responds_500() {
     own_stack!();
     let traced = Traced::start(&[]);
     traced.collector.set(Mode::Response(500, "Internal Server Error".into()));
-    fails(&traced, "the collector answered 500").await;
-    // An instance tries once, and says once that it does not again.
+    fails(&traced, "the collector responded 500").await;
+    // An instance attempts once, and says once that it does not again.
     let (attempts, said) = (traced.collector.connections(), warnings(&traced).len());
-    assert!((1..FINALIZES).contains(&attempts), "{attempts} tries of {FINALIZES}");
+    assert!((1..FINALIZES).contains(&attempts), "{attempts} attempts of {FINALIZES}");
     assert!((1..=attempts).contains(&said), "{said} warnings of {attempts} tries");
 }
 
@@ -58,7 +58,7 @@ async fn it_is_somewhere_else() {
     own_stack!();
     let traced = Traced::start(&[]);
     traced.collector.set(Mode::Response(302, String::new()));
-    fails(&traced, "the collector answered 302").await;
+    fails(&traced, "the collector responded 302").await;
     assert!(traced.collector.posts().iter().all(|post| post.path == "/v1/traces"));
 }
 

@@ -34,7 +34,7 @@ async fn a_later_finalize_delivers_what_a_crash_has_left() {
     assert!(hooked.settled(id_of(&other)).await.is("delivered", 1));
     assert_eq!(hooked.sweep().await, swept(0, 0, 0));
     let received = hooked.receiver.received_of(&left);
-    assert_eq!(received.len(), 2, "the one that the crash has cut short, and the one after it");
+    assert_eq!(received.len(), 2, "the one that the crash has interrupted, and the one after it");
     assert_eq!(received[0].body, received[1].body);
 }
 

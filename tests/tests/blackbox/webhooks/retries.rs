@@ -1,4 +1,4 @@
-//! Tries that fail: three more, and then no more.
+//! Attempts that fail: three more, and then no more.
 
 use std::time::{Duration, Instant};
 
@@ -46,14 +46,14 @@ async fn four_failures_are_the_end_and_one_line_of_the_log() {
     let moc = hooked.finalize().await;
     let row = hooked.settled(id_of(&moc)).await;
     assert!(row.is("failed", 4), "{row:?}");
-    assert_eq!(row.cause.as_deref(), Some("the receiver answered 503"));
+    assert_eq!(row.cause.as_deref(), Some("the receiver responded 503"));
     let received = hooked.receiver.received_of(id_of(&moc));
     let pauses = pauses(&received);
     let expected = [1_000, 2_000, 4_000];
     assert!(pauses.len() == 3 && pauses.iter().zip(expected).all(|(pause, ms)| is_about(*pause, ms)), "{pauses:?}");
 
     let _ = hooked.stack.logged("given up").await;
-    // Nobody tries it again.
+    // Nobody attempts it again.
     hooked.receiver.script([], Reaction::Response(200));
     assert_eq!(hooked.sweep().await, swept(0, 0, 0));
     assert_eq!(hooked.deliver(id_of(&moc)).await.status, 404);
@@ -62,7 +62,7 @@ async fn four_failures_are_the_end_and_one_line_of_the_log() {
     let [error] = &errors[..] else { panic!("one line: {errors:?}") };
     assert_eq!((&error["moc"], &error["tries"]), (&moc["id"], &4.into()));
     assert_eq!(error["webhookId"], format!("msg_{}", id_of(&moc)));
-    assert_eq!(error["cause"], "the receiver answered 503");
+    assert_eq!(error["cause"], "the receiver responded 503");
 }
 
 /// Each attempt has ten seconds, and the client of finalize waits for none of them.

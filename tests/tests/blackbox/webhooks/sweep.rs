@@ -36,18 +36,18 @@ async fn two_hosts_over_one_database_send_every_delivery_once() {
     let hooked = Hooked::start();
     // So long that neither host can be done before the other begins.
     hooked.receiver.script([], Reaction::Late(Duration::from_millis(150), 200));
-    let (url, origin) = (hooked.receiver.url("/beside"), hooked.receiver.origin());
+    let (url, origin) = (hooked.receiver.url("/neighbour"), hooked.receiver.origin());
     let variables = [("moc_finalize_webhook_url", url.as_str()), ("moc_finalize_webhook_origin", &origin)];
-    let beside = Stack::start_next_to_with(&hooked.stack, &variables);
-    assert_eq!(sweep(&beside).await, swept(0, 0, 0));
+    let neighbour = Stack::start_next_to_with(&hooked.stack, &variables);
+    assert_eq!(sweep(&neighbour).await, swept(0, 0, 0));
     let mocs = hooked.leave(40).await;
-    let responses = join_all([&hooked.stack, &beside, &hooked.stack, &beside].map(sweep)).await;
+    let responses = join_all([&hooked.stack, &neighbour, &hooked.stack, &neighbour].map(sweep)).await;
     assert_eq!(total(&responses, "delivered"), 40, "{responses:?}");
     let received = hooked.receiver.received();
     assert_eq!(received.len(), 40);
     assert!(mocs.iter().all(|moc| hooked.receiver.received_of(moc).len() == 1));
-    let by_beside = received.iter().filter(|received| received.path == "/beside").count();
-    assert!((1..40).contains(&by_beside), "both had their share: {by_beside} of 40");
+    let by_neighbour = received.iter().filter(|received| received.path == "/neighbour").count();
+    assert!((1..40).contains(&by_neighbour), "both had their share: {by_neighbour} of 40");
 }
 
 /// A hundred at most, eight at once.

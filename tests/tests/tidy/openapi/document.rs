@@ -47,7 +47,7 @@ fn invalid(document: &Value) -> Vec<String> {
         Ok(spec) => spec,
         Err(error) => return vec![error.to_string()],
     };
-    // The general answers are of no operation, and schemas are used by each other.
+    // The general responses are of no operation, and schemas are used by each other.
     let options = Options::IgnoreUnusedResponses | Options::IgnoreUnusedSchemas;
     let problems = spec.validate(options, None).err().map(|problems| problems.errors).unwrap_or_default();
     let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();

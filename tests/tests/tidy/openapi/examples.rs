@@ -39,14 +39,14 @@ fn holders() -> Vec<(String, &'static Value)> {
     for operation in items.flat_map(|(_, item)| item.as_object().expect("operations").values()) {
         let id = operation["operationId"].as_str().expect("an id");
         contents(id, &operation["requestBody"], &mut holders);
-        for (status, response) in operation["responses"].as_object().expect("answers") {
+        for (status, response) in operation["responses"].as_object().expect("responses") {
             contents(&format!("{id} {status}"), resolved(response), &mut holders);
         }
         for parameter in operation["parameters"].as_array().expect("parameters") {
             holders.push((format!("{id} {parameter}"), resolved(parameter)));
         }
     }
-    for (name, response) in document["components"]["responses"].as_object().expect("answers") {
+    for (name, response) in document["components"]["responses"].as_object().expect("responses") {
         contents(name, response, &mut holders);
     }
     holders

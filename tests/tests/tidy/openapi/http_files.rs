@@ -103,7 +103,7 @@ impl Request {
             return if is_page || *status == general { Vec::new() } else { vec!["no such operation".to_owned()] };
         };
         if !operation.responses.contains_key(status) {
-            return vec![format!("{} never answers {status}", operation.id)];
+            return vec![format!("{} never responds {status}", operation.id)];
         }
         let body = match &self.body {
             Some(body) if *status < 400 => self.content(body),

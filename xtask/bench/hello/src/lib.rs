@@ -1,4 +1,4 @@
-//! `GET /hello`: a fixed answer, sent the way the application sends its own (its length known, its
+//! `GET /hello`: a fixed response, sent the way the application sends its own (its length known, its
 //! body's write already waiting when the head goes out), without log, store or settings.
 
 use spin_sdk::wasip3::exports::http::handler::Guest;

@@ -1,4 +1,4 @@
-//! What finalize's validation of 20 files takes where S3 answers after 50 ms: at most three such
+//! What finalize's validation of 20 files takes where S3 responds after 50 ms: at most three such
 //! delays, as each file is asked for at once, and 16 of them together.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::statistics::median;
 
 /// Files of the session.
 const FILES: usize = 20;
-/// How long S3 takes to answer.
+/// How long S3 takes to respond.
 const DELAY: Duration = Duration::from_millis(50);
 /// What the validation must stay below, in microseconds: three delays.
 const LIMIT_MICROS: f64 = 150_000.0;

@@ -39,7 +39,7 @@ pub enum Measurement {
     Thumbnail,
 }
 
-/// The variables of a stack that tells nobody of its uploads.
+/// The variables of a stack that reports nobody of its uploads.
 const NO_BROADCASTER: [(&str, &str); 1] = [("WEBSOCKET_API_URL", "")];
 
 /// What the measurements are made with.

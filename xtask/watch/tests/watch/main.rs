@@ -140,7 +140,7 @@ fn a_lost_connection_is_made_again_with_a_fresh_url_and_shows_the_state() {
     });
     script.get = Box::new(|count, address| match count {
         // In vain, between the first and the second connection.
-        2 => (503, json!({"detail": "The store is away."})),
+        2 => (503, json!({"detail": "The store is unavailable."})),
         _ => (200, state(address, "active", count, json!([]))),
     });
     let server = Server::start(script);
@@ -154,7 +154,7 @@ fn a_lost_connection_is_made_again_with_a_fresh_url_and_shows_the_state() {
         server.connections().iter().map(|target| target.split_once('=').unwrap().1.to_owned()).collect();
     assert_eq!(tokens, ["token-0", "token-3", "token-4", "token-6"]);
     let stderr = text(&output.stderr);
-    for words in ["The store is away.", "answered 401", "1013", "too slow", "trying again in 5 ms"] {
+    for words in ["The store is unavailable.", "responded 401", "1013", "too slow", "trying again in 5 ms"] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
     assert!(!stderr.contains("token-"), "{stderr}");
@@ -166,7 +166,7 @@ fn ten_tries_in_a_row_are_the_most() {
     script.connect = Box::new(|_| Err(403));
     let server = Server::start(script);
     let sentence = error(&watch_server(&server, &[]));
-    assert!(sentence.contains("answered 403") && sentence.contains("given up"), "{sentence}");
+    assert!(sentence.contains("responded 403") && sentence.contains("given up"), "{sentence}");
     assert_eq!(server.connections().len(), 11, "the first, and ten more");
 }
 
@@ -213,7 +213,7 @@ fn without_a_url_there_is_nothing_to_watch() {
 fn what_the_app_rejects_is_an_error() {
     let cases = [
         (404, json!({"detail": "There is no such session."}), "404: There is no such session."),
-        (401, json!({}), "answered 401"),
+        (401, json!({}), "responded 401"),
         (503, json!({"detail": "Later."}), "503: Later."),
         (200, json!({"other": true}), "no session"),
         (200, json!([]), "no session"),

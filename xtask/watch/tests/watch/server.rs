@@ -1,4 +1,4 @@
-//! An app and a broadcaster on one port, which answer what a test tells them.
+//! An app and a broadcaster on one port, which respond as a test says.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,7 +19,7 @@ pub type Reception = Result<fn(&mut Socket), u16>;
 
 /// What it does, the first time with 0.
 pub struct Script {
-    /// Answers for the session's state.
+    /// Responses for the session's state.
     pub get: Box<dyn Fn(usize, SocketAddr) -> (u16, Value) + Send + Sync>,
     /// Serves a connection, or rejects it with a status.
     pub connect: Box<dyn Fn(usize) -> Reception + Send + Sync>,
@@ -141,7 +141,7 @@ pub fn send(socket: &mut Socket, event: &Value) {
     socket.send(Message::text(event.to_string())).unwrap();
 }
 
-/// Answers pings until the client leaves.
+/// Responds to pings until the client leaves.
 pub fn stay(socket: &mut Socket) {
     while !matches!(socket.read(), Err(error) if !is_interrupted(&error)) {}
 }
