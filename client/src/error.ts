@@ -5,7 +5,7 @@ export type ClientErrorCode =
   /** No answer: the network, or the service, is unavailable. */
   | "NETWORK_ERROR"
   /** A response that is not the service's, for example a proxy's. */
-  | "UNEXPECTED_ANSWER"
+  | "UNEXPECTED_RESPONSE"
   /** Cancelled by `cancel()` or a signal. */
   | "ABORTED"
   /** A file is not the one that the upload began with, or one is missing. */
@@ -17,6 +17,12 @@ export type ClientErrorCode =
   /** A fault of the client's own; `cause` says which. */
   | "CLIENT_ERROR";
 
+/** Parameters of a code of the client itself. */
+export interface ErrorParams {
+  /** For `FILE_MISMATCH`: what is wrong with the file `fileName`. */
+  mismatch?: "missing" | "changed" | "unknown";
+}
+
 /** What an {@link UploadError} is made of. */
 export interface UploadErrorInit {
   status?: number | undefined;
@@ -25,6 +31,7 @@ export interface UploadErrorInit {
   retryAfterMs?: number | undefined;
   problem?: Problem | undefined;
   fileName?: string | undefined;
+  params?: ErrorParams | undefined;
   cause?: unknown;
 }
 
@@ -45,6 +52,7 @@ export class UploadError extends Error {
   readonly problem: Problem | undefined;
   /** The file that it is about. */
   readonly fileName: string | undefined;
+  readonly params: ErrorParams | undefined;
 
   constructor(code: UploadError["code"], message: string, init: UploadErrorInit = {}) {
     super(message, { cause: init.cause });
@@ -55,6 +63,7 @@ export class UploadError extends Error {
     this.retryAfterMs = init.retryAfterMs;
     this.problem = init.problem;
     this.fileName = init.fileName;
+    this.params = init.params;
   }
 }
 

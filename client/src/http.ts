@@ -115,7 +115,7 @@ export function read(answer: HttpAnswer): unknown {
   }
   // A proxy's: it may be the service that is unavailable, or too much at once.
   const retryable = status >= 500 || status === 408 || status === 429;
-  throw new UploadError("UNEXPECTED_ANSWER", `The answer ${status} is not the service's.`, { ...known, retryable });
+  throw new UploadError("UNEXPECTED_RESPONSE", `Unexpected response ${status}.`, { ...known, retryable });
 }
 
 function parse(text: string): unknown {

@@ -1,4 +1,4 @@
-import { UploadError } from "./error.js";
+import { type ErrorParams, UploadError } from "./error.js";
 import type { UploadFile } from "./file.js";
 import type { StoredUpload } from "./types.js";
 import type { FileState } from "./wire.js";
@@ -10,13 +10,13 @@ export function matchRecord(files: readonly UploadFile[], record: StoredUpload):
     const file = [...left].find(({ fingerprint }) => fingerprint === stored.fingerprint);
     if (!file) {
       const isThere = [...left].some(({ input }) => input.name === stored.name);
-      throw mismatch(stored.name, isThere ? "is not the file that the upload began with" : "is missing");
+      throw mismatch(stored.name, isThere ? "changed" : "missing");
     }
     left.delete(file);
     file.input.category = stored.category;
   }
   for (const { input } of left) {
-    throw mismatch(input.name, "is not one of the files that the upload began with");
+    throw mismatch(input.name, "unknown");
   }
 }
 
@@ -28,16 +28,16 @@ export function matchSession(files: readonly UploadFile[], states: readonly File
   const matches = states.map((state): [UploadFile, FileState] => {
     const file = files.find(({ input }) => input.category === state.category && input.name === state.name);
     if (!file) {
-      throw mismatch(state.name, "is missing");
+      throw mismatch(state.name, "missing");
     }
     if (file.input.blob.size !== state.bytesTotal) {
-      throw mismatch(state.name, "has another size than the upload began with");
+      throw mismatch(state.name, "changed");
     }
     return [file, state];
   });
   return new Map(matches);
 }
 
-function mismatch(fileName: string, what: string): UploadError {
-  return new UploadError("FILE_MISMATCH", `${fileName} ${what}.`, { fileName });
+function mismatch(fileName: string, what: NonNullable<ErrorParams["mismatch"]>): UploadError {
+  return new UploadError("FILE_MISMATCH", `File ${what}: ${fileName}`, { fileName, params: { mismatch: what } });
 }

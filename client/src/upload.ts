@@ -5,7 +5,7 @@ import { followEvents } from "./events.js";
 import { UploadFile } from "./file.js";
 import { Gate } from "./gate.js";
 import { fingerprintOf, inputsOf } from "./input.js";
-import { refusedFile } from "./refusal.js";
+import { rejectedFile } from "./rejection.js";
 import { matchRecord, matchSession } from "./resume.js";
 import { type RetryPolicy, retryPolicy } from "./retry.js";
 import { forEach } from "./slots.js";
@@ -287,7 +287,7 @@ class SessionUpload implements Upload {
     try {
       return await this.#gate.run((signal) => this.#api.createSession({ files: declared }, { signal }));
     } catch (error) {
-      const refused = refusedFile(error, declared);
+      const refused = rejectedFile(error, declared);
       const file = refused && this.#files[declared.indexOf(refused)];
       if (!file) {
         throw error;

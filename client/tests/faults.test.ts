@@ -67,7 +67,7 @@ test("503 twice is waited out, as long as it says, and told of", async () => {
 test("a service that stays away fails the upload, and starting again goes on", async () => {
   bench.proxy.fail(/^PUT .*\/parts\/3$/, { answer: { status: 503 } }, 2);
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")], retry: { attempts: 2, baseDelayMs: 1 } });
-  await expect(upload.start()).rejects.toMatchObject({ code: "UNEXPECTED_ANSWER", status: 503, retryable: true });
+  await expect(upload.start()).rejects.toMatchObject({ code: "UNEXPECTED_RESPONSE", status: 503, retryable: true });
   expect(upload.state).toBe("failed");
   const sent = bench.proxy.matching(PUT_PART).filter(({ status }) => status === 200).length;
   bench.proxy.reset();
@@ -169,7 +169,7 @@ test("what will not succeed later is not tried again", async () => {
     .start()
     .catch((error: unknown) => error);
   expect(failed).toBeInstanceOf(UploadError);
-  expect(failed).toMatchObject({ code: "UNEXPECTED_ANSWER", status: 403, retryable: false, fileName: "castle.pdf" });
+  expect(failed).toMatchObject({ code: "UNEXPECTED_RESPONSE", status: 403, retryable: false, fileName: "castle.pdf" });
   expect(bench.proxy.count(/^PUT .*\/parts\/1$/)).toBe(1);
 });
 

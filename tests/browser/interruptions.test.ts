@@ -36,7 +36,7 @@ test("a reload in the middle: the same file resumes it, with what is missing alo
   expect(stage.stored(file)).toBe(true);
 });
 
-test("an earlier upload that is discarded is gone from the server as well", async () => {
+test("an earlier upload that is discarded is deleted on the server as well", async () => {
   const { page, rest } = await stage.halfway("Ruin");
   await reload(page);
   await rest.has(0);
@@ -63,7 +63,7 @@ test("a session that expires during a pause: the upload goes on by itself in a n
   expect(stage.stored(file)).toBe(true);
 });
 
-test("broken records of earlier uploads are passed over, and the others shown", async () => {
+test("broken records of earlier uploads are ignored, and the others shown", async () => {
   const page = await stage.visit();
   await page.upload("Hut", stage.files.pdf("hut.pdf", 1000));
   await page.finished("Hut").waitFor();

@@ -30,7 +30,7 @@ test("two files: the bars move, the MOC is there with its thumbnail, and the buc
     expect(values.at(-1), name).toBe(100);
   }
   const announced = await page.announcements();
-  for (const words of [/Uploading Castle/, /castle\.png done/, /\d+ % uploaded/, /Castle is published/]) {
+  for (const words of [/Uploading Castle/, /castle\.png done/, /\d+% uploaded/, /Castle is published/]) {
     expect(announced).toMatch(words);
   }
   for (const file of files) {
@@ -61,12 +61,12 @@ test("dropped files are as good as chosen ones, and can be removed again", async
   expect((await links.allInnerTexts()).sort()).toEqual(["tower.csv", "tower.pdf"]);
 });
 
-test("a folder that is dropped is named as one, and the files beside it are taken", async () => {
+test("a folder that is dropped is named as one, and the files next to it are added", async () => {
   const folder = stage.files.emptyFolder("My castle");
   const page = await stage.visit();
   await page.drop(folder, stage.files.pdf("castle.pdf", 1000).path);
   await page.alert.waitFor();
-  expect(await page.alert.innerText()).toMatch(/My castle\W* is a folder: drop the files in it/);
+  expect(await page.alert.innerText()).toMatch(/My castle\W* is a folder\. Drop the files in it/);
   expect(await page.files.allInnerTexts()).toEqual([expect.stringContaining("castle.pdf")]);
 });
 
@@ -75,13 +75,13 @@ test("another file of the same name takes the place of the first, and that is sa
   const first = stage.files.pdf("castle.pdf", 1000);
   await page.choose(first);
   await page.choose(first);
-  await page.files.getByText("1000 bytes").waitFor();
+  await page.files.getByText("1,000 bytes").waitFor();
   expect(await page.alert.count()).toBe(0);
 
   const second = stage.files.pdf("castle.pdf", 2000);
   await page.choose(second);
   await page.alert.waitFor();
-  expect(await page.alert.innerText()).toMatch(/castle\.pdf\W* was there already, and is replaced/);
+  expect(await page.alert.innerText()).toMatch(/castle\.pdf\W* was already in the list and is replaced/);
   expect(await page.files.count()).toBe(1);
   await page.textbox("Title").fill("Two castles");
   await page.button("Upload").click();
@@ -141,7 +141,7 @@ test("bars show what the server has confirmed, not what has left the machine", a
   await page.shows("keep.pdf", 62);
   expect(await page.bar("keep.pdf").getAttribute("aria-valuetext")).toBe("10 of 16 MiB stored");
   await expect.poll(() => page.rate.innerText()).toMatch(/^[\d.]+ [KM]iB\/s, \d+ s left$/);
-  expect(await page.page.title()).toMatch(/^62 % – Keep/);
+  expect(await page.page.title()).toMatch(/^62% – Keep/);
   expect(Math.max(...(await page.barValues("All files")))).toBe(62);
   rest.release();
   await page.finished("Keep").waitFor();

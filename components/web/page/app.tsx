@@ -1,5 +1,6 @@
 import { announcement } from "./announcement.ts";
 import brick from "./brick.svg";
+import { t } from "./catalogue/index.ts";
 import { ChooseFiles } from "./choose-files.tsx";
 import { EarlierUploads } from "./earlier/earlier-uploads.tsx";
 import { Finished } from "./finished.tsx";
@@ -13,11 +14,8 @@ export function App() {
       <main>
         <header class="masthead">
           <img src={brick} alt="" width="48" height="48" />
-          <h1>Upload your MOC</h1>
-          <p>
-            Instructions, parts list and pictures of your own creation. Large files travel in pieces: pause when you
-            like, and go on after a lost connection, a reload or a restart.
-          </p>
+          <h1>{t.heading}</h1>
+          <p>{t.introduction}</p>
         </header>
         <Current />
         <EarlierUploads />

@@ -3,6 +3,7 @@
 import { categoryOf } from "moc-uploads";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { announcement } from "./announcement.ts";
+import { t } from "./catalogue/index.ts";
 import { add, type Choice, check, type Draft, type Faults, metadataOf } from "./draft.ts";
 import { bringsFiles } from "./drag.ts";
 import { bytes } from "./format.ts";
@@ -10,14 +11,13 @@ import { Heading } from "./heading.tsx";
 import { BrickIcon, CategoryIcon, RemoveIcon } from "./icons.tsx";
 import { DESCRIPTION_MAX_CHARS, TITLE_MAX_CHARS } from "./limits.ts";
 import { begin, draft } from "./screen.ts";
-import { CATEGORIES, TAKEN } from "./words.ts";
 
 export function ChooseFiles({ focus }: { focus: boolean }) {
   const form = useRef<HTMLFormElement>(null);
   const [faults, setFaults] = useState<Faults>({});
   const { files, title, description, tags } = draft.value;
 
-  /** Changes a field, of which nothing is known to be wrong then, unless it is told. */
+  /** Changes a field, which has no fault then unless one is given. */
   const change = <Field extends keyof Draft>(field: Field, value: Draft[Field], fault?: string) => {
     draft.value = { ...draft.value, [field]: value };
     setFaults({ ...faults, [field]: fault });
@@ -25,7 +25,7 @@ export function ChooseFiles({ focus }: { focus: boolean }) {
   const choose = (choice: Choice) => {
     const { files: all, added, fault } = add(files, choice);
     change("files", all, fault);
-    if (added > 0) announcement.value = `${added} ${added === 1 ? "file" : "files"} added, ${all.length} in all.`;
+    if (added > 0) announcement.value = t.form.added(added, all.length);
   };
   const submit = (event: Event) => {
     event.preventDefault();
@@ -40,23 +40,23 @@ export function ChooseFiles({ focus }: { focus: boolean }) {
       "files",
       files.filter((other) => other !== file),
     );
-    announcement.value = `${file.name} removed.`;
+    announcement.value = t.form.removed(file.name);
     form.current?.querySelector<HTMLElement>("#files")?.focus();
   };
 
   return (
     <form ref={form} class="card" noValidate onSubmit={submit} {...useDrop(choose)}>
-      <Heading focus={focus}>New upload</Heading>
+      <Heading focus={focus}>{t.form.heading}</Heading>
       <Chooser fault={faults.files} onChoose={choose} />
       {files.length > 0 && (
-        <ul class="files" aria-label="Files">
+        <ul class="files" aria-label={t.form.files}>
           {files.map((file) => (
             <ChosenFile key={file.name} file={file} onRemove={() => remove(file)} />
           ))}
         </ul>
       )}
       <div class="field">
-        <label for="title">Title</label>
+        <label for="title">{t.form.title}</label>
         <input
           id="title"
           dir="auto"
@@ -71,7 +71,7 @@ export function ChooseFiles({ focus }: { focus: boolean }) {
         <Fault id="title-fault" text={faults.title} />
       </div>
       <div class="field">
-        <label for="description">Description (optional)</label>
+        <label for="description">{t.form.description}</label>
         <textarea
           id="description"
           dir="auto"
@@ -82,7 +82,7 @@ export function ChooseFiles({ focus }: { focus: boolean }) {
         />
       </div>
       <div class="field">
-        <label for="tags">Tags (optional)</label>
+        <label for="tags">{t.form.tags}</label>
         <input
           id="tags"
           dir="auto"
@@ -93,13 +93,13 @@ export function ChooseFiles({ focus }: { focus: boolean }) {
           onInput={({ currentTarget }) => change("tags", currentTarget.value)}
         />
         <p id="tags-hint" class="quiet small">
-          With commas between them: castle, medieval
+          {t.form.tagsHint}
         </p>
         <Fault id="tags-fault" text={faults.tags} />
       </div>
       <div class="row">
         <button type="submit" class="primary wide">
-          Upload
+          {t.form.upload}
         </button>
       </div>
     </form>
@@ -123,13 +123,13 @@ function Chooser({ fault, onChoose }: { fault: string | undefined; onChoose: (ch
           aria-describedby="files-hint files-fault"
           onClick={() => input.current?.click()}
         >
-          Choose files
+          {t.form.chooseFiles}
         </button>
-        <span>or drop them here</span>
+        <span>{t.form.orDrop}</span>
       </p>
-      <input ref={input} type="file" multiple hidden aria-label="Files" onChange={choose} />
+      <input ref={input} type="file" multiple hidden aria-label={t.form.files} onChange={choose} />
       <p id="files-hint" class="quiet small">
-        {TAKEN} One PDF with the instructions has to be among them.
+        {t.form.filesHint}
       </p>
       <Fault id="files-fault" text={fault} />
     </div>
@@ -146,11 +146,9 @@ function ChosenFile({ file, onRemove }: { file: File; onRemove: () => void }) {
         <p class="name">
           <bdi>{file.name}</bdi>
         </p>
-        <p class="quiet small">
-          {CATEGORIES[category]}, {bytes(file.size)}
-        </p>
+        <p class="quiet small">{t.form.categoryAndSize(t.categories[category], bytes(file.size))}</p>
       </div>
-      <button type="button" class="icon" aria-label={`Remove ${file.name}`} onClick={onRemove}>
+      <button type="button" class="icon" aria-label={t.form.remove(file.name)} onClick={onRemove}>
         <RemoveIcon />
       </button>
     </li>

@@ -1,9 +1,9 @@
 /** What a person has put into the form, and what is wrong with it. */
 
 import { categoryOf, type Metadata } from "moc-uploads";
+import { t } from "./catalogue/index.ts";
 import { list } from "./format.ts";
 import { TAG_MAX_CHARS, TAGS_MAX } from "./limits.ts";
-import { TAKEN } from "./words.ts";
 
 /** The form. */
 export interface Draft {
@@ -43,28 +43,28 @@ export function add(before: readonly File[], { files: chosen, folders = [] }: Ch
   }
 
   const faults: string[] = [];
-  const say = (names: string[], one: string, many: string) => {
-    if (names.length > 0) faults.push(`${list(names)} ${names.length === 1 ? one : many}`);
+  const say = (names: string[], words: (names: string, count: number) => string) => {
+    if (names.length > 0) faults.push(words(list(names), names.length));
   };
-  say(folders, "is a folder: drop the files in it instead.", "are folders: drop the files in them instead.");
-  say(unknown.map(nameOf), `cannot be uploaded. ${TAKEN}`, `cannot be uploaded. ${TAKEN}`);
-  say(empty.map(nameOf), "is empty.", "are empty.");
-  say(replaced.map(nameOf), "was there already, and is replaced.", "were there already, and are replaced.");
+  say(folders, t.form.folders);
+  say(unknown.map(nameOf), t.form.unsupported);
+  say(empty.map(nameOf), t.form.empty);
+  say(replaced.map(nameOf), t.form.replaced);
   return { files: [...files.values()], added: taken.length, fault: faults.join(" ") || undefined };
 }
 
 /** What keeps the form from being sent. */
 export function check({ files, title, tags }: Draft): Faults {
   const faults: Faults = {};
-  if (files.length === 0) faults.files = "Choose the files of your MOC first.";
+  if (files.length === 0) faults.files = t.form.filesMissing;
   else if (!files.some(({ name, type }) => categoryOf(name, type) === "instruction")) {
-    faults.files = "The building instructions are missing: add them as a PDF file.";
+    faults.files = t.form.instructionMissing;
   }
-  if (line(title) === "") faults.title = "Give your MOC a title.";
+  if (line(title) === "") faults.title = t.form.titleMissing;
   const tagList = tagsOf(tags);
   const long = tagList.find((tag) => tag.length > TAG_MAX_CHARS);
-  if (tagList.length > TAGS_MAX) faults.tags = `These are ${tagList.length} tags; there may be ${TAGS_MAX}.`;
-  else if (long !== undefined) faults.tags = `“${long}” is too long: a tag has ${TAG_MAX_CHARS} characters at most.`;
+  if (tagList.length > TAGS_MAX) faults.tags = t.form.tooManyTags(tagList.length, TAGS_MAX);
+  else if (long !== undefined) faults.tags = t.form.tagTooLong(long, TAG_MAX_CHARS);
   return faults;
 }
 

@@ -2,6 +2,7 @@
 
 import type { Moc } from "moc-uploads";
 import { useState } from "preact/hooks";
+import { t } from "./catalogue/index.ts";
 import { useDocumentTitle } from "./document-title.ts";
 import { bytes } from "./format.ts";
 import { Heading } from "./heading.tsx";
@@ -11,7 +12,7 @@ import { screen } from "./screen.ts";
 
 export function Finished({ moc }: { moc: Moc }) {
   const { title, description, tags, files, thumbnailUrl } = useMoc(moc.id, moc) ?? moc;
-  useDocumentTitle(`Published – ${title}`);
+  useDocumentTitle(t.documentTitle(t.published.state, title));
   return (
     <section class="card">
       <div class="finished">
@@ -22,7 +23,7 @@ export function Finished({ moc }: { moc: Moc }) {
           </Heading>
           <p class="state completed">
             <StateIcon of="completed" />
-            Published
+            {t.published.state}
           </p>
           {description && (
             <p class="lines" dir="auto">
@@ -30,7 +31,7 @@ export function Finished({ moc }: { moc: Moc }) {
             </p>
           )}
           {tags.length > 0 && (
-            <ul class="tags" aria-label="Tags">
+            <ul class="tags" aria-label={t.published.tags}>
               {tags.map((tag) => (
                 <li key={tag}>
                   <bdi>{tag}</bdi>
@@ -43,7 +44,7 @@ export function Finished({ moc }: { moc: Moc }) {
       </div>
       <div class="row">
         <button type="button" class="primary wide" onClick={() => (screen.value = { at: "choosing", returned: true })}>
-          Upload another
+          {t.published.another}
         </button>
       </div>
     </section>
@@ -58,7 +59,7 @@ export function Thumbnail({ title, url }: { title: string; url: string | undefin
       {url === undefined || url === broken ? (
         <BrickIcon />
       ) : (
-        <img src={url} alt={`Thumbnail of ${title}`} onError={() => setBroken(url)} />
+        <img src={url} alt={t.published.thumbnailOf(title)} onError={() => setBroken(url)} />
       )}
     </div>
   );

@@ -1,12 +1,14 @@
-/** Tells screen readers of an upload's way: not of each percent. */
+/** Announces the progress of an upload to screen readers, in steps. */
 
 import type { Upload } from "moc-uploads";
 import { announcement } from "./announcement.ts";
-import { isolated, list, percent } from "./format.ts";
+import { t } from "./catalogue/index.ts";
+import { list, percent, percentText } from "./format.ts";
 
+const { announce } = t.upload;
 const MILESTONES_PERCENT = [25, 50, 75];
 
-/** Announces an upload's start, pauses, milestones and finished files. The response ends that. */
+/** Announces an upload's start, pauses, milestones and finished files. The returned function ends that. */
 export function announceMilestones(upload: Upload): () => void {
   const done = new Set<string>();
   let reached = 0;
@@ -14,10 +16,10 @@ export function announceMilestones(upload: Upload): () => void {
   let before = upload.state;
   const ends = [
     upload.on("state", (state) => {
-      if (state === "paused") announcement.value = "Paused.";
-      else if (state === "uploading" && before === "paused") announcement.value = "Uploading again.";
-      else if (state === "uploading") announcement.value = `Uploading ${isolated(upload.metadata.title)}.`;
-      else if (state === "finalizing") announcement.value = "All files have arrived. Publishing.";
+      if (state === "paused") announcement.value = announce.paused;
+      else if (state === "uploading" && before === "paused") announcement.value = announce.resumed;
+      else if (state === "uploading") announcement.value = announce.uploading(upload.metadata.title);
+      else if (state === "finalizing") announcement.value = announce.publishing;
       before = state;
     }),
     upload.on("progress", ({ files, storedBytes, totalBytes, waiting }) => {
@@ -26,14 +28,14 @@ export function announceMilestones(upload: Upload): () => void {
         .map(({ name }) => name);
       for (const name of arrived) done.add(name);
       const milestone = MILESTONES_PERCENT.findLast((share) => percent(storedBytes, totalBytes) >= share) ?? 0;
-      const told: string[] = [];
-      if (waiting && !waited) told.push("Nothing arrives for now. Waiting.");
-      if (!waiting && waited) told.push("Going on.");
+      const news: string[] = [];
+      if (waiting && !waited) news.push(announce.stalled);
+      if (!waiting && waited) news.push(announce.resumed);
       waited = waiting !== undefined;
-      if (arrived.length > 0) told.push(`${list(arrived)} done.`);
-      if (milestone > reached) told.push(`${milestone} % uploaded.`);
+      if (arrived.length > 0) news.push(announce.filesDone(list(arrived)));
+      if (milestone > reached) news.push(announce.percent(percentText(milestone)));
       reached = Math.max(reached, milestone);
-      if (told.length > 0) announcement.value = told.join(" ");
+      if (news.length > 0) announcement.value = news.join(" ");
     }),
   ];
   return () => ends.forEach((end) => end());

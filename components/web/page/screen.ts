@@ -3,9 +3,10 @@
 import { batch, signal } from "@preact/signals";
 import { type Metadata, type Moc, UploadError, type UploadOptions } from "moc-uploads";
 import { announcement } from "./announcement.ts";
+import { t } from "./catalogue/index.ts";
 import { type Draft, NO_DRAFT } from "./draft.ts";
+import { type Explanation, explain } from "./explain.ts";
 import { prepareRun, type Run } from "./run.ts";
-import { type Explanation, explain } from "./words.ts";
 
 export type Screen =
   /** `returned` from another screen. */
@@ -16,23 +17,23 @@ export const screen = signal<Screen>({ at: "choosing", returned: false });
 /** What is in the form. */
 export const draft = signal<Draft>(NO_DRAFT);
 /** Why an earlier upload could not go on. */
-export const refusal = signal<{ sessionId: string; explanation: Explanation } | undefined>(undefined);
+export const rejection = signal<{ sessionId: string; explanation: Explanation } | undefined>(undefined);
 
 const ELSEWHERE: Explanation = {
-  happened: "Another tab uploads this already.",
-  advice: "Go on there, or close that tab first.",
+  happened: t.earlier.uploadedElsewhere,
+  advice: t.earlier.uploadedElsewhereAdvice,
   tryAgain: false,
 };
 
 /** Starts an upload, or goes on with the session that is given. */
 export async function begin(options: Pick<UploadOptions, "files" | "metadata" | "sessionId">): Promise<void> {
-  refusal.value = undefined;
+  rejection.value = undefined;
   const run = await prepareRun(options);
   if (run !== undefined) {
     screen.value = { at: "uploading", run };
     await proceed(run);
   } else if (options.sessionId !== undefined) {
-    refusal.value = { sessionId: options.sessionId, explanation: ELSEWHERE };
+    rejection.value = { sessionId: options.sessionId, explanation: ELSEWHERE };
   }
 }
 
@@ -43,7 +44,7 @@ export async function proceed(run: Run, metadata?: Metadata): Promise<void> {
     run.end();
     batch(() => {
       if (run.resumed === undefined) draft.value = NO_DRAFT;
-      announcement.value = `${moc.title} is published.`;
+      announcement.value = t.upload.announce.published(moc.title);
       screen.value = { at: "finished", moc };
     });
   } catch (error) {
@@ -56,11 +57,11 @@ export async function proceed(run: Run, metadata?: Metadata): Promise<void> {
 export async function cancel(run: Run): Promise<void> {
   try {
     await run.upload.cancel();
-    announcement.value = "Upload cancelled.";
+    announcement.value = t.upload.announce.cancelled;
     leave(run);
   } catch (error) {
     if (!(error instanceof UploadError)) throw error;
-    leave(run, { ...explain(error), happened: `This upload is not cancelled. ${explain(error).happened}` });
+    leave(run, { ...explain(error), happened: t.upload.notCancelled(explain(error).happened) });
   }
 }
 
@@ -70,7 +71,7 @@ export function leave(run: Run, explanation?: Explanation): void {
   const shown = screen.value;
   const sessionId = run.sessionId.value;
   batch(() => {
-    if (explanation && sessionId !== undefined) refusal.value = { sessionId, explanation };
+    if (explanation && sessionId !== undefined) rejection.value = { sessionId, explanation };
     if (shown.at === "uploading" && shown.run === run) screen.value = { at: "choosing", returned: true };
   });
 }

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { t } from "./catalogue/index.ts";
 import { Dialog } from "./dialog.tsx";
 
 const KEY = "moc-uploads:token";
@@ -37,30 +38,30 @@ export function signIn(): Promise<string | undefined> {
 /** The dialog, which is there while somebody waits for it. */
 export function SignIn() {
   const input = useRef<HTMLInputElement>(null);
-  const answer = waiting.value;
-  if (answer === undefined) return null;
+  const respond = waiting.value;
+  if (respond === undefined) return null;
   const submit = (event: Event) => {
     event.preventDefault();
     const given = input.current?.value.trim();
     if (!given) return;
     store(given);
     token.value = given;
-    answer(given);
+    respond(given);
   };
   return (
-    <Dialog title="Sign in" onClose={() => answer(undefined)}>
+    <Dialog title={t.signIn.title} onClose={() => respond(undefined)}>
       <form onSubmit={submit}>
-        <p>The server wants to know who you are. The token stays in this tab, and is gone when you close it.</p>
+        <p>{t.signIn.text}</p>
         <div class="field">
-          <label for="token">Access token</label>
+          <label for="token">{t.signIn.token}</label>
           <input id="token" ref={input} type="password" autocomplete="off" spellcheck={false} required />
         </div>
         <div class="row">
           <button type="submit" class="primary">
-            Continue
+            {t.signIn.submit}
           </button>
-          <button type="button" onClick={() => answer(undefined)}>
-            Not now
+          <button type="button" onClick={() => respond(undefined)}>
+            {t.signIn.later}
           </button>
         </div>
       </form>

@@ -1,36 +1,18 @@
 /** An upload that runs, or has failed. */
 
-import type { FileProgress, FileUploadState, Progress, UploadError, UploadState } from "moc-uploads";
+import type { FileProgress, Progress, UploadError, UploadState } from "moc-uploads";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Bar } from "./bar.tsx";
+import { t } from "./catalogue/index.ts";
 import { Dialog } from "./dialog.tsx";
 import { useDocumentTitle } from "./document-title.ts";
-import { bytesOf, percent, speed, timeLeft } from "./format.ts";
+import { explain, explainWaiting } from "./explain.ts";
+import { bytesOf, percent, percentText, speed, timeLeft } from "./format.ts";
 import { Heading } from "./heading.tsx";
 import { CategoryIcon, StateIcon } from "./icons.tsx";
 import { TITLE_MAX_CHARS } from "./limits.ts";
 import type { Run } from "./run.ts";
 import { cancel, leave, proceed } from "./screen.ts";
-import { CATEGORIES, explain, explainWaiting } from "./words.ts";
-
-const HEADINGS: Record<UploadState, string> = {
-  idle: "Preparing",
-  preparing: "Preparing",
-  uploading: "Uploading",
-  paused: "Paused:",
-  finalizing: "Publishing",
-  finalized: "Published:",
-  failed: "Not uploaded:",
-  cancelled: "Cancelling",
-};
-
-const FILE_STATES: Record<FileUploadState, string> = {
-  waiting: "Waiting",
-  hashing: "Checking",
-  uploading: "Uploading",
-  completed: "Done",
-  failed: "Failed",
-};
 
 export function Uploading({ run }: { run: Run }) {
   const { upload } = run;
@@ -38,33 +20,27 @@ export function Uploading({ run }: { run: Run }) {
   const progress = run.progress.value;
   const { title } = upload.metadata;
   const share = percent(progress.storedBytes, progress.totalBytes);
-  useDocumentTitle(`${state === "failed" ? "Not uploaded" : `${share} %`} – ${title}`);
+  useDocumentTitle(t.documentTitle(state === "failed" ? t.upload.notUploaded : percentText(share), title));
   useWarningBeforeUnload(state !== "failed" && state !== "cancelled");
   return (
     <section class="card">
       <Heading key={state === "failed" ? "failed" : "going on"} focus>
-        {HEADINGS[state]} <bdi>{title}</bdi>
+        {t.upload.states[state]} <bdi>{title}</bdi>
       </Heading>
       <div class="stack">
-        <Bar brick label="All files" storedBytes={progress.storedBytes} totalBytes={progress.totalBytes} />
+        <Bar brick label={t.upload.allFiles} storedBytes={progress.storedBytes} totalBytes={progress.totalBytes} />
         <p class="numbers">
-          <strong>{share} %</strong>
+          <strong>{percentText(share)}</strong>
           <span class="quiet">{bytesOf(progress.storedBytes, progress.totalBytes)}</span>
           <span class="quiet" data-testid="rate">
             {rate(state, progress)}
           </span>
         </p>
       </div>
-      {state === "cancelled" && (
-        <p class="notice">
-          {progress.waiting
-            ? "What has arrived is deleted as soon as the server can be reached."
-            : "What has arrived is being deleted."}
-        </p>
-      )}
+      {state === "cancelled" && <p class="notice">{progress.waiting ? t.upload.deletingLater : t.upload.deleting}</p>}
       {state === "uploading" && progress.waiting && <p class="notice">{explainWaiting(progress.waiting)}</p>}
       {state === "failed" && upload.error && <Failure run={run} error={upload.error} />}
-      <ul class="files" aria-label="Files">
+      <ul class="files" aria-label={t.form.files}>
         {progress.files.map((file) => (
           <File key={file.name} file={file} paused={state === "paused"} />
         ))}
@@ -86,13 +62,11 @@ function File({ file, paused }: { file: FileProgress; paused: boolean }) {
         <p class="name">
           <bdi>{name}</bdi>
         </p>
-        <p class="quiet small">
-          {CATEGORIES[category]}, {bytesOf(storedBytes, sizeBytes)}
-        </p>
+        <p class="quiet small">{t.form.categoryAndSize(t.categories[category], bytesOf(storedBytes, sizeBytes))}</p>
       </div>
       <span class={`state ${state}`}>
         <StateIcon of={state} />
-        {FILE_STATES[state]}
+        {t.upload.fileStates[state]}
       </span>
       <Bar label={name} storedBytes={storedBytes} totalBytes={sizeBytes} />
       {error && <p class="wrong">{explain(error, file).happened}</p>}
@@ -108,10 +82,10 @@ function Controls({ run }: { run: Run }) {
   return (
     <div class="row">
       <button type="button" class="primary" onClick={() => (paused ? run.upload.resume() : run.upload.pause())}>
-        {paused ? "Resume" : "Pause"}
+        {paused ? t.upload.resume : t.upload.pause}
       </button>
       <button type="button" onClick={() => setAsked(true)}>
-        Cancel upload
+        {t.upload.cancel}
       </button>
       {asked && <ConfirmCancel run={run} onClose={() => setAsked(false)} />}
     </div>
@@ -120,14 +94,14 @@ function Controls({ run }: { run: Run }) {
 
 function ConfirmCancel({ run, onClose }: { run: Run; onClose: () => void }) {
   return (
-    <Dialog title="Cancel this upload?" onClose={onClose}>
-      <p>What has arrived so far is deleted.</p>
+    <Dialog title={t.upload.cancelTitle} onClose={onClose}>
+      <p>{t.upload.cancelText}</p>
       <div class="row">
         <button type="button" onClick={onClose}>
-          Keep going
+          {t.upload.keep}
         </button>
         <button type="button" class="danger" onClick={() => void cancel(run)}>
-          Yes, cancel it
+          {t.upload.confirmCancel}
         </button>
       </div>
     </Dialog>
@@ -155,7 +129,7 @@ function Failure({ run, error }: { run: Run; error: UploadError }) {
       <form class="stack" onSubmit={again}>
         {taken && (
           <div class="field">
-            <label for="other-title">Title</label>
+            <label for="other-title">{t.form.title}</label>
             <input
               id="other-title"
               ref={title}
@@ -169,15 +143,15 @@ function Failure({ run, error }: { run: Run; error: UploadError }) {
         <div class="row">
           {tryAgain && (
             <button type="submit" class="primary">
-              Try again
+              {t.upload.retry}
             </button>
           )}
           <button type="button" onClick={back}>
-            {run.resumed === undefined ? "Change files" : "Close"}
+            {run.resumed === undefined ? t.upload.changeFiles : t.upload.close}
           </button>
         </div>
       </form>
-      {error.requestId && <p class="quiet small">For support: {error.requestId}</p>}
+      {error.requestId && <p class="quiet small">{t.upload.requestId(error.requestId)}</p>}
     </div>
   );
 }
@@ -186,12 +160,14 @@ function Failure({ run, error }: { run: Run; error: UploadError }) {
 function rate(state: UploadState, { bytesPerSecond, secondsLeft, waiting }: Progress): string {
   switch (state) {
     case "paused":
-      return "Paused";
+      return t.upload.paused;
     case "finalizing":
-      return "Checking and publishing";
+      return t.upload.verifying;
     case "uploading":
       if (waiting || bytesPerSecond === 0) return "";
-      return secondsLeft === undefined ? speed(bytesPerSecond) : `${speed(bytesPerSecond)}, ${timeLeft(secondsLeft)}`;
+      return secondsLeft === undefined
+        ? speed(bytesPerSecond)
+        : t.speedAndTimeLeft(speed(bytesPerSecond), timeLeft(secondsLeft));
     default:
       return "";
   }

@@ -3,6 +3,7 @@
 import { findUploads, forgetUpload, type StoredUpload } from "moc-uploads";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { announcement } from "../announcement.ts";
+import { t } from "../catalogue/index.ts";
 import { elsewhere } from "../claims.ts";
 import { screen } from "../screen.ts";
 import { Interrupted } from "./interrupted.tsx";
@@ -38,9 +39,9 @@ export function EarlierUploads() {
   if (earlier.length === 0) return null;
   const shown = all ? earlier : earlier.slice(0, FIRST);
   return (
-    <section class="card" aria-label="Earlier uploads">
+    <section class="card" aria-label={t.earlier.heading}>
       <h2 ref={heading} tabIndex={-1}>
-        Earlier uploads
+        {t.earlier.heading}
       </h2>
       <ul>
         {shown.map((stored) => (
@@ -51,7 +52,7 @@ export function EarlierUploads() {
       </ul>
       {shown.length < earlier.length && (
         <button type="button" onClick={() => setAll(true)}>
-          Show all {earlier.length}
+          {t.earlier.showAll(earlier.length)}
         </button>
       )}
     </section>

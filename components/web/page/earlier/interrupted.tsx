@@ -1,16 +1,17 @@
 import { createApi, type SessionState, UploadError } from "moc-uploads";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../catalogue/index.ts";
+import { type Explanation, explain } from "../explain.ts";
 import { Thumbnail } from "../finished.tsx";
 import { bytesOf, list } from "../format.ts";
 import { api } from "../moc.ts";
-import { begin, refusal, screen } from "../screen.ts";
+import { begin, rejection, screen } from "../screen.ts";
 import { signIn, token, tokenOrAsk } from "../sign-in.tsx";
-import { type Explanation, explain } from "../words.ts";
 import { Published } from "./published.tsx";
 import { type Row, Title, totalBytes } from "./row.tsx";
 
 /** What the server answers where a session is no more. */
-const GONE: ReadonlySet<string> = new Set(["NOT_FOUND", "SESSION_NOT_ACTIVE"]);
+const DELETED: ReadonlySet<string> = new Set(["NOT_FOUND", "SESSION_NOT_ACTIVE"]);
 
 /** What is known of a session: its state, or why it is not. */
 type Found = SessionState | UploadError | undefined;
@@ -22,13 +23,13 @@ export function Interrupted(row: Row) {
   const alert = useRef<HTMLParagraphElement>(null);
   const [failure, setFailure] = useState<Explanation>();
   const [discarding, setDiscarding] = useState(false);
-  const refused = refusal.value?.sessionId === sessionId ? refusal.value.explanation : failure;
-  useEffect(() => alert.current?.focus(), [refused]);
+  const rejected = rejection.value?.sessionId === sessionId ? rejection.value.explanation : failure;
+  useEffect(() => alert.current?.focus(), [rejected]);
 
   const found = useSession(sessionId);
   if (found && "mocId" in found && found.mocId) return <Published {...row} mocId={found.mocId} />;
   // One upload at a time has the screen.
-  const resumable = !isGone(found) && screen.value.at !== "uploading";
+  const resumable = !isDeleted(found) && screen.value.at !== "uploading";
 
   const resume = ({ currentTarget }: { currentTarget: HTMLInputElement }) => {
     const chosen = [...(currentTarget.files ?? [])];
@@ -41,41 +42,39 @@ export function Interrupted(row: Row) {
       await createApi({ token: tokenOrAsk }).cancelSession(sessionId);
     } catch (error) {
       if (!(error instanceof UploadError)) throw error;
-      if (!isGone(error)) return setFailure(explain(error));
+      if (!isDeleted(error)) return setFailure(explain(error));
     } finally {
       setDiscarding(false);
     }
-    row.onForget(`${title} is discarded.`);
+    row.onForget(t.earlier.discarded(title));
   };
   return (
     <>
       <Thumbnail title={title} url={undefined} />
       <div>
         <Title stored={row.stored} state={describe(found, totalBytes(row.stored))} />
-        {resumable && (
-          <p class="small">To go on, choose the same files again: {list(files.map(({ name }) => name))}.</p>
-        )}
-        {refused && (
+        {resumable && <p class="small">{t.earlier.chooseAgain(list(files.map(({ name }) => name)))}</p>}
+        {rejected && (
           <p ref={alert} class="alert" role="alert" tabIndex={-1}>
-            {refused.happened} {refused.advice}
+            {rejected.happened} {rejected.advice}
           </p>
         )}
         <div class="row">
           {resumable && (
             <button type="button" aria-describedby={sessionId} onClick={() => chooser.current?.click()}>
-              Resume
+              {t.earlier.resume}
             </button>
           )}
           {needsToken(found) && (
             <button type="button" onClick={() => void signIn()}>
-              Sign in
+              {t.earlier.signIn}
             </button>
           )}
           <button type="button" aria-describedby={sessionId} disabled={discarding} onClick={() => void discard()}>
-            {discarding ? "Discarding" : "Discard"}
+            {discarding ? t.earlier.discarding : t.earlier.discard}
           </button>
         </div>
-        <input ref={chooser} type="file" multiple hidden aria-label="Files to resume with" onChange={resume} />
+        <input ref={chooser} type="file" multiple hidden aria-label={t.earlier.filesToResume} onChange={resume} />
       </div>
     </>
   );
@@ -98,18 +97,18 @@ function useSession(sessionId: string): Found {
 
 /** How far a session is, of so many bytes. */
 function describe(found: Found, total: number): string {
-  if (found === undefined) return "Unfinished";
-  if (isGone(found)) return "Deleted on the server";
-  if (needsToken(found)) return "Sign in to see how far it is";
-  if (found instanceof UploadError) return "The server cannot be reached";
-  if (found.status === "expired") return "Its time is over: it starts from the beginning";
+  if (found === undefined) return t.earlier.unfinished;
+  if (isDeleted(found)) return t.earlier.deleted;
+  if (needsToken(found)) return t.earlier.signInToSee;
+  if (found instanceof UploadError) return t.earlier.unreachable;
+  if (found.status === "expired") return t.earlier.expired;
   const storedBytes = found.files.reduce((sum, { bytesCompleted }) => sum + bytesCompleted, 0);
-  return `${bytesOf(storedBytes, total)} stored`;
+  return t.earlier.stored(bytesOf(storedBytes, total));
 }
 
 /** Whether nothing is left on the server to go on with. */
-function isGone(found: Found): boolean {
-  return found instanceof UploadError ? GONE.has(found.code) : found?.status === "cancelled";
+function isDeleted(found: Found): boolean {
+  return found instanceof UploadError ? DELETED.has(found.code) : found?.status === "cancelled";
 }
 
 function needsToken(found: Found): boolean {

@@ -1,3 +1,4 @@
+import { t } from "../catalogue/index.ts";
 import { Links, Thumbnail } from "../finished.tsx";
 import { useMoc } from "../moc.ts";
 import { type Row, Title } from "./row.tsx";
@@ -10,15 +11,11 @@ export function Published({ stored, mocId, onForget }: Row & { mocId: string }) 
     <>
       <Thumbnail title={title} url={moc?.thumbnailUrl} />
       <div>
-        <Title stored={stored} state="Published" />
+        <Title stored={stored} state={t.published.state} />
         {moc && <Links files={moc.files} />}
         <div class="row">
-          <button
-            type="button"
-            aria-describedby={sessionId}
-            onClick={() => onForget(`${title} is taken off this list. It is still published.`)}
-          >
-            Forget
+          <button type="button" aria-describedby={sessionId} onClick={() => onForget(t.earlier.removed(title))}>
+            {t.earlier.remove}
           </button>
         </div>
       </div>

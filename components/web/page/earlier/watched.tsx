@@ -1,6 +1,7 @@
 import { type WatchedProgress, watchUpload } from "moc-uploads";
 import { useEffect, useState } from "preact/hooks";
 import { Bar } from "../bar.tsx";
+import { t } from "../catalogue/index.ts";
 import { Thumbnail } from "../finished.tsx";
 import { bytesOf } from "../format.ts";
 import { token, tokenIfAny } from "../sign-in.tsx";
@@ -21,11 +22,11 @@ export function Watched({ stored, onChange }: Row) {
     <>
       <Thumbnail title={title} url={undefined} />
       <div>
-        <Title stored={stored} state="Uploading in another tab" />
+        <Title stored={stored} state={t.earlier.elsewhere} />
         {progress && (
           <>
             <Bar label={title} storedBytes={progress.storedBytes} totalBytes={total} />
-            <p class="quiet small">{bytesOf(progress.storedBytes, total)} stored</p>
+            <p class="quiet small">{t.earlier.stored(bytesOf(progress.storedBytes, total))}</p>
           </>
         )}
       </div>

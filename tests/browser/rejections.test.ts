@@ -45,7 +45,7 @@ describe("what cannot be uploaded is explained", () => {
     await page.button("Remove castle.pdf").click();
     await page.choose(stage.files.pdf("close.pdf", MIB + 1));
     await page.button("Upload").click();
-    await page.alert.getByText("it is 1 byte over the limit of 1 MiB").waitFor();
+    await page.alert.getByText("is 1 byte over the limit of 1 MiB").waitFor();
 
     // Another file in its place, and it works.
     await page.button("Change files").click();

@@ -2,7 +2,7 @@ import { problemOf } from "./error.js";
 import type { FileDeclaration } from "./wire.js";
 
 /** Which of the files an error to create their session is about, as far as it says so. */
-export function refusedFile<File extends FileDeclaration>(error: unknown, files: readonly File[]): File | undefined {
+export function rejectedFile<File extends FileDeclaration>(error: unknown, files: readonly File[]): File | undefined {
   const pointer = problemOf(error, "VALIDATION_ERROR")?.errors[0]?.pointer;
   const index = /^\/files\/(\d+)/.exec(pointer ?? "")?.[1];
   if (index !== undefined) {
