@@ -33,7 +33,7 @@ export interface PartCall extends Call {
 
 /**
  * The service's routes. Each call is repeated while that may help, and rejects with an `UploadError`. All of them may
- * be made again when their answer was lost.
+ * be repeated when their response was lost.
  */
 export interface Api {
   createSession(body: { files: FileDeclaration[] }, call?: Call): Promise<SessionCreated>;
@@ -63,7 +63,7 @@ export function createApi(options: ConnectionOptions = {}): Api {
   return connect(options, () => {});
 }
 
-/** As {@link createApi}; `onWaiting` is told when calls wait to be made again. */
+/** As {@link createApi}; `onWaiting` is called when calls wait to be retried. */
 export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
   const base = originOf(options.baseUrl) + BASE_PATH;
   const tokens = tokenKeeper(options.token);
@@ -139,7 +139,7 @@ export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
   };
 }
 
-/** A file that has changed or gone since it was chosen fails as a network does: reading a byte tells them apart. */
+/** A file that was changed or deleted since it was chosen fails like a network: reading a byte distinguishes the two. */
 async function checkReadable(blobs: Blob[], error: unknown): Promise<void> {
   if (!hasCode(error, "NETWORK_ERROR")) {
     return;

@@ -2,7 +2,7 @@ import type { Problem, ProblemCode } from "./wire.js";
 
 /** Codes that come from the client itself, next to those of the server's problems. */
 export type ClientErrorCode =
-  /** No answer: the network, or the service, is unavailable. */
+  /** No response: the network or the service is unreachable. */
   | "NETWORK_ERROR"
   /** A response that is not the service's, for example a proxy's. */
   | "UNEXPECTED_RESPONSE"

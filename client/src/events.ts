@@ -63,7 +63,7 @@ async function listen(socket: WebSocketLike, options: FollowOptions): Promise<bo
     }
     socket.addEventListener("message", (message: { data?: unknown }) => {
       heard = true;
-      // What came before the connection is closed may be told of after that.
+      // Messages that arrived before the connection was closed may be delivered after that.
       eventsIn(message.data).forEach((event) => options.signal.aborted || options.onEvent(event));
     });
   });

@@ -50,7 +50,7 @@ export class UploadFile {
     return { name, category, type, fileId, state, sizeBytes: blob.size, sentBytes, storedBytes, error };
   }
 
-  /** What the server is told of it. */
+  /** As declared to the server. */
   get declaration(): FileDeclaration {
     const { blob, category, name, type } = this.input;
     return { category, name, size: blob.size, type };

@@ -4,7 +4,7 @@ import type { Problem } from "./wire.js";
 
 /** Longest time without a response; with `XMLHttpRequest`, without any byte moving. The service takes less. */
 const SILENCE_MAX_MS = 120_000;
-/** Longest time for a body of which nobody tells how far it is: the service gives a part 300 seconds. */
+/** Longest time for a body without known progress: the service gives a part 300 seconds. */
 const BODY_MAX_MS = 330_000;
 
 /** A request. */

@@ -42,7 +42,7 @@ function inputOf(file: File | FileInput): Input {
 }
 
 /**
- * Tells a file from others without reading all of it: SHA-256 in hex over its name, size, type, time of the last
+ * Identifies a file without reading all of it: SHA-256 in hex over its name, size, type, time of the last
  * change, and the first and the last 64 KiB.
  */
 export async function fingerprintOf({ blob, name, type, lastModified }: Input): Promise<string> {

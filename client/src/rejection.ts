@@ -8,7 +8,7 @@ export function rejectedFile<File extends FileDeclaration>(error: unknown, files
   if (index !== undefined) {
     return files[Number(index)];
   }
-  // The limit is that of one category, which is not told.
+  // The limit is that of one category; the problem does not say which.
   const limitBytes = problemOf(error, "FILE_TOO_LARGE")?.limitBytes ?? Infinity;
   const suspects = files.filter(({ size }) => size > limitBytes);
   return suspects.length === 1 ? suspects[0] : undefined;

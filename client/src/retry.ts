@@ -2,7 +2,7 @@ import { hasCode, UploadError } from "./error.js";
 import { abortable, sleep } from "./signal.js";
 import type { RetryOptions } from "./types.js";
 
-/** Longest `Retry-After` that is waited for; what asks for more is told to the caller. */
+/** Longest `Retry-After` that is waited for, in milliseconds; the caller gets the error if it is longer. */
 const RETRY_AFTER_MAX_MS = 60_000;
 
 /** How failed requests are repeated, with every default filled in. */

@@ -1,7 +1,7 @@
 /** How far back the speed looks. */
 const WINDOW_MS = 5_000;
 
-/** The speed of a count of bytes over the last seconds, as often as it is told of it. */
+/** The speed of a count of bytes over the last seconds. */
 export class SpeedMeter {
   #samples: { atMs: number; bytes: number }[] = [];
 

@@ -43,7 +43,7 @@ export function uploadRecords({ storage = localStorageIfAny(), baseUrl }: Stored
         storage?.removeItem(key);
       }
     } catch {
-      // Full, or forbidden: the upload goes on, and cannot be resumed after a reload.
+      // The storage is full or forbidden: the upload continues, but cannot be resumed after a reload.
     }
   };
   return {

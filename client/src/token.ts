@@ -22,7 +22,7 @@ export function tokenKeeper(source: TokenSource | undefined): TokenKeeper {
       }
       throw new UploadError("UNAUTHORIZED", "The access token could not be fetched.", { status: 401, cause });
     });
-    // Whoever waits for it is told; that nobody does is no failure.
+    // Callers get the rejection; it is not unhandled if there are none.
     token.catch(() => {});
     current = token;
     return token;

@@ -37,7 +37,7 @@ export type UploadState =
   | "finalizing"
   /** Published: `moc` is there. */
   | "finalized"
-  /** `error` says why; `start()` goes on with what failed. */
+  /** `error` says why; `start()` continues with what failed. */
   | "failed"
   | "cancelled";
 
@@ -73,7 +73,7 @@ export interface Progress {
   bytesPerSecond: number;
   /** Until all is stored, at this speed; absent where nothing moves. */
   secondsLeft?: number | undefined;
-  /** Why nothing is sent for now, where that is so: what failed last and waits to be tried again. */
+  /** Set while nothing is sent: the last error, which is about to be retried. */
   waiting?: UploadError | undefined;
   /** In the order in which they were given. */
   files: FileProgress[];
@@ -112,13 +112,13 @@ export interface ConnectionOptions {
   /** Asked before the first request, and once for each request that gets a response 401. */
   token?: TokenSource | undefined;
   retry?: RetryOptions | undefined;
-  /** Default: the global one; in browsers parts go by `XMLHttpRequest` then, which tells what has left. */
+  /** Default: the global one; browsers then send parts with `XMLHttpRequest`, which reports progress. */
   fetch?: typeof fetch | undefined;
 }
 
 /** What {@link createUpload} takes. */
 export interface UploadOptions extends ConnectionOptions {
-  /** Such as a `FileList`. It is gone through at once; the files are read by `start()`. */
+  /** For example a `FileList`. It is copied at once; the files are read by `start()`. */
   files: Iterable<File | FileInput>;
   metadata: Metadata;
   /** Goes on with this session, as {@link findUploads} found it; the files must be the same. */
@@ -152,7 +152,7 @@ export interface Upload {
   /** Calls `listener` with the progress, every 100 ms at most; the last one always comes. Returns what ends that. */
   on(event: "progress", listener: (progress: Progress) => void): () => void;
   /**
-   * Runs the upload to its end. While it runs, the same promise again. After `failed`, goes on with what failed, and
+   * Runs the upload to its end. While it runs, returns the same promise. After `failed`, continues with what failed, and
    * with other metadata where they are given.
    *
    * Rejects with an {@link UploadError}; after a cancellation with `ABORTED`, once the server knows of it.
@@ -164,7 +164,7 @@ export interface Upload {
   /**
    * Ends the upload, deletes on the server what there is of it, and forgets it.
    *
-   * Rejects with an {@link UploadError} where the server could not be told, which can be tried again, or where it had
+   * Rejects with an {@link UploadError} if the server could not be reached, which can be retried, or if it had
    * published the upload already.
    */
   cancel(): Promise<void>;

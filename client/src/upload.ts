@@ -18,7 +18,7 @@ import type { Finalize, Moc, SessionState } from "./wire.js";
 
 const CONCURRENCY = { usual: 4, max: 16 };
 const PROGRESS_INTERVAL_MS = 100;
-/** How often a speed that falls is told of. */
+/** Interval of progress events while the speed falls. */
 const TICK_MS = 1_000;
 /** How many numbers a title is given: more than one where others take them at the same time. */
 const TITLE_NUMBERS_MAX = 3;
@@ -134,7 +134,7 @@ class SessionUpload implements Upload {
   }
 
   readonly #onAbort = (): void => {
-    // Whoever waits for `start()` is told.
+    // Callers of `start()` get the rejection.
     this.cancel().catch(() => {});
   };
 

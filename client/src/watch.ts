@@ -10,7 +10,7 @@ import type { FileState, SessionState } from "./wire.js";
 
 /** How often the session is asked for where no events come. */
 const POLL_MS = 2_000;
-/** How often it is where they come: one may be lost, and none tells of an end by time. */
+/** Interval while events arrive: one may be lost, and none reports an expiry. */
 const POLL_CONNECTED_MS = 30_000;
 
 /** Follows a session that another tab, or another machine of the same user, uploads, until it ends. */

@@ -1,4 +1,4 @@
-/** Pausing, cancelling, and going on later. */
+/** Pausing, cancelling, and continuing later. */
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
@@ -123,7 +123,7 @@ test("cancelling leaves nothing on the server, and nothing to resume", async () 
   await expect(upload.start()).rejects.toMatchObject({ code: "ABORTED" });
 });
 
-test("a cancellation that the server could not be told of can be tried again", async () => {
+test("retries a cancellation that did not reach the server", async () => {
   const storage = memoryStorage();
   const options = { storage, retry: { attempts: 1 } };
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")], ...options });
@@ -159,14 +159,14 @@ test("what is published cannot be cancelled", async () => {
   expect(upload.state).toBe("finalized");
 });
 
-test("another process goes on with what is missing", async () => {
+test("another process continues with what is missing", async () => {
   const storage = memoryStorage();
   const files = [file(LARGE, "castle.pdf"), file(png(6 * MIB), "castle.png")];
   const metadata = { title: "Gone on", tags: ["grey"] };
   const before = bench.upload({ files, metadata, storage });
   await halfway(before);
   await reached(before, ({ progress }) => progress.files[1]!.state === "completed");
-  // As a crash does: nothing is sent any more, and nobody is told.
+  // Like a crash: nothing more is sent, and no promise settles.
   before.pause();
   await settle();
 
@@ -202,7 +202,7 @@ test("a file that is registered, but not known to be, is found by its name", asy
   expect(answeredParts()).toEqual(["3", "4", "5", "6", "7"]);
 });
 
-test("other files than before are refused by name, before anything is sent", async () => {
+test("other files than before are rejected by name, before anything is sent", async () => {
   const storage = memoryStorage();
   const pictures = file(png(100), "castle.png");
   const before = bench.upload({ files: [file(LARGE, "castle.pdf"), pictures], storage });
@@ -230,7 +230,7 @@ test("other files than before are refused by name, before anything is sent", asy
   expect(bench.proxy.requests).toEqual([]);
 });
 
-test("a session that has expired, or is gone, is resumed as another one", async () => {
+test("a session that has expired, or is deleted, is resumed as another one", async () => {
   const files = [file(pdf(100), "castle.pdf")];
   for (const sessionId of [seeded.expiredSession!, "01890000-0000-7000-8000-000000000000"]) {
     bench.proxy.reset();

@@ -37,7 +37,7 @@ async function expectWhole(moc: { files: { url: string }[] }, bytes: Uint8Array)
   expect(Buffer.compare(await bench.object(moc.files[0]!.url), bytes)).toBe(0);
 }
 
-test("a connection that is cut in a part costs that part alone", async () => {
+test("a connection that is truncated in a part costs that part alone", async () => {
   bench.proxy.fail(/^PUT .*\/parts\/2$/, { cutAfterBytes: MIB });
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")] });
   await expectWhole(await upload.start(), LARGE);
@@ -49,7 +49,7 @@ test("a connection that is cut in a part costs that part alone", async () => {
   ).toEqual(["1", "2", "2", "3", "4"]);
 });
 
-test("503 twice is waited out, as long as it says, and told of", async () => {
+test("waits out two 503s for as long as they say, and reports them", async () => {
   const unavailable = { status: 503, headers: { "retry-after": "1" }, body: "<html>away</html>" };
   bench.proxy.fail(/^PUT .*\/parts\/1$/, { answer: unavailable }, 2);
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")] });
@@ -64,7 +64,7 @@ test("503 twice is waited out, as long as it says, and told of", async () => {
   expect(tries[2]! - tries[1]!).toBeGreaterThanOrEqual(1_000);
 });
 
-test("a service that stays away fails the upload, and starting again goes on", async () => {
+test("fails if the service stays unreachable, and continues when started again", async () => {
   bench.proxy.fail(/^PUT .*\/parts\/3$/, { answer: { status: 503 } }, 2);
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")], retry: { attempts: 2, baseDelayMs: 1 } });
   await expect(upload.start()).rejects.toMatchObject({ code: "UNEXPECTED_RESPONSE", status: 503, retryable: true });
@@ -77,7 +77,7 @@ test("a service that stays away fails the upload, and starting again goes on", a
   expect(bench.proxy.count(PUT_PART) + bench.proxy.count(BATCH)).toBe(sent === 3 ? 1 : 2);
 });
 
-test("a network that is away fails with its name", async () => {
+test("fails with NETWORK_ERROR if the network is unreachable", async () => {
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")], retry: { attempts: 2, baseDelayMs: 1 } });
   await bench.proxy.disconnect();
   try {
@@ -99,7 +99,7 @@ test("a part of a batch that fails goes alone", async () => {
   expect(alone).toBeLessThanOrEqual(3);
 });
 
-describe("an answer that is lost", () => {
+describe("a response that is lost", () => {
   test.each([
     ["registering", REGISTER],
     ["a part", /^PUT .*\/parts\/4$/],

@@ -32,7 +32,7 @@ function recorded(url?: string) {
 }
 
 describe("who uploads", () => {
-  test("hears of parts before their answer comes, and closes the connection at the end", async () => {
+  test("hears of parts before their response comes, and closes the connection at the end", async () => {
     const { opened, open } = latch();
     bench.proxy.fail(BATCH, { holdAnswer: opened });
     const Recorded = recorded();
@@ -74,7 +74,7 @@ describe("who uploads", () => {
     await expect.poll(() => bench.proxy.count(PUT_PART)).toBe(1);
     upload.pause();
     Recorded.all[0]!.terminate();
-    // It is told of progress every second while it is paused, and would have connected by then.
+    // It is notified of progress every second while it is paused, and would have connected by then.
     const seen = new Set<number>();
     upload.on("progress", () => seen.add(bench.proxy.count(GET_SESSION)));
     await expect.poll(() => seen.size, { timeout: 5_000 }).toBeGreaterThan(0);
@@ -146,7 +146,7 @@ describe("who watches", () => {
     expect(stored).toEqual([...stored].sort((one, other) => one - other));
   });
 
-  test("never sees it go back, where an answer is older than the events that overtook it", async () => {
+  test("never sees it go back, where a response is older than the events that overtook it", async () => {
     const [second, rest, answer] = [latch(), latch(), latch()];
     bench.proxy.fail(/^PUT .*\/parts\/2$/, { hold: second.opened });
     bench.proxy.fail(/^PUT .*\/parts\/[3-4]$/, { hold: rest.opened }, 2);
@@ -175,7 +175,7 @@ describe("who watches", () => {
     expect(stored).toEqual([...stored].sort((one, other) => one - other));
   });
 
-  test("is told of a cancellation", async () => {
+  test("is notified of a cancellation", async () => {
     const { sessionId } = await createApi({ baseUrl: bench.proxy.url }).createSession({
       files: [{ category: "instruction", name: "castle.pdf", size: 1, type: "" }],
     });
@@ -183,7 +183,7 @@ describe("who watches", () => {
     expect(await watch({ sessionId }).end).toBeUndefined();
   });
 
-  test("is told where there is nothing to watch", async () => {
+  test("ends if there is nothing to watch", async () => {
     await expect(watch({ sessionId: "none" }).end).rejects.toMatchObject({ code: "NOT_FOUND" });
   });
 
@@ -235,7 +235,7 @@ describe("who watches", () => {
     }
   });
 
-  test("is not told of the end once it has ended that", async () => {
+  test("gets no end event after closing", async () => {
     const api = createApi({ baseUrl: bench.proxy.url });
     const { sessionId } = await api.createSession({
       files: [{ category: "instruction", name: "castle.pdf", size: 1, type: "" }],

@@ -32,7 +32,7 @@ test("a file that is too large is named, before anything is sent", async () => {
   expect(bench.proxy.requests).toHaveLength(1);
 });
 
-test("a category that does not take the file's type is refused", async () => {
+test("a category that does not take the file's type is rejected", async () => {
   const upload = bench.upload({ files: [PDF, { blob: new Blob([png(9)]), name: "a.png", category: "parts-list" }] });
   await expect(upload.start()).rejects.toMatchObject({
     code: "UNSUPPORTED_MEDIA_TYPE",
@@ -64,13 +64,13 @@ test("too many files, and files without an instruction, are nobody's fault alone
   await expect(pictured.start()).rejects.toMatchObject({ code: "INSTRUCTION_FILE_REQUIRED" });
 });
 
-test("a kind of file that no MOC has is refused without asking", async () => {
+test("a kind of file that no MOC has is rejected without asking", async () => {
   const upload = bench.upload({ files: [PDF, file(noise(9, 1), "movie.mp4")] });
   await expect(upload.start()).rejects.toMatchObject({ code: "UNSUPPORTED_FILE", fileName: "movie.mp4" });
   expect(bench.proxy.requests).toEqual([]);
 });
 
-test("two files of one name and category are refused without asking", async () => {
+test("two files of one name and category are rejected without asking", async () => {
   const upload = bench.upload({ files: [PDF, file(pdf(200), "castle.pdf")] });
   await expect(upload.start()).rejects.toMatchObject({ code: "DUPLICATE_FILE", fileName: "castle.pdf" });
   expect(bench.proxy.requests).toEqual([]);
@@ -96,7 +96,7 @@ test("checksums are announced and checked", async () => {
   await bench.upload({ files, checksums: ["sha256", "md5"] }).start();
 });
 
-test("bytes that change between their checksum and their way are refused", async () => {
+test("bytes that change between their checksum and their way are rejected", async () => {
   const [before, after] = [pdf(5_000, 1), pdf(5_000, 2)];
   /** A blob that reads differently once it is sent. */
   class Changing extends Blob {

@@ -39,7 +39,7 @@ test("a token that has expired is refreshed once for all parts under way", async
   expect(answers.filter((status) => status === 200)).toHaveLength(7);
 });
 
-test("a token that is refused again fails, with all that the problem says", async () => {
+test("a token that is rejected again fails, with all that the problem says", async () => {
   const asked: boolean[] = [];
   const token = ({ refresh }: { refresh: boolean }) => {
     asked.push(refresh);
@@ -64,7 +64,7 @@ test("a token that is refused again fails, with all that the problem says", asyn
   expect(bench.proxy.count(CREATE)).toBe(2);
 });
 
-test("without a callback a refusal is final", async () => {
+test("without a callback a rejection is final", async () => {
   await expect(createApi({ baseUrl: bench.proxy.url }).getMoc("none")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
   expect(bench.proxy.requests).toHaveLength(1);
 });
@@ -85,7 +85,7 @@ test("a callback that fails is the error's cause, and is asked again when the up
   await upload.start();
 });
 
-test("what is somebody else's is not there", async () => {
+test("responds 404 to resources of other users", async () => {
   const files = [file(pdf(100), "castle.pdf")];
   const moc = await bench.upload({ files, token: () => accessToken(SECRET, "somebody") }).start();
   const other = createApi({ baseUrl: bench.proxy.url, token: () => accessToken(SECRET, "somebody-else") });

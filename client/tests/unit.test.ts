@@ -37,7 +37,7 @@ describe("waiting before another try", () => {
     expect(parseRetryAfter((name) => (name === "retry-after" ? value : null), 30_000)).toBe(ms);
   });
 
-  test("counts a date from that of the answer: the clocks may differ", () => {
+  test("counts a date from that of the response: the clocks may differ", () => {
     const headers = new Headers({
       date: "Thu, 01 Jan 1970 00:00:30 GMT",
       "retry-after": "Thu, 01 Jan 1970 00:00:32 GMT",
@@ -45,7 +45,7 @@ describe("waiting before another try", () => {
     expect(parseRetryAfter((name) => headers.get(name), 99_000)).toBe(2_000);
   });
 
-  test("ends after so many tries", async () => {
+  test("ends after so many attempts", async () => {
     const away = new UploadError("NETWORK_ERROR", "away", { retryable: true });
     const call = vi.fn(() => Promise.reject(away));
     const onWaiting = vi.fn();
@@ -72,7 +72,7 @@ describe("waiting before another try", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("goes on for as long as a browser has no network", async () => {
+  test("waits for as long as the browser is offline", async () => {
     const surroundings = new EventTarget();
     const navigator = { onLine: true };
     vi.stubGlobal("navigator", navigator);
@@ -163,7 +163,7 @@ describe("a title's number", () => {
     expect(numberedTitle("The keep 2", conflict("the-keep-2-3", "AUTO_APPEND"))).toBe("The keep 2 3");
   });
 
-  test("counts in a slug that is cut", () => {
+  test("counts in a slug that is truncated", () => {
     const numbered = numberedTitle("x".repeat(100), conflict(`${"x".repeat(80)}-12`, "AUTO_APPEND"));
     expect(numbered).toBe(`${"x".repeat(77)} 12`);
   });

@@ -46,7 +46,7 @@ test("an earlier upload that is discarded is deleted on the server as well", asy
   expect(stage.remnants()).toBe(0);
 });
 
-test("a session that expires during a pause: the upload goes on by itself in a new one", async () => {
+test("a session that expires during a pause: the upload continues by itself in a new one", async () => {
   const { page, file, rest } = await stage.halfway("Wall");
   await page.button("Pause").click();
   await page.button("Resume").waitFor();
@@ -88,21 +88,24 @@ test("broken records of earlier uploads are ignored, and the others shown", asyn
   }
 });
 
-test.each(["offline", "online"])("the connection breaks, with the browser %s: all goes on by itself", async (state) => {
-  const { page, file, rest } = await stage.halfway(state);
-  page.watch.expect(/net::ERR_|WebSocket connection/);
-  await page.page.context().setOffline(state === "offline");
-  await stage.proxy.disconnect();
-  try {
-    await page.page.getByText("The connection is lost").waitFor();
-  } finally {
-    rest.release();
-    await stage.proxy.reconnect();
-  }
-  await page.page.context().setOffline(false);
-  await page.finished(state).waitFor();
-  expect(stage.stored(file)).toBe(true);
-});
+test.each(["offline", "online"])(
+  "the connection breaks, with the browser %s: the upload resumes by itself",
+  async (state) => {
+    const { page, file, rest } = await stage.halfway(state);
+    page.watch.expect(/net::ERR_|WebSocket connection/);
+    await page.page.context().setOffline(state === "offline");
+    await stage.proxy.disconnect();
+    try {
+      await page.page.getByText("The connection is lost").waitFor();
+    } finally {
+      rest.release();
+      await stage.proxy.reconnect();
+    }
+    await page.page.context().setOffline(false);
+    await page.finished(state).waitFor();
+    expect(stage.stored(file)).toBe(true);
+  },
+);
 
 test("a second tab shows the progress of the first", async () => {
   const [third, fourth] = [stage.hold(/^PUT .*\/parts\/3$/), stage.hold(/^PUT .*\/parts\/4$/)];

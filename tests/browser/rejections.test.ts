@@ -67,7 +67,7 @@ describe("what cannot be uploaded is explained", () => {
 describe("what failed can be tried again", () => {
   const stage = useStage();
 
-  test("and goes on where it was", async () => {
+  test("and continues where it was", async () => {
     const file = stage.files.pdf("castle.pdf", 16 * MIB);
     const body = JSON.stringify({ status: 500, code: "INTERNAL_ERROR", detail: "It is broken.", retryable: false });
     stage.proxy.fail(/^POST .*\/complete$/, { answer: { status: 500, body } });
@@ -87,7 +87,7 @@ describe("signing in", () => {
   const secret = "a secret of these tests alone, long enough";
   const stage = useStage({ jwt_secret: secret, auth_bypass: "false" });
 
-  test("is asked for where the server wants to know who it is, and again when the token has expired", async () => {
+  test("is requested if the server requires a token, and again after it has expired", async () => {
     const names = ["walls", "towers", "gate"];
     const files = [
       stage.files.pdf("castle.pdf", MIB),

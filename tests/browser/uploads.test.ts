@@ -148,7 +148,7 @@ test("bars show what the server has confirmed, not what has left the machine", a
   expect(stage.stored(file)).toBe(true);
 });
 
-test("a paused upload stands still, and goes on with what is missing alone", async () => {
+test("a paused upload sends nothing, and resumes with the missing parts only", async () => {
   const { page, file, rest } = await stage.halfway("Gate");
   await page.button("Pause").click();
   await page.button("Resume").waitFor();

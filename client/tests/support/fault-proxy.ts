@@ -1,4 +1,4 @@
-/** A proxy between a client and a stack that fails as it is told, and keeps a list of what went through it. */
+/** A proxy between a client and a stack that fails as scripted, and keeps a list of what went through it. */
 
 import { once } from "node:events";
 import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
@@ -11,13 +11,13 @@ import { setTimeout as wait } from "node:timers/promises";
 export interface Fault {
   /** The connection breaks once so many bytes of the body have gone on. */
   cutAfterBytes?: number;
-  /** The request is read and answered by the proxy; the stack does not see it. */
+  /** The proxy reads the request and responds; the stack does not see it. */
   answer?: { status: number; headers?: Record<string, string>; body?: string };
   /** The stack does its work, and the connection breaks in place of its response. */
   loseAnswer?: boolean;
-  /** The request is read as a whole, and goes on once this is there. */
+  /** The request is read as a whole, and forwarded once this resolves. */
   hold?: Promise<unknown>;
-  /** The response goes on once this is there. */
+  /** The response is forwarded once this resolves. */
   holdAnswer?: Promise<unknown>;
   /** The request goes to this path instead. */
   path?: (path: string) => string;
@@ -33,7 +33,7 @@ export interface ProxiedRequest {
   readonly atMs: number;
   /** How much of the body has come. */
   bodyBytes: number;
-  /** Whether it is over: answered, or its connection broken. */
+  /** Whether it has ended, with a response or a broken connection. */
   isOver: boolean;
   /** Of the response, where the stack has given one. */
   status?: number;
@@ -87,7 +87,7 @@ export class FaultProxy {
     return this.requests.filter(({ method, path }) => matches.test(`${method} ${path}`));
   }
 
-  /** Has the next `times` requests that match fail in this way; what is told first comes first. */
+  /** Makes the next `times` matching requests fail in this way; scripts apply in their order. */
   fail(matches: RegExp, fault: Fault, times = 1): void {
     this.#rules.push({ matches, fault, left: times });
   }
@@ -150,7 +150,7 @@ export class FaultProxy {
     answered.catch(() => {});
     outgoing.on("close", () => upstream.destroy());
     const sending = pipeline(incoming, this.#passing(seen, fault), upstream);
-    // The stack may answer before it has read all.
+    // The stack may respond before it has read everything.
     await Promise.race([sending, answered]);
     const [answer] = await answered;
     seen.status = answer.statusCode!;

@@ -1,6 +1,6 @@
-/** What screen readers are told, next to what has the focus. */
+/** What screen readers announce, in addition to the focused element. */
 
 import { signal } from "@preact/signals";
 
-/** What they are told next. */
+/** The next announcement. */
 export const announcement = signal("");

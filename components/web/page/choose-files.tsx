@@ -164,7 +164,7 @@ function Fault({ id, text }: { id: string; text: string | undefined }) {
   );
 }
 
-/** A URL of the picture as long as it is shown. */
+/** A URL of the picture while it is shown. */
 function usePreview(file: File | undefined): string | undefined {
   const [url, setUrl] = useState<string>();
   useEffect(() => {

@@ -1,9 +1,9 @@
-/** Which tab uploads which session: told by Web Locks, which the browser gives back when a tab closes or crashes. */
+/** Which tab uploads which session, by Web Locks, which the browser releases when a tab closes or crashes. */
 
 import { type ReadonlySignal, signal } from "@preact/signals";
 
 const PREFIX = "moc-upload:";
-/** Tells the other tabs that a lock was taken; that one is given back they see by getting it. */
+/** Notifies other tabs that a lock was taken; they notice a release by getting it. */
 const channel = channelIfAny();
 /** Without a secure context there are none; then no tab knows of another, as where the browser denies them. */
 const locks: LockManager | undefined = navigator.locks;

@@ -2,7 +2,7 @@ import { useEffect } from "preact/hooks";
 
 const TITLE = document.title;
 
-/** Titles the document, as long as the screen is there: tabs in the background show nothing else. */
+/** Sets the document's title while the screen is shown: background tabs show nothing else. */
 export function useDocumentTitle(title: string): void {
   useEffect(() => {
     document.title = `${title} – ${TITLE}`;

@@ -51,7 +51,7 @@ export function Finished({ moc }: { moc: Moc }) {
   );
 }
 
-/** The picture of a MOC, or what stands for it as long as there is none. */
+/** The picture of a MOC, or a placeholder. */
 export function Thumbnail({ title, url }: { title: string; url: string | undefined }) {
   const [broken, setBroken] = useState<string>();
   return (

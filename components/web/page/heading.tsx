@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-/** The heading of a screen. With `focus` it takes the focus as it appears, so that readers go on from there. */
+/** The heading of a screen. With `focus` it takes the focus when it appears, so that screen readers continue from there. */
 export function Heading({ focus, children }: { focus: boolean; children: ComponentChildren }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {

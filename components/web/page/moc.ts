@@ -13,7 +13,7 @@ const FIRST_PAUSE_MS = 400;
 const LONGEST_PAUSE_MS = 8_000;
 
 /**
- * A MOC by its id, `undefined` as long as it is not known. It is asked for once where it is old, and again until its
+ * A MOC by its id, `undefined` until it is known. An old one is requested once, a new one again until its
  * thumbnail is there where it is new: as one is that is `known` already, because this tab has just published it.
  */
 export function useMoc(id: string, known?: Moc): Moc | undefined {

@@ -13,9 +13,9 @@ export interface Run {
   readonly progress: ReadonlySignal<Progress>;
   /** The session that it uses; another one once that has expired. */
   readonly sessionId: ReadonlySignal<string | undefined>;
-  /** The earlier session that it goes on with. */
+  /** The earlier session that it continues with. */
   readonly resumed: string | undefined;
-  /** Gives back what it holds. The upload itself goes on. */
+  /** Releases its locks and listeners. The upload itself continues. */
   end(): void;
 }
 

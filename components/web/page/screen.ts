@@ -16,7 +16,7 @@ export type Screen =
 export const screen = signal<Screen>({ at: "choosing", returned: false });
 /** What is in the form. */
 export const draft = signal<Draft>(NO_DRAFT);
-/** Why an earlier upload could not go on. */
+/** Why an earlier upload could not continue. */
 export const rejection = signal<{ sessionId: string; explanation: Explanation } | undefined>(undefined);
 
 const ELSEWHERE: Explanation = {
@@ -25,7 +25,7 @@ const ELSEWHERE: Explanation = {
   tryAgain: false,
 };
 
-/** Starts an upload, or goes on with the session that is given. */
+/** Starts an upload, or resumes the given session. */
 export async function begin(options: Pick<UploadOptions, "files" | "metadata" | "sessionId">): Promise<void> {
   rejection.value = undefined;
   const run = await prepareRun(options);
@@ -53,7 +53,7 @@ export async function proceed(run: Run, metadata?: Metadata): Promise<void> {
   }
 }
 
-/** Cancels an upload. Where the server cannot be told, it is among the earlier uploads, and can be discarded there. */
+/** Cancels an upload. If the server cannot be reached, it is listed among the earlier uploads and can be discarded there. */
 export async function cancel(run: Run): Promise<void> {
   try {
     await run.upload.cancel();
@@ -65,7 +65,7 @@ export async function cancel(run: Run): Promise<void> {
   }
 }
 
-/** Back to the form, which still has what was in it. Why the upload did not go on is said where its session is. */
+/** Returns to the form, which keeps its content. The reason is shown at the session. */
 export function leave(run: Run, explanation?: Explanation): void {
   run.end();
   const shown = screen.value;

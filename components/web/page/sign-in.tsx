@@ -19,7 +19,7 @@ export function tokenOrAsk({ refresh }: { refresh: boolean }): string | undefine
   return refresh ? signIn() : token.peek();
 }
 
-/** That of what goes on in the background: never asks. */
+/** For requests in the background: never asks. */
 export function tokenIfAny(): string | undefined {
   return token.peek();
 }

@@ -24,7 +24,7 @@ export class Hold {
     await expect.poll(() => held().length, { timeout: 15_000, message: `${this.#matches}` }).toBe(count);
   }
 
-  /** Lets them go on, and those that come later. */
+  /** Releases them, and later ones. */
   release(): void {
     this.#release();
   }

@@ -33,7 +33,7 @@ export function useStage(variables: Record<string, string> = {}): Stage {
   return stage;
 }
 
-/** A stack, a browser, and between them a network that does as it is told. */
+/** A stack, a browser, and between them a scripted network. */
 export class Stage {
   proxy!: FaultProxy;
   files!: TestFiles;

@@ -74,7 +74,7 @@ export class UploadPage {
     await this.#chooseBy(this.button("Choose files"), files);
   }
 
-  /** Chooses files to go on with an earlier upload. */
+  /** Chooses files to continue with an earlier upload. */
   async resume(earlier: Locator, ...files: TestFile[]): Promise<void> {
     await this.#chooseBy(this.button("Resume", earlier), files);
   }

@@ -20,7 +20,7 @@ export class Watch {
     page.on("websocket", (socket) => speaksTo(socket.url()));
   }
 
-  /** From now on messages like this are what the test is about: those of a rejected request, say. */
+  /** From now on messages like this are what the test is about: those of a rejected request, for example. */
   expect(message: RegExp): void {
     this.#expected.push(message);
   }

@@ -10,13 +10,13 @@ import { signIn, token, tokenOrAsk } from "../sign-in.tsx";
 import { Published } from "./published.tsx";
 import { type Row, Title, totalBytes } from "./row.tsx";
 
-/** What the server answers where a session is no more. */
+/** Codes for a session that no longer exists. */
 const DELETED: ReadonlySet<string> = new Set(["NOT_FOUND", "SESSION_NOT_ACTIVE"]);
 
 /** What is known of a session: its state, or why it is not. */
 type Found = SessionState | UploadError | undefined;
 
-/** An earlier upload that is not at its end, and that nobody goes on with at the moment. */
+/** An earlier upload that is unfinished and not running in any tab. */
 export function Interrupted(row: Row) {
   const { sessionId, title, files, metadata } = row.stored;
   const chooser = useRef<HTMLInputElement>(null);
@@ -106,7 +106,7 @@ function describe(found: Found, total: number): string {
   return t.earlier.stored(bytesOf(storedBytes, total));
 }
 
-/** Whether nothing is left on the server to go on with. */
+/** Whether nothing is left on the server to continue with. */
 function isDeleted(found: Found): boolean {
   return found instanceof UploadError ? DELETED.has(found.code) : found?.status === "cancelled";
 }

@@ -7,7 +7,7 @@ import { bytesOf } from "../format.ts";
 import { token, tokenIfAny } from "../sign-in.tsx";
 import { type Row, Title, totalBytes } from "./row.tsx";
 
-/** An earlier upload that another tab goes on with. */
+/** An earlier upload that another tab continues with. */
 export function Watched({ stored, onChange }: Row) {
   const { sessionId, title } = stored;
   const [progress, setProgress] = useState<WatchedProgress>();
