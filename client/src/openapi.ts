@@ -228,7 +228,7 @@ export interface webhooks {
         put?: never;
         /**
          * A session has become a MOC
-         * @description Sent to `moc_finalize_webhook_url` once the finalize is response, at least once, with the headers of Standard Webhooks. Only a 2xx response is success: otherwise it is sent again after one, two and four seconds. Redirects are not followed.
+         * @description Sent to `moc_finalize_webhook_url` after the response to finalize, at least once, with the headers of Standard Webhooks. Only a 2xx response is a success; otherwise there are three more attempts, after one, two and four seconds. Redirects are not followed.
          */
         post: operations["mocFinalized"];
         delete?: never;
@@ -2585,7 +2585,7 @@ export interface operations {
             query?: never;
             header: {
                 /**
-                 * @description The same on every try: a receiver that keeps these ids acts once.
+                 * @description The same on every attempt: a receiver that remembers these ids acts once.
                  * @example msg_019bf507-6060-7d6f-a32d-303030303031
                  */
                 "webhook-id": string;
@@ -2595,12 +2595,12 @@ export interface operations {
                  */
                 "webhook-timestamp": number;
                 /**
-                 * @description `v1,` and, in base64, the HMAC-SHA256 of id, timestamp and body with dots between them. There where `moc_finalize_webhook_secret` is set.
-                 * @example v1,eNkVVwCb6KIalIyQqC4NX+aQbtPe222/j4ZvTrIDuaQ=
+                 * @description `v1,` and, in base64, the HMAC-SHA256 of id, timestamp and body, separated by dots. Present if `moc_finalize_webhook_secret` is set.
+                 * @example v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=
                  */
                 "webhook-signature"?: string;
                 /**
-                 * @description The trace that the finalize belongs to, where it is traced (W3C Trace Context).
+                 * @description The trace of the finalize, if it is traced (W3C Trace Context).
                  * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
                  */
                 traceparent?: string;
@@ -2613,21 +2613,21 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description What was made. */
+        /** @description The published MOC. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["MocFinalized"];
             };
         };
         responses: {
-            /** @description It is taken, and not sent again. */
+            /** @description Delivered. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It is sent again, four times in all. */
+            /** @description Not delivered; there are four attempts in total. */
             default: {
                 headers: {
                     [name: string]: unknown;

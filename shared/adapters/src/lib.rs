@@ -1,6 +1,7 @@
 //! The ports over Spin and WASI 0.3. Everything here translates; nothing decides.
 
 pub mod auth;
+pub mod body;
 pub mod forward;
 pub mod http;
 pub mod log;

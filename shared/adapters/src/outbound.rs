@@ -9,6 +9,8 @@ use spin_sdk::wasip3::{http::client, wit_future, wit_stream};
 use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 use url::Url;
 
+use crate::body::Body;
+
 /// Longest time to connect.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// Longest wait for the first byte of a response, and between two of its bytes.
@@ -17,8 +19,6 @@ pub const RESPONSE_TIMEOUT_MS: u64 = 30_000;
 const READ_BYTES: usize = 16 * 1024;
 /// As much of a cause as goes to the log, in bytes.
 const CAUSE_MAX_BYTES: usize = 1024;
-/// Bytes that pass through the guest at once.
-const PASS_BYTES: usize = 256 * 1024;
 
 /// Why there is no response.
 #[derive(Debug)]
@@ -63,28 +63,9 @@ pub enum Payload {
     Stream { bytes: StreamReader<u8>, end: FutureReader<Result<Option<Trailers>, ErrorCode>>, length: u64 },
 }
 
-/// Bytes that the guest has not touched.
-pub struct Stream {
-    pub bytes: StreamReader<u8>,
-    /// Resolves once all of them are read, or with why they are not.
-    pub end: FutureReader<Result<Option<Trailers>, ErrorCode>>,
-}
-
 /// Headers as [`send`] takes them.
 pub fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
     headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
-}
-
-/// The next bytes, or `None` at the end.
-pub async fn read(bytes: &mut StreamReader<u8>) -> Option<Vec<u8>> {
-    loop {
-        let (result, chunk) = bytes.read(Vec::with_capacity(PASS_BYTES)).await;
-        match result {
-            _ if !chunk.is_empty() => return Some(chunk),
-            StreamResult::Complete(_) => {}
-            _ => return None,
-        }
-    }
 }
 
 /// A response whose body is not read yet.
@@ -193,10 +174,10 @@ impl Response {
     }
 
     /// The body, untouched.
-    pub fn stream(self) -> Stream {
+    pub fn body(self) -> Body {
         let (_, result) = wit_future::new(|| Ok(()));
         let (bytes, end) = HostResponse::consume_body(self.response, result);
-        Stream { bytes, end }
+        Body { bytes, end }
     }
 
     /// The start of the body as text for the log: why the response is no success.
@@ -210,7 +191,7 @@ impl Response {
     /// # Errors
     /// [`SendError::Connection`] where it ends before its time, or is larger and `whole` is asked.
     pub async fn read(self, limit: usize, whole: bool) -> Result<Vec<u8>, SendError> {
-        let Stream { bytes: mut stream, end } = self.stream();
+        let Body { bytes: mut stream, end } = self.body();
         let mut bytes = Vec::new();
         loop {
             let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;

@@ -10,7 +10,8 @@ use moc_domain::limits::{THUMBNAIL_MAX_BYTES, THUMBNAIL_MAX_MS};
 use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
-use crate::outbound::{self, Payload, Response, SendError, Stream};
+use crate::body::Body;
+use crate::outbound::{self, Payload, Response, SendError};
 use crate::platform::within;
 use crate::s3::S3Bucket;
 
@@ -39,7 +40,7 @@ impl Thumbnailer {
         let missing = || failed("it is not in the bucket");
         let object = self.bucket.open_object(picture).await?.ok_or_else(missing)?;
         let length = object.length().ok_or_else(|| failed("its length is not known"))?;
-        let Stream { bytes, end } = object.stream();
+        let Body { bytes, end } = object.body();
         let url = Url::parse(THUMBNAILER).map_err(|error| failed(error.to_string()))?;
         let headers = self.context.as_ref().map(TraceContext::headers).unwrap_or_default();
         let payload = Payload::Stream { bytes, end, length };

@@ -4,8 +4,7 @@
 
 use url::Url;
 
-use crate::{Values, VariableError};
-use moc_contract::webhook::SigningKey;
+use crate::{Values, VariableError, WebhookSecret};
 
 /// What follows a finalize.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +49,7 @@ impl FinalizeSettings {
 pub struct WebhookSettings {
     pub url: Url,
     /// What they are signed with. Without one they are not signed.
-    pub key: Option<SigningKey>,
+    pub secret: Option<WebhookSecret>,
 }
 
 impl WebhookSettings {
@@ -67,16 +66,16 @@ impl WebhookSettings {
         let granted = values.origin("moc_finalize_webhook_origin")?;
         let Some(url) = values.url("moc_finalize_webhook_url", &["http", "https"])? else { return Ok((None, None)) };
         if granted.is_none_or(|origin| origin.origin() != url.origin()) {
-            let warning = "moc_finalize_webhook_url lies outside moc_finalize_webhook_origin, so it counts as unset: \
-                           set both to one host";
+            let warning = "moc_finalize_webhook_url has a different origin than moc_finalize_webhook_origin and is \
+                           ignored: set both to one origin";
             return Ok((None, Some(warning.into())));
         }
         let name = "moc_finalize_webhook_secret";
-        let key = values.text(name).map(|secret| {
+        let secret = values.text(name).map(|secret| {
             let problem = || "must be base64 after whsec_, or any other text".into();
-            SigningKey::parse(secret).ok_or_else(|| VariableError { name, problem: problem() })
+            WebhookSecret::parse(secret).ok_or_else(|| VariableError { name, problem: problem() })
         });
-        Ok((Some(Self { url, key: key.transpose()? }), None))
+        Ok((Some(Self { url, secret: secret.transpose()? }), None))
     }
 }
 
@@ -151,9 +150,9 @@ mod tests {
     fn a_secret_that_signs_nothing_is_an_error() {
         let signed = |secret| WebhookSettings::parse(&values(&[URL, ORIGIN, ("moc_finalize_webhook_secret", secret)]));
         for secret in ["whsec_YWJj", "any other text"] {
-            assert!(matches!(signed(secret), Ok((Some(WebhookSettings { key: Some(_), .. }), None))), "{secret}");
+            assert!(matches!(signed(secret), Ok((Some(WebhookSettings { secret: Some(_), .. }), None))), "{secret}");
         }
-        assert!(matches!(signed(""), Ok((Some(WebhookSettings { key: None, .. }), None))));
+        assert!(matches!(signed(""), Ok((Some(WebhookSettings { secret: None, .. }), None))));
         let error = signed("whsec_a%").map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("moc_finalize_webhook_secret") && !error.to_string().contains("a%"));
     }

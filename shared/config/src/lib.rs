@@ -5,6 +5,7 @@
 
 mod finalize;
 mod page;
+mod webhook_secret;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use url::Url;
 
 pub use finalize::{FinalizeSettings, TraceSettings, WebhookSettings};
 pub use page::PageSettings;
+pub use webhook_secret::WebhookSecret;
 pub use websocket::{BroadcasterSettings, ProgressSettings, WatchSettings};
 
 /// The values of some variables, by their names.

@@ -29,21 +29,6 @@ impl PageSettings {
         let origin = |url: Url| url.origin().ascii_serialization();
         Ok(Self { objects: objects.map(origin), sockets: sockets.map(origin) })
     }
-
-    /// What the page may load and call: the value of `Content-Security-Policy` (CSP level 3).
-    #[must_use]
-    pub fn security_policy(&self) -> String {
-        let sources = |own: &str, other: &Option<String>| match other {
-            Some(origin) => format!("{own} {origin}"),
-            None => own.to_owned(),
-        };
-        let pictures = sources("img-src 'self' blob:", &self.objects);
-        let calls = sources("connect-src 'self'", &self.sockets);
-        format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; {pictures}; {calls}; \
-             base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-    }
 }
 
 #[cfg(test)]
@@ -72,14 +57,5 @@ mod tests {
     #[test]
     fn the_page_is_there_where_it_cannot_be_watched() {
         assert_eq!(parsed(&[("websocket_server_url", "https://live.example")]), Ok(PageSettings::default()));
-    }
-
-    #[test]
-    fn the_policy_names_what_is_set_and_nothing_else() {
-        let policy = parsed(&[]).unwrap().security_policy();
-        assert!(policy.contains("img-src 'self' blob:; connect-src 'self'; base-uri"), "{policy}");
-        let set = [("s3_endpoint", "https://s3.example"), ("websocket_server_url", "wss://live.example/ws")];
-        let policy = parsed(&set).unwrap().security_policy();
-        assert!(policy.contains("blob: https://s3.example; connect-src 'self' wss://live.example; base"), "{policy}");
     }
 }

@@ -1,17 +1,10 @@
 //! What the receiver of a webhook gets: a small JSON body, and the headers of
 //! [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use moc_domain::delivery::MocFinalized;
 use moc_domain::id::MocId;
 use moc_domain::time::Timestamp;
 use serde::Serialize;
-use sha2::Sha256;
-
-/// What stands before a secret in base64.
-const SECRET_PREFIX: &str = "whsec_";
 
 /// Who sends it.
 pub const USER_AGENT: &str = concat!("moc-uploads/", env!("CARGO_PKG_VERSION"));
@@ -67,64 +60,11 @@ pub const fn timestamp(now: Timestamp) -> i64 {
     now.as_millis().div_euclid(1000)
 }
 
-/// What webhooks are signed with.
-#[derive(Clone)]
-pub struct SigningKey(Vec<u8>);
-
-impl std::fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SigningKey")
-    }
-}
-
-impl SigningKey {
-    /// Reads a secret: base64 after `whsec_`, or any other text as its bytes. `None` for one that is
-    /// empty, or no base64 after `whsec_`.
-    #[must_use]
-    pub fn parse(secret: &str) -> Option<Self> {
-        let bytes = match secret.strip_prefix(SECRET_PREFIX) {
-            Some(encoded) => BASE64_STANDARD.decode(encoded).ok()?,
-            None => secret.as_bytes().to_vec(),
-        };
-        if bytes.is_empty() { None } else { Some(Self(bytes)) }
-    }
-
-    /// `webhook-signature`: HMAC-SHA256 (RFC 2104) of id, time and body.
-    #[must_use]
-    pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
-        // HMAC takes a key of any length.
-        let Ok(mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
-        let mac = mac.chain_update(format!("{id}.{timestamp}.")).chain_update(body).finalize();
-        format!("v1,{}", BASE64_STANDARD.encode(mac.into_bytes()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use moc_domain::id::{SessionId, UserId};
 
     use super::*;
-
-    /// The example of the reference libraries.
-    #[test]
-    fn is_signed_as_the_reference_signs() {
-        let key = SigningKey::parse("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
-        let body = br#"{"email":"test@example.com","username":"test_user"}"#;
-        assert_eq!(
-            key.sign("msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, body),
-            "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw="
-        );
-    }
-
-    #[test]
-    fn a_secret_is_base64_or_text() {
-        let key = |secret| SigningKey::parse(secret).map(|key| key.0);
-        assert_eq!(key("whsec_YWJj"), Some(b"abc".to_vec()));
-        assert_eq!(key("YWJj"), Some(b"YWJj".to_vec()));
-        for broken in ["", "whsec_", "whsec_YWJ", "whsec_a secret"] {
-            assert_eq!(key(broken), None, "{broken}");
-        }
-    }
 
     #[test]
     fn the_body_says_what_was_made() {

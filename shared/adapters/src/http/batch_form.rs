@@ -23,7 +23,7 @@ use multer::{Field, Multipart};
 
 use super::part_memory::PartMemory;
 use super::request::drain;
-use crate::outbound::{Stream, read};
+use crate::body::{Body, read};
 use crate::platform::WasiPlatform;
 
 /// Bytes that multer gets at once.
@@ -39,7 +39,7 @@ pub struct BatchForm {
     multipart: Multipart<'static>,
     field: Option<Field<'static>>,
     fed: Fed,
-    body: Option<Stream>,
+    body: Option<Body>,
     /// Read, and not fed yet.
     rest: Bytes,
     read_bytes: u64,
@@ -52,7 +52,7 @@ pub struct BatchForm {
 impl BatchForm {
     /// A form whose parts `boundary` divides. All of it must be there within `timeout_ms`.
     #[must_use]
-    pub fn new(body: Stream, boundary: String, timeout_ms: u64) -> Self {
+    pub fn new(body: Body, boundary: String, timeout_ms: u64) -> Self {
         let fed = Fed::default();
         Self {
             multipart: Multipart::new(fed.clone(), boundary),
@@ -123,7 +123,7 @@ impl BatchForm {
             }
             return Ok(chunk.into());
         }
-        let Some(Stream { end, .. }) = self.body.take() else { return Ok(Bytes::new()) };
+        let Some(Body { end, .. }) = self.body.take() else { return Ok(Bytes::new()) };
         match end.await {
             Ok(_) => Ok(Bytes::new()),
             Err(error) => Err(malformed("The request body ended before its announced length. Send it again.", &error)),

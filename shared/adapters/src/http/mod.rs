@@ -6,11 +6,12 @@ mod cors;
 mod part_memory;
 mod request;
 mod response;
+mod security_policy;
 
 use std::time::Instant;
 
 use moc_contract::problem::{self, Problem};
-use moc_domain::error::{Error, ErrorKind};
+use moc_domain::error::Error;
 use serde_json::json;
 use spin_sdk::wasip3::http::types::{self, ErrorCode};
 
@@ -18,6 +19,7 @@ pub use asset::Asset;
 pub use batch_form::BatchForm;
 pub use request::Request;
 pub use response::Response;
+pub use security_policy::security_policy;
 
 use crate::log::RequestLog;
 use crate::settings;
@@ -94,15 +96,4 @@ fn response(request: &Request, problem: Problem) -> Response {
     let mut response = Response::new(status, problem::MEDIA_TYPE, problem.body(request.path(), request.id()));
     headers.into_iter().for_each(|(name, value)| response.header(name, value));
     response
-}
-
-impl Request {
-    /// Lets these methods pass; `allow` as the header has it, for example `GET, DELETE`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::MethodNotAllowed`].
-    pub fn allow(&self, allow: &'static str) -> Result<(), ErrorKind> {
-        let allowed = allow.split(", ").any(|method| method == self.method());
-        if allowed { Ok(()) } else { Err(ErrorKind::MethodNotAllowed { allow }) }
-    }
 }

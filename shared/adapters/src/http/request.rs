@@ -14,7 +14,7 @@ use spin_sdk::wasip3::http::types::{self, Method};
 use spin_sdk::wasip3::{spawn, wit_future};
 use spin_sdk::wit_bindgen::StreamResult;
 
-use crate::outbound::Stream;
+use crate::body::Body;
 use crate::platform::WasiPlatform;
 
 /// Longest `X-Request-Id` that is taken over from a client, in bytes.
@@ -54,6 +54,15 @@ impl Request {
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method
+    }
+
+    /// Lets these methods pass; `allow` as the header has it, for example `GET, DELETE`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MethodNotAllowed`].
+    pub fn allow(&self, allow: &'static str) -> Result<(), ErrorKind> {
+        let allowed = allow.split(", ").any(|method| method == self.method());
+        if allowed { Ok(()) } else { Err(ErrorKind::MethodNotAllowed { allow }) }
     }
 
     /// The path, without the query.
@@ -96,11 +105,11 @@ impl Request {
     }
 
     /// The body, untouched. `None` the second time.
-    pub fn body(&mut self) -> Option<Stream> {
+    pub fn body(&mut self) -> Option<Body> {
         let request = self.unread.take()?;
         let (_, result) = wit_future::new(|| Ok(()));
         let (bytes, end) = types::Request::consume_body(request, result);
-        Some(Stream { bytes, end })
+        Some(Body { bytes, end })
     }
 
     /// Reads a JSON body of at most `limit_bytes`.
@@ -140,7 +149,7 @@ impl Request {
         if self.content_length().is_some_and(|length| length > limit_bytes) {
             return Err(too_large().into());
         }
-        let Some(Stream { bytes: mut stream, end }) = self.body() else { return Ok(Vec::new()) };
+        let Some(Body { bytes: mut stream, end }) = self.body() else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
         loop {
             let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;
@@ -162,7 +171,7 @@ impl Request {
 }
 
 /// Discards the rest of a body in the background.
-pub(super) fn drain(Stream { mut bytes, end }: Stream) {
+pub(super) fn drain(Body { mut bytes, end }: Body) {
     spawn(async move {
         let reading = pin!(async {
             let mut buffer = Vec::with_capacity(DISCARD_READ_BYTES);

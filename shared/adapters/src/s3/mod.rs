@@ -143,3 +143,8 @@ impl Bucket for S3Bucket {
         presigned(&action, Duration::from_secs(ttl_seconds)).to_string()
     }
 }
+
+/// Whether S3 says that the object is under SSE-KMS.
+fn is_kms(reply: &Response) -> bool {
+    reply.header("x-amz-server-side-encryption").is_some_and(|kind| kind.starts_with("aws:kms"))
+}

@@ -10,7 +10,8 @@ use super::error::{classify, malformed};
 use super::hasher::Hasher;
 use super::retry::{Attempt, Call, send, tried};
 use super::{PRESIGNED_FOR, S3Bucket, presigned};
-use crate::outbound::{self, Payload, Response, SendError, Stream, read};
+use crate::body::{Body, read};
+use crate::outbound::{self, Payload, Response, SendError};
 
 /// Largest error response that is read, in bytes.
 const ERROR_MAX_BYTES: usize = 64 * 1024;
@@ -61,7 +62,7 @@ pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Response>, Attempt> 
 pub async fn checksums(s3: &S3Bucket, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
     tried(async || {
         let Some(reply) = get(s3, key).await? else { return Ok(None) };
-        let Stream { mut bytes, end } = reply.stream();
+        let Body { mut bytes, end } = reply.body();
         let mut hasher = Hasher::new(wanted.md5.is_some(), wanted.sha256.is_some());
         while let Some(chunk) = read(&mut bytes).await {
             hasher.update(&chunk);

@@ -25,9 +25,10 @@ use spin_sdk::wit_bindgen::{FutureWriter, StreamWriter};
 
 use super::error::{classify, malformed};
 use super::hasher::Hasher;
-use super::retry::is_kms;
+use super::is_kms;
 use super::{PRESIGNED_FOR, S3Bucket, presigned};
-use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError, Stream, read};
+use crate::body::{Body, read};
+use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError};
 use crate::platform::WasiPlatform;
 
 /// Largest part that passes through the guest although nothing of it is checked.
@@ -38,7 +39,7 @@ const RESPONSE_MAX_BYTES: usize = 64 * 1024;
 /// The bytes of a part as they come from the client.
 pub struct PartBody {
     /// The request's body.
-    pub body: Stream,
+    pub body: Body,
     /// The checksums that it must have.
     pub checksums: Checksums,
     /// Whether its SHA-256 is wanted.
@@ -127,14 +128,14 @@ async fn response_of(
 /// Passes the bytes on and hashes what is to be checked. The next chunk is read while the one before is written;
 /// the last is written only when the checksums are right.
 async fn pass(
-    body: Stream,
+    body: Body,
     length: u64,
     announced: Checksums,
     wants_sha256: bool,
     mut writer: StreamWriter<u8>,
     end: FutureWriter<Result<Option<Trailers>, ErrorCode>>,
 ) -> Result<Checksums, BucketError> {
-    let Stream { mut bytes, end: body_end } = body;
+    let Body { mut bytes, end: body_end } = body;
     let mut hasher = Hasher::new(announced.md5.is_some(), announced.sha256.is_some() || wants_sha256);
     let mut passed = 0;
     let mut held = read(&mut bytes).await;

@@ -7,6 +7,7 @@ use spin_sdk::wasip3::http::types::Method;
 use spin_sdk::wasip3::random::random;
 
 use super::error::{ErrorBody, classify};
+use super::is_kms;
 use super::{PRESIGNED_FOR, presigned};
 use crate::outbound::{self, Payload, Response, SendError};
 use crate::platform::WasiPlatform;
@@ -70,11 +71,6 @@ pub async fn tried<T>(attempt: impl AsyncFn() -> Result<T, Attempt>) -> Result<T
         WasiPlatform.sleep(pause_ms / 2 + random::get_random_u64() % (pause_ms / 2)).await;
         attempts += 1;
     }
-}
-
-/// Whether S3 says that the object is under SSE-KMS.
-pub fn is_kms(reply: &Response) -> bool {
-    reply.header("x-amz-server-side-encryption").is_some_and(|kind| kind.starts_with("aws:kms"))
 }
 
 /// Why an attempt has failed.

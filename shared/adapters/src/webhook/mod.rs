@@ -1,6 +1,7 @@
 //! Webhooks: finalize hands a delivery to the sender, and the sender makes it.
 
 mod receiver;
+mod signature;
 
 use moc_application::deliver_webhook::DeliveryOutcome;
 use moc_contract::path;

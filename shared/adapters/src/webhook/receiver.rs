@@ -13,6 +13,7 @@ use moc_domain::limits::WEBHOOK_ATTEMPT_TIMEOUT_MS;
 use serde_json::json;
 use spin_sdk::wasip3::http::types::Method;
 
+use super::signature::sign;
 use crate::http::Request;
 use crate::outbound::{self, Payload};
 use crate::platform::{WasiPlatform, within};
@@ -46,11 +47,11 @@ impl HttpReceiver {
 
     /// A redirection is no success either: the host that it leads to is not the one that was granted.
     async fn post(&self, claim: &Claim) -> Result<(), String> {
-        let WebhookSettings { url, key } = &*self.settings;
+        let WebhookSettings { url, secret } = &*self.settings;
         let (id, time) = (webhook::message_id(claim.event.moc), webhook::timestamp(WasiPlatform.now()));
         let body = webhook::payload(&claim.event);
         let traced = self.context.as_ref().map(TraceContext::headers).unwrap_or_default();
-        let (signature, time) = (key.as_ref().map(|key| key.sign(&id, time, &body)), time.to_string());
+        let (signature, time) = (secret.as_ref().map(|secret| sign(secret, &id, time, &body)), time.to_string());
         let mut headers = vec![
             ("content-type", "application/json"),
             ("user-agent", webhook::USER_AGENT),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::header::{parameter, text};
 use super::reference;
 use super::sample::{self, Sample};
-use crate::webhook::{SigningKey, USER_AGENT, message_id, payload, timestamp};
+use crate::webhook::{USER_AGENT, message_id, payload, timestamp};
 
 /// What `moc_finalize_webhook_url` is sent when a session has become a MOC.
 pub fn moc_finalized(sample: &Sample) -> Value {
@@ -20,34 +20,33 @@ pub fn moc_finalized(sample: &Sample) -> Value {
             "operationId": "mocFinalized",
             "tags": ["mocs"],
             "summary": "A session has become a MOC",
-            "description": "Sent to `moc_finalize_webhook_url` once the finalize is response, at least once, with the \
-                            headers of Standard Webhooks. Only a 2xx response is success: otherwise it is sent again \
-                            after one, two and four seconds. Redirects are not followed.",
+            "description": "Sent to `moc_finalize_webhook_url` after the response to finalize, at least once, with the \
+                            headers of Standard Webhooks. Only a 2xx response is a success; otherwise there are \
+                            three more attempts, after one, two and four seconds. Redirects are not followed.",
             "security": [],
-            "parameters": parameters(sample, &body),
+            "parameters": parameters(sample),
             "requestBody": {
                 "required": true,
-                "description": "What was made.",
+                "description": "The published MOC.",
                 "content": { "application/json": content },
             },
             "responses": {
-                "2XX": { "description": "It is taken, and not sent again." },
-                "default": { "description": "It is sent again, four times in all." },
+                "2XX": { "description": "Delivered." },
+                "default": { "description": "Not delivered; there are four attempts in total." },
             },
         },
     })
 }
 
-fn parameters(sample: &Sample, body: &[u8]) -> Vec<Value> {
+fn parameters(sample: &Sample) -> Vec<Value> {
     let (id, sent_at) = (message_id(sample.finalized.moc), timestamp(sample.finalized.at));
-    let signature = SigningKey::parse("a secret").map(|key| key.sign(&id, sent_at, body));
     vec![
         parameter(
             "webhook-id",
             true,
             text("^msg_[0-9a-f-]{36}$"),
             id,
-            "The same on every try: a receiver that keeps these ids acts once.",
+            "The same on every attempt: a receiver that remembers these ids acts once.",
         ),
         parameter(
             "webhook-timestamp",
@@ -60,8 +59,8 @@ fn parameters(sample: &Sample, body: &[u8]) -> Vec<Value> {
             "webhook-signature",
             false,
             text("^v1,[A-Za-z0-9+/]{43}=$"),
-            signature,
-            "`v1,` and, in base64, the HMAC-SHA256 of id, timestamp and body with dots between them. There where \
+            "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=",
+            "`v1,` and, in base64, the HMAC-SHA256 of id, timestamp and body, separated by dots. Present if \
              `moc_finalize_webhook_secret` is set.",
         ),
         parameter(
@@ -69,7 +68,7 @@ fn parameters(sample: &Sample, body: &[u8]) -> Vec<Value> {
             false,
             text("^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"),
             sample::TRACE_PARENT,
-            "The trace that the finalize belongs to, where it is traced (W3C Trace Context).",
+            "The trace of the finalize, if it is traced (W3C Trace Context).",
         ),
         parameter("user-agent", true, json!({ "type": "string", "const": USER_AGENT }), USER_AGENT, "Who sends it."),
     ]

@@ -1,0 +1,33 @@
+//! The page's Content-Security-Policy.
+
+use moc_config::PageSettings;
+
+/// What the page may load and call: the value of `Content-Security-Policy` (CSP level 3).
+#[must_use]
+pub fn security_policy(page: &PageSettings) -> String {
+    let sources = |own: &str, other: &Option<String>| match other {
+        Some(origin) => format!("{own} {origin}"),
+        None => own.to_owned(),
+    };
+    let pictures = sources("img-src 'self' blob:", &page.objects);
+    let calls = sources("connect-src 'self'", &page.sockets);
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; {pictures}; {calls}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_names_the_configured_origins_only() {
+        let policy = security_policy(&PageSettings::default());
+        assert!(policy.contains("img-src 'self' blob:; connect-src 'self'; base-uri"), "{policy}");
+        let page =
+            PageSettings { objects: Some("https://s3.example".into()), sockets: Some("wss://live.example".into()) };
+        let policy = security_policy(&page);
+        assert!(policy.contains("blob: https://s3.example; connect-src 'self' wss://live.example; base"), "{policy}");
+    }
+}
