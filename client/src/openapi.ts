@@ -308,7 +308,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:duplicate-file";
         };
-        /** @description An entity tag of the bucket, with its quotes. */
+        /** @description An entity tag of the bucket, with quotes. */
         ETag: string;
         /** @description Empty body. */
         EmptyBodyProblem: components["schemas"]["Problem"] & {
@@ -390,7 +390,7 @@ export interface components {
              */
             reason: "OBJECT_MISSING" | "SIZE_MISMATCH" | "CONTENT_MISMATCH";
         };
-        /** @description A file's name. */
+        /** @description The name of a file. */
         FileName: string;
         /** @description A new file: 201 of `POST /sessions/:sessionId/files`. */
         FileRegistered: {
@@ -495,7 +495,7 @@ export interface components {
         };
         /**
          * Format: uuid
-         * @description A UUID. Those of the server are of version 7, so that they sort by their creation.
+         * @description A UUID. Those of the server are of version 7, so they sort by creation.
          */
         Id: string;
         /** @description Instruction file required. */
@@ -546,7 +546,7 @@ export interface components {
             type: "urn:moc-uploads:problem:malformed-body";
         };
         /**
-         * @description A media type that a MOC can hold.
+         * @description A media type that a MOC can have.
          * @enum {string}
          */
         MediaType: "application/pdf" | "image/jpeg" | "image/png" | "image/webp" | "image/gif" | "text/csv" | "text/plain" | "application/json" | "application/xml";
@@ -787,11 +787,10 @@ export interface components {
              */
             window: number;
         };
-        /** @description A file to register. Where `fileKey` is given, the short form counts. */
+        /** @description A file to register, in the short form if `fileKey` is given. */
         RegisterFile: components["schemas"]["RegisterFileLong"] | components["schemas"]["RegisterFileShort"];
-        /** @description The long form: all that declares a file. */
+        /** @description The long form: the whole declaration of a file. */
         RegisterFileLong: {
-            /** @description `instruction`, `parts-list`, `image` or `thumbnail`. */
             category: components["schemas"]["Category"];
             checksums?: null | components["schemas"]["Checksums"];
             /** @description The extension, if the name has none. */
@@ -799,7 +798,7 @@ export interface components {
             name: components["schemas"]["FileName"];
             /**
              * Format: int64
-             * @description How many presigned part URLs are wished for.
+             * @description How many parts presigned URLs are wanted for.
              */
             partCount?: number | null;
             /**
@@ -811,24 +810,23 @@ export interface components {
         };
         /** @description The short form: category and type follow from the name, unless they are given. */
         RegisterFileShort: {
-            /** @description `instruction`, `parts-list`, `image` or `thumbnail`. */
-            category?: components["schemas"]["Category"];
+            category?: null | components["schemas"]["Category"];
             checksums?: null | components["schemas"]["Checksums"];
             /** @description The extension, if the name has none. */
             ext?: string | null;
-            /** @description Short form: the file's name; its type and category follow from the extension. */
+            /** @description The name of the file. */
             fileKey: components["schemas"]["FileName"];
             /**
              * Format: int64
-             * @description Short form: its size, in bytes.
+             * @description In bytes.
              */
             fileSizeBytes: number;
             /**
              * Format: int64
-             * @description How many presigned part URLs are wished for.
+             * @description How many parts presigned URLs are wanted for.
              */
             partCount?: number | null;
-            type?: string;
+            type?: string | null;
         };
         /** @description The id of a request. */
         RequestId: string;
@@ -927,7 +925,7 @@ export interface components {
             wsUrl?: string;
         };
         /**
-         * @description `active` takes files and parts; `finalizing` is becoming a MOC, `finalized` is one; `cancelled` was given up; the time of `expired` is over.
+         * @description `active` accepts files and parts; `finalizing` is being published; `finalized` is a MOC; `cancelled` was cancelled; `expired` ran out of time.
          * @enum {string}
          */
         SessionStatus: "active" | "finalizing" | "finalized" | "cancelled" | "expired";
@@ -957,7 +955,7 @@ export interface components {
         };
         /**
          * Format: date-time
-         * @description RFC 3339, UTC, milliseconds.
+         * @description RFC 3339, UTC, with milliseconds.
          */
         Time: string;
         /** @description Title conflict. */

@@ -79,13 +79,18 @@ impl Absent {
 #[serde(rename_all = "camelCase")]
 pub struct FileBody {
     /// `instruction`, `parts-list`, `image` or `thumbnail`.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Category))]
     pub category: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::FileName))]
     pub name: Option<String>,
     /// In bytes.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileSize))]
     pub size: Option<u64>,
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::DeclaredMediaType))]
     pub media_type: Option<String>,
     /// The extension, if the name has none.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<crate::openapi::value::Extension>))]
     pub ext: Option<String>,
 }
 
@@ -120,6 +125,7 @@ impl FileBody {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateSession))]
 pub struct CreateSessionBody {
     /// The files that will come.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileDeclarations))]
     pub files: Option<Vec<FileBody>>,
 }
 
@@ -155,7 +161,6 @@ impl CreateSessionBody {
 /// Body of `POST /sessions/:sessionId/files`: the long form of a file, or the short one with
 /// `fileKey` and `fileSizeBytes`.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RegisterFile))]
 #[serde(rename_all = "camelCase")]
 pub struct RegisterFileBody {
     #[serde(flatten)]
@@ -175,8 +180,10 @@ pub struct RegisterFileBody {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Checksums))]
 pub struct ChecksumsBody {
     /// MD5 (RFC 1321).
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<crate::openapi::value::Md5>))]
     pub md5: Option<String>,
     /// SHA-256 (FIPS 180-4).
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<crate::openapi::value::Sha256>))]
     pub sha256: Option<String>,
 }
 
@@ -243,6 +250,7 @@ impl RegisterFileBody {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CompleteFile))]
 pub struct CompleteFileBody {
     /// The parts as the client knows them.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<crate::openapi::value::ClaimedParts>))]
     pub parts: Option<Vec<PartBody>>,
 }
 
@@ -251,8 +259,10 @@ pub struct CompleteFileBody {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ClaimedPart))]
 #[serde(rename_all = "camelCase")]
 pub struct PartBody {
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::PartNumber))]
     pub part_number: u64,
     /// With or without quotes.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::AnyETag))]
     pub etag: String,
 }
 
@@ -288,12 +298,17 @@ impl CompleteFileBody {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Finalize))]
 #[serde(rename_all = "camelCase")]
 pub struct FinalizeBody {
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     pub upload_session_id: Option<String>,
     /// The MOC's title.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Title))]
     pub title: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<crate::openapi::value::Description>))]
     pub description: Option<String>,
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<crate::openapi::value::Tags>))]
     pub tags: Option<Vec<String>>,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<crate::openapi::value::Theme>))]
     pub theme: Option<String>,
 }
 

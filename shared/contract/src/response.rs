@@ -12,16 +12,20 @@ use serde::Serialize;
 /// A new session: 201 of `POST /sessions`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SessionCreated {
     /// The session's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     session_id: String,
     /// Bytes of every part of its files but their last ones.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::PartSize))]
     part_size_bytes: u64,
     /// When it ends. Registering, sending and completing extend it.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Time))]
     expires_at: String,
     /// Where its progress events come by WebSocket (`asyncapi.yaml`); absent where nobody broadcasts them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
     ws_url: Option<String>,
 }
 
@@ -41,53 +45,71 @@ impl SessionCreated {
 /// A session as it stands: 200 of `GET /sessions/:sessionId`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SessionState {
     /// The session's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     session_id: String,
     /// What has become of it.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::SessionStatus))]
     status: &'static str,
     /// When it ends unless it is used.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Time))]
     expires_at: String,
     /// Bytes of every part of its files but their last ones.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::PartSize))]
     part_size_bytes: u64,
     /// In the order of their registration.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileStates))]
     files: Vec<FileState>,
     /// The MOC that it has become.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id, required = false))]
     moc_id: Option<String>,
     /// Where its progress events come by WebSocket, with a fresh token; absent where there are none to come.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
     ws_url: Option<String>,
 }
 
 /// A file of a session as it stands.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
-struct FileState {
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FileState {
     /// The file's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     file_id: String,
     /// What it is for.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Category))]
     category: &'static str,
     /// The name that the client gave it.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::FileName))]
     name: String,
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::MediaType))]
     media_type: &'static str,
     /// Whether it is complete.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileStatus))]
     status: &'static str,
     /// How many different parts are stored.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::StoredPartCount))]
     parts_completed: u16,
     /// How many it has.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::PartCount))]
     parts_total: u16,
     /// Bytes of the stored parts.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::StoredBytes))]
     bytes_completed: u64,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileSize))]
     bytes_total: u64,
     /// Where it can be read, once it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
     file_url: Option<String>,
     /// The object's ETag, once the file is completed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::ETag, required = false))]
     etag: Option<String>,
 }
 
@@ -131,31 +153,39 @@ impl SessionState {
 /// A new file: 201 of `POST /sessions/:sessionId/files`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FileRegistered {
     /// The file's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     file_id: String,
     /// The S3 multipart upload that makes it.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Text))]
     upload_id: String,
     /// Bytes of every part but the last, which has the rest.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::PartSize))]
     part_size_bytes: u64,
     /// How many parts it has.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::PartCount))]
     parts_total: u16,
     /// Where the first parts can be put straight into the bucket, where that was wished for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::PresignedUrls, required = false))]
     presigned_urls: Vec<PresignedUrl>,
 }
 
 /// Where a part can be put straight into the bucket.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
-struct PresignedUrl {
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PresignedUrl {
     /// Which part.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::PartNumber))]
     part_number: u16,
     /// Where it is to be `PUT`.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri))]
     url: String,
     /// Until when.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Time))]
     expires_at: String,
 }
 
@@ -181,10 +211,12 @@ impl FileRegistered {
 /// A part that the bucket has taken: 200 of `PUT …/parts/:partNumber`, and in a list that of a batch.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PartStored {
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::PartNumber))]
     part_number: u16,
     /// As the bucket returned it.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::ETag))]
     etag: String,
 }
 
@@ -199,21 +231,27 @@ impl PartStored {
 /// The stored parts of a file: 200 of `GET …/parts`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StoredParts))]
+#[serde(deny_unknown_fields)]
 pub struct PartList {
     /// The parts, in order. Those that went to the bucket by presigned URLs are not among them.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::StoredParts))]
     parts: Vec<PartListed>,
 }
 
 /// A stored part.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StoredPart))]
-#[serde(rename_all = "camelCase")]
-struct PartListed {
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PartListed {
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::PartNumber))]
     part_number: u16,
     /// As the bucket returned it.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::ETag))]
     etag: String,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileSize))]
     size_bytes: u64,
     /// When it was stored.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Time))]
     uploaded_at: String,
 }
 
@@ -232,14 +270,18 @@ impl From<&[StoredPart]> for PartList {
 /// A file that is complete: 200 of `POST …/complete`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FileCompleted {
     /// The file's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     file_id: String,
     /// Where it can be read.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri))]
     file_url: String,
     /// The object's.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::ETag))]
     etag: String,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileSize))]
     size_bytes: u64,
 }
 
@@ -254,67 +296,90 @@ impl FileCompleted {
 /// A MOC: 201 or 200 of `POST /finalize`, 200 of `GET /api/mocs/:mocId`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Moc))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MocResponse<'a> {
     /// The MOC's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     id: String,
     /// The session that it was.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     session_id: String,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::UserId))]
     user_id: &'a str,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Title))]
     title: &'a str,
     /// The title as a part of a URL, unique among the user's MOCs.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Slug))]
     slug: &'a str,
     /// What the user says of it.
-    #[cfg_attr(feature = "openapi", schema(required))]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<crate::openapi::value::Description>, required))]
     description: Option<&'a str>,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Tags))]
     tags: &'a [String],
-    #[cfg_attr(feature = "openapi", schema(required))]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<crate::openapi::value::PublishedTheme>, required))]
     theme: Option<&'a str>,
     /// Always `published`.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::MocStatus))]
     status: &'static str,
     /// In the order of their registration.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::MocFiles))]
     files: Vec<MocFileResponse<'a>>,
     /// The key of its first instruction in the bucket.
-    #[cfg_attr(feature = "openapi", schema(required))]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<crate::openapi::value::Text>, required))]
     pdf_key: Option<&'a str>,
     /// The keys of its images and thumbnails.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Keys))]
     image_keys: Vec<&'a str>,
     /// The keys of its parts lists.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Keys))]
     parts_keys: Vec<&'a str>,
     /// Set some time after finalize, when the thumbnail is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
     thumbnail_url: Option<String>,
     /// Bytes of all its files.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::TotalSize))]
     total_size_bytes: u64,
     /// When finalize made it.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Time))]
     created_at: String,
     /// There where an earlier finalize had made it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::True, required = false))]
     idempotent: bool,
     /// There where an earlier finalize was interrupted and this one ended it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::True, required = false))]
     resumed: bool,
 }
 
 /// A file of a MOC.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MocFile))]
-#[serde(rename_all = "camelCase")]
-struct MocFileResponse<'a> {
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MocFileResponse<'a> {
     /// The id that it had in the session.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     id: String,
     /// What it is for.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Category))]
     category: &'static str,
     /// The name that the client gave it.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::FileName))]
     name: &'a str,
     /// The key of the object in the bucket.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Text))]
     key: &'a str,
     /// Where it can be read.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri))]
     url: String,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileSize))]
     size_bytes: u64,
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::MediaType))]
     media_type: &'static str,
     /// The object's.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::ETag))]
     etag: String,
 }
 

@@ -12,15 +12,20 @@ pub const USER_AGENT: &str = concat!("moc-uploads/", env!("CARGO_PKG_VERSION"));
 /// The body of a webhook.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MocFinalized))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Payload<'a> {
     /// Always `moc.finalized`.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::MocFinalizedEvent))]
     event: &'static str,
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     moc_id: String,
     /// The session that it was made of.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     session_id: String,
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::UserId))]
     user_id: &'a str,
     /// When it was made.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Time))]
     timestamp: String,
 }
 

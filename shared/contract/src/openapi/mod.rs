@@ -8,8 +8,9 @@ mod example;
 mod header;
 mod operation;
 mod problem;
+mod register_file;
 mod sample;
-mod schema;
+pub mod value;
 mod webhook;
 
 use serde_json::{Map, Value, json};
@@ -45,7 +46,26 @@ use sample::Sample;
         operation::finalize_session,
         operation::get_moc,
     ),
-    components(schemas(crate::webhook::Payload<'_>)),
+    components(schemas(
+        crate::body::FileBody,
+        crate::body::PartBody,
+        crate::response::FileState,
+        crate::response::MocFileResponse<'_>,
+        crate::response::PartListed,
+        crate::response::PresignedUrl,
+        crate::webhook::Payload<'_>,
+        register_file::Long,
+        register_file::Short,
+        value::Category,
+        value::ETag,
+        value::FileName,
+        value::Id,
+        value::MediaType,
+        value::PartNumber,
+        value::RequestId,
+        value::SessionStatus,
+        value::Time,
+    )),
     security(("bearer" = [])),
 )]
 struct Derived;
@@ -60,7 +80,6 @@ pub fn document() -> String {
         document["webhooks"] = json!({ "moc.finalized": webhook::moc_finalized(&sample) });
     }
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
-        schema::complete(schemas);
         schemas.extend(problems.schemas());
     }
     let components = &mut document["components"];
@@ -77,7 +96,33 @@ pub fn document() -> String {
                             Resources of other users do not exist.",
         },
     });
+    unwrap_one_of(&mut document);
     format!("{document:#}\n")
+}
+
+/// utoipa puts an inline schema with a description into a `oneOf` of one, or of `null` and itself.
+fn unwrap_one_of(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(unwrap_one_of),
+        Value::Object(properties) => {
+            properties.values_mut().for_each(unwrap_one_of);
+            let Some(Value::Array(kinds)) = properties.get("oneOf") else { return };
+            let null = json!({ "type": "null" });
+            let (nulls, others): (Vec<_>, Vec<_>) = kinds.iter().partition(|kind| **kind == null);
+            let [Value::Object(only)] = &others[..] else { return };
+            let mut only = only.clone();
+            if let (false, Some(kind)) = (nulls.is_empty(), only.get("type").cloned()) {
+                only.insert("type".into(), json!([kind, "null"]));
+            } else if !nulls.is_empty() {
+                return;
+            }
+            properties.remove("oneOf");
+            only.into_iter().for_each(|(name, schema)| {
+                properties.entry(name).or_insert(schema);
+            });
+        }
+        _ => {}
+    }
 }
 
 fn each_operation(document: &mut Value, mut act: impl FnMut(&str, &mut Map<String, Value>)) {
@@ -96,8 +141,8 @@ fn complete(path: &str, operation: &mut Map<String, Value>, problems: &Problems,
     for content in contents(operation.get_mut("requestBody")) {
         content["examples"] = example::requests(&id).into();
         match id.as_str() {
-            "putPart" => content["schema"] = schema::part(),
-            "uploadBatch" => content["schema"] = schema::batch(),
+            "putPart" => content["schema"] = value::part(),
+            "uploadBatch" => content["schema"] = value::batch(),
             // The body may be absent, which is not the same as `null`.
             "completeFile" => content["schema"] = reference("schemas", "CompleteFile"),
             _ => {}

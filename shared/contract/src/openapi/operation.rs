@@ -4,7 +4,7 @@
 
 #![allow(dead_code, reason = "utoipa reads what stands before these functions; nobody calls them")]
 
-use crate::body::{CompleteFileBody, CreateSessionBody, FinalizeBody, RegisterFileBody};
+use crate::body::{CompleteFileBody, CreateSessionBody, FinalizeBody};
 use crate::response::{FileCompleted, FileRegistered, MocResponse, PartList, PartStored, SessionCreated, SessionState};
 
 /// Create a session
@@ -60,7 +60,7 @@ fn cancel_session() {}
     path = "/api/mocs/uploads/sessions/{sessionId}/files",
     operation_id = "registerFile",
     tag = "files",
-    request_body(content = RegisterFileBody, description = "The file, in the long or the short form."),
+    request_body(content = super::value::RegisterFile, description = "The file, in the long or the short form."),
     responses((
         status = 201,
         description = "The file accepts parts.",
