@@ -27,7 +27,7 @@ export interface Call {
 
 /** Of a call with the bytes of parts. */
 export interface PartCall extends Call {
-  /** Told how many bytes of this attempt have left; where that cannot be known, all of them once they are stored. */
+  /** Called with the bytes of this attempt that were sent; if that is unknown, with all once they are stored. */
   onSent?(bytes: number): void;
 }
 
@@ -96,7 +96,7 @@ export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
     request: HttpRequest,
     blobs: Blob[],
     { signal, onSent }: PartCall,
-    tries: RetryPolicy,
+    attempts: RetryPolicy,
   ): Promise<T> => {
     const onProgress = (bytes: number) => {
       onWaiting();
@@ -111,7 +111,7 @@ export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
         throw error;
       }
     };
-    return (await retrying(attempt, tries, signal, onWaiting)) as T;
+    return (await retrying(attempt, attempts, signal, onWaiting)) as T;
   };
 
   const session = (id: string) => `/uploads/sessions/${encodeURIComponent(id)}`;

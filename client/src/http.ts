@@ -14,23 +14,23 @@ export interface HttpRequest {
   headers: Record<string, string>;
   body?: string | Blob | FormData;
   signal?: AbortSignal | undefined;
-  /** Told how many bytes of the body have left, where that can be known. */
+  /** Called with the bytes of the body that were sent, if that is known. */
   onSent?: ((bytes: number) => void) | undefined;
 }
 
 /** A response, read to its end. */
-export interface HttpAnswer {
+export interface HttpResponse {
   status: number;
   header(name: string): string | null;
   text: string;
 }
 
 /** Sends a request. Rejects with `NETWORK_ERROR` where no whole response comes, and with `ABORTED`. */
-export type Transport = (request: HttpRequest) => Promise<HttpAnswer>;
+export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
 
 /**
  * What sends requests: `fetch`, and for bodies of files `XMLHttpRequest` if there is one, because `fetch` does not
- * tell how much has left.
+ * report progress.
  */
 export function transport(fetch?: typeof globalThis.fetch): Transport {
   const byFetch = fetchTransport(fetch ?? ((...args) => globalThis.fetch(...args)));
@@ -61,7 +61,7 @@ function fetchTransport(fetch: typeof globalThis.fetch): Transport {
   };
 }
 
-function xhrTransport({ method, url, headers, body, signal, onSent }: HttpRequest): Promise<HttpAnswer> {
+function xhrTransport({ method, url, headers, body, signal, onSent }: HttpRequest): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     const abort = () => xhr.abort();
@@ -99,17 +99,17 @@ function networkError(cause?: unknown): UploadError {
 }
 
 /** The JSON of a response; `undefined` of one without content. Throws what an error says. */
-export function read(answer: HttpAnswer): unknown {
-  const { status } = answer;
+export function read(response: HttpResponse): unknown {
+  const { status } = response;
   if (status === 204) {
     return undefined;
   }
-  const json = parse(answer.text);
+  const json = parse(response.text);
   if (status >= 200 && status < 300 && json !== undefined) {
     return json;
   }
-  const retryAfterMs = parseRetryAfter(answer.header);
-  const known = { status, retryAfterMs, requestId: answer.header("x-request-id") ?? undefined };
+  const retryAfterMs = parseRetryAfter(response.header);
+  const known = { status, retryAfterMs, requestId: response.header("x-request-id") ?? undefined };
   if (isProblem(json)) {
     throw new UploadError(json.code, json.detail, { ...known, retryable: json.retryable, problem: json });
   }

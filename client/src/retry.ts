@@ -38,7 +38,7 @@ export function parseRetryAfter(header: (name: string) => string | null, now = D
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
-/** Told why nothing is sent for now, and with nothing once something is. */
+/** Called with the error while nothing is sent, and with nothing afterwards. */
 export type OnWaiting = (error?: UploadError) => void;
 
 /** Waits before the next attempt; throws `error` where there is no use in one. */

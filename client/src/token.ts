@@ -9,7 +9,7 @@ export interface TokenKeeper {
   /** The token as it is now. Rejects with `UNAUTHORIZED` where the callback fails; the next call asks it again. */
   get(): Token;
   /** Has `rejected` replaced, unless another request has done so. False where there is nobody to ask. */
-  refresh(refused: Token): boolean;
+  refresh(rejected: Token): boolean;
 }
 
 /** Keeps the tokens of this callback. */
@@ -29,8 +29,8 @@ export function tokenKeeper(source: TokenSource | undefined): TokenKeeper {
   };
   return {
     get: () => current ?? ask(false),
-    refresh: (refused) => {
-      if (source && current === refused) {
+    refresh: (rejected) => {
+      if (source && current === rejected) {
         ask(true);
       }
       return source !== undefined;

@@ -156,14 +156,14 @@ export function transferTo({
 
   /** Sends what is missing, and completes the file; the server says what it lacks. */
   const complete = async (file: UploadFile) => {
-    for (let tries = 1; ; tries += 1) {
+    for (let attempts = 1; ; attempts += 1) {
       await sendParts(file);
       try {
         await gate.run((signal) => api.completeFile(sessionId, file.fileId!, { signal }));
         return;
       } catch (error) {
         const lacking = problemOf(error, "PART_COUNT_MISMATCH");
-        if (!lacking || tries === COMPLETIONS_MAX) {
+        if (!lacking || attempts === COMPLETIONS_MAX) {
           throw error;
         }
         file.lacks(lacking.missing);

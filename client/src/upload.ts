@@ -49,7 +49,7 @@ class SessionUpload implements Upload {
   readonly #records: UploadRecords;
   readonly #states = new Emitter<UploadState>();
   readonly #progresses = new Emitter<Progress>();
-  readonly #throttle = throttle(() => this.#tell(), PROGRESS_INTERVAL_MS);
+  readonly #throttle = throttle(() => this.#notify(), PROGRESS_INTERVAL_MS);
   readonly #meter = new SpeedMeter();
 
   #phase: Phase = "idle";
@@ -287,8 +287,8 @@ class SessionUpload implements Upload {
     try {
       return await this.#gate.run((signal) => this.#api.createSession({ files: declared }, { signal }));
     } catch (error) {
-      const refused = rejectedFile(error, declared);
-      const file = refused && this.#files[declared.indexOf(refused)];
+      const rejected = rejectedFile(error, declared);
+      const file = rejected && this.#files[declared.indexOf(rejected)];
       if (!file) {
         throw error;
       }
@@ -429,7 +429,7 @@ class SessionUpload implements Upload {
     });
   }
 
-  #tell(): void {
+  #notify(): void {
     this.#meter.add(this.progress.sentBytes);
     this.#progresses.emit(this.progress);
   }

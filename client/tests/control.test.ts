@@ -54,9 +54,9 @@ async function settle(): Promise<void> {
 }
 
 /** The numbers of the parts that have been sent. What was ended on its way has no response. */
-function answeredParts(): string[] {
-  const answered = bench.proxy.matching(PUT_PART).filter(({ status }) => status !== undefined);
-  return answered.map(({ path }) => path.at(-1)!).sort();
+function storedParts(): string[] {
+  const responded = bench.proxy.matching(PUT_PART).filter(({ status }) => status !== undefined);
+  return responded.map(({ path }) => path.at(-1)!).sort();
 }
 
 test("a pause stops what is under way, and nothing is sent twice that has arrived", async () => {
@@ -71,14 +71,14 @@ test("a pause stops what is under way, and nothing is sent twice that has arrive
   await done;
   expect(upload.state).toBe("finalized");
   expect(bench.proxy.count(LIST_PARTS)).toBe(1);
-  expect(answeredParts()).toEqual(["3", "4", "5", "6", "7"]);
+  expect(storedParts()).toEqual(["3", "4", "5", "6", "7"]);
   expect(Buffer.compare(await bench.object(upload.moc!.files[0]!.url), LARGE)).toBe(0);
 });
 
 test("a pause when all is there already holds the publication back", async () => {
   const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")] });
   const { opened, open } = latch();
-  bench.proxy.fail(COMPLETE, { holdAnswer: opened });
+  bench.proxy.fail(COMPLETE, { holdResponse: opened });
   const done = upload.start();
   await expect.poll(() => bench.proxy.matching(COMPLETE)[0]?.status).toBe(200);
   upload.pause();
@@ -128,7 +128,7 @@ test("retries a cancellation that did not reach the server", async () => {
   const options = { storage, retry: { attempts: 1 } };
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")], ...options });
   await halfway(upload);
-  bench.proxy.fail(CANCEL, { answer: { status: 503 } });
+  bench.proxy.fail(CANCEL, { response: { status: 503 } });
   await expect(upload.cancel()).rejects.toMatchObject({ status: 503 });
   expect(upload.state).toBe("cancelled");
   expect(storage.entries.size).toBe(1);
@@ -140,7 +140,7 @@ test("a signal cancels, and a cancellation is tried again", async () => {
   const controller = new AbortController();
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")], signal: controller.signal });
   const { done } = await halfway(upload);
-  bench.proxy.fail(CANCEL, { answer: { status: 503 } });
+  bench.proxy.fail(CANCEL, { response: { status: 503 } });
   controller.abort();
   await expect(done).rejects.toMatchObject({ code: "ABORTED" });
   expect(bench.proxy.matching(CANCEL).map(({ status }) => status)).toEqual([undefined, 204]);
@@ -162,7 +162,7 @@ test("what is published cannot be cancelled", async () => {
 test("another process continues with what is missing", async () => {
   const storage = memoryStorage();
   const files = [file(LARGE, "castle.pdf"), file(png(6 * MIB), "castle.png")];
-  const metadata = { title: "Gone on", tags: ["grey"] };
+  const metadata = { title: "Resumed", tags: ["grey"] };
   const before = bench.upload({ files, metadata, storage });
   await halfway(before);
   await reached(before, ({ progress }) => progress.files[1]!.state === "completed");
@@ -171,14 +171,14 @@ test("another process continues with what is missing", async () => {
   await settle();
 
   const [record] = findUploads({ storage, baseUrl: bench.proxy.url });
-  expect(record).toMatchObject({ title: "Gone on", status: "active", files: [{}, { fileId: expect.any(String) }] });
+  expect(record).toMatchObject({ title: "Resumed", status: "active", files: [{}, { fileId: expect.any(String) }] });
   const { sessionId } = record!;
   const after = bench.upload({ files: files.toReversed(), metadata: record!.metadata, sessionId, storage });
   const moc = await after.start();
 
-  expect(moc).toMatchObject({ sessionId, title: "Gone on", tags: ["grey"] });
+  expect(moc).toMatchObject({ sessionId, title: "Resumed", tags: ["grey"] });
   expect(bench.proxy.count(CREATE) + bench.proxy.count(REGISTER) + bench.proxy.count(BATCH)).toBe(0);
-  expect(answeredParts()).toEqual(["3", "4", "5", "6", "7"]);
+  expect(storedParts()).toEqual(["3", "4", "5", "6", "7"]);
   expect(bench.proxy.count(COMPLETE)).toBe(1);
   for (const sent of files) {
     const { url } = moc.files.find(({ name }) => name === sent.name)!;
@@ -199,7 +199,7 @@ test("a file that is registered, but not known to be, is found by its name", asy
   await bench.upload({ files, sessionId: record!.sessionId, storage }).start();
   expect(findUploads({ storage, baseUrl: bench.proxy.url })).toMatchObject([{ sessionId: record!.sessionId }]);
   expect(bench.proxy.count(REGISTER)).toBe(0);
-  expect(answeredParts()).toEqual(["3", "4", "5", "6", "7"]);
+  expect(storedParts()).toEqual(["3", "4", "5", "6", "7"]);
 });
 
 test("other files than before are rejected by name, before anything is sent", async () => {
@@ -245,7 +245,7 @@ test("a session that has expired, or is deleted, is resumed as another one", asy
   }
 });
 
-test("a session that was cancelled elsewhere is not gone on with", async () => {
+test("a session that was cancelled elsewhere is not resumed", async () => {
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")] });
   await halfway(upload);
   upload.pause();
@@ -256,7 +256,7 @@ test("a session that was cancelled elsewhere is not gone on with", async () => {
 });
 
 test("listeners may start it: while it runs that is the same, and after a failure another try", async () => {
-  bench.proxy.fail(CREATE, { answer: { status: 503 } });
+  bench.proxy.fail(CREATE, { response: { status: 503 } });
   const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")], retry: { attempts: 1 } });
   const started: Promise<unknown>[] = [];
   upload.on("state", (state) => {

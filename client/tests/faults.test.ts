@@ -50,22 +50,22 @@ test("a connection that is truncated in a part costs that part alone", async () 
 });
 
 test("waits out two 503s for as long as they say, and reports them", async () => {
-  const unavailable = { status: 503, headers: { "retry-after": "1" }, body: "<html>away</html>" };
-  bench.proxy.fail(/^PUT .*\/parts\/1$/, { answer: unavailable }, 2);
+  const unavailable = { status: 503, headers: { "retry-after": "1" }, body: "<html>unreachable</html>" };
+  bench.proxy.fail(/^PUT .*\/parts\/1$/, { response: unavailable }, 2);
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")] });
   const waiting = new Set<number | undefined>();
   upload.on("progress", (progress) => waiting.add(progress.waiting?.status));
   await expectWhole(await upload.start(), LARGE);
   expect([...waiting].sort()).toEqual([503, undefined]);
   expect(upload.progress.waiting).toBeUndefined();
-  const tries = bench.proxy.matching(/^PUT .*\/parts\/1$/).map(({ atMs }) => atMs);
-  expect(tries).toHaveLength(3);
-  expect(tries[1]! - tries[0]!).toBeGreaterThanOrEqual(1_000);
-  expect(tries[2]! - tries[1]!).toBeGreaterThanOrEqual(1_000);
+  const attempts = bench.proxy.matching(/^PUT .*\/parts\/1$/).map(({ atMs }) => atMs);
+  expect(attempts).toHaveLength(3);
+  expect(attempts[1]! - attempts[0]!).toBeGreaterThanOrEqual(1_000);
+  expect(attempts[2]! - attempts[1]!).toBeGreaterThanOrEqual(1_000);
 });
 
 test("fails if the service stays unreachable, and continues when started again", async () => {
-  bench.proxy.fail(/^PUT .*\/parts\/3$/, { answer: { status: 503 } }, 2);
+  bench.proxy.fail(/^PUT .*\/parts\/3$/, { response: { status: 503 } }, 2);
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")], retry: { attempts: 2, baseDelayMs: 1 } });
   await expect(upload.start()).rejects.toMatchObject({ code: "UNEXPECTED_RESPONSE", status: 503, retryable: true });
   expect(upload.state).toBe("failed");
@@ -106,7 +106,7 @@ describe("a response that is lost", () => {
     ["completing", COMPLETE],
     ["finalizing", FINALIZE],
   ])("of %s is asked for again, and nothing is done twice", async (_, request) => {
-    bench.proxy.fail(request, { loseAnswer: true });
+    bench.proxy.fail(request, { loseResponse: true });
     const moc = await bench.upload({ files: [file(LARGE, "castle.pdf")] }).start();
     await expectWhole(moc, LARGE);
     expect(bench.proxy.count(request)).toBe(2);
@@ -114,7 +114,7 @@ describe("a response that is lost", () => {
   });
 
   test("of a batch costs nothing", async () => {
-    bench.proxy.fail(BATCH, { loseAnswer: true });
+    bench.proxy.fail(BATCH, { loseResponse: true });
     const bytes = pdf(12 * MIB);
     await expectWhole(await bench.upload({ files: [file(bytes, "castle.pdf")] }).start(), bytes);
     expect(bench.proxy.count(PUT_PART)).toBe(0);
@@ -146,24 +146,24 @@ test("a finalize that another one is in the way of is made again", async () => {
   const url = `${bench.stack.baseUrl}/api/mocs/uploads/sessions/${seeded.partialSession}/files`;
   const body = JSON.stringify({ category: "image", name: "a.png", size: 1, type: "image/png" });
   const response = await fetch(url, { method: "POST", body });
-  const answer = { status: response.status, headers: { "retry-after": "0" }, body: await response.text() };
-  expect(JSON.parse(answer.body)).toMatchObject({ code: "FINALIZE_IN_PROGRESS" });
-  bench.proxy.fail(FINALIZE, { answer });
+  const recorded = { status: response.status, headers: { "retry-after": "0" }, body: await response.text() };
+  expect(JSON.parse(recorded.body)).toMatchObject({ code: "FINALIZE_IN_PROGRESS" });
+  bench.proxy.fail(FINALIZE, { response: recorded });
   await bench.upload({ files: [file(pdf(100), "castle.pdf")] }).start();
   expect(bench.proxy.count(FINALIZE)).toBe(2);
 });
 
 test("parts that the server turns out to lack are sent again", async () => {
   const files = [file(LARGE, "castle.pdf")];
-  // A response that is not true: the part has gone nowhere.
+  // A response that is not true: the part was not stored.
   const lie = { status: 200, headers: { "content-type": "application/json" }, body: '{"partNumber":2,"etag":"x"}' };
-  bench.proxy.fail(/^PUT .*\/parts\/2$/, { answer: lie });
+  bench.proxy.fail(/^PUT .*\/parts\/2$/, { response: lie });
   await expectWhole(await bench.upload({ files }).start(), LARGE);
   expect(bench.proxy.count(/^PUT .*\/parts\/2$/)).toBe(2);
 });
 
 test("what will not succeed later is not tried again", async () => {
-  bench.proxy.fail(/^PUT .*\/parts\/1$/, { answer: { status: 403, body: "no" } });
+  bench.proxy.fail(/^PUT .*\/parts\/1$/, { response: { status: 403, body: "no" } });
   const failed = await bench
     .upload({ files: [file(LARGE, "castle.pdf")] })
     .start()
@@ -174,8 +174,8 @@ test("what will not succeed later is not tried again", async () => {
 });
 
 test("a longer wait than a minute is the caller's to decide", async () => {
-  const answer = { status: 429, headers: { "retry-after": "61" } };
-  bench.proxy.fail(CREATE, { answer });
+  const response = { status: 429, headers: { "retry-after": "61" } };
+  bench.proxy.fail(CREATE, { response });
   const upload = bench.upload({ files: [file(png(100), "castle.png"), file(pdf(100), "castle.pdf")] });
   await expect(upload.start()).rejects.toMatchObject({ status: 429, retryAfterMs: 61_000, retryable: true });
   expect(bench.proxy.count(CREATE)).toBe(1);

@@ -34,7 +34,7 @@ function recorded(url?: string) {
 describe("who uploads", () => {
   test("hears of parts before their response comes, and closes the connection at the end", async () => {
     const { opened, open } = latch();
-    bench.proxy.fail(BATCH, { holdAnswer: opened });
+    bench.proxy.fail(BATCH, { holdResponse: opened });
     const Recorded = recorded();
     const upload = bench.upload({ files: [file(BYTES, "castle.pdf")], WebSocket: Recorded });
     const done = upload.start();
@@ -50,8 +50,8 @@ describe("who uploads", () => {
     const Recorded = recorded();
     const { opened, open } = latch();
     bench.proxy.fail(/^PUT .*\/parts\/[2-4]$/, { hold: opened }, 3);
-    const answer = latch();
-    bench.proxy.fail(PUT_PART, { holdAnswer: answer.opened }, Infinity);
+    const response = latch();
+    bench.proxy.fail(PUT_PART, { holdResponse: response.opened }, Infinity);
     const upload = bench.upload({ files: [file(pdf(17 * MIB), "castle.pdf")], WebSocket: Recorded });
     const done = upload.start();
     await reached(upload, ({ progress }) => progress.storedBytes === 5 * MIB);
@@ -60,7 +60,7 @@ describe("who uploads", () => {
     expect(bench.proxy.count(GET_SESSION)).toBe(1);
     open();
     await reached(upload, ({ progress }) => progress.storedBytes === 17 * MIB);
-    answer.open();
+    response.open();
     await done;
     expect(Recorded.all).toHaveLength(2);
   });
@@ -84,16 +84,16 @@ describe("who uploads", () => {
   });
 
   test("does without, where there is nothing to connect to", async () => {
-    const Refused = recorded("ws://127.0.0.1:1");
+    const Rejected = recorded("ws://127.0.0.1:1");
     const { opened, open } = latch();
     bench.proxy.fail(PUT_PART, { hold: opened });
     const retry = { attempts: 3, baseDelayMs: 1 };
-    const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")], WebSocket: Refused, retry });
+    const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")], WebSocket: Rejected, retry });
     const done = upload.start();
     await expect.poll(() => bench.proxy.count(GET_SESSION)).toBe(3);
     open();
     await done;
-    expect(Refused.all).toHaveLength(3);
+    expect(Rejected.all).toHaveLength(3);
   });
 
   test("does without, where there is no WebSocket", async () => {
@@ -147,7 +147,7 @@ describe("who watches", () => {
   });
 
   test("never sees it go back, where a response is older than the events that overtook it", async () => {
-    const [second, rest, answer] = [latch(), latch(), latch()];
+    const [second, rest, response] = [latch(), latch(), latch()];
     bench.proxy.fail(/^PUT .*\/parts\/2$/, { hold: second.opened });
     bench.proxy.fail(/^PUT .*\/parts\/[3-4]$/, { hold: rest.opened }, 2);
     const upload = bench.upload({ files: [file(pdf(17 * MIB), "castle.pdf")] });
@@ -156,7 +156,7 @@ describe("who watches", () => {
     /** The response to what is asked once it is connected comes late. */
     class Late extends WebSocket {
       constructor(url: string) {
-        bench.proxy.fail(GET_SESSION, { holdAnswer: answer.opened });
+        bench.proxy.fail(GET_SESSION, { holdResponse: response.opened });
         super(url);
       }
     }
@@ -166,7 +166,7 @@ describe("who watches", () => {
     await expect.poll(() => asked().map(({ status }) => status), { timeout: 10_000 }).toEqual([200, 200]);
     second.open();
     await expect.poll(() => seen.at(-1)?.storedBytes, { timeout: 10_000 }).toBe(10 * MIB);
-    answer.open();
+    response.open();
     await expect.poll(() => asked()[1]?.isOver).toBe(true);
     rest.open();
     await done;
@@ -241,21 +241,21 @@ describe("who watches", () => {
       files: [{ category: "instruction", name: "castle.pdf", size: 1, type: "" }],
     });
     await api.cancelSession(sessionId);
-    const told: string[] = [];
+    const seen: string[] = [];
     await new Promise<void>((resolve) => {
       const watching = watchUpload({
         baseUrl: bench.proxy.url,
         sessionId,
         onProgress: ({ status }) => {
-          told.push(status);
+          seen.push(status);
           watching.close();
           // What follows this in the same turn is over by then.
           setImmediate(resolve);
         },
-        onEnd: () => told.push("end"),
+        onEnd: () => seen.push("end"),
       });
     });
-    expect(told).toEqual(["cancelled"]);
+    expect(seen).toEqual(["cancelled"]);
   });
 });
 

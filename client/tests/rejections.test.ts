@@ -171,7 +171,7 @@ test("another title can be given once all numbers are taken", async () => {
       retryStrategy: "PROMPT_USER",
     }),
   };
-  bench.proxy.fail(/^POST .*\/finalize$/, { answer: conflict });
+  bench.proxy.fail(/^POST .*\/finalize$/, { response: conflict });
   const storage = memoryStorage();
   const upload = bench.upload({ files, metadata: { title: "Castle" }, storage });
   await expect(upload.start()).rejects.toMatchObject({

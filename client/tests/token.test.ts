@@ -34,9 +34,9 @@ test("a token that has expired is refreshed once for all parts under way", async
   const moc = await upload.start();
   expect(moc.userId).toBe("dev-user");
   expect(asked).toEqual([false, true]);
-  const answers = bench.proxy.matching(PUT_PART).map(({ status }) => status);
-  expect(answers.filter((status) => status === 401)).toHaveLength(4);
-  expect(answers.filter((status) => status === 200)).toHaveLength(7);
+  const responses = bench.proxy.matching(PUT_PART).map(({ status }) => status);
+  expect(responses.filter((status) => status === 401)).toHaveLength(4);
+  expect(responses.filter((status) => status === 200)).toHaveLength(7);
 });
 
 test("a token that is rejected again fails, with all that the problem says", async () => {

@@ -46,21 +46,21 @@ describe("waiting before another try", () => {
   });
 
   test("ends after so many attempts", async () => {
-    const away = new UploadError("NETWORK_ERROR", "away", { retryable: true });
-    const call = vi.fn(() => Promise.reject(away));
+    const unreachable = new UploadError("NETWORK_ERROR", "unreachable", { retryable: true });
+    const call = vi.fn(() => Promise.reject(unreachable));
     const onWaiting = vi.fn();
     const policy = { attempts: 4, baseDelayMs: 0, maxDelayMs: 0 };
-    await expect(retrying(call, policy, undefined, onWaiting)).rejects.toBe(away);
+    await expect(retrying(call, policy, undefined, onWaiting)).rejects.toBe(unreachable);
     expect(call).toHaveBeenCalledTimes(4);
-    expect(onWaiting.mock.calls).toEqual([[away], [away], [away]]);
+    expect(onWaiting.mock.calls).toEqual([[unreachable], [unreachable], [unreachable]]);
   });
 
   test("is over at once when it is aborted, and leaves no timer", async () => {
     vi.useFakeTimers();
     const controller = new AbortController();
-    const away = new UploadError("NETWORK_ERROR", "away", { retryable: true, retryAfterMs: 10_000 });
+    const unreachable = new UploadError("NETWORK_ERROR", "unreachable", { retryable: true, retryAfterMs: 10_000 });
     const waiting = retrying(
-      () => Promise.reject(away),
+      () => Promise.reject(unreachable),
       retryPolicy(),
       controller.signal,
       () => {},
@@ -83,7 +83,7 @@ describe("waiting before another try", () => {
       calls += 1;
       if (calls === 1) {
         navigator.onLine = false;
-        throw new UploadError("NETWORK_ERROR", "away", { retryable: true });
+        throw new UploadError("NETWORK_ERROR", "unreachable", { retryable: true });
       }
       return "there";
     };
@@ -256,7 +256,7 @@ describe("what is remembered", () => {
     };
     uploadRecords({ storage: broken, baseUrl }).put(record("1"));
     const bad = [{ title: 1 }, { createdAt: "" }, { expiresAt: "soon" }, { metadata: null }, { files: [null] }];
-    const changed = bad.map((members) => JSON.stringify([{ ...record("1"), ...members }]));
+    const changed = bad.map((fields) => JSON.stringify([{ ...record("1"), ...fields }]));
     for (const text of ["{", "null", "7", '{"a":1}', '[null, 1, {"sessionId": 2}]', ...changed]) {
       storage.setItem(`moc-uploads:${baseUrl}`, text);
       expect(findUploads({ storage, baseUrl }), text).toEqual([]);

@@ -1,4 +1,4 @@
-//! Which component answers a path: routefinder under Spin's rules for patterns.
+//! Which component serves a path: routefinder under Spin's rules for patterns.
 
 use std::borrow::Cow;
 

@@ -113,7 +113,7 @@ pub async fn run(options: Options) -> Result<()> {
     let cache = env::current_exe()?.with_file_name("moc-local-cache");
     let app = App::load(&manifest, &variables, state, &cache, address)?;
     announce(address, bypass);
-    // Nagle stays on, as Spin leaves it: what delays answers there is to be seen here too.
+    // Nagle stays on, as Spin leaves it: delays of responses there show up here too.
     let connect = |_: &_, client| {
         let app = Arc::clone(&app);
         service_fn(move |request| {

@@ -14,7 +14,7 @@ test("axe finds nothing serious in any state: light, dark, and 390 pixels wide",
   page.watch.expect(/status of 413/);
   await page.upload("Mountain", stage.files.pdf("mountain.pdf", 21 * MIB));
   await page.alert.waitFor();
-  await look("refused");
+  await look("rejected");
 
   await page.page.reload();
   const files = [

@@ -70,7 +70,7 @@ describe("what failed can be tried again", () => {
   test("and continues where it was", async () => {
     const file = stage.files.pdf("castle.pdf", 16 * MIB);
     const body = JSON.stringify({ status: 500, code: "INTERNAL_ERROR", detail: "It is broken.", retryable: false });
-    stage.proxy.fail(/^POST .*\/complete$/, { answer: { status: 500, body } });
+    stage.proxy.fail(/^POST .*\/complete$/, { response: { status: 500, body } });
     const page = await stage.visit();
     page.watch.expect(/status of 500/);
     await page.upload("Castle", file);

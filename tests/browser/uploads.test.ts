@@ -121,13 +121,13 @@ test("a double click on Upload presses nothing that takes the button's place", a
 test.each(["denied", "broken"])("an upload works where the browser's storage is %s", async (state) => {
   const page = await stage.visit();
   await page.page.addInitScript((denied) => {
-    const refuse = () => {
+    const deny = () => {
       throw new DOMException("No storage here.", "SecurityError");
     };
     for (const name of ["localStorage", "sessionStorage"]) {
-      if (denied) Object.defineProperty(window, name, { get: refuse });
+      if (denied) Object.defineProperty(window, name, { get: deny });
     }
-    for (const name of ["getItem", "setItem", "removeItem"] as const) Storage.prototype[name] = refuse;
+    for (const name of ["getItem", "setItem", "removeItem"] as const) Storage.prototype[name] = deny;
   }, state === "denied");
   await page.page.reload();
   const file = stage.files.pdf(`${state}.pdf`, 1000);

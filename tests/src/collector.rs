@@ -142,7 +142,7 @@ pub struct Span {
     pub name: String,
     /// [`INTERNAL`], [`SERVER`] or another kind.
     pub kind: i32,
-    /// Its first and last moment, in nanoseconds since the Unix epoch.
+    /// Start and end, in nanoseconds since the Unix epoch.
     pub nanos: (u64, u64),
     pub attributes: Attributes,
     /// What its status says, where that is an error.

@@ -34,7 +34,7 @@ pub fn starting(start: &[u8], bytes: usize) -> Vec<u8> {
     file
 }
 
-/// A PDF of so many bytes, as far as its first bytes tell.
+/// A PDF of so many bytes, by its first bytes.
 #[must_use]
 pub fn pdf(bytes: usize) -> Vec<u8> {
     starting(b"%PDF-1.7\n", bytes)

@@ -30,7 +30,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Pause between two looks at what is waited for.
 const POLL: Duration = Duration::from_millis(10);
 
-/// An operation of S3, as its method and query tell.
+/// An operation of S3, by its method and query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// `CreateMultipartUpload`

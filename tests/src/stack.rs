@@ -84,11 +84,11 @@ impl Stack {
 
     /// Starts another host over the database and the S3 of this stack.
     #[must_use]
-    pub fn start_beside(other: &Self) -> Self {
+    pub fn start_next_to(other: &Self) -> Self {
         Self::start_next_to_with(other, &[])
     }
 
-    /// As [`Stack::start_beside`], with these variables.
+    /// As [`Stack::start_next_to`], with these variables.
     #[must_use]
     pub fn start_next_to_with(other: &Self, variables: &[(&str, &str)]) -> Self {
         let endpoint = [("s3_endpoint", other.s3_url())];

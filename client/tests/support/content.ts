@@ -24,12 +24,12 @@ function starting(start: string, bytes: number, seed: number): Uint8Array<ArrayB
   return file;
 }
 
-/** A PDF of so many bytes, as far as its first bytes tell. */
+/** A PDF of so many bytes, by its first bytes. */
 export function pdf(bytes: number, seed = bytes): Uint8Array<ArrayBuffer> {
   return starting("%PDF-1.7\n", bytes, seed);
 }
 
-/** A PNG of so many bytes, as far as its first bytes tell. */
+/** A PNG of so many bytes, by its first bytes. */
 export function png(bytes: number, seed = bytes): Uint8Array<ArrayBuffer> {
   return starting("\x89PNG\r\n\x1a\n", bytes, seed);
 }

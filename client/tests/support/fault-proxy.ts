@@ -9,16 +9,16 @@ import { setTimeout as wait } from "node:timers/promises";
 
 /** How a request fails. */
 export interface Fault {
-  /** The connection breaks once so many bytes of the body have gone on. */
+  /** The connection breaks once so many bytes of the body were forwarded. */
   cutAfterBytes?: number;
   /** The proxy reads the request and responds; the stack does not see it. */
-  answer?: { status: number; headers?: Record<string, string>; body?: string };
+  response?: { status: number; headers?: Record<string, string>; body?: string };
   /** The stack does its work, and the connection breaks in place of its response. */
-  loseAnswer?: boolean;
+  loseResponse?: boolean;
   /** The request is read as a whole, and forwarded once this resolves. */
   hold?: Promise<unknown>;
   /** The response is forwarded once this resolves. */
-  holdAnswer?: Promise<unknown>;
+  holdResponse?: Promise<unknown>;
   /** The request goes to this path instead. */
   path?: (path: string) => string;
 }
@@ -135,35 +135,35 @@ export class FaultProxy {
     this.requests.push(seen);
     outgoing.on("close", () => (seen.isOver = true));
     const fault = this.#faultOf(seen);
-    if (fault.answer) {
+    if (fault.response) {
       incoming.resume();
       if (!incoming.complete) {
         await once(incoming, "end");
       }
-      outgoing.writeHead(fault.answer.status, fault.answer.headers).end(fault.answer.body);
+      outgoing.writeHead(fault.response.status, fault.response.headers).end(fault.response.body);
       return;
     }
     const target = this.#target + (fault.path ? fault.path(path) : path);
     const upstream = request(target, { method, headers, agent: this.#agent });
-    const answered = once(upstream, "response") as Promise<[IncomingMessage]>;
+    const responded = once(upstream, "response") as Promise<[IncomingMessage]>;
     // Where the body breaks there is none, and the body's end says why.
-    answered.catch(() => {});
+    responded.catch(() => {});
     outgoing.on("close", () => upstream.destroy());
     const sending = pipeline(incoming, this.#passing(seen, fault), upstream);
     // The stack may respond before it has read everything.
-    await Promise.race([sending, answered]);
-    const [answer] = await answered;
-    seen.status = answer.statusCode!;
-    if (fault.loseAnswer) {
+    await Promise.race([sending, responded]);
+    const [response] = await responded;
+    seen.status = response.statusCode!;
+    if (fault.loseResponse) {
       await sending;
-      answer.resume();
-      await once(answer, "end");
+      response.resume();
+      await once(response, "end");
       socket.destroy();
       return;
     }
-    await fault.holdAnswer;
-    outgoing.writeHead(seen.status, answer.headers);
-    await pipeline(answer, outgoing);
+    await fault.holdResponse;
+    outgoing.writeHead(seen.status, response.headers);
+    await pipeline(response, outgoing);
     await sending;
   }
 

@@ -4,7 +4,7 @@ export function bringsFiles({ dataTransfer }: DragEvent): boolean {
 }
 
 /** Rejects files next to the form: the browser would open them in place of the page. */
-export function refuseStrayFiles(event: DragEvent): void {
+export function rejectStrayFiles(event: DragEvent): void {
   if (event.defaultPrevented || !event.dataTransfer || !bringsFiles(event)) return;
   event.preventDefault();
   event.dataTransfer.dropEffect = "none";

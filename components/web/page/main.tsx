@@ -1,9 +1,9 @@
 import { render } from "preact";
 import { App } from "./app.tsx";
-import { refuseStrayClicks } from "./double-click.ts";
-import { refuseStrayFiles } from "./drag.ts";
+import { rejectStrayClicks } from "./double-click.ts";
+import { rejectStrayFiles } from "./drag.ts";
 
-addEventListener("dragover", refuseStrayFiles);
-addEventListener("click", refuseStrayClicks, { capture: true });
+addEventListener("dragover", rejectStrayFiles);
+addEventListener("click", rejectStrayClicks, { capture: true });
 const root = document.getElementById("app");
 if (root) render(<App />, root);

@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_complete_are_sorted_and_told_apart() {
+    fn sorts_parts_of_complete_and_rejects_duplicates() {
         let body = |text: &str| read::<CompleteFileBody>(text.as_bytes()).and_then(|body| body.check());
         assert_eq!(body("{}"), Ok(None));
         let numbers = body("{\"parts\":[{\"partNumber\":2,\"etag\":\"b\"},{\"partNumber\":1,\"etag\":\"\\\"a\\\"\"}]}")

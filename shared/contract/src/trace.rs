@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_context_is_none() {
+    fn ignores_malformed_contexts() {
         let zeros = "0".repeat(32);
         for traceparent in [
             String::new(),

@@ -150,7 +150,7 @@ async fn finalize_knows_the_sha_256_of_a_part_that_came_in_a_batch() {
 }
 
 #[tokio::test]
-async fn the_log_reports_of_a_batch_in_one_line() {
+async fn logs_a_batch_in_one_line() {
     own_stack!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
     let session = client.create_session().await;

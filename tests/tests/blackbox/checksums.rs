@@ -105,7 +105,7 @@ async fn one_wrong_checksum_of_two_is_enough() {
 }
 
 #[tokio::test]
-async fn a_checksum_that_cannot_be_read_is_not_passed_over() {
+async fn rejects_malformed_checksum_headers() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
     let bytes = pdf(100);

@@ -101,7 +101,7 @@ async fn missing_parts_are_named() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_out_a_stored_part_is_told() {
+async fn rejects_a_completion_without_a_stored_part() {
     let client = Stack::shared().client();
     let bytes = pdf(PART_BYTES + 5);
     let (session, file) = sent(&client, &bytes).await;

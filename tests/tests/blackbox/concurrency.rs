@@ -89,7 +89,7 @@ async fn one_name_registered_eight_times_at_once_is_one_file() {
 }
 
 #[tokio::test]
-async fn eight_completes_at_once_response_the_same() {
+async fn eight_completes_at_once_get_the_same_response() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
     let bytes = pdf(2 * PART_BYTES);

@@ -97,7 +97,7 @@ async fn pages_of_other_origins_may_not() {
 }
 
 #[tokio::test]
-async fn without_allowed_origins_there_is_nothing_of_it() {
+async fn sends_no_cors_headers_without_allowed_origins() {
     own_stack!();
     let client = Stack::shared().client();
     for path in paths().into_iter().take(9) {

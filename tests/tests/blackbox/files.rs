@@ -92,7 +92,7 @@ async fn a_file_is_registered_once_by_category_and_name() {
 }
 
 #[tokio::test]
-async fn registering_in_a_session_that_is_not_there_is_not_found() {
+async fn responds_404_when_registering_in_a_missing_session() {
     let client = Stack::shared().client();
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let _ = register(&client, id, declared_pdf(9)).await.problem(404, "NOT_FOUND");

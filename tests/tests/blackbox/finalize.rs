@@ -172,7 +172,7 @@ async fn titles_of_any_script_make_slugs() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_there_is_not_found() {
+async fn responds_404_for_a_missing_session() {
     let client = Stack::shared().client();
     let reply = client.finalize("01890a5d-ac96-774b-bcce-b302099a8057", "Castle").await;
     let _ = reply.problem(404, "NOT_FOUND");

@@ -97,7 +97,7 @@ async fn parts_in_flight_when_the_host_is_killed_can_be_sent_again() {
 async fn two_hosts_work_on_one_session() {
     own_stack!();
     let first = Stack::start(&[]);
-    let second = Stack::start_beside(&first);
+    let second = Stack::start_next_to(&first);
     let (one, two) = (first.client(), second.client());
     let bytes = pdf(5 * PART_BYTES + 1);
 
@@ -138,7 +138,7 @@ async fn two_hosts_work_on_one_session() {
 async fn two_hosts_that_start_on_an_empty_database_make_one_schema() {
     own_stack!();
     let first = Stack::start(&[]);
-    let second = Stack::start_beside(&first);
+    let second = Stack::start_next_to(&first);
     let (one, two) = (first.client(), second.client());
     let clients: Vec<&Client> = (0..32).map(|number| if number % 2 == 0 { &one } else { &two }).collect();
     let sessions = join_all(clients.iter().map(|client| client.create_session())).await;

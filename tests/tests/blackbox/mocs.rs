@@ -15,7 +15,7 @@ async fn a_moc_is_shown_as_finalize_made_it() {
 }
 
 #[tokio::test]
-async fn a_moc_that_is_not_there_is_not_found() {
+async fn responds_404_for_a_missing_moc() {
     let client = Stack::shared().client();
     let (session, _) = client.upload_pdf(10).await;
     let nobodys = "01890a5d-ac96-774b-bcce-b302099a8057";

@@ -51,7 +51,7 @@ async fn a_hostile_name_stays_in_the_record_and_its_key_is_plain() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_none_is_rejected() {
+async fn rejects_invalid_names() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
     for name in ["", "  ", "a\0.pdf", "a\r\nX-Evil: 1.pdf", "a\u{1b}[31m.pdf", "a\u{85}.pdf", &"x".repeat(256)] {

@@ -135,7 +135,7 @@ async fn a_head_has_the_headers_alone() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_a_problem() {
+async fn responds_404_with_a_problem_for_missing_pages() {
     for path in ["/assets/nothing.js", "/assets/", "/api/mocs/uploads/docs/nothing", "/assets/..%2findex.html"] {
         let _ = ask(Method::GET, path, &[]).await.problem(404, "NOT_FOUND");
     }

@@ -113,7 +113,7 @@ async fn an_enormous_part_is_rejected_before_its_bytes_come() {
 }
 
 #[tokio::test]
-async fn a_rejected_part_is_responded_however_large_it_is() {
+async fn responds_to_rejected_parts_of_any_size() {
     let client = Stack::shared().client();
     let (session, completed) = client.upload_pdf(PART_BYTES).await;
     let open = client.register(&session, "b.pdf", "instruction", "application/pdf", PART_BYTES).await;
@@ -168,7 +168,7 @@ async fn a_completed_file_takes_no_more_parts() {
 }
 
 #[tokio::test]
-async fn parts_of_what_is_not_there_are_not_found() {
+async fn responds_404_for_parts_of_missing_files() {
     let client = Stack::shared().client();
     let (session, file) = client.upload_pdf(100).await;
     let (other, _) = client.upload_pdf(100).await;

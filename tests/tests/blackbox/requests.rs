@@ -38,7 +38,7 @@ async fn each_path_takes_its_methods_alone() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_none_is_a_problem_too() {
+async fn responds_with_a_problem_to_malformed_paths() {
     let base_url = Stack::shared().base_url();
     let session = path::session(NOBODYS);
     for path in [

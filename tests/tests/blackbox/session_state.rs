@@ -107,7 +107,7 @@ async fn a_finalized_session_cannot_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_there_is_not_found() {
+async fn responds_404_for_a_missing_session() {
     let client = Stack::shared().client();
     for id in ["01890a5d-ac96-774b-bcce-b302099a8057", "malformed", "%00", "..%2f..", "1"] {
         let _ = client.get(&path::session(id)).await.problem(404, "NOT_FOUND");

@@ -136,7 +136,7 @@ async fn a_thumbnail_that_was_lost_is_made_by_a_finalize_again() {
 
 /// The component gets them as they are, by a route of the test: none of them traps, which would end its neighbours.
 #[tokio::test]
-async fn hostile_pictures_get_an_response_each() {
+async fn responds_to_every_hostile_picture() {
     own_stack!();
     let stack = Stack::start_with_routes(&[("/thumbnail", "thumbnailer")], &[]);
     let client = stack.client();

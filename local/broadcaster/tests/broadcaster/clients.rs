@@ -194,7 +194,7 @@ async fn what_clients_say_is_ignored_and_too_much_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_clients_close_is_responded() {
+async fn responds_to_the_close_of_a_client() {
     let address = start(settings()).await;
     let mut client = connect(address, SESSION).await;
     client.close(None).await.unwrap();

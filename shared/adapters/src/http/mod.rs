@@ -75,13 +75,13 @@ pub async fn serve_private(
     reply.unwrap_or_else(|error| response(&request, Problem::from(&error.kind))).send().await
 }
 
-/// The problem that a error is to the client; the log gets its code and its cause. [`serve`] does it with what a
+/// The problem response of an error; the log gets its code and reason. [`serve`] does it with what a
 /// handler returns: this is for a handler that has more to do with the response.
 pub fn error_response(request: &Request, log: &RequestLog, error: &Error) -> Response {
     problem_response(request, log, error, Problem::from(&error.kind))
 }
 
-/// The response that a error is, by a problem that says more than the error itself.
+/// The response of an error, with a problem that has more fields than the error.
 pub fn problem_response(request: &Request, log: &RequestLog, error: &Error, problem: Problem) -> Response {
     log.set("code", problem.code);
     if let Some(cause) = &error.source {

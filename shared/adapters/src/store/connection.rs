@@ -33,7 +33,7 @@ thread_local! {
     static SHARED: Rc<Connection> = Rc::default();
 }
 
-/// A connection that opens itself at its first statement, and again after a error.
+/// A connection that opens itself at its first statement, and again after an error.
 #[derive(Default)]
 pub struct Connection(RefCell<Option<Rc<sqlite::Connection>>>);
 

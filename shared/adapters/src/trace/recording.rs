@@ -255,7 +255,7 @@ fn known(method: &str) -> &str {
     if known.contains(&method) { method } else { "_OTHER" }
 }
 
-/// The code of the problem that a error becomes.
+/// The code of an error's problem.
 fn code(error: &Error) -> &'static str {
     Problem::from(&error.kind).code
 }

@@ -143,7 +143,7 @@ async fn a_part_that_was_replaced_counts_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_checksum_that_is_none_is_not_passed_over() {
+async fn rejects_malformed_checksums() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
     let (md5, sha256) = (md5_hex(b"a"), sha256_hex(b"a"));

@@ -53,7 +53,7 @@ async fn an_response_that_cannot_be_recovered_yet_is_recovered_later() {
 }
 
 #[tokio::test]
-async fn a_200_with_an_error_inside_is_none() {
+async fn treats_a_200_with_an_error_inside_as_an_error() {
     own_stack!();
     let size = PART_BYTES + 1;
     let case = Case::start().await;

@@ -113,11 +113,11 @@ fn no_such_upload() -> Fault {
 #[tokio::test]
 async fn an_upload_that_is_missing_can_be_started_again() {
     own_stack!();
-    let by_a_part = [0, 1, 2].map(gone_before_a_part);
-    futures::join!(futures::future::join_all(by_a_part), gone_before_the_completion());
+    let by_a_part = [0, 1, 2].map(upload_missing_before_a_part);
+    futures::join!(futures::future::join_all(by_a_part), upload_missing_before_the_completion());
 }
 
-async fn gone_before_a_part(stored: usize) {
+async fn upload_missing_before_a_part(stored: usize) {
     let size = PART_BYTES + 3_000;
     let bytes = pdf(size);
     let case = Case::start().await;
@@ -133,7 +133,7 @@ async fn gone_before_a_part(stored: usize) {
     case.ends_well(&again, size).await;
 }
 
-async fn gone_before_the_completion() {
+async fn upload_missing_before_the_completion() {
     let case = Case::start().await;
     let file = case.stored(3_000).await;
     case.fail(Operation::Complete, Times::Always, no_such_upload());

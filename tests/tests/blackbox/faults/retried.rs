@@ -177,7 +177,7 @@ async fn a_rejection_of_s3_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn an_response_without_sense_is_no_success() {
+async fn treats_a_malformed_response_as_an_error() {
     own_stack!();
     for response in ["", "<html></html>", "no XML", "<InitiateMultipartUploadResult/>", "\u{0}\u{1}"] {
         let case = Case::start().await;

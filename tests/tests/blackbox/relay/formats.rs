@@ -141,7 +141,7 @@ async fn centrifugo_gets_a_publication() {
 }
 
 #[tokio::test]
-async fn an_error_inside_an_response_of_centrifugo_is_a_failure() {
+async fn treats_an_error_inside_a_response_of_centrifugo_as_a_failure() {
     own_stack!();
     let relayed = centrifugo(&json!({ "error": { "code": 107, "message": "bad request" } }));
     let client = relayed.stack.client();

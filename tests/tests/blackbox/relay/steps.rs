@@ -177,7 +177,7 @@ const BEFORE_END: &str = "CREATE TRIGGER broken BEFORE UPDATE ON sessions WHEN N
 
 /// A finalize that was truncated after it had made the MOC has emitted nobody. The one that ends its work does.
 #[tokio::test]
-async fn a_finalize_that_resumes_reports_of_the_moc() {
+async fn a_finalize_that_resumes_emits_its_events() {
     own_stack!();
     let relayed = Relayed::start("/ws/broadcast", &[]);
     let stack: &Stack = &relayed.stack;

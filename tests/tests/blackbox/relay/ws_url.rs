@@ -126,7 +126,7 @@ async fn its_token_opens_nothing_else_whose_secret_is_the_same() {
 }
 
 #[tokio::test]
-async fn a_slash_at_the_end_of_the_address_is_none_in_it() {
+async fn ignores_a_slash_at_the_end_of_the_url() {
     own_stack!();
     for (server, shown) in [
         ("ws://127.0.0.1:9001", "ws://127.0.0.1:9001"),
@@ -140,7 +140,7 @@ async fn a_slash_at_the_end_of_the_address_is_none_in_it() {
 }
 
 #[tokio::test]
-async fn it_is_not_there_without_an_address() {
+async fn returns_no_ws_url_without_a_server_url() {
     own_stack!();
     let stack = start("", TOKEN_SECRET);
     let created = create(&stack.client()).await;

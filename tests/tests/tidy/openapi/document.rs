@@ -11,7 +11,7 @@ use crate::manifest::Manifest;
 use crate::source::strings_after;
 use crate::{component_source, read};
 
-/// The components that response with pages, and the one for every path that no other has.
+/// The components that serve pages, and the one for every path that no other has.
 const NO_OPERATIONS: [&str; 3] = ["api-reference", "not-found", "web"];
 
 #[test]
@@ -109,7 +109,7 @@ fn it_has_every_code() {
 }
 
 #[test]
-fn every_code_is_an_response_of_something() {
+fn every_code_belongs_to_an_operation() {
     let schemas = DOCUMENT.json["components"]["schemas"].as_object().expect("schemas");
     let of_code = schemas.iter().filter(|(_, schema)| schema.pointer("/allOf/1/properties/code/const").is_some());
     let responses = json!([DOCUMENT.json["paths"], DOCUMENT.json["components"]["responses"]]).to_string();

@@ -171,7 +171,7 @@ fn ten_tries_in_a_row_are_the_most() {
 }
 
 #[test]
-fn a_broadcaster_that_is_not_there_is_an_error() {
+fn reports_a_missing_broadcaster() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for url in [format!("ws://{port}/session/s?token=secret"), format!("wss://{port}/session/s?token=secret")] {
         let mut script = Script::new(stay);
