@@ -73,8 +73,8 @@ impl BroadcasterSettings {
         let granted = values.origin("websocket_api_origin")?;
         let Some(url) = values.url("websocket_api_url", &["http", "https"])? else { return Ok((None, None)) };
         if granted.is_none_or(|origin| origin.origin() != url.origin()) {
-            let warning = "websocket_api_url lies outside websocket_api_origin, so it counts as unset: \
-                           set both to one host";
+            let warning = "websocket_api_url has a different origin than websocket_api_origin and is ignored: \
+                           set both to one origin";
             return Ok((None, Some(warning.into())));
         }
         let Some(key) = values.text("websocket_api_key") else { return Ok((None, None)) };

@@ -124,12 +124,11 @@ impl From<&ErrorKind> for Problem {
             )
             .with("expectedBytes", *expected_bytes)
             .with("actualBytes", *actual_bytes),
-            ErrorKind::PartCountMismatch { missing } => Self::new(
-                400,
-                "PART_COUNT_MISMATCH",
-                "Parts are missing",
-                format!("{} parts of the file are missing. Send them and complete the file again.", missing.len()),
-            )
+            ErrorKind::PartCountMismatch { missing } => {
+                let parts = if missing.len() == 1 { "1 part".to_owned() } else { format!("{} parts", missing.len()) };
+                let detail = format!("The file lacks {parts}. Send what is missing and complete the file again.");
+                Self::new(400, "PART_COUNT_MISMATCH", "Parts are missing", detail)
+            }
             .with("missing", missing.as_slice()),
             ErrorKind::ChecksumMismatch { algorithm, expected, actual, file_id } => Self::new(
                 400,

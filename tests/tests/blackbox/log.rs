@@ -48,7 +48,7 @@ async fn every_request_has_one_line() {
     let _ = ask(&stack.client(), "rejected", Method::GET, &path::session(&session), vec![])
         .await
         .problem(401, "UNAUTHORIZED");
-    let _ = stack.logged("\"requestId\":\"refused\"").await;
+    let _ = stack.logged("\"requestId\":\"rejected\"").await;
 
     let lines = lines(&stack);
     for (id, component, method, status) in [
@@ -70,9 +70,9 @@ async fn every_request_has_one_line() {
         assert_eq!((&line["method"], &line["status"]), (&json!(method), &json!(status)), "{line}");
         assert!(line["durationMs"].as_f64().is_some_and(|duration| duration > 0.0), "{line}");
         assert_eq!(line["level"], "info", "{line}");
-        let user = if matches!(id, "unknown" | "refused") { Value::Null } else { json!("alice") };
+        let user = if matches!(id, "unknown" | "rejected") { Value::Null } else { json!("alice") };
         assert_eq!(line["user"], user, "{line}");
-        if !matches!(id, "moc" | "unknown" | "refused") {
+        if !matches!(id, "moc" | "unknown" | "rejected") {
             assert_eq!(line["session"], json!(session), "{line}");
         }
         if matches!(id, "register" | "part" | "list" | "complete") {
@@ -88,7 +88,7 @@ async fn every_request_has_one_line() {
     let etag = part.header("etag").expect("an ETag").trim_matches('"').to_owned();
     assert_eq!(stored["etag"], json!(etag));
     assert_eq!(line("cancel").expect("a line")["code"], "SESSION_NOT_ACTIVE");
-    assert_eq!(line("refused").expect("a line")["code"], "UNAUTHORIZED");
+    assert_eq!(line("rejected").expect("a line")["code"], "UNAUTHORIZED");
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ async fn a_receiver_outside_its_origin_is_warned_of_and_counts_as_none() {
     let other = [("moc_finalize_webhook_url", url.as_str()), ("moc_finalize_webhook_origin", "http://127.0.0.1:9")];
     let hooked = start(receiver, &other);
     is_off(&hooked).await;
-    let warning = hooked.stack.logged("moc_finalize_webhook_url lies outside moc_finalize_webhook_origin").await;
+    let warning =
+        hooked.stack.logged("moc_finalize_webhook_url has a different origin than moc_finalize_webhook_origin").await;
     assert!(warning.contains("warn"), "{warning}");
 }
 
