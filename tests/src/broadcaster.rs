@@ -49,7 +49,6 @@ pub const ELSEWHERE: &str = "/elsewhere";
 
 impl Mode {
     /// What a broadcaster responds that is well.
-    #[must_use]
     pub fn well() -> Self {
         Self::Response(204, String::new())
     }
@@ -69,19 +68,16 @@ pub struct Post {
 
 impl Post {
     /// A header, if there is one of this name and no other.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         inbound::only(&self.headers, name)
     }
 
     /// The names of the headers, sorted.
-    #[must_use]
     pub fn header_names(&self) -> Vec<&str> {
         inbound::names(&self.headers)
     }
 
     /// Whether it is of this session, whatever its format.
-    #[must_use]
     pub fn is_of(&self, session: &str) -> bool {
         self.path.contains(session) || self.body.to_string().contains(session)
     }
@@ -117,10 +113,6 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 impl Broadcaster {
     /// Starts one that is well.
-    ///
-    /// # Panics
-    /// If no port is to be had.
-    #[must_use]
     pub fn start() -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -134,13 +126,11 @@ impl Broadcaster {
     }
 
     /// Where it listens, as an origin.
-    #[must_use]
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Where it takes POSTs, as far as it cares: this path of its origin.
-    #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -160,9 +150,6 @@ impl Broadcaster {
     }
 
     /// Takes connections again.
-    ///
-    /// # Panics
-    /// Where the port, which is reserved, cannot be bound.
     pub fn listen(&self) {
         let runtime = self.runtime.as_ref().expect("a runtime until the end");
         let _guard = runtime.enter();
@@ -171,19 +158,16 @@ impl Broadcaster {
     }
 
     /// How many connections it took so far.
-    #[must_use]
     pub fn connections(&self) -> usize {
         locked(&self.state).connections
     }
 
     /// The requests so far.
-    #[must_use]
     pub fn posts(&self) -> Vec<Post> {
         locked(&self.state).posts.clone()
     }
 
     /// The requests so far that are of this session.
-    #[must_use]
     pub fn posts_of(&self, session: &str) -> Vec<Post> {
         self.posts().into_iter().filter(|post| post.is_of(session)).collect()
     }

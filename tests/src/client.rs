@@ -20,20 +20,17 @@ pub struct Client {
 }
 
 /// A title that no other test and no earlier run has used.
-#[must_use]
 pub fn unique_title() -> String {
     let random = uuid::Uuid::new_v4().simple().to_string();
     format!("Castle unique{}", &random[..12])
 }
 
 /// A file as a client declares it.
-#[must_use]
 pub fn declared(name: &str, category: &str, media_type: &str, size: usize) -> Value {
     json!({ "category": category, "name": name, "size": size, "type": media_type })
 }
 
 /// The PDF that most tests declare.
-#[must_use]
 pub fn declared_pdf(size: usize) -> Value {
     declared("castle.pdf", "instruction", "application/pdf", size)
 }
@@ -54,20 +51,11 @@ impl Client {
     }
 
     /// Sends a request and reads the whole response.
-    ///
-    /// # Panics
-    /// Where there is no response, or it is not as the OpenAPI document promises.
     pub async fn send(&self, request: RequestBuilder) -> Response {
         self.try_send(request).await.expect("a response")
     }
 
     /// Sends a request and reads the whole response.
-    ///
-    /// # Errors
-    /// Where there is no response, or only a part of one.
-    ///
-    /// # Panics
-    /// Where it is not as the OpenAPI document promises.
     pub async fn try_send(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
         let request = request.build()?;
         let (method, path) = (request.method().to_string(), request.url().path().to_owned());

@@ -128,7 +128,6 @@ pub struct Trace {
     pub spans: Vec<Span>,
 }
 
-/// A span.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// The trace, in hex.
@@ -156,7 +155,6 @@ pub struct Collector(Broadcaster);
 
 impl Collector {
     /// Starts one that is well.
-    #[must_use]
     pub fn start() -> Self {
         let collector = Self(Broadcaster::start());
         collector.set(Mode::Response(200, String::new()));
@@ -164,7 +162,6 @@ impl Collector {
     }
 
     /// Where it is, as an origin.
-    #[must_use]
     pub fn endpoint(&self) -> String {
         self.0.origin()
     }
@@ -180,19 +177,16 @@ impl Collector {
     }
 
     /// How many connections it took so far.
-    #[must_use]
     pub fn connections(&self) -> usize {
         self.0.connections()
     }
 
     /// The requests so far.
-    #[must_use]
     pub fn posts(&self) -> Vec<Post> {
         self.0.posts()
     }
 
     /// The traces so far.
-    #[must_use]
     pub fn traces(&self) -> Vec<Trace> {
         self.posts().iter().map(|post| Trace::read(&post.bytes)).collect()
     }
@@ -210,9 +204,6 @@ impl Collector {
     }
 
     /// Waits for the trace of a session.
-    ///
-    /// # Panics
-    /// Where there are two.
     pub async fn trace_of(&self, session: &str) -> Trace {
         self.traces_of(session, 1).await.remove(0)
     }
@@ -220,10 +211,6 @@ impl Collector {
 
 impl Trace {
     /// Reads the body of a request, whose spans are of one trace.
-    ///
-    /// # Panics
-    /// Where it has none, or says what is none.
-    #[must_use]
     pub fn read(body: &[u8]) -> Self {
         let request = ExportTraceServiceRequest::decode(body).expect("an ExportTraceServiceRequest");
         let [resource] = &request.resource_spans[..] else { panic!("one resource, not {request:?}") };
@@ -237,10 +224,6 @@ impl Trace {
     }
 
     /// The root span: the one whose parent is not in the trace.
-    ///
-    /// # Panics
-    /// Where there is no such span, or more of them.
-    #[must_use]
     pub fn root(&self) -> &Span {
         let is_here = |id: &String| self.spans.iter().any(|span| span.id == *id);
         let mut roots = self.spans.iter().filter(|span| !span.parent.as_ref().is_some_and(is_here));
@@ -250,16 +233,11 @@ impl Trace {
     }
 
     /// The span of this name.
-    ///
-    /// # Panics
-    /// Where there is none.
-    #[must_use]
     pub fn span(&self, name: &str) -> &Span {
         self.spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 
     /// The names of the spans below the root, in their order.
-    #[must_use]
     pub fn steps(&self) -> Vec<&str> {
         let root = self.root().id.as_str();
         self.spans.iter().filter(|span| span.parent.as_deref() == Some(root)).map(|span| span.name.as_str()).collect()

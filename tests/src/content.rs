@@ -11,7 +11,6 @@ pub const MIB: usize = 1024 * 1024;
 pub const PART_BYTES: usize = 5 * MIB;
 
 /// So many bytes that look random and are the same every time.
-#[must_use]
 pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
     // xorshift64 (Marsaglia, 2003); its state must not be zero.
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -27,7 +26,6 @@ pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
 }
 
 /// A file of so many bytes that starts as this kind does and goes on with noise.
-#[must_use]
 pub fn starting(start: &[u8], bytes: usize) -> Vec<u8> {
     let mut file = noise(bytes, bytes as u64);
     file.splice(..start.len(), start.iter().copied());
@@ -35,43 +33,36 @@ pub fn starting(start: &[u8], bytes: usize) -> Vec<u8> {
 }
 
 /// A PDF of so many bytes, by its first bytes.
-#[must_use]
 pub fn pdf(bytes: usize) -> Vec<u8> {
     starting(b"%PDF-1.7\n", bytes)
 }
 
 /// The MD5 in hex: S3's ETag of a single part.
-#[must_use]
 pub fn md5_hex(bytes: &[u8]) -> String {
     hex::encode(Md5::digest(bytes))
 }
 
 /// The SHA-256 in hex.
-#[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
 /// The MD5 as `Content-MD5` has it (RFC 1864).
-#[must_use]
 pub fn content_md5(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(Md5::digest(bytes))
 }
 
 /// The MD5 as `Content-Digest` has it (RFC 9530).
-#[must_use]
 pub fn md5_digest(bytes: &[u8]) -> String {
     format!("md5=:{}:", content_md5(bytes))
 }
 
 /// The SHA-256 as `Content-Digest` has it (RFC 9530).
-#[must_use]
 pub fn sha256_digest(bytes: &[u8]) -> String {
     format!("sha-256=:{}:", BASE64_STANDARD.encode(Sha256::digest(bytes)))
 }
 
 /// The ETag that S3 gives an object of these parts: the MD5 of the parts' MD5s, and their number.
-#[must_use]
 pub fn multipart_etag<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut whole = Md5::new();
     let mut count = 0;

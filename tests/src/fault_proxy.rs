@@ -80,26 +80,22 @@ pub enum Fault {
 
 impl Fault {
     /// An `InternalError` of S3.
-    #[must_use]
     pub fn internal_error() -> Self {
         Self::Response(500, error_xml("InternalError"))
     }
 
     /// S3 asks for fewer requests.
-    #[must_use]
     pub fn slow_down() -> Self {
         Self::Response(503, error_xml("SlowDown"))
     }
 
     /// A 200 that is none, as `CompleteMultipartUpload` can return it.
-    #[must_use]
     pub fn error_inside() -> Self {
         Self::Response(200, error_xml("InternalError"))
     }
 }
 
 /// S3's `<Error>` with this code.
-#[must_use]
 pub fn error_xml(code: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>as the test wants it</Message></Error>"
@@ -180,10 +176,6 @@ pub struct FaultProxy {
 
 impl FaultProxy {
     /// Starts a proxy in front of the S3 at `upstream`, an origin for example `http://127.0.0.1:9000`.
-    ///
-    /// # Panics
-    /// Where the origin is none, or no port is to be had.
-    #[must_use]
     pub fn start(upstream: &str) -> Self {
         let upstream = upstream.trim_start_matches("http://").trim_end_matches('/');
         let upstream = upstream.parse().expect("an origin with an IP address and a port");
@@ -198,7 +190,6 @@ impl FaultProxy {
     }
 
     /// Where it listens, as an origin.
-    #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -214,15 +205,11 @@ impl FaultProxy {
     }
 
     /// How many requests for `operation` came whose path contains `scope`.
-    #[must_use]
     pub fn count(&self, operation: Operation, scope: &str) -> usize {
         count(&self.shared.state().seen, operation, scope)
     }
 
     /// Waits until so many requests for `operation` have come.
-    ///
-    /// # Panics
-    /// Where they do not come in time.
     pub async fn wait_for(&self, operation: Operation, scope: &str, times: usize) {
         let started = Instant::now();
         while self.count(operation, scope) < times {
@@ -232,9 +219,6 @@ impl FaultProxy {
     }
 
     /// Waits until S3 has done one of the `operation`s whose responses are held.
-    ///
-    /// # Panics
-    /// Where it does not in time.
     pub async fn wait_for_held(&self, operation: Operation, scope: &str) {
         let started = Instant::now();
         while count(&self.shared.state().worked, operation, scope) == 0 {
@@ -253,9 +237,6 @@ impl FaultProxy {
     }
 
     /// Takes connections again.
-    ///
-    /// # Panics
-    /// Where the port, which is reserved, cannot be bound.
     pub fn listen(&self) {
         let runtime = self.runtime.as_ref().expect("a runtime until the end");
         let shared = Arc::clone(&self.shared);

@@ -35,9 +35,6 @@ pub use stack::Stack;
 use std::time::{Duration, Instant};
 
 /// Asks until there is a response.
-///
-/// # Panics
-/// Where there is none within `limit`.
 pub async fn wait_for<T>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {

@@ -32,10 +32,6 @@ pub struct Nginx {
 
 impl Nginx {
     /// Whether it is installed. A machine of a developer may lack it, which the tests' output shows.
-    ///
-    /// # Panics
-    /// Where `CI` is set and it is not installed.
-    #[must_use]
     pub fn is_installed() -> bool {
         let installed = Path::new(BINARY).exists() && Path::new(MODULE).exists();
         assert!(installed || std::env::var_os("CI").is_none(), "nginx with nchan is not installed: {BINARY}, {MODULE}");
@@ -43,10 +39,6 @@ impl Nginx {
     }
 
     /// Starts one that takes messages from whoever has this key.
-    ///
-    /// # Panics
-    /// Where it does not start.
-    #[must_use]
     pub fn start(key: &str) -> Self {
         let prefix = TempDir::new().expect("a directory for nginx");
         let reserved = socket(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
@@ -71,13 +63,11 @@ impl Nginx {
     }
 
     /// `http://…`, where it takes messages.
-    #[must_use]
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// `ws://…`, where it gives them out.
-    #[must_use]
     pub fn server_url(&self) -> String {
         format!("ws://{}", self.address)
     }

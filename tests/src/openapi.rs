@@ -17,9 +17,6 @@ pub static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
 });
 
 /// Checks that a response is as the document promises.
-///
-/// # Panics
-/// Where it is not.
 #[track_caller]
 pub fn check(reply: &Response) {
     let errors = errors(reply);
@@ -33,7 +30,6 @@ const OF_SERVER: [u16; 2] = [431, 500];
 
 /// What is wrong with a response. Those of paths that the document does not have are not its matter, but for a 404 of
 /// the API; nor are those that no component gave.
-#[must_use]
 pub fn errors(reply: &Response) -> Vec<String> {
     let Response { method, path, status, headers, bytes, .. } = reply;
     if OF_SERVER.contains(status) && bytes.is_empty() && reply.header("x-request-id").is_none() {
@@ -58,7 +54,6 @@ pub fn errors(reply: &Response) -> Vec<String> {
 }
 
 /// What is wrong with a request, apart from who sends it: `None` if the document has no such operation.
-#[must_use]
 pub fn request_errors(method: &str, path: &str, headers: &[(String, String)], body: &Value) -> Option<Vec<String>> {
     let operations = DOCUMENT.at(path);
     let operation = operations.into_iter().find(|operation| operation.method == method)?;

@@ -21,9 +21,6 @@ pub struct Connection {
 impl Connection {
     /// Opens a connection to the app at `base_url` and sends the head of a request: its method and
     /// path, and headers next to `Host` and `Connection: close`.
-    ///
-    /// # Panics
-    /// Where nobody listens there.
     pub async fn start(base_url: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> Self {
         let address = base_url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.expect("the app listens");
@@ -43,9 +40,6 @@ impl Connection {
     }
 
     /// Reads the response: its head, and what that says of the body.
-    ///
-    /// # Panics
-    /// Where there is none in time.
     pub async fn reply(self) -> Response {
         tokio::time::timeout(RESPONSE_LIMIT, self.read()).await.expect("a response in time")
     }

@@ -55,13 +55,11 @@ pub struct Received {
 
 impl Received {
     /// A header, if there is one of this name and no other.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         inbound::only(&self.headers, name)
     }
 
     /// The names of the headers, sorted.
-    #[must_use]
     pub fn header_names(&self) -> Vec<&str> {
         inbound::names(&self.headers)
     }
@@ -90,10 +88,6 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 impl Receiver {
     /// Starts one that responds 200.
-    ///
-    /// # Panics
-    /// If no port is to be had.
-    #[must_use]
     pub fn start() -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -116,13 +110,11 @@ impl Receiver {
     }
 
     /// Where it listens, as an origin.
-    #[must_use]
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Where it takes webhooks, as far as it cares: this path of its origin.
-    #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -135,13 +127,11 @@ impl Receiver {
     }
 
     /// The requests so far.
-    #[must_use]
     pub fn received(&self) -> Vec<Received> {
         locked(&self.state).received.clone()
     }
 
     /// The requests so far that reports this MOC.
-    #[must_use]
     pub fn received_of(&self, moc: &str) -> Vec<Received> {
         let id = format!("msg_{moc}");
         let is_of = |received: &Received| received.header("webhook-id") == Some(&id);
@@ -155,7 +145,6 @@ impl Receiver {
     }
 
     /// How many requests the sender has given up while the receiver hung.
-    #[must_use]
     pub fn left(&self) -> usize {
         locked(&self.state).left
     }

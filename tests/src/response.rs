@@ -37,9 +37,6 @@ pub struct Response {
 
 impl Response {
     /// A response that has come, to a request of this method and path.
-    ///
-    /// # Panics
-    /// Where it is not as the OpenAPI document promises.
     pub(crate) fn received(method: &str, path: &str, status: u16, headers: HeaderMap, bytes: Vec<u8>) -> Self {
         let reply = Self { status, headers, bytes, method: method.to_owned(), path: path.to_owned() };
         openapi::check(&reply);
@@ -47,33 +44,28 @@ impl Response {
     }
 
     /// A header, the first of its name.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("headers are ASCII"))
     }
 
     /// The body as JSON.
-    #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes)
             .unwrap_or_else(|error| panic!("{} is no JSON ({error}): {}", self.path, self.text()))
     }
 
     /// A field of the body that is text.
-    #[must_use]
     pub fn text_of(&self, field: &str) -> String {
         let body = self.json();
         body[field].as_str().unwrap_or_else(|| panic!("{field} is no text in {body}")).to_owned()
     }
 
     /// The body as text.
-    #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
     /// Checks that it is a success of this status, and gives the body.
-    #[must_use]
     pub fn success(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.path, self.text());
         assert_eq!(self.header("content-type"), Some("application/json"), "{}", self.path);
@@ -83,9 +75,6 @@ impl Response {
 
     /// Checks that it is a problem of this status and code with every field that the contract
     /// promises, and gives the body.
-    ///
-    /// # Panics
-    /// Where anything is missing or wrong.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
         let shown = format!("{} {}", self.path, self.text());
@@ -119,7 +108,6 @@ impl Response {
     }
 
     /// What was asked, the status, the promised headers and the body, for a snapshot.
-    #[must_use]
     pub fn shown(&self) -> Value {
         let headers: Map<String, Value> =
             SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), json!(self.header(name)?)))).collect();

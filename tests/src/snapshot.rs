@@ -3,7 +3,6 @@
 use insta::Settings;
 
 /// Settings that put a word in the place of ids, times, addresses and the like.
-#[must_use]
 pub fn redacted() -> Settings {
     let mut settings = Settings::clone_current();
     for (pattern, word) in [

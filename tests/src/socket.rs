@@ -28,12 +28,6 @@ pub struct Socket {
 
 impl Socket {
     /// Connects to a `wsUrl`.
-    ///
-    /// # Errors
-    /// The status with which it was rejected.
-    ///
-    /// # Panics
-    /// Where there is no response.
     pub async fn connect(ws_url: &str) -> Result<Self, u16> {
         match timeout(PATIENCE, connect_async(ws_url)).await.expect("a response in time") {
             Ok((stream, _)) => Ok(Self { url: ws_url.parse().expect("a URL"), stream, ready: VecDeque::new() }),
@@ -43,9 +37,6 @@ impl Socket {
     }
 
     /// The next event.
-    ///
-    /// # Panics
-    /// Where none comes, or one that is not as the document promises.
     pub async fn next(&mut self) -> Value {
         while self.ready.is_empty() {
             let message = timeout(PATIENCE, self.stream.next()).await.expect("an event in time");

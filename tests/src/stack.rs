@@ -62,20 +62,17 @@ impl Stack {
 
     /// Whether the tests run against a stack that they have not started: tests that must control
     /// the host skip themselves then, see [`own_stack!`](crate::own_stack).
-    #[must_use]
     pub fn is_elsewhere() -> bool {
         elsewhere("MOC_BASE_URL").is_some()
     }
 
     /// Starts a stack with these variables (names in lower case). With an `s3_endpoint` among
     /// them there is no embedded S3, and the keys of one are used.
-    #[must_use]
     pub fn start(variables: &[(&str, &str)]) -> Self {
         Self::start_in(state_directory(), manifest(), variables)
     }
 
     /// As [`Stack::start`], with these routes as well, each a path and its component.
-    #[must_use]
     pub fn start_with_routes(routes: &[(&str, &str)], variables: &[(&str, &str)]) -> Self {
         let state = state_directory();
         let manifest = manifest_with_routes(state.path(), routes);
@@ -83,13 +80,11 @@ impl Stack {
     }
 
     /// Starts another host over the database and the S3 of this stack.
-    #[must_use]
     pub fn start_next_to(other: &Self) -> Self {
         Self::start_next_to_with(other, &[])
     }
 
     /// As [`Stack::start_next_to`], with these variables.
-    #[must_use]
     pub fn start_next_to_with(other: &Self, variables: &[(&str, &str)]) -> Self {
         let endpoint = [("s3_endpoint", other.s3_url())];
         let (state, variables) = (Arc::clone(&other.own().state), [&endpoint, variables].concat());
@@ -111,19 +106,16 @@ impl Stack {
     }
 
     /// Where the app is, for example `http://127.0.0.1:3000`. Another one after a restart.
-    #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
     /// Where the S3 is. The embedded one is at another place after a restart.
-    #[must_use]
     pub fn s3_url(&self) -> &str {
         &self.s3_url
     }
 
     /// The directory with the database and the bucket (own stacks only).
-    #[must_use]
     pub fn state_dir(&self) -> &Path {
         self.own().state.path()
     }
@@ -148,7 +140,6 @@ impl Stack {
     }
 
     /// What the host has written to stderr so far (own stacks only).
-    #[must_use]
     pub fn log(&self) -> String {
         self.own().log.text()
     }
@@ -161,25 +152,16 @@ impl Stack {
 
     /// The most resident memory that the host had since [`Stack::reset_memory_peak`], in bytes (own stacks on Linux
     /// only).
-    ///
-    /// # Panics
-    /// If no host runs.
-    #[must_use]
     pub fn memory_peak(&self) -> u64 {
         self.own().host.as_ref().expect("a running host").memory_peak()
     }
 
     /// Starts a new peak at what is resident now, and gives that, in bytes (own stacks on Linux only).
-    ///
-    /// # Panics
-    /// If no host runs.
-    #[must_use]
     pub fn reset_memory_peak(&self) -> u64 {
         self.own().host.as_ref().expect("a running host").reset_memory_peak()
     }
 
     /// The host's database (own stacks only). It has its tables after the first request.
-    #[must_use]
     pub fn database(&self) -> rusqlite::Connection {
         let path = self.state_dir().join("sqlite").join("default.db");
         let database = rusqlite::Connection::open(path).expect("the database opens");
@@ -188,19 +170,16 @@ impl Stack {
     }
 
     /// A client without a token: `dev-user` where the stack has `auth_bypass`.
-    #[must_use]
     pub fn client(&self) -> Client {
         Client::new(&self.base_url, None)
     }
 
     /// A client that sends this token.
-    #[must_use]
     pub fn client_as(&self, token: &str) -> Client {
         Client::new(&self.base_url, Some(token))
     }
 
     /// The bucket, past the app.
-    #[must_use]
     pub fn bucket(&self) -> Bucket {
         Bucket::new(&self.s3_url)
     }
@@ -214,7 +193,6 @@ impl Stack {
     }
 
     /// Lines of the log that hold what no log may hold.
-    #[must_use]
     pub fn leaks(&self) -> Vec<String> {
         let own = self.own();
         let secrets =

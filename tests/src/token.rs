@@ -34,67 +34,56 @@ static P256: LazyLock<[p256::SecretKey; 2]> = LazyLock::new(|| {
 });
 
 /// The public half of [`rs256`]'s key in PEM, as an attacker has it.
-#[must_use]
 pub fn rsa_public() -> String {
     RSA.to_public_key().to_public_key_pem(LineEnding::LF).expect("PEM")
 }
 
 /// Seconds since the Unix epoch.
-#[must_use]
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The claims of a good token: `user` for five minutes.
-#[must_use]
 pub fn claims(user: &str) -> Value {
     json!({ "sub": user, "exp": now() + 300 })
 }
 
 /// An HS256 token.
-#[must_use]
 pub fn hs256(secret: &str, claims: &Value) -> String {
     hmac(Algorithm::HS256, secret.as_bytes(), claims)
 }
 
 /// A token of an HMAC algorithm.
-#[must_use]
 pub fn hmac(algorithm: Algorithm, secret: &[u8], claims: &Value) -> String {
     sign(&Header::new(algorithm), &EncodingKey::from_secret(secret), claims)
 }
 
 /// An RS256 token, its key named `kid`.
-#[must_use]
 pub fn rs256(kid: Option<&str>, claims: &Value) -> String {
     rsa(Algorithm::RS256, kid, claims)
 }
 
 /// A token of an RSA algorithm, its key named `kid`.
-#[must_use]
 pub fn rsa(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
     sign(&header(algorithm, kid), &rsa_key(), claims)
 }
 
 /// An ES256 token of key 0 or 1, its key named `kid`.
-#[must_use]
 pub fn es256(key: usize, kid: Option<&str>, claims: &Value) -> String {
     sign(&header(Algorithm::ES256, kid), &p256_key(key), claims)
 }
 
 /// An HS256 token, soundly signed, whose header has these fields next to `alg`.
-#[must_use]
 pub fn hs256_with_header(secret: &str, fields: Value, claims: &Value) -> String {
     with_header(Algorithm::HS256, &EncodingKey::from_secret(secret.as_bytes()), fields, claims)
 }
 
 /// An RS256 token, soundly signed, whose header has these fields next to `alg`.
-#[must_use]
 pub fn rs256_with_header(fields: Value, claims: &Value) -> String {
     with_header(Algorithm::RS256, &rsa_key(), fields, claims)
 }
 
 /// An ES256 token of key 0 or 1, soundly signed, whose header has these fields next to `alg`.
-#[must_use]
 pub fn es256_with_header(key: usize, fields: Value, claims: &Value) -> String {
     with_header(Algorithm::ES256, &p256_key(key), fields, claims)
 }
@@ -108,20 +97,17 @@ fn with_header(algorithm: Algorithm, key: &EncodingKey, mut header: Value, claim
 }
 
 /// A token with any header, and anything for a signature: what no library makes.
-#[must_use]
 pub fn forged(header: &Value, claims: &Value, signature: &[u8]) -> String {
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.{}", part(header), part(claims), BASE64_URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// The public half of the RSA key as a JWK.
-#[must_use]
 pub fn rsa_jwk(kid: &str) -> Value {
     jwk(&rsa_key(), Algorithm::RS256, kid)
 }
 
 /// The public half of P-256 key 0 or 1 as a JWK.
-#[must_use]
 pub fn p256_jwk(key: usize, kid: &str) -> Value {
     jwk(&p256_key(key), Algorithm::ES256, kid)
 }
@@ -193,10 +179,6 @@ impl Issuer {
 
 impl JwksServer {
     /// Publishes `keys`.
-    ///
-    /// # Panics
-    /// If no port is to be had.
-    #[must_use]
     pub fn start(keys: &[Value]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
@@ -214,13 +196,11 @@ impl JwksServer {
         Self { address, shared }
     }
 
-    #[must_use]
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Where the key set is.
-    #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/.well-known/jwks.json", self.address)
     }
@@ -238,7 +218,6 @@ impl JwksServer {
     }
 
     /// How often the key set was asked for.
-    #[must_use]
     pub fn fetches(&self) -> usize {
         self.shared.state().fetches
     }

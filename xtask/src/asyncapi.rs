@@ -19,9 +19,6 @@ const DOCUMENT: &str = "shared/contract/asyncapi.yaml";
 const SCRIPT: &str = "asyncapi.cjs";
 
 /// Checks the document's structure and its references; its examples are checked by a test of moc-tests.
-///
-/// # Errors
-/// When the parser cannot be installed or started, or finds something wrong.
 pub fn check(project: &Project) -> Result<StepResult> {
     let package = Installation::of(project, http_files::PACKAGE)?;
     let mut node = Command::new("node");

@@ -20,9 +20,6 @@ pub struct Options {
 }
 
 /// Measures speed and size.
-///
-/// # Errors
-/// When something does not build or the benchmark fails.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     build::components(project)?;
     build::program(project, build::LOCAL_HOST)?;

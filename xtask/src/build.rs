@@ -23,9 +23,6 @@ pub struct Options {
 }
 
 /// Builds the named components, or all.
-///
-/// # Errors
-/// If a component does not exist or does not build.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     let all = project.components()?;
     if let Some(unknown) = options.components.iter().find(|name| !all.contains(name)) {
@@ -38,17 +35,11 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
 }
 
 /// Builds every component, with the pages that they embed, and installs the target if it is missing.
-///
-/// # Errors
-/// If the target cannot be installed, or a page or a component does not build.
 pub fn components(project: &Project) -> Result<()> {
     run(project, &Options { components: Vec::new() })
 }
 
 /// Builds a native program in release mode and returns the command that runs it.
-///
-/// # Errors
-/// If it does not build.
 pub fn program(project: &Project, name: &str) -> Result<Command> {
     let mut cargo = for_native_crates(project, "build")?;
     process::run(&format!("building {name}"), cargo.args(["--bin", name]))?;
@@ -58,9 +49,6 @@ pub fn program(project: &Project, name: &str) -> Result<Command> {
 /// A cargo command for every crate that is not a component, in release mode. It always names all of them: cargo
 /// chooses the features of dependencies by the crates that it is given, and another choice would compile most of the
 /// local host's dependencies a second time.
-///
-/// # Errors
-/// If the list of components cannot be read.
 pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = project.cargo(subcommand);
     cargo.args(["--release", "--workspace", "--exclude", HELLO]);
@@ -71,9 +59,6 @@ pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command>
 }
 
 /// A cargo command (`build`, `clippy`) for all components, with their target and profile.
-///
-/// # Errors
-/// If the list of components cannot be read.
 pub fn for_components(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = for_wasm(project, subcommand);
     cargo.args(packages(&project.components()?));

@@ -18,9 +18,6 @@ pub struct Options {
 }
 
 /// Renders the documentation into `target/docs`.
-///
-/// # Errors
-/// If moc-docs does not build, or a page has a link that leads nowhere.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     let page = render(project)?;
     println!("{page}");
@@ -32,9 +29,6 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
 }
 
 /// Renders the documentation and returns the path of its first page.
-///
-/// # Errors
-/// As [`run`].
 pub fn render(project: &Project) -> Result<String> {
     let mut docs = build::program(project, MOC_DOCS)?;
     let page = process::capture("rendering the documentation", docs.arg(project.root()))?;

@@ -14,9 +14,6 @@ const BROWSER_VARIABLE: &str = "MOC_CHROMIUM";
 const BROWSER: &str = "chromium";
 
 /// Checks format, lints and types of the front end.
-///
-/// # Errors
-/// If npm cannot install the packages, or a check fails.
 pub fn check(project: &Project) -> Result<StepResult> {
     let workspace = Installation::of_workspace(project)?;
     workspace.run(".", "lint")?;
@@ -25,9 +22,6 @@ pub fn check(project: &Project) -> Result<StepResult> {
 }
 
 /// Builds the client and tests it against local hosts that its tests start.
-///
-/// # Errors
-/// If npm cannot install the packages, or a test fails.
 pub fn client(project: &Project) -> Result<StepResult> {
     let workspace = Installation::of_workspace(project)?;
     workspace.run("client", "build")?;
@@ -36,9 +30,6 @@ pub fn client(project: &Project) -> Result<StepResult> {
 }
 
 /// Tests the page in a browser. Skipped if none is installed, but not on CI.
-///
-/// # Errors
-/// If npm cannot install the packages, there is no browser on CI, or a test fails.
 pub fn page(project: &Project) -> Result<StepResult> {
     let browser = std::env::var_os(BROWSER_VARIABLE).unwrap_or_else(|| BROWSER.into());
     if !process::is_installed(&browser) {

@@ -18,9 +18,6 @@ pub struct Options {
 }
 
 /// Writes the generated files, or checks them.
-///
-/// # Errors
-/// If moc-generate does not build, a file cannot be written, or `check` finds one that is not up to date.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     let mut generate = build::program(project, MOC_GENERATE)?;
     generate.arg(project.root());

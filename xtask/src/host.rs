@@ -37,9 +37,6 @@ pub struct Host {
 
 impl Host {
     /// Starts the built local host with these variables of the app, and waits until it is ready.
-    ///
-    /// # Errors
-    /// When it cannot be started or is not ready in time; the error then ends with its last lines.
     pub fn start(project: &Project, variables: &[(&str, &str)]) -> Result<Self> {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -71,25 +68,21 @@ impl Host {
     }
 
     /// Where it listens.
-    #[must_use]
     pub fn stack(&self) -> &Stack {
         &self.stack
     }
 
     /// The folder with its database.
-    #[must_use]
     pub fn state_dir(&self) -> PathBuf {
         state_dir(&self.dir)
     }
 
     /// What it and the components have logged.
-    #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(log_file(&self.dir)).unwrap_or_default()
     }
 
     /// The end of what it and the components have logged.
-    #[must_use]
     pub fn last_log_lines(&self, count: usize) -> String {
         last_lines(&self.log(), count)
     }

@@ -34,9 +34,6 @@ const LOG_LINES: usize = 20;
 
 /// Runs the requests against a local host that is started and seeded for them, and against those
 /// that some of them need next to it.
-///
-/// # Errors
-/// When something cannot be started, or a request fails, is skipped or has no assertions.
 pub fn run_with_own_host(project: &Project) -> Result<StepResult> {
     let receiver = Receiver::start(project)?;
     let variables = receiver.app_variables();
@@ -59,9 +56,6 @@ pub fn run_with_own_host(project: &Project) -> Result<StepResult> {
 
 /// Runs the requests against an app that has the fixtures already. Those that need other hosts
 /// next to it are skipped.
-///
-/// # Errors
-/// When httpyac cannot be installed or started, or a request fails or has no assertions.
 pub fn run_against(project: &Project, stack: &Stack) -> Result<StepResult> {
     run(project, stack, &[])?;
     Ok(StepResult::Passed)

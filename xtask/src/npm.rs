@@ -37,18 +37,12 @@ pub struct Installation {
 
 impl Installation {
     /// Installs the workspace of the front end, at the root of the project.
-    ///
-    /// # Errors
-    /// As [`Installation::of`].
     pub fn of_workspace(project: &Project) -> Result<Self> {
         Self::of(project, "")
     }
 
     /// Installs what the lock file in this folder of the project names, unless that is done. Scripts of the packages
     /// do not run.
-    ///
-    /// # Errors
-    /// If npm is missing, or cannot download or write a package.
     pub fn of(project: &Project, folder: &str) -> Result<Self> {
         let folder = project.root().join(folder);
         install(&folder).with_context(|| format!("`npm ci` failed in {}", folder.display()))?;
@@ -56,15 +50,11 @@ impl Installation {
     }
 
     /// A file below the folder.
-    #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// Runs a script of a package of the workspace, or of its root for `.`.
-    ///
-    /// # Errors
-    /// If the script fails.
     pub fn run(&self, package: &str, script: &str) -> Result<()> {
         let mut npm = Command::new("npm");
         npm.args(["run", "--silent", script]).current_dir(self.folder.join(package));
@@ -89,9 +79,6 @@ fn install(folder: &Path) -> Result<()> {
 }
 
 /// Builds the pages of these components, if their sources are newer than what was built last.
-///
-/// # Errors
-/// If npm is missing or a page does not build.
 pub fn build_pages(project: &Project, components: &[String]) -> Result<()> {
     let pages = PAGES.iter().filter(|(folder, _)| components.iter().any(|id| folder.ends_with(&format!("/{id}"))));
     for (package, sources) in pages {

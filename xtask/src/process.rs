@@ -13,9 +13,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Runs a command with this process's own terminal.
 ///
 /// `task` is what the command does, as the subject of a sentence ("the format check").
-///
-/// # Errors
-/// When the program cannot be started or does not exit with 0.
 pub fn run(task: &str, command: &mut Command) -> Result<()> {
     let program = program_name(command);
     let status = command.status().with_context(|| format!("{task} failed: `{program}` could not be started"))?;
@@ -26,10 +23,6 @@ pub fn run(task: &str, command: &mut Command) -> Result<()> {
 }
 
 /// Runs a command without input and gives what it wrote on its standard output.
-///
-/// # Errors
-/// When the program cannot be started, does not exit with 0 (the error then ends with the last
-/// lines it wrote on standard error), or writes something that is not UTF-8.
 pub fn capture(task: &str, command: &mut Command) -> Result<String> {
     let program = program_name(command);
     let output = command
@@ -42,9 +35,6 @@ pub fn capture(task: &str, command: &mut Command) -> Result<String> {
 /// Like [`capture`], but ends the program when it has not ended by itself after `limit`.
 ///
 /// For programs that write little: their output is read only when they have ended.
-///
-/// # Errors
-/// As [`capture`], and when the limit is over.
 pub fn capture_within(limit: Duration, task: &str, command: &mut Command) -> Result<String> {
     let program = program_name(command);
     let mut child = command
@@ -66,7 +56,6 @@ pub fn capture_within(limit: Duration, task: &str, command: &mut Command) -> Res
 }
 
 /// Whether a program of this name can be started (it is asked for its version).
-#[must_use]
 pub fn is_installed(program: impl AsRef<OsStr>) -> bool {
     Command::new(program)
         .arg("--version")
@@ -96,7 +85,6 @@ fn program_name(command: &Command) -> String {
 }
 
 /// The last `count` lines that are not blank, joined by newlines.
-#[must_use]
 pub fn last_lines(text: &str, count: usize) -> String {
     let mut lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(count).collect();
     lines.reverse();

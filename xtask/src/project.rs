@@ -14,9 +14,6 @@ pub struct Project {
 
 impl Project {
     /// Finds the project by the folder of this crate, which `cargo run` puts into the environment.
-    ///
-    /// # Errors
-    /// When the program was not started by cargo.
     pub fn locate() -> Result<Self> {
         let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR")
             .map(PathBuf::from)
@@ -26,33 +23,26 @@ impl Project {
     }
 
     /// The project's folder, absolute.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// Cargo's output folder. It is fixed, because spin.toml names the components' files in it.
-    #[must_use]
     pub fn target_dir(&self) -> PathBuf {
         self.root.join("target")
     }
 
     /// A program of one of the crates, built in release mode.
-    #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
         self.target_dir().join("release").join(name)
     }
 
     /// The names of the component crates, sorted: the folders under `components/` with a manifest.
-    ///
-    /// # Errors
-    /// When the folder cannot be read or holds no crate.
     pub fn components(&self) -> Result<Vec<String>> {
         component_crates(&self.root.join("components"))
     }
 
     /// A cargo command that runs in the project's folder and builds into its `target/`.
-    #[must_use]
     pub fn cargo(&self, subcommand: &str) -> Command {
         let mut command = Command::new(cargo_program());
         command.arg(subcommand).current_dir(&self.root).env("CARGO_TARGET_DIR", self.target_dir());
@@ -65,7 +55,6 @@ impl Project {
 }
 
 /// The cargo that runs this program, so that a toolchain chosen for it holds for its children too.
-#[must_use]
 pub fn cargo_program() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

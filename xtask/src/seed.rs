@@ -29,9 +29,6 @@ pub struct Options {
 
 /// Builds moc-seed and puts the fixtures into a running stack, whose bucket may be set in the
 /// environment as the app's.
-///
-/// # Errors
-/// When moc-seed does not build or fails.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     let mut seed = build::program(project, MOC_SEED)?;
     seed.current_dir(project.root());
@@ -48,9 +45,6 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
 }
 
 /// Puts the fixtures into a host that was started for a test, with the moc-seed that is built.
-///
-/// # Errors
-/// When moc-seed fails.
 pub fn run_on(project: &Project, host: &Host) -> Result<()> {
     let mut seed = Command::new(project.program(MOC_SEED));
     remove_app_variables(&mut seed);

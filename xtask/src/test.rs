@@ -41,9 +41,6 @@ pub enum StepResult {
 }
 
 /// Runs the steps, each of which ends the run when it fails.
-///
-/// # Errors
-/// Names the first step that failed.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     let mut steps = Steps::default();
     if let (Some(base_url), Some(s3_url)) = (&options.base_url, &options.s3) {

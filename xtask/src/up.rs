@@ -34,9 +34,6 @@ pub struct Options {
 
 /// Builds and runs the app. Returns only when that fails: otherwise the local host has this
 /// process's id, so that Ctrl-C and other signals reach it directly.
-///
-/// # Errors
-/// When something does not build or the local host cannot be started.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     build::components(project)?;
     let mut host = build::program(project, build::LOCAL_HOST)?;

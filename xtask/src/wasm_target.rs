@@ -27,9 +27,6 @@ pub const WASM_TARGET: &str = "wasm32-wasip2";
 const RUSTUP_LIMIT: Duration = Duration::from_mins(5);
 
 /// Installs the target into the toolchain in use, if it is missing already.
-///
-/// # Errors
-/// When neither rustup nor Debian's source package can provide it.
 pub fn ensure(project: &Project) -> Result<()> {
     let compiler = Compiler::in_use()?;
     if compiler.has_target(WASM_TARGET) {

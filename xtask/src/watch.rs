@@ -25,9 +25,6 @@ pub struct Options {
 
 /// Builds moc-watch and runs it. Returns only when that fails: otherwise moc-watch has this
 /// process's id and ends it.
-///
-/// # Errors
-/// When moc-watch does not build or cannot be started.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     let mut watch = build::program(project, MOC_WATCH)?;
     watch.arg(&options.session_id);

@@ -48,7 +48,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    #[must_use]
     pub fn new(key: String, token_secret: String) -> Self {
         Self {
             key,
@@ -78,9 +77,6 @@ pub struct Broadcaster {
 
 impl Broadcaster {
     /// Listens on `address`, where port 0 is any free one; also returns the real address.
-    ///
-    /// # Errors
-    /// When the address is in use or cannot be used.
     pub async fn bind(address: SocketAddr, settings: Settings) -> Result<(Self, SocketAddr)> {
         let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => anyhow!("{address} is already in use"),

@@ -74,9 +74,6 @@ pub struct Subscription {
 
 impl Subscription {
     /// The next message.
-    ///
-    /// # Errors
-    /// When the client has been so slow that messages are lost.
     pub async fn next(&mut self) -> Result<Utf8Bytes, RecvError> {
         self.receiver.recv().await
     }

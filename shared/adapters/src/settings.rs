@@ -1,5 +1,5 @@
-//! The variables of Spin, read once an instance: a rotated secret is taken up by the next instance,
-//! which Spin starts after 128 requests or one idle second at the latest.
+//! The variables of Spin, read once per instance: a rotated secret takes effect with the next instance, which Spin
+//! starts after 128 requests or an idle second at the latest.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -16,136 +16,58 @@ use crate::log;
 
 type Cell<T> = OnceCell<Rc<T>>;
 
-thread_local! {
-    static UPLOAD: Cell<UploadSettings> = const { OnceCell::new() };
-    static BUCKET: Cell<BucketSettings> = const { OnceCell::new() };
-    static PUBLIC: Cell<PublicAddress> = const { OnceCell::new() };
-    static AUTH: Cell<AuthSettings> = const { OnceCell::new() };
-    static CORS: Cell<CorsSettings> = const { OnceCell::new() };
-    static PAGE: Cell<PageSettings> = const { OnceCell::new() };
-    static PROGRESS: Cell<ProgressSettings> = const { OnceCell::new() };
-    static BROADCASTER: Cell<Option<BroadcasterSettings>> = const { OnceCell::new() };
-    static FINALIZE: Cell<FinalizeSettings> = const { OnceCell::new() };
-    static WEBHOOK: Cell<Option<Rc<WebhookSettings>>> = const { OnceCell::new() };
-    static TRACE: Cell<Option<TraceSettings>> = const { OnceCell::new() };
-    static WATCH: Cell<Option<WatchSettings>> = const { OnceCell::new() };
-}
-
-/// What is needed to take uploads.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where a variable cannot be read.
-pub async fn upload() -> Result<Rc<UploadSettings>, Error> {
-    load(&UPLOAD, UploadSettings::NAMES, UploadSettings::parse).await
-}
-
-/// Where the bucket is.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where a variable is missing or cannot be read.
-pub async fn bucket() -> Result<Rc<BucketSettings>, Error> {
-    load(&BUCKET, BucketSettings::NAMES, BucketSettings::parse).await
-}
-
-/// Where clients read objects.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where a variable is missing or cannot be read.
-pub async fn public_address() -> Result<Rc<PublicAddress>, Error> {
-    load(&PUBLIC, PublicAddress::NAMES, PublicAddress::parse).await
-}
-
-/// How users prove who they are.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where a variable cannot be read.
-pub async fn auth() -> Result<Rc<AuthSettings>, Error> {
-    let parse = |values: &Values| {
-        let (settings, warnings) = AuthSettings::parse(values)?;
-        warnings.iter().for_each(|warning| log::warn(warning));
-        Ok(settings)
+/// One function per group of variables, which reads the group once per instance.
+macro_rules! groups {
+    ($($(#[$doc:meta])* $name:ident: $group:ty = $names:expr, $parse:expr;)+) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Errors
+            /// [`ErrorKind::Internal`] if a variable is missing or malformed.
+            pub async fn $name() -> Result<Rc<$group>, Error> {
+                thread_local! {
+                    static CELL: Cell<$group> = const { OnceCell::new() };
+                }
+                load(&CELL, $names, $parse).await
+            }
+        )+
     };
-    load(&AUTH, AuthSettings::NAMES, parse).await
 }
 
-/// Which pages may call.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where the variable cannot be read.
-pub async fn cors() -> Result<Rc<CorsSettings>, Error> {
-    load(&CORS, CorsSettings::NAMES, CorsSettings::parse).await
-}
-
-/// What the page may load and call.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where a variable cannot be read.
-pub async fn page() -> Result<Rc<PageSettings>, Error> {
-    load(&PAGE, PageSettings::NAMES, PageSettings::parse).await
-}
-
-/// Whether routes emit events.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where a variable cannot be read.
-pub async fn progress() -> Result<Rc<ProgressSettings>, Error> {
-    load(&PROGRESS, ProgressSettings::NAMES, ProgressSettings::parse).await
-}
-
-/// The broadcaster; `None` if there is none.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where a variable cannot be read.
-pub async fn broadcaster() -> Result<Rc<Option<BroadcasterSettings>>, Error> {
-    let parse = |values: &Values| BroadcasterSettings::parse(values).map(warned);
-    load(&BROADCASTER, BroadcasterSettings::NAMES, parse).await
-}
-
-/// Where clients watch; `None` if they cannot. Watching is an extra: nobody is rejected because a
-/// variable of it cannot be read.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where a variable cannot be read.
-pub async fn watch() -> Result<Rc<Option<WatchSettings>>, Error> {
-    let parse = |values: &Values| {
+groups! {
+    /// Limits of uploads.
+    upload: UploadSettings = UploadSettings::NAMES, UploadSettings::parse;
+    bucket: BucketSettings = BucketSettings::NAMES, BucketSettings::parse;
+    /// The URL at which clients read objects.
+    public_address: PublicAddress = PublicAddress::NAMES, PublicAddress::parse;
+    /// How users are authenticated.
+    auth: AuthSettings = AuthSettings::NAMES, |values| Ok(logged(AuthSettings::parse(values)?));
+    /// Origins whose pages may call the API.
+    cors: CorsSettings = CorsSettings::NAMES, CorsSettings::parse;
+    /// Origins that the page may use.
+    page: PageSettings = PageSettings::NAMES, PageSettings::parse;
+    /// Whether routes emit events.
+    progress: ProgressSettings = ProgressSettings::NAMES, ProgressSettings::parse;
+    /// The broadcaster, if there is one.
+    broadcaster: Option<BroadcasterSettings> = BroadcasterSettings::NAMES,
+        |values| BroadcasterSettings::parse(values).map(logged);
+    /// Where clients watch, if they can. A malformed variable only turns watching off.
+    watch: Option<WatchSettings> = WatchSettings::NAMES, |values| {
         let none = |error: VariableError| (None, Some(format!("{error}: clients get no wsUrl")));
-        Ok(warned(WatchSettings::parse(values).unwrap_or_else(none)))
+        Ok(logged(WatchSettings::parse(values).unwrap_or_else(none)))
     };
-    load(&WATCH, WatchSettings::NAMES, parse).await
+    /// What follows a finalize. A malformed variable only turns that off.
+    finalize: FinalizeSettings = FinalizeSettings::NAMES, |values| Ok(logged(FinalizeSettings::parse(values)));
+    /// The receiver of webhooks, if there is one.
+    webhook: Option<Rc<WebhookSettings>> = WebhookSettings::NAMES,
+        |values| WebhookSettings::parse(values).map(logged).map(|settings| settings.map(Rc::new));
+    /// The collector of traces, if there is one.
+    trace: Option<TraceSettings> = TraceSettings::NAMES, TraceSettings::parse;
 }
 
-/// What follows a finalize.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where a variable cannot be read.
-pub async fn finalize() -> Result<Rc<FinalizeSettings>, Error> {
-    let parse = |values: &Values| {
-        let (settings, warnings) = FinalizeSettings::parse(values);
-        warnings.iter().for_each(|warning| log::warn(warning));
-        Ok(settings)
-    };
-    load(&FINALIZE, FinalizeSettings::NAMES, parse).await
-}
-
-/// Where webhooks go; `None` if there is no receiver.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where a variable cannot be read.
-pub async fn webhook() -> Result<Option<Rc<WebhookSettings>>, Error> {
-    let parse = |values: &Values| WebhookSettings::parse(values).map(warned).map(|settings| settings.map(Rc::new));
-    Ok(load(&WEBHOOK, WebhookSettings::NAMES, parse).await?.as_ref().clone())
-}
-
-/// Where traces go; `None` if there is no collector.
-///
-/// # Errors
-/// [`ErrorKind::Internal`] where the variable cannot be read.
-pub async fn trace() -> Result<Rc<Option<TraceSettings>>, Error> {
-    load(&TRACE, TraceSettings::NAMES, TraceSettings::parse).await
-}
-
-fn warned<T>((settings, warning): (T, Option<String>)) -> T {
-    warning.iter().for_each(|warning| log::warn(warning));
+/// The settings, once their warnings are in the log.
+fn logged<T>((settings, warnings): (T, impl IntoIterator<Item = String>)) -> T {
+    warnings.into_iter().for_each(|warning| log::warn(&warning));
     settings
 }
 

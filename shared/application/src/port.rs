@@ -101,7 +101,6 @@ pub trait Store {
     /// Adds one to the sessions that `user` has created in the window that began at
     /// `window_start`, and returns their number.
     async fn count_session(&self, user: &UserId, window_start: Timestamp) -> Result<u64, StoreError>;
-    /// Inserts a session.
     async fn insert_session(&self, session: &Session) -> Result<(), StoreError>;
     /// The session of that id, whoever's it is.
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;

@@ -95,7 +95,6 @@ impl Values {
 pub struct UploadSettings {
     /// Sizes and numbers of files.
     pub files: FileLimits,
-    /// Bytes of a part.
     pub part_size_bytes: u64,
     /// Longest life of a session.
     pub session_lifetime_max_ms: i64,

@@ -44,7 +44,6 @@ pub struct RawDeclaration<'a> {
     pub category: Option<&'a str>,
     /// The file's name.
     pub name: &'a str,
-    /// In bytes.
     pub size_bytes: u64,
     /// If absent, it follows from the name.
     pub media_type: Option<&'a str>,

@@ -123,7 +123,6 @@ pub fn thumbnail_key(id: MocId) -> String {
     format!("{id}/thumbnail.jpg")
 }
 
-/// A file of a MOC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MocFile {
     /// The id that it had in the session.

@@ -35,10 +35,6 @@ pub struct Operation {
 
 impl Document {
     /// Reads a document.
-    ///
-    /// # Panics
-    /// Where something in it is not where it belongs.
-    #[must_use]
     pub fn new(json: Value) -> Self {
         let reader = Reader { document: &json };
         let paths = json["paths"].as_object().expect("paths").iter();
@@ -51,7 +47,6 @@ impl Document {
     }
 
     /// The operations of a path, by whatever method: those whose path has the most of it by name.
-    #[must_use]
     pub fn at(&self, path: &str) -> Vec<&Operation> {
         let ranked = self.operations.iter().filter_map(|operation| Some((operation.named(path)?, operation)));
         let ranked: Vec<(usize, &Operation)> = ranked.collect();
@@ -138,10 +133,6 @@ impl<'a> Reader<'a> {
 }
 
 /// A part of a document, or what it refers to.
-///
-/// # Panics
-/// Where that is not in the document.
-#[must_use]
 pub fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("it is in the document"),

@@ -36,17 +36,11 @@ pub struct Completed {
 
 impl Api {
     /// The application at an origin.
-    ///
-    /// # Errors
-    /// Where nobody listens.
     pub async fn connect(origin: &Url) -> Result<Self> {
         Ok(Self { origin: origin.clone(), connection: Connection::open(origin).await? })
     }
 
     /// Makes a session with one file of this size in it.
-    ///
-    /// # Errors
-    /// Where the application rejects.
     pub async fn register(&mut self, size_bytes: usize) -> Result<RemoteFile> {
         let session = self.ask(create_session(&self.origin, size_bytes)?).await?;
         let session = text(&session, "sessionId")?;
@@ -56,9 +50,6 @@ impl Api {
     }
 
     /// Completes a file whose parts are all there.
-    ///
-    /// # Errors
-    /// Where the application rejects.
     pub async fn complete(&mut self, file: &RemoteFile) -> Result<Completed> {
         let target = format!("{SESSIONS}/{}/files/{}/complete", file.session, file.id);
         let completed = self.ask(message(&self.origin, Method::POST, &target, Bytes::new())?).await?;
@@ -67,9 +58,6 @@ impl Api {
 
     /// Makes a session with so many completed files of a few bytes, an instruction and parts lists;
     /// gives its id.
-    ///
-    /// # Errors
-    /// Where the application rejects.
     pub async fn upload_small_files(&mut self, files: usize) -> Result<String> {
         let session = self.ask(create_session(&self.origin, 1)?).await?;
         let session = text(&session, "sessionId")?;
@@ -89,9 +77,6 @@ impl Api {
     }
 
     /// Makes a MOC of a session.
-    ///
-    /// # Errors
-    /// Where the application rejects.
     pub async fn finalize(&mut self, session: &str) -> Result<()> {
         let body = json!({ "uploadSessionId": session, "title": format!("Bench {session}") }).to_string().into();
         self.ask(message(&self.origin, Method::POST, FINALIZE, body)?).await.map(|_| ())
@@ -104,26 +89,17 @@ impl Api {
 }
 
 /// The request that makes a session.
-///
-/// # Errors
-/// Never with an origin.
 pub fn create_session(origin: &Url, size_bytes: usize) -> Result<Message> {
     let body = json!({ "files": [declaration(size_bytes)] }).to_string().into();
     message(origin, Method::POST, SESSIONS, body)
 }
 
 /// The request that puts a part.
-///
-/// # Errors
-/// Never with an origin.
 pub fn put_part(origin: &Url, file: &RemoteFile, number: usize, body: Bytes) -> Result<Message> {
     message(origin, Method::PUT, &format!("{}/{number}", parts_path(file)), body)
 }
 
 /// The request that lists the stored parts.
-///
-/// # Errors
-/// Never with an origin.
 pub fn list_parts(origin: &Url, file: &RemoteFile) -> Result<Message> {
     message(origin, Method::GET, &parts_path(file), Bytes::new())
 }

@@ -26,18 +26,12 @@ pub struct Response {
 
 impl Response {
     /// The JSON that it holds.
-    ///
-    /// # Errors
-    /// Where the status is no success, or the body no JSON.
     pub fn json(&self) -> Result<serde_json::Value> {
         self.success()?;
         serde_json::from_slice(&self.body).context("a response is not JSON")
     }
 
     /// Lets a response of status 2xx pass.
-    ///
-    /// # Errors
-    /// Any other, with the start of its body.
     pub fn success(&self) -> Result<()> {
         if self.status.is_success() {
             return Ok(());
@@ -52,9 +46,6 @@ pub struct Connection(SendRequest<Full<Bytes>>);
 
 impl Connection {
     /// Connects to an origin, for example `http://127.0.0.1:3000`.
-    ///
-    /// # Errors
-    /// Where nobody listens.
     pub async fn open(origin: &Url) -> Result<Self> {
         let address = origin.socket_addrs(|| None).context("the origin has no address")?;
         let stream = TcpStream::connect(&*address).await.with_context(|| format!("cannot connect to {origin}"))?;
@@ -68,9 +59,6 @@ impl Connection {
     }
 
     /// Sends a request and takes the whole response.
-    ///
-    /// # Errors
-    /// Where the connection breaks, or the response is larger than 4 MiB.
     pub async fn send(&mut self, request: Message) -> Result<Response> {
         let (head, body) = self.start(request).await?.into_parts();
         let body = Limited::new(body, RESPONSE_MAX_BYTES).collect().await;
@@ -79,9 +67,6 @@ impl Connection {
     }
 
     /// Sends a request and takes the response's head.
-    ///
-    /// # Errors
-    /// Where the connection breaks.
     pub async fn start(&mut self, request: Message) -> Result<HyperResponse<Incoming>> {
         self.0.ready().await.context("the connection is closed")?;
         self.0.send_request(request).await.context("a request failed")
@@ -89,9 +74,6 @@ impl Connection {
 }
 
 /// A request to `target`, a path with its query, at `origin`.
-///
-/// # Errors
-/// Where the target is none.
 pub fn message(origin: &Url, method: Method, target: &str, body: Bytes) -> Result<Message> {
     let mut message = Request::builder().method(method).uri(target).body(Full::new(body))?;
     let host = HeaderValue::from_str(origin.authority())?;

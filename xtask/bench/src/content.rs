@@ -7,7 +7,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
-/// Bytes of one part.
 pub const PART_BYTES: usize = 8 << 20;
 /// As many parts have different bytes; then they repeat.
 const DISTINCT: usize = 64;
@@ -22,7 +21,6 @@ pub struct Content {
 
 impl Content {
     /// Makes it; takes a second or so, for the digests.
-    #[must_use]
     pub fn new() -> Self {
         let mut state = 0_u64;
         let mut bytes = Vec::with_capacity(PART_BYTES + DISTINCT * STEP);
@@ -35,32 +33,27 @@ impl Content {
     }
 
     /// The bytes of part `number`, counted from 1.
-    #[must_use]
     pub fn part(&self, number: usize) -> Bytes {
         self.bytes.slice(range(number.saturating_sub(1) % DISTINCT))
     }
 
     /// The ETag of part `number`: its MD5 in hex.
-    #[must_use]
     pub fn part_etag(&self, number: usize) -> String {
         hex::encode(self.digest(number))
     }
 
     /// `Content-MD5` of part `number`.
-    #[must_use]
     pub fn content_md5(&self, number: usize) -> String {
         STANDARD.encode(self.digest(number))
     }
 
     /// The ETag of the object that `parts` parts make: the MD5 of their MD5s, and their number.
-    #[must_use]
     pub fn object_etag(&self, parts: usize) -> String {
         let digests: Vec<u8> = (1..=parts).flat_map(|number| self.digest(number)).collect();
         format!("{}-{parts}", hex::encode(Md5::digest(digests)))
     }
 
     /// Whether an object has `chunk` at `offset`.
-    #[must_use]
     pub fn has(&self, mut offset: usize, mut chunk: &[u8]) -> bool {
         while !chunk.is_empty() {
             let part = self.part(offset / PART_BYTES + 1);

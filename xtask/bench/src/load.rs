@@ -25,9 +25,6 @@ pub struct Round {
 }
 
 /// Sends `request` for this long after a short ramp.
-///
-/// # Errors
-/// Where a response is no success or a connection breaks.
 pub async fn round(origin: &Url, request: &Message, counted_for: Duration) -> Result<Round> {
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {

@@ -10,9 +10,6 @@ pub const HELLO_ROUTE: &str = "/hello";
 const HELLO_ID: &str = "hello";
 
 /// The components of the application: ids and code files.
-///
-/// # Errors
-/// When the manifest cannot be read.
 pub fn components(manifest: &Path) -> Result<Vec<(String, PathBuf)>> {
     let root = folder(manifest)?;
     let table = read(manifest)?;
@@ -24,9 +21,6 @@ pub fn components(manifest: &Path) -> Result<Vec<(String, PathBuf)>> {
 }
 
 /// Writes the manifest to `copy`, its paths made absolute, with `hello` at [`HELLO_ROUTE`].
-///
-/// # Errors
-/// When one of the files cannot be read or written.
 pub fn write_with_hello(manifest: &Path, hello: &Path, copy: &Path) -> Result<()> {
     let mut table = read_absolute(manifest)?;
     let hello = std::path::absolute(hello)?;
@@ -39,9 +33,6 @@ pub fn write_with_hello(manifest: &Path, hello: &Path, copy: &Path) -> Result<()
 }
 
 /// Writes the manifest to `copy`, its paths made absolute, with a public route to the component `id`.
-///
-/// # Errors
-/// When one of the files cannot be read or written.
 pub fn write_with_route(manifest: &Path, id: &str, route: &str, copy: &Path) -> Result<()> {
     let mut table = read_absolute(manifest)?;
     add_trigger(&mut table, route, id)?;

@@ -30,18 +30,12 @@ pub struct ObjectStore {
 
 impl ObjectStore {
     /// The S3 at an origin.
-    ///
-    /// # Errors
-    /// Where that is no origin.
     pub fn new(origin: &Url) -> Result<Self> {
         let bucket = Bucket::new(origin.clone(), UrlStyle::Path, BUCKET, REGION)?;
         Ok(Self { origin: origin.clone(), bucket, credentials: Credentials::new(KEY, SECRET) })
     }
 
     /// Starts a multipart upload and gives its id.
-    ///
-    /// # Errors
-    /// Where S3 rejects.
     pub async fn create_upload(&self, key: &str) -> Result<String> {
         let url = CreateMultipartUpload::new(&self.bucket, Some(&self.credentials), key).sign(SIGNED_FOR);
         let mut connection = Connection::open(&self.origin).await?;
@@ -53,9 +47,6 @@ impl ObjectStore {
     }
 
     /// The request that puts a part, presigned.
-    ///
-    /// # Errors
-    /// Where the number is beyond what S3 knows.
     pub fn put_part(&self, key: &str, upload_id: &str, number: usize, body: Bytes) -> Result<Message> {
         let number = u16::try_from(number)?;
         let url = UploadPart::new(&self.bucket, Some(&self.credentials), key, number, upload_id).sign(SIGNED_FOR);
@@ -63,9 +54,6 @@ impl ObjectStore {
     }
 
     /// Reads the object that is at `url` and compares it with `parts` parts of the content.
-    ///
-    /// # Errors
-    /// Where it is missing or not the same.
     pub async fn compare(&self, url: &str, content: &Content, parts: usize) -> Result<()> {
         let url = Url::parse(url).context("the file has no URL")?;
         let key = url.path().strip_prefix(&format!("/{BUCKET}/")).context("the file is not in the bucket")?;

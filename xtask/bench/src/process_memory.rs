@@ -3,25 +3,16 @@
 use anyhow::{Context, Result};
 
 /// Resident memory of the process `pid` now, in bytes.
-///
-/// # Errors
-/// Where there is no such process, or no `/proc`.
 pub fn resident_bytes(pid: u32) -> Result<u64> {
     status_field(pid, "VmRSS:")
 }
 
 /// The most resident memory that the process had since [`reset_peak`], in bytes.
-///
-/// # Errors
-/// As [`resident_bytes`].
 pub fn peak_bytes(pid: u32) -> Result<u64> {
     status_field(pid, "VmHWM:")
 }
 
 /// Starts a new peak at what is resident now.
-///
-/// # Errors
-/// Where the system does not let us.
 pub fn reset_peak(pid: u32) -> Result<()> {
     std::fs::write(format!("/proc/{pid}/clear_refs"), "5").context("the peak of the host's memory cannot be reset")
 }

@@ -12,13 +12,9 @@ use serde_json::{Map, Value, json};
 pub enum Unit {
     /// Quotient of two measurements of one kind.
     Ratio,
-    /// Bytes.
     Bytes,
-    /// Bytes per second.
     BytesPerSecond,
-    /// Requests per second.
     RequestsPerSecond,
-    /// Microseconds.
     Microseconds,
 }
 
@@ -56,27 +52,22 @@ pub struct Figure {
 
 impl Figure {
     /// A figure without a goal.
-    #[must_use]
     pub fn new(name: impl Into<String>, value: f64, unit: Unit) -> Self {
         Self { name: name.into(), value, unit, goal: None, note: String::new(), details: Map::new() }
     }
 
-    /// With a goal.
-    #[must_use]
     pub fn goal(mut self, goal: Goal) -> Self {
         self.goal = Some(goal);
         self
     }
 
     /// With a note in the table.
-    #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
     }
 
     /// With one more field in the JSON.
-    #[must_use]
     pub fn detail(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.details.insert(field.to_owned(), value.into());
         self
@@ -114,7 +105,6 @@ impl Unit {
     }
 
     /// A value as people read it.
-    #[must_use]
     pub fn show(self, value: f64) -> String {
         match self {
             Self::Ratio => format!("{value:.2}"),
@@ -135,7 +125,6 @@ pub struct Report {
 
 impl Report {
     /// No figures yet.
-    #[must_use]
     pub fn new(quick: bool) -> Self {
         Self { quick, figures: Vec::new() }
     }
@@ -147,7 +136,6 @@ impl Report {
     }
 
     /// The figures, a line each.
-    #[must_use]
     pub fn table(&self) -> String {
         let head = ["figure", "measured", "goal", "result", ""].map(str::to_owned);
         let row = |figure: &Figure| {
@@ -174,9 +162,6 @@ impl Report {
     }
 
     /// Writes the figures as JSON.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn write(&self, path: &Path, took: Duration) -> Result<()> {
         let figures: Vec<Value> = self.figures.iter().map(Figure::json).collect();
         let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);

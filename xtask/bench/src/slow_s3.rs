@@ -25,9 +25,6 @@ pub struct SlowS3 {
 
 impl SlowS3 {
     /// Starts a proxy whose every response comes `delay` later than that of the S3 at `upstream`.
-    ///
-    /// # Errors
-    /// When no port is to be had.
     pub async fn start(upstream: &Url, delay: Duration) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let origin = Url::parse(&format!("http://{}", listener.local_addr()?))?;

@@ -35,9 +35,6 @@ pub struct Stack {
 impl Stack {
     /// Starts the host program `host` with `manifest` and these variables (names in capitals), and
     /// waits until it is ready. Its state is in a new folder under `parent`.
-    ///
-    /// # Errors
-    /// When it cannot be started or is not ready in two minutes; the error then has what it said.
     pub async fn start(host: &Path, manifest: &Path, parent: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -83,44 +80,32 @@ impl Stack {
     }
 
     /// Where the application listens.
-    #[must_use]
     pub fn app(&self) -> &Url {
         &self.app
     }
 
     /// Where the embedded S3 responds.
-    #[must_use]
     pub fn s3(&self) -> &Url {
         &self.s3
     }
 
     /// The host's process id.
-    ///
-    /// # Errors
-    /// When it has ended.
     pub fn process_id(&self) -> Result<u32> {
         self.child.id().context("the local host has ended")
     }
 
     /// The application's database.
-    #[must_use]
     pub fn database(&self) -> PathBuf {
         self.dir.join("state/sqlite/default.db")
     }
 
     /// Discards the log so far: a line a request becomes much in a benchmark.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn truncate_log(&self) -> Result<()> {
         File::options().write(true).open(log_file(&self.dir))?.set_len(0)?;
         Ok(())
     }
 
     /// Waits for a component's line in the log that has this text.
-    ///
-    /// # Errors
-    /// When none comes in ten seconds.
     pub async fn logged(&self, text: &str) -> Result<serde_json::Value> {
         let deadline = Instant::now() + LOG_LIMIT;
         loop {

@@ -13,9 +13,6 @@ use crate::api::RemoteFile;
 pub const STORED_PART_BYTES: u32 = 1024;
 
 /// Records parts of a registered file, each of [`STORED_PART_BYTES`].
-///
-/// # Errors
-/// When the database is not as it is expected.
 pub fn insert(database: &Path, file: &RemoteFile, numbers: RangeInclusive<u32>) -> Result<()> {
     let database = open(database)?;
     let etag = "d41d8cd98f00b204e9800998ecf8427e";
@@ -34,9 +31,6 @@ pub fn insert(database: &Path, file: &RemoteFile, numbers: RangeInclusive<u32>) 
 }
 
 /// Gives a file `parts` parts of [`STORED_PART_BYTES`] each, a size that no registration allows.
-///
-/// # Errors
-/// When the database is not as it is expected.
 pub fn plan(database: &Path, file: &RemoteFile, parts: u32) -> Result<()> {
     let database = open(database)?;
     let size = parts * STORED_PART_BYTES;

@@ -51,18 +51,12 @@ struct Part {
 
 impl<'a> Uploader<'a> {
     /// Prepares uploads to a stack.
-    ///
-    /// # Errors
-    /// Where the stack does not respond.
     pub async fn new(stack: &'a Stack, content: &'a Content) -> Result<Self> {
         Ok(Self { stack, content, s3: ObjectStore::new(stack.s3())?, api: Api::connect(stack.app()).await? })
     }
 
     /// Uploads a new file of `parts` parts and gives the time that its parts took. What comes before
     /// them and what they are made of is ready then; every ETag is compared with the part's MD5.
-    ///
-    /// # Errors
-    /// Where anything is rejected, or an ETag is not what it must be.
     pub async fn upload(&mut self, way: Way, checksum: Checksum, parts: usize) -> Result<Duration> {
         match way {
             Way::Route => {
@@ -79,9 +73,6 @@ impl<'a> Uploader<'a> {
     }
 
     /// Uploads a file through the part route, completes it, and compares the object with what was sent.
-    ///
-    /// # Errors
-    /// Where anything is rejected or differs.
     pub async fn verify(&mut self, checksum: Checksum, parts: usize) -> Result<()> {
         let file = self.api.register(parts * PART_BYTES).await?;
         self.send_by_route(&file, checksum, parts).await?;

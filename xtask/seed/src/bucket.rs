@@ -42,9 +42,6 @@ pub struct Bucket {
 
 impl Bucket {
     /// The bucket on the server at `endpoint`, in path style. Sends nothing yet.
-    ///
-    /// # Errors
-    /// When the address is not one that a bucket can have.
     pub fn new(endpoint: Url, options: &BucketOptions) -> Result<Self> {
         let bucket = rusty_s3::Bucket::new(endpoint, UrlStyle::Path, options.bucket.clone(), options.region.clone())
             .context("the S3 server's address is not one that a bucket can have")?;
@@ -57,9 +54,6 @@ impl Bucket {
     }
 
     /// Writes an object and gives the `ETag` that S3 gave it.
-    ///
-    /// # Errors
-    /// When the server cannot be reached or rejects the object.
     pub fn put(&self, key: &str, content: Content, object: &[u8]) -> Result<ETag> {
         let url = self.bucket.put_object(Some(&self.credentials), key).sign(SIGNATURE_LIFETIME);
         let request = self.agent.put(url.as_str()).content_type(content.media_type());

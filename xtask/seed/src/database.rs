@@ -23,9 +23,6 @@ pub struct Database(Connection);
 
 impl Database {
     /// Opens the file, which may be in use by the app, or makes it with the app's own schema.
-    ///
-    /// # Errors
-    /// When it cannot be opened or is no database.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = || format!("the database {} cannot be opened", path.display());
         if let Some(folder) = path.parent() {
@@ -49,9 +46,6 @@ impl Database {
     }
 
     /// Puts exactly these fixtures into their state, whatever became of them since.
-    ///
-    /// # Errors
-    /// When the database stays busy, or the user has a MOC of their own by the fixture's title.
     pub fn reset(&mut self, fixtures: &[Fixture]) -> Result<()> {
         let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for fixture in fixtures {

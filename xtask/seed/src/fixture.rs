@@ -56,9 +56,6 @@ pub struct FixtureMoc {
 }
 
 /// Every fixture, as it is at `now`.
-///
-/// # Errors
-/// When one of them breaks a rule of the domain.
 pub fn all(now: Timestamp, user: &UserId) -> Result<Vec<Fixture>> {
     let somebody_else = UserId::parse(SOMEBODY_ELSE).context("the other user has no valid name")?;
     let minutes = |minutes: i64| now.plus_millis(minutes * MINUTE_MS);

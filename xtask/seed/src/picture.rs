@@ -14,9 +14,6 @@ const STUD: i32 = 40;
 const BRICK: (i32, i32) = (64, 24);
 
 /// A castle's wall before the sky, 640 by 480 pixels, as a JPEG; always the same bytes.
-///
-/// # Errors
-/// When it cannot be encoded.
 pub fn photo() -> Result<Vec<u8>> {
     let mut noise = Noise(0x2545_f491);
     let mut pixels = Vec::with_capacity(usize::from(WIDTH) * usize::from(HEIGHT) * 3);

@@ -23,9 +23,6 @@ pub struct BrokenBroadcasters {
 
 impl BrokenBroadcasters {
     /// Starts the hosts.
-    ///
-    /// # Errors
-    /// When one cannot be started.
     pub fn start(project: &Project) -> Result<Self> {
         let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let silent_port = silent.local_addr()?.port();
@@ -39,7 +36,6 @@ impl BrokenBroadcasters {
     }
 
     /// Their addresses as variables of httpyac, by the names that the requests have for them.
-    #[must_use]
     pub fn addresses(&self) -> [String; 3] {
         [
             format!("noBroadcasterUrl={}", self.none.stack().base_url),
@@ -49,9 +45,6 @@ impl BrokenBroadcasters {
     }
 
     /// Checks that those warn whose broadcaster is broken, and that one without a broadcaster does not.
-    ///
-    /// # Errors
-    /// When it is otherwise.
     pub fn check_logs(&self) -> Result<()> {
         let hosts =
             [("no", &self.none, false), ("a rejecting", &self.rejecting, true), ("a hanging", &self.hanging, true)];

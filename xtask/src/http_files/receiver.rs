@@ -24,9 +24,6 @@ pub struct Receiver {
 
 impl Receiver {
     /// Starts it on a free port.
-    ///
-    /// # Errors
-    /// When node cannot be started, or it does not say where it listens.
     pub fn start(project: &Project) -> Result<Self> {
         let mut command = Command::new("node");
         command.arg(PROGRAM).current_dir(project.root()).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -40,13 +37,11 @@ impl Receiver {
     }
 
     /// Its address as a variable of httpyac.
-    #[must_use]
     pub fn variable(&self) -> String {
         format!("receiverUrl={}", self.address)
     }
 
     /// The variables of an app that sends everything to it.
-    #[must_use]
     pub fn app_variables(&self) -> [(&'static str, String); 5] {
         [
             ("enable_thumbnail_generation", "true".to_owned()),

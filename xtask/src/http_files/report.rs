@@ -24,9 +24,6 @@ struct Request {
 
 impl Report {
     /// Reads the report; files are named relative to `root`.
-    ///
-    /// # Errors
-    /// When it is not the JSON that httpyac writes.
     pub fn parse(json: &[u8], root: &Path) -> Result<Self> {
         let report: Value = serde_json::from_slice(json).context("httpyac did not write a report")?;
         let requests = report.get("requests").and_then(Value::as_array);
@@ -35,19 +32,16 @@ impl Report {
     }
 
     /// How many requests have assertions that all hold.
-    #[must_use]
     pub fn passed(&self) -> usize {
         self.requests.len() - self.failed() - self.skipped()
     }
 
     /// How many requests were not sent, because they are not for this stack.
-    #[must_use]
     pub fn skipped(&self) -> usize {
         self.requests.iter().filter(|request| request.skipped).count()
     }
 
     /// How many requests have an assertion that does not hold, or none at all.
-    #[must_use]
     pub fn failed(&self) -> usize {
         self.requests.iter().filter(|request| !request.failures.is_empty()).count()
     }

@@ -27,9 +27,6 @@ pub struct Compiler {
 
 impl Compiler {
     /// Asks the compiler that cargo would use.
-    ///
-    /// # Errors
-    /// When it cannot be started or says something unexpected.
     pub fn in_use() -> Result<Self> {
         let program = std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"));
         let ask =
@@ -47,25 +44,21 @@ impl Compiler {
     }
 
     /// The compiler's program itself, not rustup's stand-in for it.
-    #[must_use]
     pub fn program(&self) -> PathBuf {
         self.sysroot.join("bin").join("rustc")
     }
 
     /// Where the sysroot holds the targets.
-    #[must_use]
     pub fn rustlib(&self) -> PathBuf {
         self.sysroot.join("lib").join("rustlib")
     }
 
     /// The file that says which compiler a library was built for by this program.
-    #[must_use]
     pub fn built_for_file(&self, target: &str) -> PathBuf {
         self.rustlib().join(target).join(BUILT_FOR_FILE)
     }
 
     /// Whether the sysroot has a standard library of this compiler for `target`.
-    #[must_use]
     pub fn has_target(&self, target: &str) -> bool {
         let has_std = self.rustlib().join(target).join("lib").read_dir().is_ok_and(|entries| {
             entries.flatten().any(|entry| {

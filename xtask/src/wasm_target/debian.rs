@@ -29,9 +29,6 @@ pub struct Packages {
 }
 
 /// Fetches and unpacks the source of exactly `rust_version`, and the C library of the same suite.
-///
-/// # Errors
-/// When the tools are missing, no suite can be reached, or none has this version.
 pub fn unpack_sources(rust_version: &str, workspace: &Path) -> Result<Packages> {
     if let Some(tool) = TOOLS.iter().find(|tool| !process::is_installed(tool)) {
         bail!(

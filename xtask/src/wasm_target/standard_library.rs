@@ -24,9 +24,6 @@ const EMPTY_CRATE: &str = "empty";
 ///
 /// Cargo looks for the source in the sysroot. To leave the toolchain as it is, the compiler is
 /// emitted of another sysroot, in `workspace`, that has the source and the machine's own libraries.
-///
-/// # Errors
-/// When the build fails, for instance because a crate cannot be downloaded.
 pub fn build(compiler: &Compiler, packages: &Packages, target: &str, workspace: &Path) -> Result<Vec<PathBuf>> {
     let sysroot = workspace.join("sysroot");
     let rustlib = sysroot.join("lib").join("rustlib");
@@ -71,9 +68,6 @@ pub fn build(compiler: &Compiler, packages: &Packages, target: &str, workspace: 
 }
 
 /// Copies the files into a fresh folder of the toolchain and gives it the target's name last.
-///
-/// # Errors
-/// When the toolchain's folder cannot be written to.
 pub fn install(compiler: &Compiler, libraries: &[PathBuf], packages: &Packages, target: &str) -> Result<()> {
     let rustlib = compiler.rustlib();
     let fresh = rustlib.join(format!(".{target}-new-{}", std::process::id()));

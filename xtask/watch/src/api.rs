@@ -37,7 +37,6 @@ pub struct State {
     pub whole: Value,
 }
 
-/// A file of it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FileState {
@@ -64,9 +63,6 @@ impl State {
 
 impl Api {
     /// The session `session_id` of the app at `base_url`; the user's token is sent if there is one.
-    ///
-    /// # Errors
-    /// When the id cannot be one.
     pub fn new(base_url: &str, session_id: &str, token: Option<&str>) -> Result<Self> {
         if session_id.is_empty() || !session_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             bail!("{session_id:?} is no session's id");
@@ -85,9 +81,6 @@ impl Api {
     }
 
     /// The session's state now.
-    ///
-    /// # Errors
-    /// When the app rejects, which it would do again.
     pub fn state(&self) -> Result<Response> {
         let mut request = self.agent.get(&self.url);
         if let Some(authorization) = &self.authorization {

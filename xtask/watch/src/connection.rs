@@ -39,9 +39,6 @@ pub enum Incoming {
 
 impl Connection {
     /// Connects to a `ws` or `wss` URL. No error shows the URL's token.
-    ///
-    /// # Errors
-    /// When it is no such URL, or there is no WebSocket.
     pub fn open(url: &str) -> Result<Self> {
         let uri: Uri = url.parse().context("the wsUrl is no URL")?;
         let host = uri.host().context("the wsUrl has no host")?;
@@ -69,9 +66,6 @@ impl Connection {
     }
 
     /// What comes next, if it comes within a moment.
-    ///
-    /// # Errors
-    /// When the connection has ended or is silent for too long.
     pub fn next(&mut self) -> Result<Incoming> {
         if self.pinged.elapsed() >= PING_INTERVAL {
             self.pinged = Instant::now();

@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// One event.
 pub struct Event {
     /// As it came, on one line.
     pub line: String,

@@ -109,9 +109,6 @@ struct Watch {
 
 impl Watch {
     /// One connection, from the session's state to its end.
-    ///
-    /// # Errors
-    /// When another connection would not help.
     fn connect_and_follow(&mut self, is_first: bool) -> Result<End> {
         let state = match self.api.state()? {
             Response::State(state) => state,

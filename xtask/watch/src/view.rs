@@ -37,9 +37,6 @@ impl View {
     }
 
     /// Shows an event, which `progress` has taken over already.
-    ///
-    /// # Errors
-    /// When nobody can read it.
     pub fn event(&mut self, event: &Event, progress: &Progress) -> Result<()> {
         match self {
             Self::Lines => print_line(&event.line),
@@ -54,9 +51,6 @@ impl View {
     }
 
     /// Shows a state, which `progress` has taken over already; where there are no bars, only if it `tells` something.
-    ///
-    /// # Errors
-    /// When nobody can read it.
     pub fn state(&mut self, state: &State, progress: &Progress, tells: bool) -> Result<()> {
         match self {
             Self::Lines if tells => print_line(&state_line(state)),

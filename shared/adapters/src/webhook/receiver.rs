@@ -35,7 +35,7 @@ impl HttpReceiver {
             // Whoever calls has no way to say so.
             log::warn(&format!("webhooks: {}; none are sent", error.source.as_deref().unwrap_or_default()));
         });
-        let Some(settings) = settings? else { return Ok(None) };
+        let Some(settings) = settings?.as_ref().clone() else { return Ok(None) };
         Ok(Some(Self { settings, context: trace::context_of(request) }))
     }
 

@@ -51,7 +51,6 @@ pub struct ScanHeader {
     pub low: u8,
 }
 
-/// A component of a scan.
 pub struct ScanComponent {
     /// Which of the frame's.
     pub index: usize,

@@ -15,7 +15,6 @@ const SKIP_LENGTH: u16 = 0x1f;
 const SKIP_END: u16 = 0x20;
 /// In an entry of [`Skip`]: where the coefficients begin.
 const SKIP_COEFFICIENTS_SHIFT: u32 = 6;
-/// Coefficients of a block.
 const BLOCK_COEFFICIENTS: u32 = 64;
 
 /// A table as it stands in its segment.

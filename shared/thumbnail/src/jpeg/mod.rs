@@ -24,7 +24,6 @@ use crate::error::DecodeError;
 use crate::orientation::Orientation;
 use crate::picture::{Picture, check_memory};
 
-/// Coefficients of a block.
 const BLOCK_COEFFICIENTS: usize = 64;
 /// Most scans that are read: a progressive picture has about ten.
 const SCANS_MAX: usize = 100;

@@ -72,9 +72,6 @@ impl Bench {
 
 impl Measurement {
     /// Measures, and adds figures to the report.
-    ///
-    /// # Errors
-    /// Where something cannot be started, is rejected, or responds with what it must not.
     pub async fn run(self, bench: &Bench, report: &mut Report) -> Result<()> {
         match self {
             Self::Size => size::measure(bench, report),

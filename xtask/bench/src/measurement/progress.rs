@@ -14,7 +14,6 @@ use crate::client::Connection;
 use crate::report::{Figure, Goal, Report, Unit};
 use crate::statistics::percentile;
 
-/// Bytes of the part.
 const PART_BYTES: usize = 1024;
 /// Requests that are not counted.
 const WARM_UP: usize = 50;
