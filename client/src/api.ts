@@ -41,7 +41,7 @@ export interface Api {
   cancelSession(sessionId: string, call?: Call): Promise<void>;
   registerFile(sessionId: string, body: RegisterFile, call?: Call): Promise<FileRegistered>;
   putPart(sessionId: string, fileId: string, partNumber: number, bytes: Blob, call?: PartCall): Promise<PartStored>;
-  /** Sent once: some parts may be stored where it fails, and {@link Api.listParts} knows which. */
+  /** Sent once: some parts may be stored if it fails, and {@link Api.listParts} knows which. */
   putBatch(sessionId: string, fileId: string, parts: ReadonlyMap<number, Blob>, call?: PartCall): Promise<PartStored[]>;
   listParts(sessionId: string, fileId: string, call?: Call): Promise<StoredParts>;
   completeFile(sessionId: string, fileId: string, call?: Call): Promise<FileCompleted>;
@@ -49,7 +49,7 @@ export interface Api {
   getMoc(mocId: string, call?: Call): Promise<Moc>;
 }
 
-/** The origin of the service; the page's where none is given. */
+/** The origin of the service; the page's if none is given. */
 export function originOf(baseUrl: string | undefined): string {
   const url = baseUrl ?? globalThis.location?.origin;
   if (url === undefined) {

@@ -1,7 +1,7 @@
 import { UploadError } from "./error.js";
 import type { TokenSource } from "./types.js";
 
-/** A token that is on its way or there; `undefined` where none is needed. */
+/** A token that is on its way or there; `undefined` if none is needed. */
 export type Token = Promise<string | undefined>;
 
 /** The access token of many requests: asked for once, and refreshed once where several are rejected together. */

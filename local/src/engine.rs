@@ -62,7 +62,7 @@ impl Compiler {
     pub fn load(&self, path: &Path) -> Result<ServicePre<Guest>> {
         let name = path.display();
         if !path.is_file() {
-            bail!("{name} is missing: say `cargo xtask build`");
+            bail!("{name} is missing: run `cargo xtask build`");
         }
         // Some of these errors quote the file: the first line says it all.
         let first_line = |error: wasmtime::Error| error.to_string().lines().next().unwrap_or_default().to_owned();

@@ -44,7 +44,7 @@ pub struct Application {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
-    /// The value where none is supplied; without one, a value is required.
+    /// The value if none is supplied; without one, a value is required.
     pub default: Option<String>,
     #[serde(default)]
     required: bool,

@@ -1,4 +1,4 @@
-//! s3s-fs as S3 is, in the two points where it is not: long keys, and uploads that are over.
+//! s3s-fs as S3 is, except in two points: long keys, and uploads that are over.
 
 use async_trait::async_trait;
 use s3s::dto::{

@@ -82,7 +82,7 @@ impl Bucket {
         key.clone()
     }
 
-    /// The numbers of the parts of an open multipart upload; none where there is no such upload.
+    /// The numbers of the parts of an open multipart upload; none if there is no such upload.
     pub async fn parts(&self, key: &str, upload: &str) -> Vec<u16> {
         let url = self.address.list_parts(Some(&self.credentials), key, upload).sign(SIGNED_FOR);
         let body = self.http.get(url).send().await.expect("S3 responds").text().await.expect("the whole list");

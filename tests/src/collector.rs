@@ -134,7 +134,7 @@ pub struct Span {
     pub trace_id: String,
     /// In hex.
     pub id: String,
-    /// The id of its parent, in hex, where it has one.
+    /// The id of its parent, in hex, if it has one.
     pub parent: Option<String>,
     /// `tracestate`.
     pub state: String,

@@ -15,7 +15,7 @@ use crate::schema;
 
 /// Longest time a test waits for an event.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The embedded broadcaster's key where none is configured.
+/// The embedded broadcaster's key if none is configured.
 const LOCAL_KEY: &str = "local-secret";
 
 /// A client that watches a session. Every event that it receives is checked by its schema.

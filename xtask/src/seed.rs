@@ -19,7 +19,7 @@ pub struct Options {
     /// State folder of the running app [default: .local]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// The app's database, where it is not in the state folder (`spin up`: .spin/sqlite_db.db)
+    /// The app's database, if it is not in the state folder (`spin up`: .spin/sqlite_db.db)
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
     /// The app's S3 server [default: http://127.0.0.1:9000]

@@ -1,6 +1,6 @@
 //! Sees to it that the compiler has a standard library for the components' target.
 //!
-//! rustup brings it where it can download. Where it cannot, the library is built from its source
+//! rustup brings it where it can download. If it cannot, the library is built from its source
 //! out of Debian's archive, which is often reachable as a package registry when rustup's server is
 //! not. Everything is made in a fresh folder and moved into the toolchain last, so that a broken
 //! run leaves no half target and two runs at once do no harm.

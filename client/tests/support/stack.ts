@@ -42,7 +42,7 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-/** Starts a stack with these variables, their names in lower case; everyone is `dev-user` where there is no key. */
+/** Starts a stack with these variables, their names in lower case; everyone is `dev-user` if there is no key. */
 export async function startStack(variables: Record<string, string> = {}): Promise<Stack> {
   const state = await mkdtemp(join(tmpdir(), "moc-uploads-"));
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("SPIN_VARIABLE_"));

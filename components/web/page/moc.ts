@@ -34,7 +34,7 @@ export function useMoc(id: string, known?: Moc): Moc | undefined {
         await pause(pauseMs, ended.signal);
       }
     };
-    // Where it cannot be had, there is a placeholder.
+    // If it cannot be had, there is a placeholder.
     look().catch(() => {});
     return () => ended.abort();
   }, [id, access]);

@@ -37,7 +37,7 @@ export async function begin(options: Pick<UploadOptions, "files" | "metadata" | 
   }
 }
 
-/** Runs an upload to its end, with other metadata where there are any. Where it fails, its screen says why. */
+/** Runs an upload to its end, with other metadata where there are any. If it fails, its screen says why. */
 export async function proceed(run: Run, metadata?: Metadata): Promise<void> {
   try {
     const moc = await run.upload.start(metadata);

@@ -110,7 +110,7 @@ pub async fn run(
     Ok(Completed { file, etag, idempotent: false })
 }
 
-/// The parts as the bucket lists them; `missing` where it has no such upload.
+/// The parts as the bucket lists them; `missing` if it has no such upload.
 async fn list(bucket: &impl Bucket, file: &File, missing: Vec<u16>) -> Result<Vec<ListedPart>, Error> {
     match bucket.list_parts(&file.key, &file.upload_id).await {
         Ok(parts) => Ok(parts),

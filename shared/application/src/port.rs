@@ -151,7 +151,7 @@ pub trait Store {
     /// Gives the lock back, if `token` still holds it and there is no MOC: the session is active again.
     async fn unlock_session(&self, id: SessionId, token: LockToken) -> Result<(), StoreError>;
     /// Inserts a MOC without its files while `token` holds the lock of its session, and with it the
-    /// delivery of its webhook where one is wanted.
+    /// delivery of its webhook if one is wanted.
     async fn insert_moc(&self, moc: &Moc, token: LockToken, webhook: bool) -> Result<Inserted, StoreError>;
     /// Gives a MOC the completed files of its session; those that it has stay.
     async fn insert_moc_files(&self, moc: MocId, session: SessionId) -> Result<(), StoreError>;

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 /// Reads a JSON body.
 ///
 /// # Errors
-/// [`ErrorKind::EmptyBody`], [`ErrorKind::MalformedBody`] where it is not JSON, [`ErrorKind::Invalid`]
+/// [`ErrorKind::EmptyBody`], [`ErrorKind::MalformedBody`] if it is not JSON, [`ErrorKind::Invalid`]
 /// where a field has the wrong type.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ErrorKind> {
     if bytes.is_empty() {

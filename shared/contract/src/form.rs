@@ -15,7 +15,7 @@ const BOUNDARY_MARKS: &[u8] = b"'()+_,-./:=? ";
 /// The boundary that a `Content-Type` names.
 ///
 /// # Errors
-/// [`ErrorKind::UnsupportedMediaType`] where it is of another type, [`ErrorKind::MalformedBody`] where it has no boundary
+/// [`ErrorKind::UnsupportedMediaType`] where it is of another type, [`ErrorKind::MalformedBody`] if it has no boundary
 /// that may be one.
 pub fn boundary(content_type: Option<&str>) -> Result<String, ErrorKind> {
     let (essence, parameters) = content_type.map_or(("", ""), |text| text.split_once(';').unwrap_or((text, "")));

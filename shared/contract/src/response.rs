@@ -66,7 +66,7 @@ pub struct SessionState {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id, required = false))]
     moc_id: Option<String>,
-    /// Where its progress events come by WebSocket, with a fresh token; absent where there are none to come.
+    /// Where its progress events come by WebSocket, with a fresh token; absent if there are none to come.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
     ws_url: Option<String>,

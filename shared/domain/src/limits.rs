@@ -12,7 +12,7 @@ pub const PART_NUMBER_MAX: u16 = 10_000;
 pub const PART_SIZE_MIN_MIB: u64 = 5;
 /// Largest part size that can be configured.
 pub const PART_SIZE_MAX_MIB: u64 = 100;
-/// Part size where none is configured.
+/// Part size if none is configured.
 pub const PART_SIZE_DEFAULT_MIB: u64 = 5;
 
 /// Largest instruction file where no limit is configured.
@@ -32,7 +32,7 @@ pub const FILES_PER_SESSION_MAX: u64 = 1_000;
 pub const SESSION_LIFETIME_MS: i64 = 30 * 60 * 1000;
 /// Activity extends a session that has less than this left.
 pub const SESSION_EXTEND_BELOW_MS: i64 = 10 * 60 * 1000;
-/// Longest life of a session where none is configured.
+/// Longest life of a session if none is configured.
 pub const SESSION_LIFETIME_MAX_DEFAULT_HOURS: u64 = 24;
 /// Longest session life that can be configured.
 pub const SESSION_LIFETIME_MAX_HOURS: u64 = 7 * 24;
@@ -45,7 +45,7 @@ pub const FINALIZE_WAIT_MS: u64 = 10_000;
 pub const FINALIZE_POLL_MS: u64 = 100;
 /// A MOC that has stood this long next to an unfinished session was left by a crash: heal it.
 pub const FINALIZE_HEAL_AFTER_MS: i64 = 1_000;
-/// Files that finalize validates at once where nothing is configured.
+/// Files that finalize validates at once if nothing is configured.
 pub const FINALIZE_CONCURRENCY_DEFAULT: u64 = 16;
 /// Most that can be configured.
 pub const FINALIZE_CONCURRENCY_MAX: u64 = 64;
@@ -92,15 +92,15 @@ pub const BATCH_PARTS_IN_MEMORY: usize = 4;
 /// Most `/pointer` errors that one validation error lists.
 pub const VALIDATION_ERRORS_MAX: usize = 50;
 
-/// Longest time that one part may take from the client where none is configured.
+/// Longest time that one part may take from the client if none is configured.
 pub const PART_TIMEOUT_DEFAULT_SECONDS: u64 = 300;
 /// Longest part time that can be configured.
 pub const PART_TIMEOUT_MAX_SECONDS: u64 = 3_600;
-/// Presigned part URLs live this long where nothing is configured.
+/// Presigned part URLs live this long if nothing is configured.
 pub const PRESIGNED_URL_TTL_DEFAULT_MINUTES: u64 = 15;
 /// Longest life of a presigned URL ([SigV4](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html): seven days).
 pub const PRESIGNED_URL_TTL_MAX_MINUTES: u64 = 7 * 24 * 60;
-/// Longest time that the events of one request may take where none is configured.
+/// Longest time that the events of one request may take if none is configured.
 pub const EMIT_TIMEOUT_DEFAULT_MS: u64 = 500;
 /// Longest such time that can be configured.
 pub const EMIT_TIMEOUT_MAX_MS: u64 = 10_000;

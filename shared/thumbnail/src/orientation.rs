@@ -41,7 +41,7 @@ impl Orientation {
         Some(Self { transposed, mirrored_x, mirrored_y })
     }
 
-    /// Reads the tag of an EXIF block, with or without `Exif\0\0` before it. Where it is absent, or
+    /// Reads the tag of an EXIF block, with or without `Exif\0\0` before it. If it is absent, or
     /// anything is not as it must be, the picture is upright. Only the first directory is looked
     /// at, once, so that offsets that lead in circles lead nowhere.
     pub fn from_exif(exif: &[u8]) -> Self {

@@ -38,7 +38,7 @@ pub struct Body {
 /// A response of some status.
 pub struct Response {
     pub headers: Vec<Parameter>,
-    /// Its body by its media type; none has one where there are none.
+    /// Its body by its media type; none has one if there are none.
     pub contents: BTreeMap<String, Validator>,
 }
 

@@ -61,7 +61,7 @@ impl Bucket {
         if !response.status().is_success() {
             let text = response.body_mut().read_to_string().unwrap_or_default();
             let text: String = text.chars().take(ERROR_MAX_CHARS).collect();
-            bail!("the S3 server refused the object {key}: {} {text}", response.status());
+            bail!("the S3 server rejected the object {key}: {} {text}", response.status());
         }
         let etag = response.headers().get("etag").and_then(|value| value.to_str().ok());
         etag.and_then(ETag::parse).context("the S3 server gave the object no ETag")

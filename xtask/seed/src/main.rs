@@ -29,7 +29,7 @@ struct Options {
     /// State folder of the local host
     #[arg(long, value_name = "DIR", default_value = ".local")]
     state: PathBuf,
-    /// The app's database, where it is not the local host's
+    /// The app's database, if it is not the local host's
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
     /// Origin of the S3 server

@@ -65,7 +65,7 @@ impl Api {
     /// The session `session_id` of the app at `base_url`; the user's token is sent if there is one.
     pub fn new(base_url: &str, session_id: &str, token: Option<&str>) -> Result<Self> {
         if session_id.is_empty() || !session_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            bail!("{session_id:?} is no session's id");
+            bail!("{session_id:?} is not a session id");
         }
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(REQUEST_LIMIT)).build();
         Ok(Self {
@@ -96,7 +96,7 @@ impl Api {
         let status = response.status();
         let body = match response.body_mut().read_to_string() {
             Ok(body) => body,
-            Err(error) => return Ok(Response::Unavailable(format!("the app's answer broke off: {error}"))),
+            Err(error) => return Ok(Response::Unavailable(format!("the response was interrupted: {error}"))),
         };
         if status.is_server_error() || [408, 429].contains(&status.as_u16()) {
             return Ok(Response::Unavailable(rejections(status.as_u16(), &body)));
@@ -104,7 +104,7 @@ impl Api {
         if !status.is_success() {
             bail!(rejections(status.as_u16(), &body));
         }
-        State::parse(&body).map(Response::State).context("the app's answer is no session")
+        State::parse(&body).map(Response::State).context("the response is not a session")
     }
 }
 

@@ -183,7 +183,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Takes a state over; `tells` also where there are no bars to show it.
+    /// Takes a state over; `tells` also if there are no bars to show it.
     fn show(&mut self, state: &State, tells: bool) -> Result<()> {
         self.progress.set(state);
         self.view.state(state, &self.progress, tells)

@@ -50,7 +50,7 @@ impl View {
         }
     }
 
-    /// Shows a state, which `progress` has taken over already; where there are no bars, only if it `tells` something.
+    /// Shows a state, which `progress` has taken over already; if there are no bars, only if it `tells` something.
     pub fn state(&mut self, state: &State, progress: &Progress, tells: bool) -> Result<()> {
         match self {
             Self::Lines if tells => print_line(&state_line(state)),

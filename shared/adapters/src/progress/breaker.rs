@@ -61,7 +61,7 @@ pub fn open(api_url: &str, cause: &str) {
     let entry = format!("{} {api_url}", ends.as_millis());
     spawn(async move {
         if let Ok(store) = Store::open_default().await {
-            // Others find out by themselves where it cannot be kept.
+            // Others find out by themselves if it cannot be kept.
             let _ = store.set(ENTRY, entry.into_bytes()).await;
         }
     });

@@ -48,7 +48,7 @@ pub async fn insert(store: &Connection, file: &File, files_max: u64) -> Result<R
     })
 }
 
-/// What the column `metadata` holds of a file: nothing where nothing is announced, so that no part has to parse it.
+/// What the column `metadata` holds of a file: nothing if nothing is announced, so that no part has to parse it.
 fn metadata(checksums: &Checksums) -> Value {
     if checksums.is_empty() {
         return Value::Null;

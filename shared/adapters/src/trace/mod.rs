@@ -2,7 +2,7 @@
 //! component of its own that sends them to the collector (OTLP over HTTP).
 //!
 //! Traces are advisory and may be lost. They cost a response nothing, and nothing at all is done
-//! where there is no collector.
+//! if there is no collector.
 
 #[cfg(target_family = "wasm")]
 mod exporter;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{KEY, PATIENT_MS, TOKEN_SECRET, complaints};
 
-/// A stack whose broadcaster is this nginx; `None`, with a word of it, where there is no nginx.
+/// A stack whose broadcaster is this nginx; `None`, with a word of it, if there is no nginx.
 fn start(key: &str) -> Option<(Nginx, Stack)> {
     if !Nginx::is_installed() {
         use std::io::Write as _;

@@ -230,7 +230,7 @@ fn what_the_app_rejects_is_an_error() {
     assert!(error(&watch(&format!("http://{port}"), &[])).contains("cannot be reached"));
     error(&watch("no address", &[]));
     let output = Command::new(env!("CARGO_BIN_EXE_moc-watch")).arg("../mocs").output().unwrap();
-    assert!(error(&output).contains("no session's id"));
+    assert!(error(&output).contains("not a session id"));
 }
 
 #[test]
