@@ -140,7 +140,7 @@ test("bars show what the server has confirmed, not what has left the machine", a
   const { page, file, rest } = await stage.halfway("Keep");
   await page.shows("keep.pdf", 62);
   expect(await page.bar("keep.pdf").getAttribute("aria-valuetext")).toBe("10 of 16 MiB stored");
-  await expect.poll(() => page.rate.innerText()).toMatch(/^[\d.]+ [KM]iB\/s, \d+ s left$/);
+  await expect.poll(() => page.rate.innerText()).toMatch(/^[\d.]+ [KM]iB\/s, \d+ sec left$/);
   expect(await page.page.title()).toMatch(/^62% – Keep/);
   expect(Math.max(...(await page.barValues("All files")))).toBe(62);
   rest.release();
