@@ -27,7 +27,7 @@ export interface FollowOptions {
 }
 
 /**
- * Hears the events of a session until `signal` aborts. Connections that are lost are made again, with backoff; after
+ * Receives the events of a session until `signal` aborts. Connections that are lost are made again, with backoff; after
  * several in a row that brought nothing, and if there is no address, it ends: events are advisory.
  */
 export async function followEvents(options: FollowOptions): Promise<void> {

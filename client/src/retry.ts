@@ -15,7 +15,7 @@ export function retryPolicy(options: RetryOptions = {}): RetryPolicy {
 }
 
 /**
- * How long to wait after try number `attempt` (from 1) has failed: a random time up to a bound that doubles each
+ * How long to wait after attempt number `attempt` (from 1) has failed: a random time up to a bound that doubles each
  * time ("full jitter", https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). A `Retry-After`
  * comes before that.
  */
@@ -61,7 +61,7 @@ export async function waitToRetry(
 }
 
 /**
- * Calls `call` until it succeeds, or fails for good. A browser that has no network is waited for, which is no try: but
+ * Calls `call` until it succeeds, or fails for good. A browser that has no network is waited for, which is no attempt: but
  * only once a call has failed, because a service on the same machine needs none.
  */
 export async function retrying<T>(

@@ -73,7 +73,7 @@ export function transferTo({
       if (!duplicate) {
         throw error;
       }
-      // The response to an earlier try was lost.
+      // The response to an earlier attempt was lost.
       file.registered(duplicate.fileId, partSizeBytes);
       file.isUnsure = true;
     }

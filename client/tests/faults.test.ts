@@ -37,7 +37,7 @@ async function expectWhole(moc: { files: { url: string }[] }, bytes: Uint8Array)
   expect(Buffer.compare(await bench.object(moc.files[0]!.url), bytes)).toBe(0);
 }
 
-test("a connection that is truncated in a part costs that part alone", async () => {
+test("a connection that breaks in a part costs that part alone", async () => {
   bench.proxy.fail(/^PUT .*\/parts\/2$/, { cutAfterBytes: MIB });
   const upload = bench.upload({ files: [file(LARGE, "castle.pdf")] });
   await expectWhole(await upload.start(), LARGE);

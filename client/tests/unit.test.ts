@@ -87,7 +87,7 @@ describe("waiting before another try", () => {
       }
       return "there";
     };
-    // A single try: the one without a network does not count.
+    // A single attempt: the one without a network does not count.
     const waiting: (string | undefined)[] = [];
     const policy = { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 };
     const result = retrying(call, policy, undefined, (error) => waiting.push(error?.code));

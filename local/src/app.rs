@@ -101,7 +101,7 @@ impl App {
         }
     }
 
-    /// Has a component response. One that fails gets a response for by an empty 500.
+    /// Has a component respond. If it fails, the response is an empty 500.
     /// Errors: a request without a usable authority, or for a component that no trigger names.
     pub async fn call(
         &self,

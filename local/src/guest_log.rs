@@ -24,7 +24,7 @@ pub fn print(component: &str, text: &[u8]) {
         lines.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
         lines.push(b'\n');
     }
-    // Nobody is left to be emitted that stderr no longer exists.
+    // stderr is closed: there is nowhere to report it.
     let _ = io::stderr().write_all(&lines);
 }
 

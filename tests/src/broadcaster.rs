@@ -48,7 +48,7 @@ pub enum Mode {
 pub const ELSEWHERE: &str = "/elsewhere";
 
 impl Mode {
-    /// What a broadcaster responds that is well.
+    /// The response of a healthy broadcaster.
     pub fn well() -> Self {
         Self::Response(204, String::new())
     }

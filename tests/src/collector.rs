@@ -1,5 +1,5 @@
 //! A collector of traces that the exporter POSTs to: it keeps every request, and responds or fails as
-//! it is emitted. The messages stand here as OTLP 1.0 numbers their fields, so that what is read is not
+//! it is scripted. The messages stand here as OTLP 1.0 numbers their fields, so that what is read is not
 //! read by what has written it.
 
 use std::collections::BTreeMap;

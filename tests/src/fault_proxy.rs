@@ -58,9 +58,9 @@ pub enum Operation {
 pub enum Fault {
     /// The connection is reset before anything gets a response; S3 never sees the request.
     Reset,
-    /// The request is read, and responded with this status and body; S3 never sees it.
+    /// The request is read, and the response has this status and body; S3 never sees it.
     Response(u16, String),
-    /// The same, but responded before the request's body is read.
+    /// The same, but the response comes before the request's body is read.
     EarlyResponse(u16, String),
     /// S3 gets half of the request's body, then both connections break.
     CutRequest,
@@ -68,7 +68,7 @@ pub enum Fault {
     TruncateResponse,
     /// S3 does its work, and its response is lost.
     LoseResponse,
-    /// The request is read and never responded; S3 never sees it.
+    /// The request is read and never gets a response; S3 never sees it.
     Silence,
     /// The request waits until the fault is lifted, and then goes on as if nothing had been.
     Hold,
@@ -270,7 +270,7 @@ pub(crate) fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
-        // A connection that breaks is what tests are about: the counts tell what came.
+        // A connection that breaks is what tests are about: the counts show what came.
         tokio::spawn(async move { serve(client, &shared).await });
     }
 }

@@ -131,14 +131,14 @@ impl Receiver {
         locked(&self.state).received.clone()
     }
 
-    /// The requests so far that reports this MOC.
+    /// The requests so far that report this MOC.
     pub fn received_of(&self, moc: &str) -> Vec<Received> {
         let id = format!("msg_{moc}");
         let is_of = |received: &Received| received.header("webhook-id") == Some(&id);
         self.received().into_iter().filter(is_of).collect()
     }
 
-    /// Waits until so many requests have emitted of this MOC.
+    /// Waits until so many requests have reported this MOC.
     pub async fn wait_for(&self, moc: &str, count: usize) -> Vec<Received> {
         let ask = async || Some(self.received_of(moc)).filter(|received| received.len() >= count);
         wait_for(&format!("{count} webhooks of {moc}"), WAIT_LIMIT, ask).await

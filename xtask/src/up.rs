@@ -37,7 +37,7 @@ pub struct Options {
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     build::components(project)?;
     let mut host = build::program(project, build::LOCAL_HOST)?;
-    // Who attempts the app wants to see a thumbnail.
+    // Whoever tries the app wants to see a thumbnail.
     if std::env::var_os(THUMBNAILS).is_none() {
         host.env(THUMBNAILS, "true");
     }

@@ -1,4 +1,4 @@
-//! What follows a finalize, once it gets a response: the thumbnail and the webhook. Neither can fail it.
+//! What follows a finalize, after its response: the thumbnail and the webhook. Neither can fail it.
 
 use moc_adapters::log;
 use moc_adapters::platform::both;

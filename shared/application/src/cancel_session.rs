@@ -38,7 +38,7 @@ pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: Se
 }
 
 /// Aborts a file's upload, if it is not completed, and deletes its object: a completion that was
-/// under way may have made one. Some servers reject to abort an upload that is over, where S3 says
+/// under way may have made one. Some servers reject the abort of an upload that is over, where S3 says
 /// that there is none: the second time that is no error.
 async fn clear(bucket: &impl Bucket, file: &File, again: bool) -> Result<(), BucketError> {
     let aborted = match file.is_completed() {

@@ -16,7 +16,7 @@ use crate::port::{Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, 
 /// A file to complete.
 #[derive(Clone, Copy, Debug)]
 pub struct CompleteRequest<'a> {
-    /// Who asks.
+    /// The user who sends the request.
     pub user: &'a UserId,
     pub session: SessionId,
     pub file: FileId,
@@ -151,7 +151,7 @@ fn check_claimed(claimed: &[ClaimedPart], etags: &[ETag]) -> Result<(), ErrorKin
     if errors.is_empty() { Ok(()) } else { Err(ErrorKind::Invalid { errors }) }
 }
 
-/// The kind of an object that was not made of its parts. Without an `expected` ETag the client's claims were all
+/// The error for an object that was not made of its parts. Without an `expected` ETag the client's claims were all
 /// there was to go by, and they were wrong.
 fn not_of_parts(file: &File, expected: Option<ETag>, actual: &ETag) -> ErrorKind {
     match expected {
@@ -167,13 +167,13 @@ fn not_of_parts(file: &File, expected: Option<ETag>, actual: &ETag) -> ErrorKind
 
 enum Completion {
     Made(CompletedUpload),
-    /// The bucket has these parts not, or under other ETags.
+    /// The bucket lacks these parts, or has them under other ETags.
     PartsDiffer(Vec<u16>),
     /// Neither the upload nor the object is there.
     NoUpload,
 }
 
-/// Completes the upload. A response that was lost, or one that came to an earlier try, is recovered
+/// Completes the upload. A response that was lost, or one that came to an earlier attempt, is recovered
 /// by looking at the object: it is ours if its ETag is the one that these parts make. Some servers
 /// reject an upload that is over where S3 says that there is none.
 async fn complete(

@@ -3,12 +3,12 @@
 //! The steps of an attempt: claim the delivery, send it, write down what it has come to. Each of the two
 //! writes is one atomic statement, and the claim is a lease:
 //!
-//! | cut after | what stands | then |
+//! | interrupted after | what stands | then |
 //! |---|---|---|
 //! | the MOC | a delivery that is due | the next sweep sends it |
 //! | claim | a lease | it ends, and the next sweep retries |
 //! | sending | a lease | the same: the receiver gets it twice under one id, or it gets there at last |
-//! | a failed try | a delivery that is due after its pause | the next sweep goes on with the next attempt |
+//! | a failed attempt | a delivery that is due after its pause | the next sweep goes on with the next attempt |
 //!
 //! A write whose claim is no longer the last one changes nothing.
 
@@ -63,7 +63,7 @@ pub async fn run(
     }
 }
 
-/// Delivers webhooks that are due, `count` at most and several at once. It begins no try that could
+/// Delivers webhooks that are due, `count` at most and several at once. It begins no attempt that could
 /// last beyond its time.
 ///
 /// # Errors

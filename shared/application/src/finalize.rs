@@ -4,7 +4,7 @@
 //! session. Each is one atomic statement and does nothing the second time, so that after a crash
 //! between any two the next call ends the work:
 //!
-//! | cut after | what stands | the next call |
+//! | interrupted after | what stands | the next call |
 //! |---|---|---|
 //! | lock | a session `finalizing` without a MOC | waits, then 409; takes the lock once it is stale |
 //! | MOC, or its files | a session `finalizing` with a MOC | gives it its files, ends the session: `resumed` |
@@ -44,7 +44,7 @@ pub struct Finalized {
 /// A session to finalize.
 #[derive(Clone, Copy, Debug)]
 pub struct FinalizeRequest<'a> {
-    /// Who asks.
+    /// The user who sends the request.
     pub user: &'a UserId,
     pub id: SessionId,
     /// What the user says of the MOC.

@@ -88,7 +88,7 @@ pub async fn object(
     Ok(bucket.head(&file.key).await?)
 }
 
-/// Gives a session that is used more time, if it has little left. A store that fails here fails
+/// Extends a session that is used and has little time left. A store that fails here fails
 /// nothing: the next use of the session retries.
 pub async fn extend(store: &impl Store, platform: &impl Platform, session: &Session, lifetime_max_ms: i64) {
     if let Some(expires_at) = session.extended(platform.now(), lifetime_max_ms) {

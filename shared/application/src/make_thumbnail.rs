@@ -1,4 +1,4 @@
-//! The thumbnail of a MOC, made once its finalize gets a response.
+//! The thumbnail of a MOC, made after the response of its finalize.
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::THUMBNAIL_SOURCE_MAX_BYTES;

@@ -53,7 +53,7 @@ impl Step {
     }
 }
 
-/// Hears of the steps of a request.
+/// Observes the steps of a request.
 pub trait Trace {
     /// Does some work as a step.
     async fn step<T>(&self, step: Step, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>;
@@ -284,7 +284,7 @@ pub trait Bucket {
         body: Self::Body,
     ) -> Result<UploadedPart, BucketError>;
     /// Sends a part whose bytes are in memory (S3 `UploadPart`), again where that may help; `timeout_ms` is for one
-    /// try.
+    /// attempt.
     async fn upload_bytes(
         &self,
         part: PartAddress<'_>,
@@ -345,7 +345,7 @@ pub trait Receiver {
     /// Attempts a delivery once, in [`moc_domain::limits::WEBHOOK_ATTEMPT_TIMEOUT_MS`] at most. The error says
     /// why it has not been taken, for the log.
     async fn send(&self, claim: &Claim) -> Result<(), String>;
-    /// Hears of a delivery that is given up.
+    /// Called when a delivery is given up.
     fn given_up(&self, claim: &Claim, cause: &str);
 }
 

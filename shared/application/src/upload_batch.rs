@@ -43,7 +43,7 @@ pub struct PartOutcome {
 /// What became of a batch.
 #[derive(Debug)]
 pub struct Taken {
-    /// Of each part that has come, in part order; at least one.
+    /// The result of each part that has come, in part order; at least one.
     pub outcomes: Vec<PartOutcome>,
     /// Why reading has ended before the batch did.
     broken: Option<Error>,

@@ -8,7 +8,7 @@ use crate::event::RawEventBatch;
 /// A kind of broadcaster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One that takes an [`RawEventBatch`], as the embedded one does.
+    /// One that takes a [`RawEventBatch`], as the embedded one does.
     Json,
     /// nginx with [nchan](https://nchan.io/#publisher-endpoints): one message to the channel `?id=`.
     Nchan,

@@ -7,8 +7,8 @@ use moc_domain::checksum::Checksums;
 use moc_domain::error::{ErrorKind, FieldError};
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
 
-/// Reads both headers. Algorithms of `Content-Digest` other than `md5` and `sha-256` are passed
-/// over, as RFC 9530 allows.
+/// Reads both headers. Algorithms of `Content-Digest` other than `md5` and `sha-256` are
+/// ignored, as RFC 9530 allows.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] where a header cannot be read, or the two disagree.

@@ -1,4 +1,4 @@
-//! `multipart/form-data` (RFC 7578) as a batch of parts has it: how the body is truncated, and which part a field is.
+//! `multipart/form-data` (RFC 7578) as a batch of parts has it: how the body is split, and which part a field is.
 
 use mime::Mime;
 use moc_domain::error::ErrorKind;

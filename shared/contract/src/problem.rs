@@ -289,7 +289,7 @@ impl From<&ErrorKind> for Problem {
     }
 }
 
-/// The kind of a part number before any file is looked at.
+/// The error for a part number before any file is looked at.
 #[must_use]
 pub const fn part_number_out_of_range() -> ErrorKind {
     ErrorKind::InvalidPartNumber { last: PART_NUMBER_MAX }

@@ -15,13 +15,13 @@ pub struct MocFinalized {
     pub at: Timestamp,
 }
 
-/// The right to try a delivery, held until its lease ends.
+/// The right to attempt a delivery, held until its lease ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub event: MocFinalized,
-    /// Which try this is, from 1. One that a crash has interrupted counts.
+    /// The number of this attempt, from 1. One that a crash has interrupted counts.
     pub attempt: u32,
-    /// From then on somebody else may try.
+    /// The end of the lease: from then on another instance may claim the delivery.
     pub leased_until: Timestamp,
 }
 

@@ -167,7 +167,7 @@ pub struct File {
     pub upload_id: String,
     /// In bytes, as declared at registration.
     pub size_bytes: u64,
-    /// How it is truncated.
+    /// How it is split into parts.
     pub plan: PartPlan,
     /// How many different parts are stored.
     pub parts_completed: u16,
@@ -210,14 +210,14 @@ impl File {
         Checksums { md5: self.checksums.md5.filter(of_announced), sha256: self.last_part_sha256 }
     }
 
-    /// The kind of a file whose bytes have other checksums than were announced.
+    /// The error for a file whose bytes have other checksums than were announced.
     #[must_use]
     pub fn differs(&self, mismatch: Mismatch) -> ErrorKind {
         let Mismatch { algorithm, expected, actual } = mismatch;
         ErrorKind::ChecksumMismatch { algorithm, expected, actual, file_id: self.id }
     }
 
-    /// The kind of a file that has a fault.
+    /// The error for a file that has a fault.
     #[must_use]
     pub fn failed(&self, reason: FileFault) -> ErrorKind {
         let failure = FileFailure { file_id: self.id, name: self.name.clone(), reason };

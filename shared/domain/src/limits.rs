@@ -142,7 +142,7 @@ pub const WEBHOOK_CLAIMS_MAX: u32 = 16;
 pub const WEBHOOK_DELIVERY_MAX_MS: i64 = 60_000;
 /// Most deliveries that a sweep claims.
 pub const WEBHOOK_SWEEP_MAX: usize = 100;
-/// Most deliveries that are claimed after another one, once that gets a response.
+/// Most deliveries that are claimed after another one, once that has its response.
 pub const WEBHOOK_SWEEP_AFTER_MAX: usize = 16;
 /// Deliveries that a sweep sends at once.
 pub const WEBHOOK_SWEEP_CONCURRENCY: usize = 8;

@@ -87,7 +87,7 @@ pub fn slug_candidates(slug: &str) -> Vec<String> {
     std::iter::once(slug.to_owned()).chain(numbered).collect()
 }
 
-/// The kind of a slug that another of the user's MOCs has: the first of its candidates that is
+/// The error for a slug that another of the user's MOCs has: the first of its candidates that is
 /// not `taken` is suggested; where all are, the user has to find another title.
 #[must_use]
 pub fn title_conflict(slug: &str, taken: &[String]) -> ErrorKind {

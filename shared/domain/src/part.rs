@@ -28,7 +28,7 @@ impl PartNumber {
     }
 }
 
-/// How a file is truncated: every part but the last has exactly the part size, the last has the rest.
+/// How a file is split: every part but the last has exactly the part size, the last has the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartPlan {
     file_bytes: u64,

@@ -47,7 +47,7 @@ export class Stage {
     this.proxy = await FaultProxy.start(this.#stack.baseUrl);
     this.#browser = await chromium.launch({
       executablePath: process.env.MOC_CHROMIUM || "/usr/bin/chromium",
-      // Chromium's sandbox rejects to run as root.
+      // Chromium's sandbox does not run as root.
       chromiumSandbox: process.getuid?.() !== 0,
     });
   }

@@ -117,7 +117,7 @@ async fn every_route_asks_for_a_token() {
         (Method::POST, path::FINALIZE.to_owned()),
         (Method::POST, path::SESSIONS_FINALIZE.to_owned()),
         (Method::GET, path::moc(NOBODY)),
-        // What a path takes is emitted to users only.
+        // Which methods a path has is shown to users only.
         (Method::PATCH, path::SESSIONS.to_owned()),
         (Method::GET, path::session("no-id")),
     ];

@@ -46,7 +46,7 @@ pub(crate) async fn post(client: &Client, session: &str, file: &str, body: impl 
     client.send(request.body(body)).await
 }
 
-/// What a batch responses of these parts of `bytes`, all of them stored.
+/// The response to a batch of these parts of `bytes`, all of them stored.
 pub(crate) fn stored(bytes: &[u8], numbers: &[usize]) -> Value {
     let parts: Vec<&[u8]> = bytes.chunks(PART_BYTES).collect();
     let part = |number: &usize| json!({ "partNumber": number, "etag": format!("\"{}\"", md5_hex(parts[number - 1])) });

@@ -1,4 +1,4 @@
-//! Work that is truncated between two of its steps, and the next call that heals it.
+//! Work that is interrupted between two of its steps, and the next call that heals it.
 
 mod finalize;
 mod kill;
@@ -44,7 +44,7 @@ fn let_lock_go_stale(stack: &Stack, session: &str) {
     stack.database().execute(statement, params![session, LOCK_STALE_MS]).expect("the session");
 }
 
-/// What must be true in the end, however often the work was truncated: one MOC with so many files, the
+/// What must be true in the end, however often the work was interrupted: one MOC with so many files, the
 /// session ended, and every later call responds the same.
 async fn is_whole(stack: &Stack, session: &str, moc: &Value, files: usize) {
     assert_eq!(moc["files"].as_array().map(Vec::len), Some(files), "{moc}");

@@ -1,4 +1,4 @@
-//! An S3 and a store that fail: each fault with the promised answer, and nothing lost.
+//! An S3 and a store that fail: each fault with the promised response, and nothing lost.
 
 mod batch;
 mod complete;

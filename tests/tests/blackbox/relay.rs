@@ -62,7 +62,7 @@ impl Relayed {
         events
     }
 
-    /// The progress that the events of a session's file tell, one of each kind a part:
+    /// The progress that the events of a session's file report, one of each kind per part:
     /// `[partNumber, partsCompleted, bytesCompleted, percentComplete]`.
     fn parts(&self, session: &str, file: &str) -> Vec<[u64; 4]> {
         let mut events = self.events(session);

@@ -109,7 +109,7 @@ async fn a_moc_without_pictures_gets_none_and_no_warning() {
     let (session, _) = client.upload_pdf(1_000).await;
     let _ = client.upload(&session, "a.csv", "parts-list", "text/csv", b"part,count\n").await;
     let plain = client.finalize(&session, &unique_title()).await.success(201);
-    // What is emitted of the second one comes after what would be emitted of the first.
+    // The log of the second one comes after that of the first, if there were any.
     let session = upload(&client, &[("none.gif", "image/gif", b"GIF89a..")]).await;
     let broken = client.finalize(&session, &unique_title()).await.success(201);
     let _ = stack.logged(&format!("MOC {} gets no thumbnail: ", id(&broken))).await;

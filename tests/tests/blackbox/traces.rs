@@ -214,7 +214,7 @@ async fn finalizes_at_once_have_a_trace_each() {
     assert_eq!(trace_ids.len(), sessions.len());
 }
 
-/// An error is the client's fault and no error of the service; the step that it comes of has failed.
+/// A rejection is the client's fault and no error of the service; the step that it comes from has failed.
 #[tokio::test]
 async fn a_rejected_finalize_is_traced() {
     own_stack!();

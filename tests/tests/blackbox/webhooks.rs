@@ -108,7 +108,7 @@ impl Hooked {
         sweep(&self.stack).await
     }
 
-    /// The lines of the log that reports errors.
+    /// The lines of the log that report errors.
     fn errors(&self) -> Vec<Value> {
         let log = self.stack.log();
         let lines = log.lines().filter(|line| line.contains(r#""level":"error""#));

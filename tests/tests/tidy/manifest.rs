@@ -29,7 +29,7 @@ impl Manifest {
         Self(read("spin.toml").parse().expect("TOML"))
     }
 
-    /// Every public path with The component that serves it.
+    /// Every public path with the component that serves it.
     pub fn routes(&self) -> Vec<(String, String)> {
         let triggers = self.0["trigger"]["http"].as_array().expect("HTTP triggers");
         let text = |trigger: &Value, name: &str| trigger.get(name).and_then(Value::as_str).map(str::to_owned);

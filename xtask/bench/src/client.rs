@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use url::Url;
 
-/// Longest answer that is taken whole, in bytes.
+/// Longest response that is read, in bytes.
 const RESPONSE_MAX_BYTES: usize = 4 << 20;
 
 /// A request whose body is in memory.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use toml::{Table, Value};
 
-/// Where the component to compare with answers.
+/// The route of the component to compare with.
 pub const HELLO_ROUTE: &str = "/hello";
 const HELLO_ID: &str = "hello";
 

@@ -23,7 +23,7 @@ const EMPTY_CRATE: &str = "empty";
 /// Compiles the library and gives its files (`lib*.rlib`).
 ///
 /// Cargo looks for the source in the sysroot. To leave the toolchain as it is, the compiler is
-/// emitted of another sysroot, in `workspace`, that has the source and the machine's own libraries.
+/// given another sysroot, in `workspace`, that has the source and the machine's own libraries.
 pub fn build(compiler: &Compiler, packages: &Packages, target: &str, workspace: &Path) -> Result<Vec<PathBuf>> {
     let sysroot = workspace.join("sysroot");
     let rustlib = sysroot.join("lib").join("rustlib");

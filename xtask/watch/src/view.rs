@@ -121,7 +121,7 @@ fn state_line(state: &State) -> String {
     line.to_string()
 }
 
-/// What a person is emitted about an event; of parts the bars tell.
+/// An event as people read it; for parts, the bars are enough.
 fn sentence(event: &Known, progress: &Progress) -> Option<String> {
     let file = || event.file_id.as_deref().and_then(|id| progress.file(id));
     match event.kind.as_str() {

@@ -33,7 +33,7 @@ pub async fn is_open(api_url: &str) -> bool {
         if let Some(kept) = kept(api_url).await {
             ENDS.set(ENDS.get().max(kept));
         }
-        // Only now: whoever asks meanwhile must not take no response for one.
+        // Only now: whoever asks meanwhile must not take a missing response for one.
         ASKED.set(now);
     }
     is_known_open()

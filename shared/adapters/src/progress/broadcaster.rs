@@ -14,7 +14,7 @@ use crate::settings;
 
 /// What is left of the time limit for the way to the route that waits.
 const CHAINING_MS: u64 = 20;
-/// Largest response that is read, in bytes, for formats whose status does not tell whether it succeeded.
+/// Largest response that is read, in bytes, for formats whose status does not show whether it succeeded.
 const RESPONSE_MAX_BYTES: usize = 64 * 1024;
 /// As much of a broadcaster's error as goes to the log, in characters.
 const ERROR_MAX_CHARS: usize = 200;

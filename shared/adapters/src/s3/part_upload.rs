@@ -6,8 +6,8 @@
 //!
 //! With a checksum the bytes pass through here in large reads and are hashed on the way, and the
 //! last of them is held back until the checksum is known to be right: a wrong part never becomes
-//! one in the bucket. Small parts pass through as well: that costs little, and a silent S3 can be told
-//! from the client's.
+//! one in the bucket. Small parts pass through as well: that costs little, and a silent S3 can be
+//! distinguished from a silent client.
 //!
 //! A part is sent once: its bytes are taken as soon as they are handed on, and only the client has
 //! them again.

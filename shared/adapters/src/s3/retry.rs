@@ -1,4 +1,4 @@
-//! Trying again: three times, on 5xx, 429 and broken connections, with backoff and jitter. An
+//! Trying again: three times, on 5xx, 429 and broken connections, with backoff and jitter. A
 //! response that did not arrive in time is not requested again: the client would not wait for it.
 
 use moc_application::port::{BucketError, Platform as _};
@@ -44,7 +44,7 @@ pub struct S3Response {
     pub kms: bool,
 }
 
-/// Sends a call until it succeeds or nothing is to be gained from another try.
+/// Sends a call until it succeeds or another attempt cannot help.
 pub async fn send<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<S3Response, BucketError> {
     tried(async || attempt(call, action).await).await
 }

@@ -29,7 +29,7 @@ pub fn context_of(request: &Request) -> Option<TraceContext> {
 }
 
 /// Responds to a request with `handler` in a root span of this name. Its trace is sent after the response
-/// and after all that the response has still to do ([`Response::after`]), kinds included.
+/// and after all that the response has still to do ([`Response::after`]), errors included.
 pub async fn traced(
     name: &'static str,
     request: &mut Request,

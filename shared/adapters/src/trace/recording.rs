@@ -121,7 +121,7 @@ impl Trace {
         root.error = code.filter(|_| status >= 500).map(Into::into);
     }
 
-    /// Hands the spans to the exporter. A error is one warning, and a pause.
+    /// Hands the spans to the exporter. A failure logs one warning and begins a pause.
     pub(super) async fn export(&self) {
         let Some(recording) = self.recording() else { return };
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! Finalize, cut between every two of its steps: lock, validation, MOC, files, session.
+//! Finalize, interrupted between every two of its steps: lock, validation, MOC, files, session.
 
 use std::time::{Duration, Instant};
 
@@ -142,7 +142,7 @@ async fn many_calls_heal_at_once() {
 }
 
 /// The host dies between the lock and the validation. Nobody knows that it is dead until the lock
-/// is stale: until then callers wait a while and are emitted to come again.
+/// is stale: until then callers wait a while and are asked to retry.
 #[tokio::test]
 async fn a_lock_of_the_dead_is_taken_over_when_it_is_stale() {
     own_stack!();

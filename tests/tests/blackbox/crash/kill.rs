@@ -43,7 +43,7 @@ async fn an_upload_of_several_parts_survives() {
         let sending = tokio::spawn(futures::future::join_all(sending));
         tokio::time::sleep(Duration::from_millis(moment)).await;
         stack.kill();
-        // What the client was emitted to be stored is stored.
+        // Every part that the client has a response for is stored.
         let responded = sending.await.expect("no panic").into_iter();
         let successes = responded.filter(|(_, reply)| reply.as_ref().is_ok_and(|reply| reply.status == 200));
         before = stored.into_iter().chain(successes.map(|(number, _)| number)).collect();

@@ -1,4 +1,4 @@
-//! Registration, parts, completion, cancellation, cut between what S3 does and what the store records.
+//! Registration, parts, completion, cancellation, interrupted between what S3 does and what the store records.
 
 use moc_tests::content::pdf;
 use moc_tests::fault_proxy::Operation;

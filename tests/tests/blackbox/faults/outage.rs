@@ -166,7 +166,7 @@ async fn a_part_of_an_upload_that_is_complete_unknown_to_the_store() {
     case.ends_well(&file, 3_000).await;
 }
 
-/// It cannot be emitted whether the upload no longer exists: nothing is forgotten.
+/// It is unknown whether the upload still exists: nothing is forgotten.
 #[tokio::test]
 async fn nothing_is_forgotten_while_s3_cannot_be_asked() {
     own_stack!();

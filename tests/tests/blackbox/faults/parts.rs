@@ -1,4 +1,4 @@
-//! S3 fails while a part streams through: the client is emitted, nothing is recorded, and the same
+//! S3 fails while a part streams through: the client gets an error, nothing is recorded, and the same
 //! part sent again is taken.
 
 use moc_tests::content::{MIB, PART_BYTES, content_md5, pdf};

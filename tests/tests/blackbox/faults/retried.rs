@@ -1,4 +1,4 @@
-//! Requests to S3 that are sent again: three times, and then the client is emitted.
+//! Requests to S3 that are sent again: three times, and then the client gets an error.
 
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ async fn one_file_of_many_that_cannot_be_checked_fails_the_finalize() {
     assert_eq!(moc["files"].as_array().map(Vec::len), Some(9));
 }
 
-/// An error is a fault of the configuration: nothing is to be gained from asking again.
+/// A rejection by S3 is a fault of the configuration: asking again would not help.
 #[tokio::test]
 async fn a_rejection_of_s3_is_not_asked_again() {
     own_stack!();

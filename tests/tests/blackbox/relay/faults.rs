@@ -148,7 +148,7 @@ async fn a_success_without_end_is_one() {
 }
 
 /// Many parts at once, each of which has an event to send to a broadcaster that says nothing: each
-/// instance that they run in attempts once.
+/// instance that they run in makes one attempt.
 #[tokio::test]
 async fn parts_at_once_wait_once() {
     own_stack!();
@@ -176,7 +176,7 @@ async fn parts_at_once_wait_once() {
 }
 
 /// A broadcaster that was well until now: instances of every route are there, and hear of the pause
-/// within a second. Each of them attempts once at most.
+/// within a second. Each of them makes one attempt at most.
 #[tokio::test]
 async fn it_dies_in_the_middle() {
     own_stack!();

@@ -153,7 +153,7 @@ async fn treats_an_error_inside_a_response_of_centrifugo_as_a_failure() {
     assert_eq!(relayed.broadcaster.connections(), 1);
 }
 
-/// What is no response of Centrifugo's is none that says that the events are published.
+/// A response that is not Centrifugo's does not confirm that the events are published.
 #[tokio::test]
 async fn an_response_of_something_else_than_centrifugo_is_a_failure() {
     own_stack!();

@@ -103,7 +103,7 @@ async fn files_at_once_count_for_themselves() {
     }
 }
 
-/// Parts that the client puts into the bucket itself are emitted with the file's completion.
+/// Parts that the client puts into the bucket itself are reported with the file's completion.
 #[tokio::test]
 async fn presigned_parts_are_reported_by_the_completion() {
     own_stack!();

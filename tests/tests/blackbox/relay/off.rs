@@ -5,7 +5,7 @@ use moc_tests::{Stack, host, own_stack, unique_title};
 
 use super::{KEY, complaints};
 
-/// A whole upload that is emitted to nobody, without a word in the log.
+/// A whole upload without events, and without a word in the log.
 async fn is_off(stack: &Stack, broadcaster: &Broadcaster) {
     let client = stack.client();
     let (session, _) = client.upload_pdf(100).await;

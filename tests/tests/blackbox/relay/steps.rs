@@ -175,7 +175,7 @@ async fn completes_at_once_are_reported_once() {
 const BEFORE_END: &str = "CREATE TRIGGER broken BEFORE UPDATE ON sessions WHEN NEW.status = 'finalized' \
      BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END";
 
-/// A finalize that was truncated after it had made the MOC has emitted nobody. The one that ends its work does.
+/// A finalize that was interrupted after it had made the MOC has emitted no event. The one that ends its work does.
 #[tokio::test]
 async fn a_finalize_that_resumes_emits_its_events() {
     own_stack!();

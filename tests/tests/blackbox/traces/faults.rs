@@ -38,7 +38,7 @@ async fn it_responds_500() {
     let traced = Traced::start(&[]);
     traced.collector.set(Mode::Response(500, "Internal Server Error".into()));
     fails(&traced, "the collector responded 500").await;
-    // An instance attempts once, and says once that it does not again.
+    // An instance makes one attempt, and logs once that it makes no other.
     let (attempts, said) = (traced.collector.connections(), warnings(&traced).len());
     assert!((1..FINALIZES).contains(&attempts), "{attempts} attempts of {FINALIZES}");
     assert!((1..=attempts).contains(&said), "{said} warnings of {attempts} tries");

@@ -22,7 +22,7 @@ async fn a_later_finalize_delivers_what_a_crash_has_left() {
     own_stack!();
     let mut hooked = Hooked::start();
     let left = cut_short(&mut hooked).await;
-    // The try that the crash has interrupted is somebody's until its lease ends.
+    // The attempt that the crash has interrupted stays claimed until its lease ends.
     let other = hooked.finalize().await;
     assert!(hooked.settled(id_of(&other)).await.is("delivered", 1));
     assert_eq!(hooked.receiver.received_of(&left).len(), 1);
@@ -51,7 +51,7 @@ async fn a_sweep_delivers_what_a_crash_has_left() {
     assert!(hooked.row(&left).is_some_and(|row| row.is("delivered", 2)));
 }
 
-/// No try was begun: nothing is to be waited for.
+/// No attempt was begun: there is nothing to wait for.
 #[tokio::test]
 async fn what_was_never_claimed_is_due_at_once() {
     own_stack!();

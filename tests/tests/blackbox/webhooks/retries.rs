@@ -29,7 +29,7 @@ async fn a_receiver_that_fails_twice_is_tried_three_times_under_one_id() {
     let received = hooked.receiver.received_of(id_of(&moc));
     let pauses = pauses(&received);
     assert!(matches!(pauses[..], [first, second] if is_about(first, 1_000) && is_about(second, 2_000)), "{pauses:?}");
-    // Every try has its own time, and its own signature of that.
+    // Every attempt has its own time, and its own signature of that.
     let reference = Webhook::new(SECRET).expect("a secret");
     received.iter().for_each(|received| is_signed(received, &reference));
     assert!(received.iter().all(|other| other.body == received[0].body));
@@ -53,7 +53,7 @@ async fn four_failures_are_the_end_and_one_line_of_the_log() {
     assert!(pauses.len() == 3 && pauses.iter().zip(expected).all(|(pause, ms)| is_about(*pause, ms)), "{pauses:?}");
 
     let _ = hooked.stack.logged("given up").await;
-    // Nobody attempts it again.
+    // Nobody makes another attempt.
     hooked.receiver.script([], Reaction::Response(200));
     assert_eq!(hooked.sweep().await, swept(0, 0, 0));
     assert_eq!(hooked.deliver(id_of(&moc)).await.status, 404);

@@ -65,7 +65,7 @@ async fn a_sweep_is_bounded_and_sends_several_at_once() {
     assert_eq!(hooked.sweep().await, swept(3, 0, 0));
 }
 
-/// A delivery asked for by its id takes sixteen others with it, once it gets a response.
+/// A delivery asked for by its id takes sixteen others with it, after its response.
 #[tokio::test]
 async fn a_delivery_is_followed_by_others_that_are_due() {
     own_stack!();

@@ -16,7 +16,7 @@ use crate::manifest::write_with_route;
 use crate::report::{Figure, Goal, Report, Unit};
 use crate::statistics::median;
 
-/// The component, and where it responses here.
+/// The component, and its route here.
 const THUMBNAILER: &str = "thumbnailer";
 const ROUTE: &str = "/thumbnail";
 /// The photograph that the pictures are made of, in the project.
