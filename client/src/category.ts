@@ -18,7 +18,7 @@ function kindOf(name: string): (typeof KINDS)[number] | undefined {
   return KINDS.find(([, extension]) => name.toLowerCase().endsWith(`.${extension}`));
 }
 
-/** What a file of this name and media type is for; `undefined` where a MOC cannot have it. The name goes first. */
+/** What a file of this name and media type is for; `undefined` if a MOC cannot have it. The name takes precedence. */
 export function categoryOf(name: string, type = ""): Category | undefined {
   const essence = type.split(";")[0]!.trim().toLowerCase();
   return (kindOf(name) ?? KINDS.find(([, , known]) => known === essence))?.[0];

@@ -2,7 +2,7 @@ import { type RetryPolicy, retryDelayMs } from "./retry.js";
 import { abortable, sleep } from "./signal.js";
 import type { WebSocketLike } from "./types.js";
 
-/** Longest time for a connection to come. */
+/** Longest time to connect, in milliseconds. */
 const CONNECT_MAX_MS = 10_000;
 
 /** An event of a session (README, "Live progress"), as far as it matters here. */
@@ -16,7 +16,7 @@ export interface SessionEvent {
 export interface FollowOptions {
   /** Where to connect first. */
   wsUrl: string | undefined;
-  /** A fresh address, for each connection after the first. */
+  /** A fresh URL, for each connection after the first. */
   freshUrl(): Promise<string | undefined>;
   onEvent(event: SessionEvent): void;
   /** Called with `true` for each connection that is made, and with `false` once it is lost. */
@@ -41,7 +41,7 @@ export async function followEvents(options: FollowOptions): Promise<void> {
       url = await options.freshUrl();
     }
   } catch {
-    // Aborted, or neither events nor the session are to be had.
+    // Aborted, or the session is unreachable.
   }
 }
 
@@ -80,7 +80,7 @@ async function listen(socket: WebSocketLike, options: FollowOptions): Promise<bo
   return heard;
 }
 
-/** The events of a message, which has one or a list of them; what is none is skipped. */
+/** The events of a message, which is one event or a list of them. Anything else is skipped. */
 function eventsIn(data: unknown): SessionEvent[] {
   try {
     const parsed: unknown = JSON.parse(String(data));

@@ -62,7 +62,7 @@ export class UploadFile {
     return this.input.blob.slice(start, start + this.#partSizeBytes);
   }
 
-  /** Forgets what the server had of it: it is sent from its beginning. */
+  /** Forgets what the server had stored: the file is sent from its beginning. */
   startAnew(): void {
     this.fileId = undefined;
     this.state = "waiting";
@@ -72,7 +72,7 @@ export class UploadFile {
     this.sentBytes = this.storedBytes = 0;
   }
 
-  /** It is registered: all its parts are to be sent. */
+  /** Records the registration: all its parts are to be sent. */
   registered(fileId: string, partSizeBytes: number): void {
     this.fileId = fileId;
     this.#partSizeBytes = partSizeBytes;
@@ -80,7 +80,7 @@ export class UploadFile {
     this.#missing = new Set(Array.from({ length: total }, (_, index) => index + 1));
   }
 
-  /** The server has it in this state. */
+  /** Takes over the server's state of the file. */
   found(state: FileState, partSizeBytes: number): void {
     this.registered(state.fileId, partSizeBytes);
     this.error = undefined;
@@ -92,7 +92,7 @@ export class UploadFile {
     }
   }
 
-  /** So many bytes of a request that begins with this part have left. */
+  /** Records how many bytes of the request that begins with this part were sent. */
   sent(firstPart: number, bytes: number): void {
     this.#sending.set(firstPart, bytes);
     this.#count();
@@ -117,7 +117,7 @@ export class UploadFile {
     this.#missing = new Set(numbers);
   }
 
-  /** The server has so many bytes: what it has said before may come later. */
+  /** Records how many bytes the server has; older messages may arrive later. */
   confirmed(bytes: number): void {
     this.storedBytes = Math.max(this.storedBytes, Math.min(bytes, this.input.blob.size));
     this.sentBytes = Math.max(this.sentBytes, this.storedBytes);

@@ -98,7 +98,7 @@ function networkError(cause?: unknown): UploadError {
   return new UploadError("NETWORK_ERROR", "The service could not be reached.", { retryable: true, cause });
 }
 
-/** The JSON of a response; `undefined` of one without content. Throws what an error says. */
+/** The JSON of a response; `undefined` if it has no content. Throws an `UploadError` for an error response. */
 export function read(response: HttpResponse): unknown {
   const { status } = response;
   if (status === 204) {

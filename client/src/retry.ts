@@ -41,7 +41,7 @@ export function parseRetryAfter(header: (name: string) => string | null, now = D
 /** Called with the error while nothing is sent, and with nothing afterwards. */
 export type OnWaiting = (error?: UploadError) => void;
 
-/** Waits before the next attempt; throws `error` if there is no use in one. */
+/** Waits before the next attempt; throws `error` if another attempt cannot help. */
 export async function waitToRetry(
   error: unknown,
   attempt: number,

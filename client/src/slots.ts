@@ -1,4 +1,4 @@
-/** Lets so much work run at once; what waits comes in its order. */
+/** Limits how much work runs at once; what waits runs in order. */
 export class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -28,7 +28,7 @@ export class Slots {
 }
 
 /**
- * Does `work` for each item in their order, so many at once. After an error nothing new begins and `onError` is
+ * Does `work` for the items in order, at most `atOnce` at once. After an error nothing new begins and `onError` is
  * called; rejects with the first one once all have ended.
  */
 export async function forEach<T>(

@@ -5,7 +5,7 @@ const WINDOW_MS = 5_000;
 export class SpeedMeter {
   #samples: { atMs: number; bytes: number }[] = [];
 
-  /** Begins anew: what has been counted so far was not sent just now. */
+  /** Starts over: the bytes counted so far were not sent just now. */
   reset(bytes: number, nowMs = performance.now()): void {
     this.#samples = [{ atMs: nowMs, bytes }];
   }

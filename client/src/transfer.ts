@@ -34,7 +34,7 @@ export interface TransferOptions {
   onWaiting: OnWaiting;
 }
 
-/** Gives what brings a file into the bucket: registers it, sends its parts, completes it, as far as there is need. */
+/** Returns the function that uploads a file: registers it, sends its parts and completes it, as far as needed. */
 export function transferTo({
   api,
   sessionId,

@@ -105,7 +105,7 @@ export interface RetryOptions {
   maxDelayMs?: number | undefined;
 }
 
-/** Where the service is, and how it is spoken to. */
+/** Where the service is, and how requests are sent to it. */
 export interface ConnectionOptions {
   /** Its origin, for example `https://uploads.example.com`. Default: that of the page. */
   baseUrl?: string | undefined;
@@ -121,7 +121,7 @@ export interface UploadOptions extends ConnectionOptions {
   /** For example a `FileList`. It is copied at once; the files are read by `start()`. */
   files: Iterable<File | FileInput>;
   metadata: Metadata;
-  /** Goes on with this session, as {@link findUploads} found it; the files must be the same. */
+  /** Continues this session, as {@link findUploads} found it; the files must be the same. */
   sessionId?: string | undefined;
   /** Checksums to compute of every file, which the server compares with what it stored. Default none. */
   checksums?: readonly ("sha256" | "md5")[] | undefined;

@@ -28,7 +28,7 @@ const SESSION_CODES = ["ABORTED", "UNAUTHORIZED", "NOT_FOUND", "SESSION_EXPIRED"
 /** Codes of files that the server wants to be registered anew. */
 const REJECTED_CODES = ["CHECKSUM_MISMATCH", "FILE_VALIDATION_FAILED"] as const;
 
-/** A state beneath a pause. */
+/** The state without regard to a pause. */
 type Phase = Exclude<UploadState, "paused">;
 
 /** Prepares an upload; nothing is read or sent before `start()`. */
@@ -106,7 +106,7 @@ class SessionUpload implements Upload {
     if (!this.#started) {
       this.metadata = metadata ?? this.metadata;
       this.error = undefined;
-      // It is there before listeners hear of it: they may call this.
+      // Set before listeners are called: they may call this.
       this.#started = Promise.resolve().then(() => this.#start());
       this.#enter("preparing");
     }
@@ -335,7 +335,7 @@ class SessionUpload implements Upload {
     });
   }
 
-  /** Brings all files into the bucket, small ones first. What is wrong with one alone does not stop the others. */
+  /** Uploads all files, small ones first. An error of one file does not stop the others. */
   async #transfer(): Promise<void> {
     const { concurrency: wished = 0, checksums = [] } = this.#options;
     const concurrency = Math.min(Math.max(1, Math.trunc(wished) || CONCURRENCY.usual), CONCURRENCY.max);
@@ -434,7 +434,7 @@ class SessionUpload implements Upload {
     this.#progresses.emit(this.progress);
   }
 
-  /** Goes into another phase, of which a cancelled upload has none left unless it was published all the same. */
+  /** Enters a phase. A cancelled upload enters none, unless it was published all the same. */
   #enter(phase: Phase): void {
     if (this.#phase !== "cancelled" || phase === "finalized") {
       this.#change(() => {

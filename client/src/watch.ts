@@ -31,7 +31,7 @@ export function watchUpload(options: WatchOptions): { close(): void } {
   };
   const get = () => api.getSession(sessionId, { signal });
 
-  /** A response that was on its way while events came knows less than they said. */
+  /** A response that was in flight while events arrived is older than they are. */
   const merge = (next: SessionState): SessionState => {
     for (const file of next.files) {
       const known = session?.files.find(({ fileId }) => fileId === file.fileId);
@@ -48,7 +48,7 @@ export function watchUpload(options: WatchOptions): { close(): void } {
     safely(onProgress, { ...totals, ...meter.rate(totals), status, files: files.map(fileProgress) });
   };
 
-  /** Shows what an event says; what it does not say whole, the session does. */
+  /** Applies an event; where an event is incomplete, the session is requested. */
   const onEvent = ({ type, fileId, progress }: SessionEvent) => {
     const file = session?.files.find((file) => file.fileId === fileId);
     if (session && file && type === "part_uploaded") {

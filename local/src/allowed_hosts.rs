@@ -36,7 +36,7 @@ enum HostGrant {
 }
 
 impl AllowedHosts {
-    /// Parses the manifest's entries. A template is expanded first, and skipped where it comes out empty, so that
+    /// Parses the manifest's entries. A template is expanded first, and skipped if the result is empty, so that
     /// an optional endpoint is an empty variable. `components` are all ids, which `*.spin.internal` stands for.
     /// Errors: the entry that does not follow the grammar, with the reason.
     pub fn parse<'a>(

@@ -32,7 +32,7 @@ pub struct App {
 impl App {
     /// Loads every component that a trigger names. Databases are in the directory `state`, compiled code in `cache`;
     /// `address` is where the application listens, for its requests to itself.
-    /// Errors: the first component, route, variable or grant that is not as it must be.
+    /// Errors: the first component, route, variable or grant that is invalid.
     pub fn load(
         manifest: &Manifest,
         variables: &Variables,

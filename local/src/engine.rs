@@ -58,13 +58,13 @@ impl Compiler {
     }
 
     /// Reads, compiles and links the component at `path`. Takes a second or so where the code is not cached.
-    /// Errors: no such file, not a component, or one that imports or exports something else than this host expects.
+    /// Errors: no such file, not a component, or one whose imports or exports this host does not support.
     pub fn load(&self, path: &Path) -> Result<ServicePre<Guest>> {
         let name = path.display();
         if !path.is_file() {
             bail!("{name} is missing: run `cargo xtask build`");
         }
-        // Some of these errors quote the file: the first line says it all.
+        // Some of these errors quote the file: the first line suffices.
         let first_line = |error: wasmtime::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
         let component = Component::from_file(&self.engine, path)
             .map_err(|error| format_err!("{name} is not a component: {}", first_line(error)))?;

@@ -1,4 +1,4 @@
-//! `spin:key-value` over one SQLite file that all stores share, as Spin's own file store.
+//! `spin:key-value` over one SQLite file that all stores share, like Spin's own file store.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

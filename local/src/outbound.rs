@@ -37,7 +37,7 @@ tokio::task_local! {
 
 /// The outbound side of one instance.
 pub struct Outbound {
-    /// Whose requests these are.
+    /// The component that sends the requests.
     pub component: Arc<ComponentConfig>,
     /// The application, for calls to its other components and to itself.
     pub app: Weak<App>,

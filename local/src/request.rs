@@ -1,4 +1,4 @@
-//! What happens to a request before a component sees it: its URI made absolute, and Spin's headers added.
+//! Prepares a request for a component: makes its URI absolute, and adds Spin's headers.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use crate::{allowed_hosts::chaining_target, routes::RouteMatch};
 
-/// Removes what a client must not hand to a component: a host that names a component, and `Connection`.
+/// Removes what a client must not send to a component: a host that names a component, and `Connection`.
 pub fn strip_forbidden_headers(headers: &mut HeaderMap) {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     if host.is_some_and(|host| chaining_target(host).is_some()) {

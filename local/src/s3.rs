@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::listener::{bind, serve};
 use crate::s3_files::Files;
 
-/// Who knows an object's key may read it, as with a bucket that clients read from; all else needs a signature.
+/// Objects are public, as in a bucket that clients read from; every other request needs a signature.
 struct PublicRead;
 
 #[async_trait]

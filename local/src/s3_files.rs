@@ -1,4 +1,4 @@
-//! s3s-fs as S3 is, except in two points: long keys, and uploads that are over.
+//! s3s-fs, adapted to S3 in two points: long keys, and uploads that no longer exist.
 
 use async_trait::async_trait;
 use s3s::dto::{
@@ -29,7 +29,7 @@ fn shorten(bucket: &str, key: &mut String) {
     }
 }
 
-/// s3s-fs says that an upload which is over is somebody else's.
+/// s3s-fs reports an upload that no longer exists as another user's.
 fn no_such_upload(error: S3Error) -> S3Error {
     match error.code() {
         S3ErrorCode::AccessDenied => S3ErrorCode::NoSuchUpload.into(),

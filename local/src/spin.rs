@@ -1,4 +1,4 @@
-//! `up --spin`: the same surroundings, the application itself run by `spin up`.
+//! `up --spin`: the same surroundings, with the application run by `spin up`.
 
 use std::time::{Duration, Instant};
 use std::{collections::BTreeMap, io::ErrorKind, net::SocketAddr, path::Path, process::Stdio};

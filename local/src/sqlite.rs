@@ -39,7 +39,7 @@ impl Connection {
         let open = move || {
             let mut connection = rusqlite::Connection::open(path)?;
             connection.authorizer(Some(|context: AuthContext<'_>| match context.action {
-                // A file of the machine must not be reached; temporary and in-memory databases may be.
+                // A statement must not attach files of the machine; temporary and in-memory databases are allowed.
                 AuthAction::Attach { filename } if !matches!(filename, "" | ":memory:") => Authorization::Deny,
                 _ => Authorization::Allow,
             }))?;
@@ -57,7 +57,7 @@ impl Connection {
         let (end_sender, end) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             let result = run(&connection, &statement, parameters, columns_sender, &row_sender);
-            // Freed first, so that whoever awaits the end finds it free.
+            // Released first, so that the next statement finds it free.
             drop(connection);
             let _ = end_sender.send(result);
         });
@@ -107,7 +107,7 @@ fn run(
     Ok(())
 }
 
-/// Hands each row to the guest as it comes.
+/// Passes each row to the guest as it arrives.
 struct RowStream(mpsc::Receiver<RowResult>);
 
 impl<D> StreamProducer<D> for RowStream {

@@ -38,7 +38,7 @@ fn env_variable(name: &str) -> Option<String> {
     env::var(environment_name(name)).ok()
 }
 
-/// Prints a line on stdout, which whoever started this reads; not being read is no reason to stop.
+/// Prints a line on stdout for the parent process; that nobody reads it is no reason to stop.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
@@ -52,7 +52,7 @@ pub async fn run(options: Options) -> Result<()> {
     let (listener, address) = bind(options.listen).await?;
 
     let mut defaults = BTreeMap::new();
-    // Supplies a value where the environment has none, and returns the one that counts.
+    // Sets a default where the environment has no value, and returns the effective value.
     let mut supply = |name: &str, value: &str| {
         let supplied = || defaults.entry(name.to_owned()).or_insert(value.to_owned()).clone();
         env_variable(name).unwrap_or_else(supplied)

@@ -29,12 +29,12 @@ const DRIP: Duration = Duration::from_millis(50);
 /// How long a connection is kept open after its response, so that no reset overtakes the response.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What the broadcaster does with a request.
+/// The scripted behaviour for a request.
 #[derive(Clone, Debug)]
 pub enum Mode {
     /// Reads it and responds with this status and body. A redirection leads to [`ELSEWHERE`].
     Response(u16, String),
-    /// Reads it and says nothing.
+    /// Reads it and sends no response.
     Silent,
     /// Takes the connection and reads nothing.
     Deaf,
@@ -102,7 +102,7 @@ pub struct Broadcaster {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     listening: Mutex<Option<JoinHandle<()>>>,
-    /// Bound and deaf: while nothing listens, nobody else gets the port.
+    /// Bound but not listening, so that the port stays reserved.
     _reserved: TcpSocket,
     runtime: Option<Runtime>,
 }
@@ -112,7 +112,7 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl Broadcaster {
-    /// Starts one that is well.
+    /// Starts a healthy one.
     pub fn start() -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -135,7 +135,7 @@ impl Broadcaster {
         format!("http://{}{path}", self.address)
     }
 
-    /// From now on it does this.
+    /// Sets the behaviour from now on.
     pub fn set(&self, mode: Mode) {
         locked(&self.state).mode = mode;
     }

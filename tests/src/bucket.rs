@@ -1,4 +1,4 @@
-//! The bucket, past the app.
+//! Direct access to the bucket.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use url::Url;
 /// How long a signature is good for.
 const SIGNED_FOR: Duration = Duration::from_secs(60);
 
-/// The bucket, past the app.
+/// Direct access to the bucket.
 #[derive(Clone)]
 pub struct Bucket {
     http: reqwest::Client,

@@ -1,4 +1,4 @@
-//! A user who asks the app.
+//! A user of the app.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{Response, path};
 /// Longest time a test waits for a response.
 const RESPONSE_LIMIT: Duration = Duration::from_secs(100);
 
-/// A user who asks the app. Clones share their connections.
+/// A user of the app. Clones share their connections.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,

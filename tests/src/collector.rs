@@ -154,7 +154,7 @@ pub struct Span {
 pub struct Collector(Broadcaster);
 
 impl Collector {
-    /// Starts one that is well.
+    /// Starts a healthy one.
     pub fn start() -> Self {
         let collector = Self(Broadcaster::start());
         collector.set(Mode::Response(200, String::new()));
@@ -166,7 +166,7 @@ impl Collector {
         self.0.origin()
     }
 
-    /// From now on it does this.
+    /// Sets the behaviour from now on.
     pub fn set(&self, mode: Mode) {
         self.0.set(mode);
     }

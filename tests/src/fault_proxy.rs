@@ -169,7 +169,7 @@ pub struct FaultProxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     listening: Mutex<Option<JoinHandle<()>>>,
-    /// Bound and deaf: while nothing listens, nobody else gets the port.
+    /// Bound but not listening, so that the port stays reserved.
     _reserved: TcpSocket,
     runtime: Option<Runtime>,
 }

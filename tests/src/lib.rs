@@ -1,4 +1,4 @@
-//! What the black-box tests work with: a stack of host, database and bucket, and the ways to ask it.
+//! Support for the black-box tests: a stack of host, database and bucket, and its clients.
 //!
 //! Tests that only send requests share one stack, or use the one that already runs at
 //! `MOC_BASE_URL` with its S3 at `MOC_S3_URL`. Tests that configure, kill or look into a host

@@ -25,7 +25,7 @@ pub struct Nginx {
     keeper: Child,
     lifeline: Option<ChildStdin>,
     address: SocketAddr,
-    /// Bound and deaf: nobody else gets the port before nginx has it.
+    /// Bound but not listening, so that the port stays reserved until nginx has it.
     _reserved: TcpSocket,
     _prefix: TempDir,
 }

@@ -1,4 +1,4 @@
-//! What the OpenAPI document promises of requests and responses.
+//! Checks of requests and responses against the OpenAPI document.
 
 mod document;
 mod message;

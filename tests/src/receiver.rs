@@ -23,7 +23,7 @@ const WAIT_LIMIT: Duration = Duration::from_secs(30);
 /// Where redirections lead: a path of the same receiver.
 pub const ELSEWHERE: &str = "/elsewhere";
 
-/// What the receiver does once it has read a request.
+/// The scripted behaviour, once a request has been read.
 #[derive(Clone, Copy, Debug)]
 pub enum Reaction {
     /// It responds with this status, a redirection to [`ELSEWHERE`].
@@ -32,7 +32,7 @@ pub enum Reaction {
     Late(Duration, u16),
     /// It responds 200 and begins a body that does not end.
     Endless,
-    /// It says nothing.
+    /// It sends no response.
     Hang,
     /// It ends the connection in the middle of its response's head.
     Cut,
@@ -68,7 +68,7 @@ impl Received {
 struct State {
     /// What it does with the next requests, in order.
     script: VecDeque<Reaction>,
-    /// And with those after them.
+    /// What it does with all later requests.
     then: Reaction,
     received: Vec<Received>,
     /// How many connections the other side has ended while nothing was said.
@@ -119,7 +119,7 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// From now on it does these, one a request, and then the last thing always.
+    /// Sets the behaviour for the next requests, one each; the last one stays.
     pub fn script(&self, first: impl IntoIterator<Item = Reaction>, then: Reaction) {
         let mut state = locked(&self.state);
         state.script = first.into_iter().collect();

@@ -1,4 +1,4 @@
-//! What the AsyncAPI document promises of the events.
+//! Checks of events against the AsyncAPI document.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -22,7 +22,7 @@ const LOCAL_KEY: &str = "local-secret";
 pub struct Socket {
     url: Url,
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    /// What has come in one message with an event that was asked for.
+    /// Events that arrived in the same message as an earlier one.
     ready: VecDeque<Value>,
 }
 

@@ -27,7 +27,7 @@ pub struct Stack {
     own: Option<Own>,
 }
 
-/// What is there of a stack whose host the tests have started.
+/// The parts of a stack whose host the tests have started.
 struct Own {
     host: Option<Host>,
     settings: Settings,

@@ -1,4 +1,4 @@
-//! A local host of one's own: started on free ports, stopped when it is dropped.
+//! A local host for tests: started on free ports, stopped when it is dropped.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -97,7 +97,7 @@ impl Drop for Host {
     }
 }
 
-/// Keeps a developer's own settings of the app away from what is tested.
+/// Removes a developer's own settings of the app from the environment.
 pub fn remove_app_variables(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with(VARIABLE_PREFIX) {
@@ -117,7 +117,7 @@ fn log_file(dir: &Path) -> PathBuf {
 /// Reads the host's output up to the line that says it is ready.
 fn read_addresses(stdout: ChildStdout) -> Result<Stack> {
     let (sender, lines) = mpsc::channel();
-    // Goes on reading to the end, so that the host never waits for a reader.
+    // Keeps reading to the end, so that the host never blocks on a full pipe.
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             let _ = sender.send(line);

@@ -27,7 +27,7 @@ const ENVIRONMENT: &str = "local";
 /// The package with the program that runs them.
 pub const PACKAGE: &str = "xtask/httpyac";
 const HTTPYAC: &str = "node_modules/httpyac/bin/httpyac.js";
-/// What it says of the requests, in the output folder.
+/// Its report, in the output folder.
 const REPORT: &str = "httpyac.json";
 /// The most lines of the host's log that are shown when a request failed.
 const LOG_LINES: usize = 20;

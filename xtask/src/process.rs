@@ -1,4 +1,4 @@
-//! Starting other programs, with one clear sentence when one fails.
+//! Starts other programs; each failure is one clear sentence.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Where the project's things are, and the commands that cargo is started with.
+//! The project's folders, and its cargo commands.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Sees to it that the compiler has a standard library for the components' target.
+//! Ensures that the compiler has a standard library for the components' target.
 //!
 //! rustup brings it where it can download. If it cannot, the library is built from its source
 //! out of Debian's archive, which is often reachable as a package registry when rustup's server is
@@ -39,7 +39,7 @@ pub fn ensure(project: &Project) -> Result<()> {
         );
         let workspace = project.target_dir().join(format!("wasm-target-{}", std::process::id()));
         let result = build_from_source(&compiler, &workspace);
-        // What is left there is of no use, and failing to remove it no reason to stop.
+        // The folder has no further use, and failing to remove it is no reason to stop.
         let _ = std::fs::remove_dir_all(&workspace);
         result?;
     }

@@ -23,7 +23,7 @@ pub struct TokenQuery {
     token: Option<String>,
 }
 
-/// Makes a client of a request: the token first, so that who has none learns nothing.
+/// Turns a request into a client. The token is checked first, so that requests without one learn nothing.
 pub async fn connect(
     State(shared): State<Arc<Shared>>,
     Path(session): Path<String>,
@@ -39,7 +39,7 @@ pub async fn connect(
         return Err(problem.into_response());
     }
     let upgrade = upgrade.map_err(IntoResponse::into_response)?;
-    // From here on it is sent everything: what is handed in while the response is on its way waits in the queue.
+    // From here on it gets every event: those published while the response is in flight wait in the queue.
     let Some(events) = shared.sessions.subscribe(session) else {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "There are too many clients.");
         return Err(problem.into_response());
@@ -51,7 +51,7 @@ pub async fn connect(
     Ok(upgrade.on_upgrade(async move |socket| serve(socket, events, &shared.settings).await))
 }
 
-/// Sends a client its events, until it leaves, is silent, or is too slow.
+/// Sends a client its events until it closes, is silent for too long, or is too slow.
 async fn serve(mut socket: WebSocket, mut events: Subscription, settings: &Settings) {
     let mut pings = interval_at(Instant::now() + settings.ping_interval, settings.ping_interval);
     let mut heard = Instant::now();

@@ -1,7 +1,7 @@
 //! A WebSocket broadcaster: what is POSTed about a session reaches every client that watches it.
 //!
 //! `GET /session/{id}?token=` is a WebSocket that gets every event of one session as a text message; `POST
-//! /ws/broadcast` hands events in. Nothing is kept: a client gets what is handed in while it is connected, and one
+//! /ws/broadcast` publishes events. Nothing is stored: a client gets what is published while it is connected, and one
 //! that cannot keep up is closed with 1013 and asks for the state instead.
 
 mod client;
@@ -26,12 +26,12 @@ use crate::token::TokenKey;
 /// Largest body of a POST.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
 
-/// Who may hand in events and receive them, and what a client may cost.
+/// Who may publish and receive events, and the limits of a client.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What the sender of events has as its bearer token; empty: nobody has it.
+    /// The bearer token of publishers; if empty, nobody can publish.
     pub key: String,
-    /// What clients' tokens are signed with; empty: none is good.
+    /// The secret that signs clients' tokens; if empty, no token is valid.
     pub token_secret: String,
     /// How many messages of a session may wait for its slowest client.
     pub queue_max: usize,
@@ -93,7 +93,7 @@ impl Broadcaster {
         let listener = self.listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);
         });
-        // It does not end: what fails is one connection.
+        // It does not end: errors affect one connection.
         let _ = axum::serve(listener, self.router).await;
     }
 }

@@ -22,7 +22,7 @@ struct Broadcast {
     events: Vec<Box<RawValue>>,
 }
 
-/// Queues every event of the body as one text message, as it stands there.
+/// Queues every event of the body as one text message, unchanged.
 pub async fn publish(State(shared): State<Arc<Shared>>, request: Request) -> Result<StatusCode, Problem> {
     if !has_key(request.headers(), &shared.settings.key) {
         return Err(Problem::unauthorized("The key is missing or wrong."));
@@ -42,7 +42,7 @@ pub async fn publish(State(shared): State<Arc<Shared>>, request: Request) -> Res
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether the bearer token is the key; how long that takes does not depend on how much of it is right.
+/// Whether the bearer token is the key, compared in constant time.
 fn has_key(headers: &HeaderMap, key: &str) -> bool {
     let credentials = headers.get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes).unwrap_or_default();
     let Some((scheme, token)) = credentials.split_at_checked("Bearer ".len()) else { return false };

@@ -31,7 +31,7 @@ impl Sessions {
         Self { queue_max, session_clients_max, clients_max, clients: Mutex::default() }
     }
 
-    /// A new client of a session; none where there are too many.
+    /// A new client of a session; `None` if there are too many.
     pub fn subscribe(self: &Arc<Self>, session: String) -> Option<Subscription> {
         let mut clients = self.lock();
         if clients.count >= self.clients_max {
@@ -48,13 +48,13 @@ impl Sessions {
         Some(Subscription { session, receiver, sessions: Arc::clone(self) })
     }
 
-    /// Queues messages for every client of a session, those of one call together. It waits for nobody: where the queue
-    /// is full the oldest go, and whoever has not had them learns that.
+    /// Queues messages for every client of a session, those of one call together. It never waits: when the queue
+    /// is full, the oldest are dropped, and clients that missed them are notified.
     pub fn publish(&self, session: &str, messages: impl IntoIterator<Item = Utf8Bytes>) {
         let clients = self.lock();
         if let Some(watched) = clients.by_session.get(session) {
             for message in messages {
-                // It fails where nobody listens, which is no failure.
+                // It fails only if nobody listens, which is no error.
                 let _ = watched.events.send(message);
             }
         }

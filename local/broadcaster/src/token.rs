@@ -6,7 +6,7 @@ use serde::Deserialize;
 /// The audience of every token.
 const AUDIENCE: &str = "moc-uploads-progress";
 
-/// What clients' tokens are checked with: HS256 and no other algorithm.
+/// The key that verifies clients' tokens: HS256 and no other algorithm.
 pub struct TokenKey {
     key: Option<DecodingKey>,
     validation: Validation,
@@ -19,7 +19,7 @@ struct Claims {
 }
 
 impl TokenKey {
-    /// The key of a secret; with an empty one no token is good.
+    /// The key of a secret; with an empty one, no token is valid.
     pub fn new(secret: &str) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[AUDIENCE]);
@@ -30,7 +30,7 @@ impl TokenKey {
         Self { key: (!secret.is_empty()).then(|| DecodingKey::from_secret(secret.as_bytes())), validation }
     }
 
-    /// The session that a token is for, if the token is good.
+    /// The session that a token is for, if the token is valid.
     pub fn session_of(&self, token: &str) -> Option<String> {
         let token = jsonwebtoken::decode::<Claims>(token, self.key.as_ref()?, &self.validation).ok()?;
         Some(token.claims.session_id)

@@ -1,4 +1,4 @@
-//! What one component of the application hands to another, and what comes of it.
+//! Requests from one component of the application to another, and their results.
 
 use serde::Serialize;
 use spin_sdk::wasip3::http::types::Method;
@@ -7,13 +7,13 @@ use url::Url;
 use crate::http::Response;
 use crate::outbound::{self, Payload};
 
-/// What has become of what was handed over. Between components it is a status, and a cause as text.
+/// The result of a forwarded request. Between components it is a status, and a cause as text.
 pub enum ForwardResult {
-    /// It is where it should be: 204.
+    /// It was delivered: 204.
     Sent,
-    /// There is nobody to send it to: 501.
+    /// No receiver is configured: 501.
     NotConfigured,
-    /// It was not taken: 502.
+    /// It was not delivered: 502.
     Failed(String),
 }
 
@@ -27,7 +27,7 @@ impl From<ForwardResult> for Response {
     }
 }
 
-/// Hands something to a component, by a POST of JSON with these headers next to it.
+/// Sends a component a POST of JSON with these headers.
 pub(crate) async fn forward(
     component: &str,
     headers: &[(&'static str, String)],

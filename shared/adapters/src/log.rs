@@ -16,7 +16,7 @@ impl RequestLog {
         self.0.borrow_mut().insert(field.to_owned(), value.into());
     }
 
-    /// Sets a field to what `value` shows of itself.
+    /// Sets a field to the `Display` form of `value`.
     pub fn show(&self, field: &str, value: impl Display) {
         self.set(field, value.to_string());
     }

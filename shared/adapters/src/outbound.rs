@@ -1,4 +1,4 @@
-//! Outbound HTTP: one request, its response's head, and as much of its body as is wanted.
+//! Outbound HTTP: one request, the head of its response, and as much of the body as needed.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub enum SendError {
     Connection(String),
     /// The response did not come in time.
     Timeout(String),
-    /// The host or the request forbids it: trying again changes nothing.
+    /// The host does not allow the request, or the request is invalid: another attempt cannot help.
     Denied(String),
 }
 
@@ -180,7 +180,7 @@ impl Response {
         Body { bytes, end }
     }
 
-    /// The start of the body as text for the log: why the response is no success.
+    /// The start of the body as text for the log: why the request failed.
     pub async fn cause(self) -> String {
         let bytes = self.read(CAUSE_MAX_BYTES, false).await.unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()

@@ -34,7 +34,7 @@ pub async fn both(first: impl Future<Output = ()>, second: impl Future<Output = 
     join(first, second).await;
 }
 
-/// What a future comes to, if that is before the deadline.
+/// The output of a future, if it is ready before the deadline.
 pub(crate) async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
     let left = deadline.saturating_duration_since(Instant::now());
     let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);

@@ -86,7 +86,7 @@ pub async fn run(
     let is_expected = expected.as_ref().map_or(all_listed, |expected| *expected == etag);
     if !is_expected && (is_composite || !all_listed) {
         store.forget_file(file.id).await?;
-        // What stays in the bucket is nobody's file any more.
+        // The object that stays in the bucket belongs to no file any more.
         let _ = bucket.delete(&file.key).await;
         return Err(not_of_parts(&file, expected.filter(|_| all_listed), &etag).into());
     }

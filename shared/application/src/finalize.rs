@@ -20,7 +20,7 @@ use crate::lookup;
 use crate::port::{Bucket, Inserted, Platform, Step, Store, Trace};
 use crate::validate::{self, Timing};
 
-/// How a call came by its MOC.
+/// Whether a call made its MOC, or found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinalizeOutcome {
     /// It made it.
@@ -35,7 +35,7 @@ pub enum FinalizeOutcome {
 #[derive(Clone, Debug)]
 pub struct Finalized {
     pub moc: Moc,
-    /// How this call came by it.
+    /// Whether this call made it, or found it.
     pub outcome: FinalizeOutcome,
     /// How long the validation took, where this call made it.
     pub validation: Option<Timing>,
@@ -74,7 +74,7 @@ enum Found {
     Locked(LockToken),
 }
 
-/// Makes a MOC of a session, once.
+/// Publishes a session as a MOC, once.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], [`ErrorKind::SessionNotActive`], [`ErrorKind::SessionExpired`],
@@ -180,7 +180,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         match self.store.insert_moc(&moc, token, self.request.webhook).await? {
             Inserted::Done => Ok((moc, Some(validation))),
             Inserted::SlugTaken => Err(title_conflict(&moc.slug, &self.taken(&moc.slug).await?).into()),
-            // This call was so slow that it was taken for dead.
+            // This call was so slow that its lock went stale.
             Inserted::LockLost => Err(ErrorKind::FinalizeInProgress.into()),
             Inserted::SessionTaken => {
                 let moc = self.store.moc_of_session(moc.session_id).await?;

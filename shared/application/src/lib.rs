@@ -1,4 +1,4 @@
-//! What each route does, one file each, over ports: a store, a bucket, a platform and what few routes need next to.
+//! What each route does, one file each, over ports: the store, the bucket, the platform, and a few that single routes need.
 //!
 //! Nothing here knows SQL, S3's wire or HTTP; the adapters behind the ports decide nothing.
 

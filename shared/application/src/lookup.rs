@@ -1,4 +1,4 @@
-//! Finding what a user asks for: what belongs to somebody else is missing.
+//! Finds what a user asks for. What belongs to another user is not found.
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{File, StoredPart};

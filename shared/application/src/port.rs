@@ -1,4 +1,4 @@
-//! The ports: what the use cases need of the world.
+//! The ports: what the use cases need from outside.
 
 use moc_domain::checksum::{Checksums, Mismatch};
 use moc_domain::content::Content;
@@ -17,7 +17,7 @@ pub trait Platform {
     fn now(&self) -> Timestamp;
     /// Ten random bytes, for an id.
     fn random(&self) -> [u8; 10];
-    /// Comes back after so many milliseconds.
+    /// Waits for so many milliseconds.
     async fn sleep(&self, millis: u64);
 }
 
@@ -102,13 +102,13 @@ pub trait Store {
     /// `window_start`, and returns their number.
     async fn count_session(&self, user: &UserId, window_start: Timestamp) -> Result<u64, StoreError>;
     async fn insert_session(&self, session: &Session) -> Result<(), StoreError>;
-    /// The session of that id, whoever's it is.
+    /// The session with that id, of any user.
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
     /// The session with its files, in the order of their registration.
     async fn session_with_files(&self, id: SessionId) -> Result<Option<(Session, Vec<File>)>, StoreError>;
     /// Sets the end of an active session, never to an earlier time.
     async fn extend_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError>;
-    /// Cancels an active session, one whose time is over included. `false` if it is not active.
+    /// Cancels an active session, also an expired one. `false` if it is not active.
     async fn cancel_session(&self, id: SessionId) -> Result<bool, StoreError>;
 
     /// Adds a file to an active session that holds fewer than `files_max`.
@@ -148,7 +148,7 @@ pub trait Store {
         now: Timestamp,
         stale_before: Timestamp,
     ) -> Result<bool, StoreError>;
-    /// Gives the lock back, if `token` still holds it and there is no MOC: the session is active again.
+    /// Releases the lock, if `token` still holds it and there is no MOC: the session is active again.
     async fn unlock_session(&self, id: SessionId, token: LockToken) -> Result<(), StoreError>;
     /// Inserts a MOC without its files while `token` holds the lock of its session, and with it the
     /// delivery of its webhook if one is wanted.
@@ -167,12 +167,12 @@ pub trait Store {
     async fn moc_of_session(&self, id: SessionId) -> Result<Option<Moc>, StoreError>;
 }
 
-/// Why the bucket did not do what it was asked; the texts are for the log.
+/// Why an operation on the bucket failed; the texts are for the log.
 #[derive(Debug)]
 pub enum BucketError {
     /// It is unreachable, overloaded, or its responses are malformed: retrying may help.
     Unavailable(String),
-    /// It has said nothing for so long that this request must not wait for it again.
+    /// It did not respond in time; this request must not wait for it again.
     Silent(String),
     /// There is no such multipart upload (S3 `NoSuchUpload`).
     NoSuchUpload,
@@ -181,14 +181,14 @@ pub enum BucketError {
     InvalidPart(String),
     /// The bytes that arrived are not those that the client announced. The part was not stored.
     Checksum(Mismatch),
-    /// The client's body ended, stalled or broke before all of it was there.
+    /// The client's body ended, stalled or broke before it was complete.
     BodyInterrupted(String),
     /// The part took longer than it may.
     TimedOut {
         /// How long, in milliseconds.
         elapsed_ms: u64,
     },
-    /// It rejects what it was asked: a fault of ours or of the configuration.
+    /// It rejects the request: a fault of this service or of its configuration.
     Rejected(String),
 }
 
@@ -223,7 +223,7 @@ pub struct UploadedPart {
     pub sha256: Option<[u8; 32]>,
 }
 
-/// An object that S3 has made of parts.
+/// An object that S3 has assembled from parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedUpload {
     pub etag: ETag,
@@ -254,7 +254,7 @@ pub struct PartAddress<'a> {
 pub enum Arrived<T> {
     /// It has the bytes that were expected.
     Whole(T),
-    /// It has so many bytes, which are not kept.
+    /// It has another size: this many bytes, which are not kept.
     Other(u64),
 }
 
@@ -269,7 +269,7 @@ pub trait Form {
     async fn read(&mut self, expected_bytes: u64) -> Result<Arrived<Self::Bytes>, Error>;
 }
 
-/// The bucket: multipart uploads and what comes of them.
+/// The bucket: multipart uploads and objects.
 pub trait Bucket {
     /// The bytes of a part as they come from the client.
     type Body;
@@ -297,9 +297,9 @@ pub trait Bucket {
     /// Makes an object of an upload (S3 `CompleteMultipartUpload`) from its parts' ETags in order.
     async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[ETag])
     -> Result<CompletedUpload, BucketError>;
-    /// Gives an upload up (S3 `AbortMultipartUpload`). One that is missing is no error.
+    /// Aborts an upload (S3 `AbortMultipartUpload`). One that is missing is no error.
     async fn abort_upload(&self, key: &str, upload_id: &str) -> Result<(), BucketError>;
-    /// What is known of an object (S3 `HeadObject`); `None` if there is none.
+    /// The size and metadata of an object (S3 `HeadObject`); `None` if there is none.
     async fn head(&self, key: &str) -> Result<Option<ObjectHead>, BucketError>;
     /// The first `bytes` bytes of an object (S3 `GetObject` with a range), fewer where it is
     /// smaller; `None` if there is none.
@@ -340,7 +340,7 @@ pub trait Outbox {
     async fn pending(&self) -> Result<u64, StoreError>;
 }
 
-/// Whom webhooks go to.
+/// The receiver of webhooks.
 pub trait Receiver {
     /// Attempts a delivery once, in [`moc_domain::limits::WEBHOOK_ATTEMPT_TIMEOUT_MS`] at most. The error says
     /// why it has not been taken, for the log.

@@ -75,7 +75,7 @@ pub async fn run(
         if let Some(old) = replaced
             && store.forget_file(old.id).await?
         {
-            // What stays in the bucket is nobody's file any more.
+            // The object that stays in the bucket belongs to no file any more.
             let _ = bucket.delete(&old.key).await;
         }
         store.insert_file(&file, bounds.files_max).await

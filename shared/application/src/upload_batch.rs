@@ -20,11 +20,11 @@ use crate::upload_part::{self, Part, Stored};
 /// Parts that a client sends together.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    /// Who sends them.
+    /// The user who sends them.
     pub user: &'a UserId,
-    /// Into which session.
+    /// The session that they belong to.
     pub session: SessionId,
-    /// Into which file.
+    /// The file that they belong to.
     pub file: FileId,
     /// Longest life of a session, in milliseconds.
     pub session_lifetime_max_ms: i64,

@@ -13,11 +13,11 @@ use crate::port::{Bucket, BucketError, PartAddress, Platform, Store, UploadedPar
 /// A part that a client sends.
 #[derive(Clone, Copy, Debug)]
 pub struct Part<'a> {
-    /// Who sends it.
+    /// The user who sends it.
     pub user: &'a UserId,
-    /// Into which session.
+    /// The session that it belongs to.
     pub session: SessionId,
-    /// Into which file.
+    /// The file that it belongs to.
     pub file: FileId,
     pub number: PartNumber,
     /// In bytes, from `Content-Length`.
@@ -26,7 +26,7 @@ pub struct Part<'a> {
     pub session_lifetime_max_ms: i64,
 }
 
-/// A part that S3 has and the store knows.
+/// A part that is in the bucket and recorded in the store.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// The file, as it was before.
@@ -38,7 +38,7 @@ pub struct Stored {
 }
 
 /// Streams a part to the bucket and records it once S3 has it. A part that is sent again replaces
-/// the one before. `body` is called once the part is welcome.
+/// the one before. `body` is called once the part is accepted.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`] and

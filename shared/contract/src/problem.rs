@@ -12,7 +12,7 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// Seconds after which a client may try again when a backend is unavailable.
 const RETRY_AFTER_SECONDS: u64 = 2;
 
-/// A kind as it goes over the wire.
+/// An error kind on the wire.
 #[derive(Debug)]
 pub struct Problem {
     /// The HTTP status.

@@ -1,4 +1,4 @@
-//! Checksums of bytes: what a client says they are, and what they turn out to be.
+//! Checksums of bytes, announced and computed.
 
 /// The checksums that are known of some bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Checksums {
     pub sha256: Option<[u8; 32]>,
 }
 
-/// Bytes that are not those that the client meant.
+/// Bytes whose checksum is not the announced one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// `md5` or `sha-256`.

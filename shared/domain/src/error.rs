@@ -4,7 +4,7 @@ use crate::id::FileId;
 use crate::session::Status;
 use crate::time::Timestamp;
 
-/// A kind with what the client may know, and next to it what only the log may.
+/// An error: its kind, which the client sees, and its source, which only the log gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// For the client.
@@ -14,7 +14,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// A kind whose cause lies inside, for the log.
+    /// An error with a source, for the log.
     pub fn with_source(kind: ErrorKind, source: impl Into<String>) -> Self {
         Self { kind, source: Some(source.into()) }
     }
@@ -98,7 +98,7 @@ pub enum ErrorKind {
         /// Their numbers, in order.
         missing: Vec<u16>,
     },
-    /// Bytes that are not those that the client meant.
+    /// Bytes whose checksum is not the announced one.
     ChecksumMismatch {
         /// `md5` or `sha-256`.
         algorithm: &'static str,
@@ -128,7 +128,7 @@ pub enum ErrorKind {
     DuplicateFile { file_id: FileId },
     /// A part for a file that is complete.
     FileAlreadyCompleted,
-    /// A session that takes nothing more.
+    /// A session that is finalized or cancelled.
     SessionNotActive { status: Status },
     /// A finalize is at work.
     FinalizeInProgress,
@@ -182,6 +182,6 @@ pub enum ErrorKind {
     BucketUnavailable,
     /// The store failed or is unreachable.
     StoreUnavailable,
-    /// A fault of ours or of the configuration.
+    /// A fault of this service or of its configuration.
     Internal,
 }

@@ -37,7 +37,7 @@ impl FileLimits {
     }
 }
 
-/// What a client says of a file, as it came.
+/// What a client declares about a file, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawDeclaration<'a> {
     /// The category; if absent, it follows from the name.
@@ -51,7 +51,7 @@ pub struct RawDeclaration<'a> {
     pub extension: Option<&'a str>,
 }
 
-/// A file that a session can take, by all that is declared of it.
+/// A declared file that passed every check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
     /// What it is for.
@@ -60,9 +60,9 @@ pub struct Declaration {
     pub name: FileName,
     /// In bytes, at least 1.
     pub size_bytes: u64,
-    /// The content that it is said to have; its bytes decide at finalize.
+    /// The declared content; its bytes are checked at finalize.
     pub content: Content,
-    /// What its checksums must be, where the client says so.
+    /// The checksums that the client announced.
     pub checksums: Checksums,
 }
 
@@ -174,7 +174,7 @@ pub struct File {
     pub bytes_completed: u64,
     /// The object's ETag; a file that has one is completed.
     pub etag: Option<ETag>,
-    /// What its checksums must be, where the client has said so.
+    /// The checksums that the client announced.
     pub checksums: Checksums,
     /// The SHA-256 of the part that was recorded last, where it was computed as it streamed.
     pub last_part_sha256: Option<[u8; 32]>,
@@ -186,7 +186,7 @@ pub struct File {
 }
 
 impl File {
-    /// Whether its object stands in the bucket.
+    /// Whether it is completed: its object is in the bucket.
     #[must_use]
     pub const fn is_completed(&self) -> bool {
         self.etag.is_some()

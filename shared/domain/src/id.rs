@@ -56,7 +56,7 @@ uuid_id!(
     LockToken
 );
 
-/// Whom a session belongs to: the subject of the JWT (RFC 7519, section 4.1.2).
+/// The owner of a session: the subject of the JWT (RFC 7519, section 4.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserId(String);
 

@@ -37,7 +37,7 @@ pub const SESSION_LIFETIME_MAX_DEFAULT_HOURS: u64 = 24;
 /// Longest session life that can be configured.
 pub const SESSION_LIFETIME_MAX_HOURS: u64 = 7 * 24;
 
-/// A finalize that has held its lock longer than this is taken for dead.
+/// A finalize's lock is stale after this time.
 pub const FINALIZE_LOCK_STALE_MS: i64 = 5 * 60 * 1000;
 /// How long a finalize that lost the race waits for the winner before it responds 409.
 pub const FINALIZE_WAIT_MS: u64 = 10_000;
@@ -104,7 +104,7 @@ pub const PRESIGNED_URL_TTL_MAX_MINUTES: u64 = 7 * 24 * 60;
 pub const EMIT_TIMEOUT_DEFAULT_MS: u64 = 500;
 /// Longest such time that can be configured.
 pub const EMIT_TIMEOUT_MAX_MS: u64 = 10_000;
-/// For so long nothing is sent to a broadcaster that has failed.
+/// How long nothing is sent to a broadcaster that has failed.
 pub const BROADCASTER_PAUSE_MS: i64 = 5_000;
 /// Longest life of a token to watch a session with.
 pub const WATCH_TOKEN_MAX_SECONDS: i64 = 3_600;
@@ -133,7 +133,7 @@ pub const WEBHOOK_ATTEMPT_TIMEOUT_MS: i64 = 10_000;
 pub const WEBHOOK_ATTEMPTS_MAX: u32 = 4;
 /// Pauses between them.
 pub const WEBHOOK_BACKOFF_MS: [i64; WEBHOOK_ATTEMPTS_MAX as usize - 1] = [1_000, 2_000, 4_000];
-/// For so long an attempt belongs to who has claimed it. After that it is taken for interrupted by a crash.
+/// How long a claim on an attempt holds. After that the attempt counts as interrupted by a crash.
 /// Next to the attempt it has room for the statements before and after, which wait for a busy store.
 pub const WEBHOOK_LEASE_MS: i64 = 30_000;
 /// Most attempts that are begun, those included that crashes interrupted.
@@ -157,7 +157,7 @@ pub const TRACE_SPANS_MAX: usize = 64;
 pub const TRACE_MAX_BYTES: u64 = 256 * KIB;
 /// Longest time that sending a trace may take, after the response.
 pub const TRACE_EXPORT_MAX_MS: u64 = 5_000;
-/// For so long an instance sends no trace to a collector that has failed.
+/// How long an instance sends no trace to a collector that has failed.
 pub const TRACE_PAUSE_MS: u64 = 60_000;
 /// A rate limit counts within windows of this length.
 pub const RATE_WINDOW_MS: i64 = 60 * 60 * 1000;

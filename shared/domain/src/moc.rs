@@ -8,7 +8,7 @@ use crate::id::{FileId, MocId, SessionId, UserId};
 use crate::limits::{DESCRIPTION_MAX_CHARS, SLUG_MAX_CHARS, SLUG_SUFFIX_MAX, TAG_MAX_CHARS, TAGS_MAX, TITLE_MAX_CHARS};
 use crate::time::Timestamp;
 
-/// What the user says of a MOC.
+/// The metadata that the user gives a MOC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// 1 to 100 characters.
@@ -22,7 +22,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// Checks what the user says, without the white space around it.
+    /// Checks the metadata, without the white space around it.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] with every field that is wrong.

@@ -5,16 +5,16 @@ use crate::id::{MocId, SessionId, UserId};
 use crate::limits::{FINALIZE_LOCK_STALE_MS, SESSION_EXTEND_BELOW_MS, SESSION_LIFETIME_MS};
 use crate::time::Timestamp;
 
-/// The state that the store keeps; a session that has run out of time is still `Active` there.
+/// The state that the store keeps; an expired session is still `Active` there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Takes files and parts.
     Active,
     /// One finalize works on it.
     Finalizing,
-    /// Has become a MOC.
+    /// Published as a MOC.
     Finalized,
-    /// Given up by its user.
+    /// Cancelled by its user.
     Cancelled,
 }
 
@@ -43,7 +43,7 @@ impl Status {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     pub id: SessionId,
-    /// For everyone else the session does not exist.
+    /// The owner; for other users the session does not exist.
     pub user: UserId,
     pub status: Status,
     /// Bytes of every part but a file's last.
@@ -59,13 +59,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether there is more to come of it: it is active and in time, or being finalized.
+    /// Whether it can still change: it is active and not expired, or being finalized.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
         matches!(self.status, Status::Active | Status::Finalizing) && now < self.expires_at
     }
 
-    /// Whether its time is over. Only an active session runs out.
+    /// Whether it has expired. Only an active session expires.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.status == Status::Active && now >= self.expires_at
@@ -77,7 +77,7 @@ impl Session {
         if self.is_expired(now) { "expired" } else { self.status.as_str() }
     }
 
-    /// Whether files and parts may still come.
+    /// Checks that files and parts are still accepted.
     ///
     /// # Errors
     /// [`ErrorKind::SessionExpired`], [`ErrorKind::FinalizeInProgress`] or [`ErrorKind::SessionNotActive`].
@@ -92,7 +92,7 @@ impl Session {
         }
     }
 
-    /// Whether a finalize has held the lock for so long that it must be dead.
+    /// Whether a finalize has held the lock for so long that the lock is stale.
     #[must_use]
     pub fn lock_is_stale(&self, now: Timestamp) -> bool {
         let since = self.finalizing_at.unwrap_or(self.created_at);

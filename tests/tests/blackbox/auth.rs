@@ -1,4 +1,4 @@
-//! Who may ask: tokens with a shared secret, bypass, and no way in at all.
+//! Authentication: tokens with a shared secret, bypass, and no method at all.
 
 mod jwks;
 

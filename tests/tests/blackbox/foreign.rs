@@ -1,4 +1,4 @@
-//! What belongs to somebody else is missing.
+//! What belongs to another user is not found.
 
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::token::{claims, hs256};

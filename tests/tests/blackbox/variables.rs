@@ -1,4 +1,4 @@
-//! What the variables change.
+//! The effects of the variables.
 
 use moc_tests::content::{MIB, pdf};
 use moc_tests::{Stack, declared, declared_pdf, own_stack, path, unique_title};

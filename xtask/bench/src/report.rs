@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Clone, Copy)]
 pub enum Unit {
     /// Quotient of two measurements of one kind.
@@ -18,7 +18,7 @@ pub enum Unit {
     Microseconds,
 }
 
-/// What a figure shall be.
+/// The goal of a figure.
 #[derive(Clone, Copy)]
 pub enum Goal {
     AtLeast(f64),
@@ -42,7 +42,7 @@ pub struct Figure {
     pub value: f64,
     /// The value's unit.
     pub unit: Unit,
-    /// What it shall be; `None` for what only explains the others.
+    /// The goal; `None` for figures that only explain others.
     pub goal: Option<Goal>,
     /// What the table says of it, short.
     pub note: String,

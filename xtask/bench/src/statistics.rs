@@ -1,6 +1,6 @@
 //! Medians and percentiles of small samples.
 
-/// The median; 0 of nothing.
+/// The median; 0 if there are no values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

@@ -16,7 +16,7 @@ struct Request {
     /// File, line, and title or name.
     title: String,
     assertions: usize,
-    /// Whether it says of itself that it is not for this stack (`@disabled`).
+    /// Whether it is marked as not for this stack (`@disabled`).
     skipped: bool,
     /// A sentence for each assertion that does not hold.
     failures: Vec<String>,
@@ -84,7 +84,7 @@ fn status(assertion: &Value) -> Option<&str> {
     assertion.get("status").and_then(Value::as_str)
 }
 
-/// What one assertion says when it does not hold.
+/// The message of an assertion that does not hold.
 fn failure(result: &Value) -> Option<String> {
     if matches!(status(result), Some("SUCCESS" | "SKIPPED")) {
         return None;

@@ -18,7 +18,7 @@ pub struct Api {
     authorization: Option<String>,
 }
 
-/// What came of a question.
+/// The result of a request.
 pub enum Response {
     State(State),
     /// No state, for this reason; there may be one later.
@@ -108,7 +108,7 @@ impl Api {
     }
 }
 
-/// What the app says against it: its status, and the problem's detail if there is one.
+/// Why the app rejected the request: its status, and the problem's detail if there is one.
 fn rejections(status: u16, body: &str) -> String {
     let problem: Value = serde_json::from_str(body).unwrap_or_default();
     match problem.get("detail").and_then(Value::as_str) {

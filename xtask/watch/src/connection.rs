@@ -21,7 +21,7 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 /// Largest message that is taken.
 const MESSAGE_MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// A connection that stands.
+/// An open connection.
 pub struct Connection {
     socket: WebSocket<MaybeTlsStream<TcpStream>>,
     pinged: Instant,
@@ -65,7 +65,7 @@ impl Connection {
         Ok(Self { socket, pinged: Instant::now(), heard: Instant::now() })
     }
 
-    /// What comes next, if it comes within a moment.
+    /// The next message, if it arrives within a moment.
     pub fn next(&mut self) -> Result<Incoming> {
         if self.pinged.elapsed() >= PING_INTERVAL {
             self.pinged = Instant::now();
@@ -74,7 +74,7 @@ impl Connection {
         let incoming = match self.socket.read() {
             Ok(Message::Text(text)) => Incoming::Text(text.to_string()),
             Ok(Message::Close(frame)) => {
-                // The response to it, which nobody may be there to take.
+                // The response to it; the other side may have gone.
                 let _ = self.socket.flush();
                 match frame {
                     Some(frame) if frame.reason.is_empty() => bail!("the connection was closed with {}", frame.code),

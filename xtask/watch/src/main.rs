@@ -124,7 +124,7 @@ impl Watch {
             Ok(connection) => connection,
             Err(error) => return Ok(End::unheard(format!("the broadcaster cannot be reached: {error:#}"))),
         };
-        // Once more, for what happened until the connection stood.
+        // Once more, for what happened until the connection was open.
         match self.api.state()? {
             Response::State(state) => {
                 self.show(&state, !is_first || state.is_over())?;

@@ -1,4 +1,4 @@
-//! How far a session is: what its state and its events say, put together.
+//! The progress of a session, from its state and its events.
 
 use crate::api::State;
 use crate::event::Known;

@@ -1,4 +1,4 @@
-//! What clients get, and when they are let go.
+//! What clients get, and when they are disconnected.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, protocol::frame::coding::Cl
 
 use crate::{Client, PATIENCE, SESSION, connect, publish, settings, start, text, token, try_connect};
 
-/// A client whose system takes little for it, so that its slowness is soon felt.
+/// A client with a small receive buffer, so that it soon counts as slow.
 async fn connect_narrow(address: std::net::SocketAddr) -> Client {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -128,7 +128,7 @@ async fn a_slow_client_is_closed_with_1013_while_others_go_on() {
     };
     assert_eq!(close.code, CloseCode::Again);
     assert!(!close.reason.is_empty());
-    // 20 MB were handed in: what waited was bounded.
+    // 20 MB were published: the queue was bounded.
     assert!(got < 60, "{got}");
     publish(address, SESSION, &[json!({"n": 100})]).await;
     assert_eq!(number(&text(&mut quick).await), 100);

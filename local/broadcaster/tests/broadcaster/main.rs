@@ -132,7 +132,7 @@ async fn post(address: SocketAddr, headers: &str, body: &[u8]) -> Response {
     ask(address, "POST", "/ws/broadcast", headers, body).await
 }
 
-/// Hands in events as the relay does.
+/// Publishes events as the relay does.
 async fn publish(address: SocketAddr, session: &str, events: &[Value]) {
     let body = json!({"sessionId": session, "userId": "user", "events": events}).to_string();
     let headers = format!("Authorization: Bearer {KEY}\r\nContent-Type: application/json\r\n");

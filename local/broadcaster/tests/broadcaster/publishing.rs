@@ -1,4 +1,4 @@
-//! Who hands in what.
+//! Who may publish what.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Who asks: the bearer token of a request (RFC 6750), verified (RFC 7519); and the tokens that let
+//! Authentication: the bearer token of a request (RFC 6750), verified (RFC 7519); and the tokens that let
 //! a browser watch its session.
 
 mod jwk_set;
@@ -100,7 +100,7 @@ fn subject(
     }
     validation.set_required_spec_claims(&required);
     let token = decode::<Claims>(token, key, &validation).map_err(|error| rejected(error.to_string()))?;
-    // RFC 7515, section 4.1.11: what is critical and not understood makes a token invalid.
+    // RFC 7515, section 4.1.11: a critical parameter that is not understood makes a token invalid.
     if token.header.crit.is_some() {
         return Err(rejected("the token has critical header parameters"));
     }

@@ -1,4 +1,4 @@
-//! Requests and responses: what all routes have in common.
+//! What all routes have in common: reading requests and sending responses.
 
 mod asset;
 mod batch_form;

@@ -56,7 +56,7 @@ impl Request {
         &self.method
     }
 
-    /// Lets these methods pass; `allow` as the header has it, for example `GET, DELETE`.
+    /// Accepts these methods only; `allow` in the form of the header, for example `GET, DELETE`.
     ///
     /// # Errors
     /// [`ErrorKind::MethodNotAllowed`].

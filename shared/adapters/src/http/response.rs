@@ -51,7 +51,7 @@ impl Response {
         self
     }
 
-    /// Does some work once the host has the whole response, and once the work that was given before is
+    /// Adds work to do once the host has the whole response, after the work that was added before is
     /// done. Nothing of it survives a crash.
     #[must_use]
     pub fn after(mut self, work: impl Future<Output = ()> + 'static) -> Self {

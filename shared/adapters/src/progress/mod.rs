@@ -110,7 +110,7 @@ pub async fn emit_part(user: &UserId, stored: &Stored) {
     tell_since(began, None, user, file.session_id, |now| event::part_stored(file, part, *progress, now)).await;
 }
 
-/// The broadcaster, as routes know it.
+/// The broadcaster, as routes see it.
 struct Broadcaster {
     api_url: String,
     /// Longest time that a request's events may take.

@@ -33,7 +33,7 @@ impl ErrorBody {
     }
 }
 
-/// What a response that is no success means.
+/// The error of an unsuccessful response.
 pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
     let error = std::str::from_utf8(body).ok().and_then(ErrorBody::parse).unwrap_or_default();
     let text = format!("{operation}: status {status} {} {}", error.code, error.message);
@@ -48,7 +48,7 @@ pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
     }
 }
 
-/// A response whose body makes no sense.
+/// The error of a successful response whose body is malformed.
 pub fn malformed(operation: &str) -> BucketError {
     BucketError::Unavailable(format!("{operation}: the response is malformed"))
 }

@@ -73,7 +73,7 @@ async fn write(
     hasher.finish()
 }
 
-/// What a future comes to in time.
+/// The output of a future, if it is ready in time.
 async fn in_time<T>(millis: u64, future: impl Future<Output = T>) -> Result<T, Attempt> {
     let silent = || Attempt::Response(BucketError::Silent("UploadPart: no response in time".into()));
     within(Instant::now() + Duration::from_millis(millis), future).await.ok_or_else(silent)

@@ -34,7 +34,7 @@ pub const MOC: &str = "json_array(m.id, m.session_id, m.user_id, m.slug, m.title
 pub const MOC_FILE: &str =
     "json_array(f.file_id, f.category, f.name, f.media_type, f.object_key, f.size_bytes, f.etag)";
 
-/// A record that the store holds and the domain does not know.
+/// A record in the store that is not valid in the domain.
 pub fn corrupt(what: &str) -> StoreError {
     StoreError(format!("the store holds a {what} that cannot be read"))
 }

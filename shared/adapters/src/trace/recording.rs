@@ -33,9 +33,9 @@ pub struct Trace(Mode);
 
 #[derive(Clone)]
 enum Mode {
-    /// There is no collector.
+    /// No collector is configured.
     Off,
-    /// Somebody has decided that this trace is not recorded.
+    /// The caller has decided that this trace is not recorded.
     PassedOn(Rc<TraceContext>),
     Recorded(Rc<Recording>),
 }

@@ -23,7 +23,7 @@ use crate::outbound::{self, Payload};
 const SENDER: &str = "http://webhook-sender.spin.internal";
 
 /// Has the webhook of a MOC delivered, and waits until that is settled: a minute at most. `context` is
-/// the trace that it belongs to. Where somebody else delivers it, or has done so, there is nothing to do.
+/// the trace that it belongs to. If another instance delivers it, or has done so, there is nothing to do.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] with the cause where it was not delivered. The sender has said so in the log

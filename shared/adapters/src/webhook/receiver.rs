@@ -32,7 +32,7 @@ impl HttpReceiver {
     /// [`moc_domain::error::ErrorKind::Internal`] where a variable cannot be read.
     pub async fn open(request: &Request) -> Result<Option<Self>, Error> {
         let settings = settings::webhook().await.inspect_err(|error| {
-            // Whoever calls has no way to say so.
+            // The caller has no way to report it.
             log::warn(&format!("webhooks: {}; none are sent", error.source.as_deref().unwrap_or_default()));
         });
         let Some(settings) = settings?.as_ref().clone() else { return Ok(None) };

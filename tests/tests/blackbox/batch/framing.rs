@@ -1,4 +1,4 @@
-//! How a form is split into its parts (RFC 2046, section 5.1), by those who mean well and those who do not.
+//! How a form is split into its parts (RFC 2046, section 5.1), by correct and by hostile clients.
 
 use moc_tests::content::{MIB, PART_BYTES, noise, pdf};
 use moc_tests::raw::Connection;

@@ -1,4 +1,4 @@
-//! Those who watch: several, others, and those who come back.
+//! Watching clients: several, of other sessions, and reconnecting.
 
 use futures::future::join_all;
 use moc_tests::content::{PART_BYTES, pdf, starting};
@@ -29,7 +29,7 @@ async fn everyone_who_watches_a_session_receives_everything() {
     let (session, ws_url) = create(&client).await;
     let connect = async || Socket::connect(&ws_url).await.expect("its own token is good");
     let mut sockets = vec![connect().await, connect().await, reconnect(&client, &session).await.1];
-    // One that talks is not listened to, and is a client like the others.
+    // One that sends messages is ignored, and is a client like the others.
     sockets[0].say("hello?").await;
 
     let _ = client.upload(&session, "castle.pdf", "instruction", "application/pdf", &pdf(PART_BYTES + 1)).await;

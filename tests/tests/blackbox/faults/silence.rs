@@ -1,4 +1,4 @@
-//! An S3 that takes a request and says nothing. All waits run at once: together they take as long
+//! An S3 that accepts a request and never responds. All waits run at once: together they take as long
 //! as one.
 
 use std::time::{Duration, Instant};

@@ -55,7 +55,7 @@ async fn a_lock_of_two_seconds_is_waited_for() {
     let _ = client.finalize(&session, &unique_title()).await.success(201);
 }
 
-/// Every route that writes, at once, under one lock that does not end in time: each says so,
+/// Every route that writes, at once, under one lock that does not end in time: each reports it,
 /// none does half of its work, and the same calls succeed afterwards.
 #[tokio::test]
 async fn a_lock_that_stays_is_reported_and_nothing_is_lost() {

@@ -50,7 +50,7 @@ pub struct Asked {
     pub connections: Vec<String>,
 }
 
-/// A running one.
+/// A running server.
 pub struct Server {
     pub address: SocketAddr,
     pub asked: Arc<Mutex<Asked>>,
