@@ -251,7 +251,7 @@ test("a session that was cancelled elsewhere is not resumed", async () => {
   await expect(upload.start()).rejects.toMatchObject({ code: "SESSION_NOT_ACTIVE" });
 });
 
-test("listeners may start it: while it runs that is the same, and after a failure another try", async () => {
+test("listeners may start it: while it runs that is the same, and after a failure another attempt", async () => {
   bench.proxy.fail(CREATE, { response: { status: 503 } });
   const upload = bench.upload({ files: [file(pdf(100), "castle.pdf")], retry: { attempts: 1 } });
   const started: Promise<unknown>[] = [];

@@ -17,7 +17,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-describe("waiting before another try", () => {
+describe("waiting before another attempt", () => {
   test("takes a random part of a time that doubles up to a bound, after what the server asks for", () => {
     const policy = retryPolicy({ baseDelayMs: 100, maxDelayMs: 500 });
     const longest = [1, 2, 3, 4, 5].map((attempt) => retryDelayMs(policy, attempt, 0, () => 1));
