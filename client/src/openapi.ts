@@ -920,7 +920,7 @@ export interface components {
             status: components["schemas"]["SessionStatus"];
             /**
              * Format: uri
-             * @description Where its progress events come by WebSocket, with a fresh token; absent where there are none to come.
+             * @description Where its progress events come by WebSocket, with a fresh token; absent if there are none to come.
              */
             wsUrl?: string;
         };
