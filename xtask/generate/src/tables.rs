@@ -1,6 +1,6 @@
 //! Tables in Markdown files, between `<!-- generated: NAME -->` and `<!-- /generated -->`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -166,23 +166,17 @@ fn routes(openapi: &Value) -> String {
 }
 
 fn errors(openapi: &Value) -> String {
-    let mut statuses: BTreeMap<u64, BTreeMap<&str, &str>> = BTreeMap::new();
-    for schema in
-        openapi.pointer("/components/schemas").and_then(Value::as_object).into_iter().flat_map(|all| all.values())
-    {
-        let constant = |name: &str| schema.pointer(&format!("/allOf/1/properties/{name}/const"));
-        let (Some(status), Some(code)) =
-            (constant("status").and_then(Value::as_u64), constant("code").and_then(Value::as_str))
-        else {
-            continue;
-        };
-        let meaning = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-        statuses.entry(status).or_default().insert(code, meaning);
-    }
-    let mut rows = vec![row(&["status", "code", "meaning"]), row(&["---"; 3])];
-    for (status, codes) in statuses {
-        rows.extend(codes.into_iter().map(|(name, meaning)| row(&[&status.to_string(), &code(name), meaning])));
-    }
+    let examples = openapi.pointer("/components/examples").and_then(Value::as_object).into_iter().flatten();
+    let mut problems: Vec<(u64, &str, &str)> = examples
+        .filter_map(|(name, example)| {
+            let text = |field: &str| example.pointer(&format!("/value/{field}")).and_then(Value::as_str);
+            let status = example.pointer("/value/status").and_then(Value::as_u64)?;
+            Some((status, text("code").filter(|code| code == name)?, text("detail")?))
+        })
+        .collect();
+    problems.sort_unstable();
+    let mut rows = vec![row(&["status", "code", "`detail`, for example"]), row(&["---"; 3])];
+    rows.extend(problems.into_iter().map(|(status, name, detail)| row(&[&status.to_string(), &code(name), detail])));
     rows.join("\n")
 }
 
