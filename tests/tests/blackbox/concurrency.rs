@@ -116,7 +116,7 @@ async fn a_cancel_among_parts_and_completes_leaves_nothing_behind() {
         let completes = join_all((0..3).map(|_| client.complete(&session, &file)));
         let cancel = async { client.delete(&path::session(&session)).await };
         let (sent, completed, cancelled) = futures::future::join3(sends, completes, cancel).await;
-        // Of what a cancel crosses, an S3 may say that it is not allowed rather than gone.
+        // An S3 may reject what a cancellation overtakes as not allowed, instead of as missing.
         let crossed = |reply: &Response| reply.status == 503 && reply.problem(503, "S3_UNAVAILABLE").is_object();
         for reply in &sent {
             assert!(matches!(reply.status, 200 | 409) || crossed(reply), "{}", reply.text());

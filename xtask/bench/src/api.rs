@@ -21,7 +21,7 @@ pub struct Api {
 
 /// A registered file.
 pub struct RemoteFile {
-    /// Its session's id.
+    /// The id of its session.
     pub session: String,
     pub id: String,
 }

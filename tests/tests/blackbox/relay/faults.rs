@@ -134,7 +134,7 @@ async fn it_responds_byte_by_byte() {
     fails_so(Mode::SlowHead).await;
 }
 
-/// Its status says all that is needed: nobody reads on.
+/// The status suffices: the body is not read.
 #[tokio::test]
 async fn a_success_without_end_is_one() {
     own_stack!();

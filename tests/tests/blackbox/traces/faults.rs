@@ -41,7 +41,7 @@ async fn it_responds_500() {
     // An instance makes one attempt, and logs once that it makes no other.
     let (attempts, said) = (traced.collector.connections(), warnings(&traced).len());
     assert!((1..FINALIZES).contains(&attempts), "{attempts} attempts of {FINALIZES}");
-    assert!((1..=attempts).contains(&said), "{said} warnings of {attempts} tries");
+    assert!((1..=attempts).contains(&said), "{said} warnings of {attempts} attempts");
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn it_reads_nothing() {
     fails(&traced, "the collector did not respond within 4500 ms").await;
 }
 
-/// Its status says all that is needed: nobody reads on.
+/// The status suffices: the body is not read.
 #[tokio::test]
 async fn a_success_without_end_is_one() {
     own_stack!();
