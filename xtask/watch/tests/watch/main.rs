@@ -215,8 +215,8 @@ fn what_the_app_rejects_is_an_error() {
         (404, json!({"detail": "There is no such session."}), "404: There is no such session."),
         (401, json!({}), "responded 401"),
         (503, json!({"detail": "Later."}), "503: Later."),
-        (200, json!({"other": true}), "no session"),
-        (200, json!([]), "no session"),
+        (200, json!({"other": true}), "is not a session"),
+        (200, json!([]), "is not a session"),
     ];
     for (status, body, words) in cases {
         let mut script = Script::new(stay);
