@@ -4,8 +4,7 @@ use moc_adapters::http::{self, BatchForm, Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
 use moc_adapters::s3::S3Bucket;
-use moc_adapters::store::SqliteStore;
-use moc_adapters::{auth, progress, settings};
+use moc_adapters::{auth, progress, settings, store};
 use moc_application::upload_batch::{self, Batch, Taken};
 use moc_contract::form;
 use moc_contract::path::Route;
@@ -34,7 +33,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let form = || request.body().map(|body| BatchForm::new(body, boundary, part_timeout_ms));
     let emit = async |stored: &_| progress::emit_part(&user, stored).await;
     let taken =
-        upload_batch::run(&SqliteStore::new(), &S3Bucket::open().await?, &WasiPlatform, batch, form, emit).await?;
+        upload_batch::run(&store::open().await?, &S3Bucket::open().await?, &WasiPlatform, batch, form, emit).await?;
 
     let Taken { outcomes, .. } = &taken;
     log.set("parts", outcomes.len());

@@ -4,8 +4,7 @@ use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
 use moc_adapters::s3::S3Bucket;
-use moc_adapters::store::SqliteStore;
-use moc_adapters::{auth, progress, settings};
+use moc_adapters::{auth, progress, settings, store};
 use moc_application::complete_file::{self, Completed};
 use moc_contract::body::CompleteFileBody;
 use moc_contract::event;
@@ -28,7 +27,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let request_of_file =
         complete_file::CompleteRequest { user: &user, session, file, parts: parts.as_deref(), session_lifetime_max_ms };
     let Completed { file, etag, idempotent } =
-        complete_file::run(&SqliteStore::new(), &S3Bucket::open().await?, &WasiPlatform, request_of_file).await?;
+        complete_file::run(&store::open().await?, &S3Bucket::open().await?, &WasiPlatform, request_of_file).await?;
     log.set("bytes", file.size_bytes);
     log.set("etag", etag.as_str());
     if !idempotent {

@@ -3,8 +3,7 @@
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
-use moc_adapters::store::SqliteStore;
-use moc_adapters::{auth, progress, settings};
+use moc_adapters::{auth, progress, settings, store};
 use moc_application::create_session;
 use moc_application::port::Platform as _;
 use moc_contract::body::CreateSessionBody;
@@ -21,7 +20,8 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let settings = settings::upload().await?;
     request.json::<CreateSessionBody>(JSON_BODY_MAX_BYTES).await?.check(&settings.files)?;
     let (part_size_bytes, limit) = (settings.part_size_bytes, settings.sessions_per_hour);
-    let session = create_session::run(&SqliteStore::new(), &WasiPlatform, user.clone(), part_size_bytes, limit).await?;
+    let session =
+        create_session::run(&store::open().await?, &WasiPlatform, user.clone(), part_size_bytes, limit).await?;
     log.show("session", session.id);
     progress::emit(&user, session.id, |now| event::session_created(&session, now)).await;
     let ws_url = auth::watch_token::url(&session, WasiPlatform.now()).await;

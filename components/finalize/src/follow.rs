@@ -1,12 +1,11 @@
 //! What follows a finalize, after its response: the thumbnail and the webhook. Neither can fail it.
 
-use moc_adapters::log;
 use moc_adapters::platform::both;
 use moc_adapters::s3::S3Bucket;
-use moc_adapters::store::SqliteStore;
 use moc_adapters::thumbnail::Thumbnailer;
 use moc_adapters::trace::Trace;
 use moc_adapters::webhook;
+use moc_adapters::{log, store};
 use moc_application::make_thumbnail;
 use moc_application::port::{Step, Trace as _};
 use moc_config::FinalizeSettings;
@@ -18,8 +17,7 @@ pub async fn run(wanted: &FinalizeSettings, bucket: S3Bucket, moc: &Moc, trace: 
     let thumbnail = async {
         if wanted.thumbnail && moc.thumbnail_key.is_none() {
             let thumbnailer = Thumbnailer { bucket, context: trace.context_of(Step::GenerateThumbnail) };
-            let store = SqliteStore::new();
-            let making = make_thumbnail::run(&store, &thumbnailer, moc);
+            let making = async { make_thumbnail::run(&store::open().await?, &thumbnailer, moc).await };
             if let Err(error) = trace.step(Step::GenerateThumbnail, making).await {
                 warn(&format!("MOC {} gets no thumbnail", moc.id), &error);
             }

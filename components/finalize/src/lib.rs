@@ -6,9 +6,8 @@ use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
 use moc_adapters::s3::S3Bucket;
-use moc_adapters::store::SqliteStore;
 use moc_adapters::trace::{self, Trace};
-use moc_adapters::{auth, progress, settings};
+use moc_adapters::{auth, progress, settings, store};
 use moc_application::finalize::{self, FinalizeOutcome, Finalized};
 use moc_contract::body::FinalizeBody;
 use moc_contract::event;
@@ -38,7 +37,7 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     let webhook = wanted.webhook;
     let asked = finalize::FinalizeRequest { user: &user, id: session, described: &described, concurrency, webhook };
     let Finalized { moc, outcome, validation } =
-        finalize::run(&SqliteStore::new(), &bucket, &WasiPlatform, trace, asked).await?;
+        finalize::run(&store::open().await?, &bucket, &WasiPlatform, trace, asked).await?;
     log.show("moc", moc.id);
     log.set("bytes", moc.total_size_bytes());
     trace.show_moc(&moc);

@@ -1,9 +1,8 @@
 //! `GET /api/mocs/uploads/sessions/:sessionId/files/:fileId/parts`
 
-use moc_adapters::auth;
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::store::SqliteStore;
+use moc_adapters::{auth, store};
 use moc_application::lookup;
 use moc_contract::path::Route;
 use moc_contract::response::PartList;
@@ -17,6 +16,6 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let Route::Parts(session, file) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", session);
     log.show("file", file);
-    let (_, _, parts) = lookup::file_with_parts(&SqliteStore::new(), &user, session, file).await?;
+    let (_, _, parts) = lookup::file_with_parts(&store::open().await?, &user, session, file).await?;
     Ok(Response::json(200, &PartList::from(parts.as_slice())))
 }

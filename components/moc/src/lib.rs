@@ -2,8 +2,7 @@
 
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::store::SqliteStore;
-use moc_adapters::{auth, settings};
+use moc_adapters::{auth, settings, store};
 use moc_application::lookup;
 use moc_contract::path::Route;
 use moc_contract::response::MocResponse;
@@ -16,7 +15,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     request.allow("GET")?;
     let Route::Moc(id) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("moc", id);
-    let moc = lookup::moc(&SqliteStore::new(), &user, id).await?;
+    let moc = lookup::moc(&store::open().await?, &user, id).await?;
     let address = settings::public_address().await?;
     Ok(Response::json(200, &MocResponse::new(&moc, |key| address.of(key))))
 }

@@ -4,8 +4,7 @@ use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
 use moc_adapters::s3::{PartBody, S3Bucket};
-use moc_adapters::store::SqliteStore;
-use moc_adapters::{auth, progress, settings};
+use moc_adapters::{auth, progress, settings, store};
 use moc_application::upload_part::{self, Part, Stored};
 use moc_contract::digest;
 use moc_contract::path::Route;
@@ -39,7 +38,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     };
     let session_lifetime_max_ms = settings.session_lifetime_max_ms;
     let part = Part { user: &user, session, file, number, size_bytes, session_lifetime_max_ms };
-    let stored = upload_part::run(&SqliteStore::new(), &S3Bucket::open().await?, &WasiPlatform, part, body).await?;
+    let stored = upload_part::run(&store::open().await?, &S3Bucket::open().await?, &WasiPlatform, part, body).await?;
     progress::emit_part(&user, &stored).await;
     let Stored { part, progress, .. } = &stored;
     log.set("etag", part.etag.as_str());

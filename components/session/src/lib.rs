@@ -4,8 +4,7 @@ use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
 use moc_adapters::s3::S3Bucket;
-use moc_adapters::store::SqliteStore;
-use moc_adapters::{auth, settings};
+use moc_adapters::{auth, settings, store};
 use moc_application::port::Platform as _;
 use moc_application::{cancel_session, lookup};
 use moc_contract::path::Route;
@@ -19,7 +18,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     request.allow("GET, DELETE")?;
     let Route::Session(id) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", id);
-    let store = SqliteStore::new();
+    let store = store::open().await?;
     if request.method() == "DELETE" {
         cancel_session::run(&store, &S3Bucket::open().await?, &user, id).await?;
         return Ok(Response::no_content());

@@ -2,7 +2,7 @@
 
 use moc_adapters::http::{Request, Response};
 use moc_adapters::platform::WasiPlatform;
-use moc_adapters::store::SqliteStore;
+use moc_adapters::store;
 use moc_adapters::webhook::{self, HttpReceiver};
 use moc_application::deliver_webhook;
 use moc_application::port::Outbox as _;
@@ -17,7 +17,7 @@ async fn handle(request: &mut Request) -> Result<Response, Error> {
     let route = WebhookRoute::parse(request.path()).ok_or(ErrorKind::NotFound)?;
     request.allow("POST")?;
     let Some(receiver) = HttpReceiver::open(request).await? else { return Ok(webhook::not_configured()) };
-    let outbox = SqliteStore::new();
+    let outbox = store::open().await?;
     match route {
         WebhookRoute::Delivery(moc) => {
             let outcome = deliver_webhook::run(&outbox, &receiver, &WasiPlatform, moc).await?;

@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 
 use moc_config::{
-    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, FinalizeSettings, PageSettings, ProgressSettings,
-    PublicAddress, TraceSettings, UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, DatabaseSettings, FinalizeSettings, PageSettings,
+    ProgressSettings, PublicAddress, TraceSettings, UploadSettings, Values, VariableError, WatchSettings,
+    WebhookSettings,
 };
 use moc_domain::error::{Error, ErrorKind};
 use spin_sdk::variables;
@@ -37,6 +38,7 @@ macro_rules! groups {
 groups! {
     /// Limits of uploads.
     upload: UploadSettings = UploadSettings::NAMES, UploadSettings::parse;
+    database: DatabaseSettings = DatabaseSettings::NAMES, DatabaseSettings::parse;
     bucket: BucketSettings = BucketSettings::NAMES, BucketSettings::parse;
     /// The URL at which clients read objects.
     public_address: PublicAddress = PublicAddress::NAMES, PublicAddress::parse;

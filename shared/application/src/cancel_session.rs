@@ -8,16 +8,23 @@ use moc_domain::limits::ABORT_CONCURRENCY;
 use moc_domain::session::Status;
 
 use crate::lookup;
-use crate::port::{Bucket, BucketError, Store};
+use crate::port::{Bucket, BucketError, Platform, Store};
 
 /// Cancels a session: its open uploads are aborted and its objects deleted. The state changes
-/// first, so that nothing new comes while the bucket is cleared; where the bucket is unavailable, the same
-/// call again clears the rest.
+/// first, so that nothing new comes while the bucket is cleared; if the bucket is unavailable or may still be
+/// completing a file, the same call again clears the rest.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], [`ErrorKind::SessionNotActive`], [`ErrorKind::FinalizeInProgress`], or those
 /// of the store and the bucket.
-pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: SessionId) -> Result<(), Error> {
+pub async fn run(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    user: &UserId,
+    id: SessionId,
+    completion_timeout_ms: i64,
+) -> Result<(), Error> {
     let session = lookup::session(store, user, id).await?;
     let again = session.status == Status::Cancelled;
     if !again && !store.cancel_session(id).await? {
@@ -29,7 +36,8 @@ pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: Se
     }
     // Read after the cancellation: no file comes from now on.
     let (_, files) = lookup::session_with_files(store, user, id).await?;
-    let mut cleared = stream::iter(&files).map(|file| clear(bucket, file, again)).buffer_unordered(ABORT_CONCURRENCY);
+    let clear = |file| clear(bucket, file, again, File::is_completing(file, platform.now(), completion_timeout_ms));
+    let mut cleared = stream::iter(&files).map(clear).buffer_unordered(ABORT_CONCURRENCY);
     let mut error = None;
     while let Some(result) = cleared.next().await {
         error = error.or(result.err());
@@ -40,17 +48,18 @@ pub async fn run(store: &impl Store, bucket: &impl Bucket, user: &UserId, id: Se
 /// Aborts a file's upload, if it is not completed, and deletes its object: a completion that was
 /// under way may have made one. Some servers reject the abort of an upload that is over, where S3 says
 /// that there is none: the second time that is no error.
-async fn clear(bucket: &impl Bucket, file: &File, again: bool) -> Result<(), BucketError> {
-    let aborted = match file.is_completed() {
-        true => Ok(()),
-        false => bucket.abort_upload(&file.key, &file.upload_id).await,
-    };
-    if let Err(BucketError::Silent(_)) = aborted {
-        return aborted;
-    }
-    bucket.delete(&file.key).await?;
-    match aborted {
+async fn clear(bucket: &impl Bucket, file: &File, again: bool, is_completing: bool) -> Result<(), BucketError> {
+    let aborted = if file.is_completed() { Ok(()) } else { bucket.abort_upload(&file.key, &file.upload_id).await };
+    let aborted = match aborted {
+        Err(BucketError::Silent(_)) => return aborted,
+        Err(BucketError::NoSuchUpload) if is_completing && bucket.head(&file.key).await?.is_none() => {
+            let cause = "the bucket has no such upload: it may be completing it";
+            return Err(BucketError::Unavailable(cause.into()));
+        }
+        Err(BucketError::NoSuchUpload) => Ok(()),
         Err(BucketError::Rejected(_)) if again => Ok(()),
         aborted => aborted,
-    }
+    };
+    bucket.delete(&file.key).await?;
+    aborted
 }

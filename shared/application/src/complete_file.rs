@@ -1,17 +1,27 @@
 //! `POST /sessions/:sessionId/files/:fileId/complete`
+//!
+//! S3 may take minutes to assemble a large object, and may show neither the upload nor the object meanwhile. So the
+//! store records that a completion was requested before it is, and until `completion_timeout_ms` later nothing is
+//! concluded from an object that is not there:
+//!
+//! | the bucket has | response |
+//! |---|---|
+//! | the object | the file is completed, whichever request the bucket has worked for |
+//! | the upload | it is asked for the completion again |
+//! | neither | 503 until `completion_timeout_ms` are over, then the file is given up: 422 |
+//! | neither, and no completion was requested before | the upload was lost: 422 at once |
 
 use moc_domain::checksum::Mismatch;
 use moc_domain::error::{Error, ErrorKind, FieldError, FileFault};
 use moc_domain::etag::ETag;
 use moc_domain::file::{ClaimedPart, File, StoredPart, in_order};
 use moc_domain::id::{FileId, SessionId, UserId};
-use moc_domain::limits::VALIDATION_ERRORS_MAX;
+use moc_domain::limits::{COMPLETION_LOOKS, VALIDATION_ERRORS_MAX};
 use moc_domain::part::PartNumber;
 use moc_domain::session::Status;
-use moc_domain::time::Timestamp;
 
-use crate::lookup;
 use crate::port::{Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, Platform, Store};
+use crate::{lookup, retry};
 
 /// A file to complete.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +34,8 @@ pub struct CompleteRequest<'a> {
     pub parts: Option<&'a [ClaimedPart]>,
     /// Longest life of a session, in milliseconds.
     pub session_lifetime_max_ms: i64,
+    /// Longest time that the bucket may take, in milliseconds.
+    pub completion_timeout_ms: i64,
 }
 
 /// A file that is complete.
@@ -57,79 +69,104 @@ pub async fn run(
     }
     session.accepts_uploads(platform.now())?;
 
-    let mut all_listed = true;
-    let etags = match in_order(file.plan, &recorded) {
-        Ok(etags) => etags,
-        // Parts that are not recorded may have been sent straight to the bucket, to presigned URLs.
-        Err(missing) => match request.parts {
-            Some(claimed) => {
-                let parts = list(bucket, &file, missing).await?;
-                all_listed = parts.iter().all(|part| part.etag.is_some());
-                in_order(file.plan, &claim(parts, claimed, platform.now()))
-                    .map_err(|missing| ErrorKind::PartCountMismatch { missing })?
-            }
-            None => return Err(ErrorKind::PartCountMismatch { missing }.into()),
-        },
-    };
+    let etags = parts(bucket, &file, &recorded, request.parts).await?;
     if let Some(claimed) = request.parts {
         check_claimed(claimed, &etags)?;
     }
-    let CompletedUpload { etag, is_composite } = match complete(bucket, platform, &file, &etags).await? {
+    let Some(completing) = store.begin_completion(file.id, platform.now()).await? else {
+        return overtaken(store, bucket, platform, request).await;
+    };
+    let CompletedUpload { etag, is_etag_of_bytes } = match complete(bucket, platform, &file, &etags).await? {
         Completion::Made(completed) => completed,
         Completion::PartsDiffer(missing) => return Err(ErrorKind::PartCountMismatch { missing }.into()),
-        Completion::NoUpload => {
+        Completion::NotThere { was_requested_once } => {
+            let was_lost_before = completing.is_first && was_requested_once;
+            let waited_ms = platform.now().millis_since(completing.since);
+            if !was_lost_before && waited_ms < request.completion_timeout_ms {
+                let cause = format!("the bucket has neither the upload nor the object {waited_ms} ms after a completion");
+                return Err(Error::with_source(ErrorKind::BucketUnavailable, cause));
+            }
             store.forget_file(file.id).await?;
             return Err(file.failed(FileFault::ObjectMissing).into());
         }
     };
-    let expected = ETag::of_multipart(&etags);
-    let is_expected = expected.as_ref().map_or(all_listed, |expected| *expected == etag);
-    if !is_expected && (is_composite || !all_listed) {
+    if let Some(expected) = bucket.object_etag(&etags).filter(|expected| is_etag_of_bytes && *expected != etag) {
         store.forget_file(file.id).await?;
         // The object that stays in the bucket belongs to no file any more.
         let _ = bucket.delete(&file.key).await;
-        return Err(not_of_parts(&file, expected.filter(|_| all_listed), &etag).into());
+        let mismatch = Mismatch { algorithm: "md5", expected: expected.to_string(), actual: etag.to_string() };
+        return Err(file.differs(mismatch).into());
     }
     if !store.complete_file(&file, &etag, platform.now()).await? {
-        // Another completion, a cancellation or a finalize came first.
-        let (session, file) = lookup::file(store, user, session.id, file.id).await?;
-        let Some(etag) = file.etag.clone() else {
-            if session.status == Status::Cancelled {
-                // The cancellation has cleared the bucket already: clear what came after it.
-                let _ = bucket.delete(&file.key).await;
-            }
-            session.accepts_uploads(platform.now())?;
-            return Err(Error::with_source(
-                ErrorKind::StoreUnavailable,
-                "a pending file of an active session did not complete",
-            ));
-        };
-        return Ok(Completed { file, etag, idempotent: true });
+        return overtaken(store, bucket, platform, request).await;
     }
     lookup::extend(store, platform, &session, request.session_lifetime_max_ms).await;
     Ok(Completed { file, etag, idempotent: false })
 }
 
-/// The parts as the bucket lists them; `missing` if it has no such upload.
-async fn list(bucket: &impl Bucket, file: &File, missing: Vec<u16>) -> Result<Vec<ListedPart>, Error> {
-    match bucket.list_parts(&file.key, &file.upload_id).await {
-        Ok(parts) => Ok(parts),
-        Err(BucketError::NoSuchUpload) => Err(ErrorKind::PartCountMismatch { missing }.into()),
-        Err(error) => Err(error.into()),
+/// The response where another completion, a cancellation or a finalize came first.
+async fn overtaken(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    request: CompleteRequest<'_>,
+) -> Result<Completed, Error> {
+    let (session, file) = lookup::file(store, request.user, request.session, request.file).await?;
+    if let Some(etag) = file.etag.clone() {
+        return Ok(Completed { file, etag, idempotent: true });
     }
+    if session.status == Status::Cancelled {
+        // The cancellation has cleared the bucket already: clear what came after it.
+        let _ = bucket.delete(&file.key).await;
+    }
+    session.accepts_uploads(platform.now())?;
+    Err(Error::with_source(ErrorKind::StoreUnavailable, "a pending file of an active session did not complete"))
 }
 
-/// The listed parts, those without an ETag under the one that the client claims.
-fn claim(parts: Vec<ListedPart>, claimed: &[ClaimedPart], now: Timestamp) -> Vec<StoredPart> {
-    let stored = |part: ListedPart| {
-        let claim = || {
-            let at = claimed.binary_search_by_key(&part.number, |claimed| claimed.number).ok()?;
-            claimed.get(at).map(|claimed| claimed.etag.clone())
-        };
-        let etag = part.etag.clone().or_else(claim)?;
-        Some(StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: now })
+/// The ETags of the file's parts, in order: as recorded, or as the bucket lists parts that clients have sent straight
+/// to it, to presigned URLs. A bucket that works on a completion may no longer list any: then the object will show
+/// whether the client's claims are right.
+async fn parts(
+    bucket: &impl Bucket,
+    file: &File,
+    recorded: &[StoredPart],
+    claimed: Option<&[ClaimedPart]>,
+) -> Result<Vec<ETag>, Error> {
+    let missing = match (in_order(file.plan, recorded), claimed) {
+        (Ok(etags), _) => return Ok(etags),
+        (Err(missing), None) => return Err(ErrorKind::PartCountMismatch { missing }.into()),
+        (Err(missing), Some(_)) => missing,
     };
-    parts.into_iter().filter_map(stored).collect()
+    let etags = match list(bucket, file).await {
+        Ok(listed) => in_order(file.plan, &listed),
+        Err(BucketError::NoSuchUpload) if file.completing_at.is_some() => {
+            let claimed = claimed.unwrap_or_default();
+            let is_whole = file.plan.numbers().eq(claimed.iter().map(|part| part.number));
+            if is_whole { Ok(claimed.iter().map(|part| part.etag.clone()).collect()) } else { Err(missing) }
+        }
+        Err(BucketError::NoSuchUpload) => Err(missing),
+        Err(error) => return Err(error.into()),
+    };
+    etags.map_err(|missing| ErrorKind::PartCountMismatch { missing }.into())
+}
+
+/// Every part of an upload that the bucket lists.
+async fn list(bucket: &impl Bucket, file: &File) -> Result<Vec<StoredPart>, BucketError> {
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = bucket.list_parts(&file.key, &file.upload_id, after).await?;
+        listed.extend(page.parts.into_iter().map(|ListedPart { number, size_bytes, etag }| StoredPart {
+            number,
+            etag,
+            size_bytes,
+            uploaded_at: file.created_at,
+        }));
+        // A server that repeats a page must not be asked for ever.
+        match page.next.filter(|next| after.is_none_or(|after| after < *next)) {
+            Some(next) => after = Some(next),
+            None => return Ok(listed),
+        }
+    }
 }
 
 /// Every part that the client names must be in the plan, under that ETag, and none left out.
@@ -151,29 +188,18 @@ fn check_claimed(claimed: &[ClaimedPart], etags: &[ETag]) -> Result<(), ErrorKin
     if errors.is_empty() { Ok(()) } else { Err(ErrorKind::Invalid { errors }) }
 }
 
-/// The error for an object that was not made of its parts. Without an `expected` ETag the client's claims were all
-/// there was to go by, and they were wrong.
-fn not_of_parts(file: &File, expected: Option<ETag>, actual: &ETag) -> ErrorKind {
-    match expected {
-        Some(expected) => {
-            file.differs(Mismatch { algorithm: "md5", expected: expected.to_string(), actual: actual.to_string() })
-        }
-        None => {
-            let message = "are not the parts that the bucket had: register the file again";
-            ErrorKind::Invalid { errors: vec![FieldError::new("/parts", message)] }
-        }
-    }
-}
-
 enum Completion {
     Made(CompletedUpload),
     /// The bucket lacks these parts, or has them under other ETags.
     PartsDiffer(Vec<u16>),
     /// Neither the upload nor the object is there.
-    NoUpload,
+    NotThere {
+        /// Whether this call has sent one request for it.
+        was_requested_once: bool,
+    },
 }
 
-/// Completes the upload. A response that was lost, or one that came to an earlier attempt, is recovered
+/// Completes the upload. A response that was lost, or one that came to an earlier request, is recovered
 /// by looking at the object: it is ours if its ETag is the one that these parts make. Some servers
 /// reject an upload that is over where S3 says that there is none.
 async fn complete(
@@ -182,36 +208,53 @@ async fn complete(
     file: &File,
     etags: &[ETag],
 ) -> Result<Completion, Error> {
-    let error = match bucket.complete_upload(&file.key, &file.upload_id, etags).await {
-        Ok(completed) => return Ok(Completion::Made(completed)),
-        Err(BucketError::InvalidPart(_)) => return parts_that_differ(bucket, file, etags).await,
-        Err(error @ (BucketError::Unavailable(_) | BucketError::NoSuchUpload | BucketError::Rejected(_))) => error,
-        Err(error) => return Err(error.into()),
+    let mut requests = 1;
+    let error = loop {
+        match bucket.complete_upload(&file.key, &file.upload_id, etags).await {
+            Ok(completed) => return Ok(Completion::Made(completed)),
+            Err(error) if retry::pause(platform, requests, &error).await => requests += 1,
+            Err(error) => break error,
+        }
     };
-    let expected = ETag::of_multipart(etags);
-    let ours = |head: &ObjectHead| Some(&head.etag) == expected.as_ref() && head.size_bytes == file.size_bytes;
-    let head = match error {
-        BucketError::NoSuchUpload | BucketError::Rejected(_) => lookup::object(bucket, platform, file, ours).await?,
-        _ => bucket.head(&file.key).await?,
+    let expected = bucket.object_etag(etags);
+    let is_ours = |head: &ObjectHead| {
+        let has_etag = !head.is_etag_of_bytes || expected.as_ref().is_none_or(|expected| head.etag == *expected);
+        head.size_bytes == file.size_bytes && has_etag
+    };
+    let head = match &error {
+        BucketError::InvalidPart(_) => match parts_that_differ(bucket, file, etags).await? {
+            Some(differing) => return Ok(Completion::PartsDiffer(differing)),
+            None => lookup::object(bucket, platform, file, COMPLETION_LOOKS, is_ours).await?,
+        },
+        BucketError::NoSuchUpload | BucketError::Rejected(_) => {
+            lookup::object(bucket, platform, file, COMPLETION_LOOKS, is_ours).await?
+        }
+        BucketError::Unavailable(_) => bucket.head(&file.key).await?,
+        // The client has waited long enough; its next request looks.
+        BucketError::Silent(_) => return Err(error.into()),
     };
     match (head, error) {
-        (Some(head), _) if ours(&head) => Ok(Completion::Made(CompletedUpload { etag: head.etag, is_composite: true })),
-        (None, BucketError::NoSuchUpload) => Ok(Completion::NoUpload),
+        (Some(head), _) if is_ours(&head) => {
+            let ObjectHead { etag, is_etag_of_bytes, .. } = head;
+            Ok(Completion::Made(CompletedUpload { etag, is_etag_of_bytes }))
+        }
+        (None, BucketError::NoSuchUpload | BucketError::InvalidPart(_)) => {
+            Ok(Completion::NotThere { was_requested_once: requests == 1 })
+        }
         (_, error) => Err(error.into()),
     }
 }
 
-async fn parts_that_differ(bucket: &impl Bucket, file: &File, etags: &[ETag]) -> Result<Completion, Error> {
-    let parts = match bucket.list_parts(&file.key, &file.upload_id).await {
+/// The parts that the bucket lacks or has under other ETags; `None` if it has no such upload.
+async fn parts_that_differ(bucket: &impl Bucket, file: &File, etags: &[ETag]) -> Result<Option<Vec<u16>>, Error> {
+    let parts = match list(bucket, file).await {
         Ok(parts) => parts,
-        Err(BucketError::NoSuchUpload) => return Ok(Completion::NoUpload),
+        Err(BucketError::NoSuchUpload) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let stands = |number: PartNumber, etag: &ETag| {
-        parts.iter().any(|part| part.number == number && part.etag.as_ref().is_none_or(|listed| listed == etag))
-    };
+    let stands = |number: PartNumber, etag: &ETag| parts.iter().any(|part| part.number == number && part.etag == *etag);
     let differing = file.plan.numbers().zip(etags).filter(|(number, etag)| !stands(*number, etag));
-    Ok(Completion::PartsDiffer(differing.map(|(number, _)| number.get()).collect()))
+    Ok(Some(differing.map(|(number, _)| number.get()).collect()))
 }
 
 #[cfg(test)]

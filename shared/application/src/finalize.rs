@@ -51,6 +51,8 @@ pub struct FinalizeRequest<'a> {
     pub described: &'a Description,
     /// How many files are validated at once.
     pub concurrency: usize,
+    /// Longest time that the bucket may take to complete a file, in milliseconds.
+    pub completion_timeout_ms: i64,
     /// Whether a webhook is to be delivered.
     pub webhook: bool,
 }
@@ -148,7 +150,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
 
     /// The MOC in the store; with the validation where this call has made it.
     async fn validated(&self, token: LockToken) -> Result<(Moc, Option<Timing>), Error> {
-        let FinalizeRequest { user, id, described, concurrency, .. } = self.request;
+        let FinalizeRequest { user, id, described, concurrency, completion_timeout_ms, .. } = self.request;
         if let Some(moc) = self.store.moc_of_session(id).await? {
             return Ok((moc, None));
         }
@@ -160,7 +162,8 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         }
         // Read under the lock: from here on no file comes and none completes.
         let (_, files) = lookup::session_with_files(self.store, user, id).await?;
-        let validating = validate::files(self.store, self.bucket, self.platform, &files, concurrency);
+        let (store, bucket, platform) = (self.store, self.bucket, self.platform);
+        let validating = validate::files(store, bucket, platform, &files, concurrency, completion_timeout_ms);
         let validation = self.trace.step(Step::ValidateFiles, validating).await?;
         let now = self.platform.now();
         let moc = Moc {
@@ -196,11 +199,11 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
 
     /// Gives the MOC its files and ends the session: both may be done again.
     async fn end(&self, moc: Moc, validation: Option<Timing>) -> Result<Finalized, Error> {
-        let filling = async { Ok(self.store.insert_moc_files(moc.id, self.request.id).await?) };
-        self.trace.step(Step::CreateFiles, filling).await?;
-        self.store.finish_session(self.request.id, moc.id).await?;
-        let whole = self.store.moc(moc.id).await?;
-        let moc = whole.ok_or_else(|| Error::with_source(ErrorKind::StoreUnavailable, "the MOC does not exist"))?;
+        let completing = async {
+            let completed = self.store.complete_moc(moc.id, self.request.id).await?;
+            completed.ok_or_else(|| Error::with_source(ErrorKind::StoreUnavailable, "the MOC was deleted"))
+        };
+        let moc = self.trace.step(Step::CreateFiles, completing).await?;
         let outcome = if validation.is_some() { FinalizeOutcome::Created } else { FinalizeOutcome::Resumed };
         Ok(Finalized { moc, outcome, validation })
     }

@@ -13,6 +13,7 @@ pub mod lookup;
 pub mod make_thumbnail;
 pub mod port;
 pub mod register_file;
+pub mod retry;
 pub mod upload_batch;
 pub mod upload_part;
 mod validate;

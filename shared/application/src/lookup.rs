@@ -3,7 +3,7 @@
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{File, StoredPart};
 use moc_domain::id::{FileId, MocId, SessionId, UserId};
-use moc_domain::limits::{COMPLETION_LOOK_PAUSE_MS, COMPLETION_LOOKS};
+use moc_domain::limits::LOOK_PAUSE_MS;
 use moc_domain::moc::Moc;
 use moc_domain::session::Session;
 
@@ -67,8 +67,8 @@ pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Er
     owned(store.moc(id).await?, user, |moc| &moc.user)
 }
 
-/// The object of a file whose multipart upload no longer exists. A completion that is still running
-/// deletes the upload first and shows the object later, so an object for which `is_it` holds is waited for.
+/// The object of a file, looked for up to `looks` times until `is_it` holds: a bucket may show an object some time
+/// after it has deleted the upload.
 ///
 /// # Errors
 /// The bucket's.
@@ -76,14 +76,15 @@ pub async fn object(
     bucket: &impl Bucket,
     platform: &impl Platform,
     file: &File,
+    looks: u32,
     is_it: impl Fn(&ObjectHead) -> bool,
 ) -> Result<Option<ObjectHead>, Error> {
-    for _ in 1..COMPLETION_LOOKS {
+    for _ in 1..looks {
         let head = bucket.head(&file.key).await?;
         if head.as_ref().is_some_and(&is_it) {
             return Ok(head);
         }
-        platform.sleep(COMPLETION_LOOK_PAUSE_MS).await;
+        platform.sleep(LOOK_PAUSE_MS).await;
     }
     Ok(bucket.head(&file.key).await?)
 }

@@ -69,6 +69,7 @@ pub async fn run(
         checksums: declared.checksums,
         last_part_sha256: None,
         rejected: false,
+        completing_at: None,
         created_at: now,
     };
     let inserting = async {

@@ -7,15 +7,16 @@
 use std::cell::{Cell, RefCell};
 
 use futures::stream::{self, StreamExt as _};
+use moc_domain::checksum::Checksums;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::File;
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::limits::{BATCH_PARTS_IN_MEMORY, BATCH_PARTS_MAX};
 use moc_domain::part::PartNumber;
 
-use crate::lookup;
-use crate::port::{Arrived, Bucket, Form, PartAddress, Platform, Store};
-use crate::upload_part::{self, Part, Stored};
+use crate::port::{Arrived, Bucket, BucketError, Form, PartAddress, PartError, Platform, Store, Transfer};
+use crate::upload_part::{self, Part, PartLimits, Stored};
+use crate::{lookup, retry};
 
 /// Parts that a client sends together.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +27,8 @@ pub struct Batch<'a> {
     pub session: SessionId,
     /// The file that they belong to.
     pub file: FileId,
-    /// Longest life of a session, in milliseconds.
-    pub session_lifetime_max_ms: i64,
-    /// Longest time that one part may take to the bucket, in milliseconds.
-    pub part_timeout_ms: u64,
+    /// The bounds of each part.
+    pub limits: PartLimits,
 }
 
 /// What became of one part.
@@ -84,7 +83,7 @@ pub async fn run<F: Form>(
     if file.is_completed() {
         return Err(ErrorKind::FileAlreadyCompleted.into());
     }
-    lookup::extend(store, platform, &session, batch.session_lifetime_max_ms).await;
+    lookup::extend(store, platform, &session, batch.limits.session_lifetime_max_ms).await;
 
     let broken = RefCell::new(None);
     let hopeless = Cell::new(false);
@@ -185,12 +184,33 @@ async fn send(
     number: PartNumber,
     bytes: impl AsRef<[u8]>,
 ) -> Result<Stored, Error> {
-    let Batch { user, session, session_lifetime_max_ms, part_timeout_ms, .. } = batch;
+    let Batch { user, session, limits, .. } = batch;
     let size_bytes = bytes.as_ref().len() as u64;
-    let part = Part { user, session, file: file.id, number, size_bytes, session_lifetime_max_ms };
+    let part = Part { user, session, file: file.id, number, size_bytes, checksums: Checksums::default(), limits };
     let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number };
-    let uploaded = bucket.upload_bytes(address, bytes.as_ref(), file.wants_sha256(), part_timeout_ms).await;
+    let transfer = in_memory(file, &part);
+    // Its bytes are kept until the bucket has them, so that they can be sent again.
+    let uploaded = retry::repeated(platform, async || {
+        match bucket.upload_part(address, &transfer, bytes.as_ref().into()).await {
+            Ok(uploaded) => upload_part::verified(bucket, uploaded),
+            Err(PartError::Bucket(error)) => Err(error),
+            Err(_) => Err(BucketError::Silent("UploadPart: S3 did not take the part in time".into())),
+        }
+    });
+    let uploaded = uploaded.await.map_err(PartError::Bucket);
     // Its room is free for the next part now.
     drop(bytes);
     upload_part::record(store, bucket, platform, part, file.clone(), uploaded).await
+}
+
+/// How a part in memory is transferred: its MD5 shows whether the bucket has it.
+fn in_memory(file: &File, part: &Part<'_>) -> Transfer {
+    Transfer {
+        size_bytes: part.size_bytes,
+        must_have: Checksums::default(),
+        wants_md5: true,
+        wants_sha256: file.wants_sha256(),
+        watches: true,
+        timeout_ms: part.limits.timeout_ms,
+    }
 }

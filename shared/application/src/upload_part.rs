@@ -2,13 +2,15 @@
 //!
 //! One read, one streamed part, one write; nothing here grows with the number of parts stored.
 
+use moc_domain::checksum::Checksums;
 use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{FileId, SessionId, UserId};
+use moc_domain::limits::{COMPLETION_LOOKS, PART_WATCHED_MAX_BYTES};
 use moc_domain::part::PartNumber;
 
 use crate::lookup;
-use crate::port::{Bucket, BucketError, PartAddress, Platform, Store, UploadedPart};
+use crate::port::{Bucket, BucketError, PartAddress, PartError, Platform, Store, Transfer, UploadedPart};
 
 /// A part that a client sends.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +24,20 @@ pub struct Part<'a> {
     pub number: PartNumber,
     /// In bytes, from `Content-Length`.
     pub size_bytes: u64,
+    /// What the client says of its bytes.
+    pub checksums: Checksums,
+    pub limits: PartLimits,
+}
+
+/// The bounds of a part.
+#[derive(Clone, Copy, Debug)]
+pub struct PartLimits {
     /// Longest life of a session, in milliseconds.
     pub session_lifetime_max_ms: i64,
+    /// Longest time that the part may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// Longest time that the bucket may take to complete a file, in milliseconds.
+    pub completion_timeout_ms: i64,
 }
 
 /// A part that is in the bucket and recorded in the store.
@@ -49,18 +63,43 @@ pub async fn run<B: Bucket>(
     bucket: &B,
     platform: &impl Platform,
     part: Part<'_>,
-    body: impl FnOnce(&File) -> Option<B::Body>,
+    body: impl FnOnce() -> Option<B::Body<'static>>,
 ) -> Result<Stored, Error> {
     let (session, file) = lookup::file(store, part.user, part.session, part.file).await?;
     session.accepts_uploads(platform.now())?;
     file.accepts_part(part.number, part.size_bytes)?;
 
-    lookup::extend(store, platform, &session, part.session_lifetime_max_ms).await;
+    lookup::extend(store, platform, &session, part.limits.session_lifetime_max_ms).await;
     // Taken only now: the body of a part that is rejected can still be read to its end.
-    let body = body(&file).ok_or(ErrorKind::EmptyBody)?;
+    let body = body().ok_or(ErrorKind::EmptyBody)?;
     let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number: part.number };
-    let uploaded = bucket.upload_part(address, part.size_bytes, body).await;
-    record(store, bucket, platform, part, file, uploaded).await
+    let uploaded = bucket.upload_part(address, &streamed(&file, &part), body).await;
+    let verified = uploaded.and_then(|uploaded| Ok(verified(bucket, uploaded)?));
+    record(store, bucket, platform, part, file, verified).await
+}
+
+/// How a part that streams from the client is transferred. Its bytes pass through this program only if something is
+/// computed of them, or if there are few: that costs little, and tells a silent bucket from a silent client.
+fn streamed(file: &File, part: &Part<'_>) -> Transfer {
+    Transfer {
+        size_bytes: part.size_bytes,
+        must_have: part.checksums,
+        wants_md5: part.checksums.md5.is_some(),
+        wants_sha256: part.checksums.sha256.is_some() || file.wants_sha256(),
+        watches: part.size_bytes <= PART_WATCHED_MAX_BYTES,
+        timeout_ms: part.limits.timeout_ms,
+    }
+}
+
+/// The part, if the bucket has the bytes that were sent, as far as its ETag says.
+pub(crate) fn verified(bucket: &impl Bucket, uploaded: UploadedPart) -> Result<UploadedPart, BucketError> {
+    let sent = uploaded.computed.md5.filter(|_| uploaded.is_etag_of_bytes).map(|md5| bucket.part_etag(md5));
+    match sent {
+        Some(sent) if sent != uploaded.etag => {
+            Err(BucketError::Unavailable(format!("UploadPart: S3 stored {}, the client sent {sent}", uploaded.etag)))
+        }
+        _ => Ok(uploaded),
+    }
 }
 
 /// Records a part of `file` that S3 has, or says why it has not.
@@ -73,13 +112,15 @@ pub(crate) async fn record(
     platform: &impl Platform,
     part: Part<'_>,
     file: File,
-    uploaded: Result<UploadedPart, BucketError>,
+    uploaded: Result<UploadedPart, PartError>,
 ) -> Result<Stored, Error> {
-    let UploadedPart { etag, sha256 } = match uploaded {
+    let UploadedPart { etag, computed: Checksums { sha256, .. }, .. } = match uploaded {
         Ok(uploaded) => uploaded,
         // A cancellation or a completion came first: say which.
-        Err(BucketError::NoSuchUpload) => return Err(no_longer_accepted(store, bucket, platform, part).await),
-        Err(error) => return Err(upload_error(error, platform, &file)),
+        Err(PartError::Bucket(BucketError::NoSuchUpload)) => {
+            return Err(no_longer_accepted(store, bucket, platform, part).await);
+        }
+        Err(error) => return Err(upload_error(error, platform, &part, &file)),
     };
     let stored = StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: platform.now() };
     let Some(progress) = store.record_part(part.file, &stored, sha256).await? else {
@@ -104,7 +145,11 @@ async fn no_longer_accepted(
     if let Err(kind) = still {
         return kind.into();
     }
-    match lookup::object(bucket, platform, &file, |_| true).await {
+    if file.is_completing(platform.now(), part.limits.completion_timeout_ms) {
+        let cause = "the bucket has no such upload: it may be completing it";
+        return Error::with_source(ErrorKind::BucketUnavailable, cause);
+    }
+    match lookup::object(bucket, platform, &file, COMPLETION_LOOKS, |_| true).await {
         Ok(None) => match store.forget_file(file.id).await {
             Ok(_) => file.failed(FileFault::ObjectMissing).into(),
             Err(error) => error.into(),
@@ -115,12 +160,20 @@ async fn no_longer_accepted(
     }
 }
 
-fn upload_error(error: BucketError, platform: &impl Platform, file: &File) -> Error {
+fn upload_error(error: PartError, platform: &impl Platform, part: &Part<'_>, file: &File) -> Error {
     match error {
-        BucketError::Checksum(mismatch) => file.differs(mismatch).into(),
-        BucketError::TimedOut { elapsed_ms } => {
+        PartError::Bucket(error) => error.into(),
+        PartError::Interrupted(cause) => {
+            let detail = "The request body ended before its announced length. Send it again.".into();
+            Error::with_source(ErrorKind::MalformedBody { detail }, cause)
+        }
+        PartError::TimedOut => {
+            let elapsed_ms = part.limits.timeout_ms;
             ErrorKind::RequestTimeout { elapsed_ms, timeout_at: platform.now() }.into()
         }
-        other => other.into(),
+        PartError::Differs(actual) => match part.checksums.check(&actual) {
+            Err(mismatch) => file.differs(mismatch).into(),
+            Ok(()) => ErrorKind::Internal.into(),
+        },
     }
 }

@@ -2,11 +2,14 @@
 
 use futures::stream::{self, StreamExt as _};
 use moc_domain::category::Category;
+use moc_domain::checksum::Checksums;
 use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::file::File;
-use moc_domain::limits::CONTENT_PROBE_BYTES;
+use moc_domain::etag::ETag;
+use moc_domain::limits::{CONTENT_PROBE_BYTES, OBJECT_LOOKS};
 
-use crate::port::{Bucket, Platform, Store};
+use crate::lookup;
+use crate::port::{Bucket, ObjectHead, Platform, Store};
 
 /// How long the checks of a session's files took.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +35,7 @@ pub async fn files(
     platform: &impl Platform,
     files: &[File],
     concurrency: usize,
+    completion_timeout_ms: i64,
 ) -> Result<Timing, Error> {
     let is_instruction = |file: &File| file.category == Category::Instruction && file.is_completed();
     if !files.iter().any(is_instruction) {
@@ -39,7 +43,7 @@ pub async fn files(
     }
     let task = async |file| {
         let began = platform.now();
-        let result = check(bucket, file).await;
+        let result = check(bucket, platform, file, completion_timeout_ms).await;
         (file, result, platform.now().millis_since(began))
     };
     let began = platform.now();
@@ -70,14 +74,27 @@ pub async fn files(
 
 /// Whether a file is what it was declared to be. What the bucket knows of it is asked for at once:
 /// one round trip a file. The object is read only for a checksum that is not known otherwise.
-async fn check(bucket: &impl Bucket, file: &File) -> Result<(), Error> {
+async fn check(
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    file: &File,
+    completion_timeout_ms: i64,
+) -> Result<(), Error> {
     let failed = |reason| Err(file.failed(reason).into());
+    if file.is_completing(platform.now(), completion_timeout_ms) {
+        let cause = "its completion was requested, and has not succeeded yet";
+        return Err(Error::with_source(ErrorKind::BucketUnavailable, cause));
+    }
     if !file.is_completed() {
         return failed(FileFault::ObjectMissing);
     }
-    let head = bucket.head(&file.key);
-    let start = bucket.first_bytes(&file.key, CONTENT_PROBE_BYTES);
-    let (head, start) = futures::future::try_join(head, start).await?;
+    let start = bucket.read(&file.key, 0, CONTENT_PROBE_BYTES);
+    let (mut head, mut start) = futures::future::try_join(bucket.head(&file.key), start).await?;
+    if head.is_none() || start.is_none() {
+        // One look is not enough: the object was there when the file was completed.
+        head = lookup::object(bucket, platform, file, OBJECT_LOOKS, |_| true).await?;
+        start = bucket.read(&file.key, 0, CONTENT_PROBE_BYTES).await?;
+    }
     let (Some(head), Some(start)) = (head, start) else { return failed(FileFault::ObjectMissing) };
     if head.size_bytes != file.size_bytes {
         return failed(FileFault::SizeMismatch);
@@ -86,7 +103,7 @@ async fn check(bucket: &impl Bucket, file: &File) -> Result<(), Error> {
     if !file.content.matches(&start, whole) {
         return failed(FileFault::ContentMismatch);
     }
-    let known = file.known_checksums(&head.etag);
+    let known = known_checksums(bucket, file, &head);
     file.checksums.check(&known).map_err(|mismatch| file.differs(mismatch))?;
     let unknown = file.checksums.unknown_in(&known);
     if !unknown.is_empty() {
@@ -96,4 +113,15 @@ async fn check(bucket: &impl Bucket, file: &File) -> Result<(), Error> {
         unknown.check(&read).map_err(|mismatch| file.differs(mismatch))?;
     }
     Ok(())
+}
+
+/// What is known of an object's checksums without reading it. An only part's SHA-256 was computed while it streamed,
+/// and the ETag shows whether its MD5 is the announced one.
+fn known_checksums(bucket: &impl Bucket, file: &File, object: &ObjectHead) -> Checksums {
+    if file.plan.total() != 1 || file.etag.as_ref() != Some(&object.etag) {
+        return Checksums::default();
+    }
+    let etag_of = |md5: [u8; 16]| -> Option<ETag> { bucket.object_etag(&[bucket.part_etag(md5)]) };
+    let is_of_object = |md5: &[u8; 16]| object.is_etag_of_bytes && etag_of(*md5).as_ref() == Some(&object.etag);
+    Checksums { md5: file.checksums.md5.filter(is_of_object), sha256: file.last_part_sha256 }
 }

@@ -3,6 +3,7 @@
 //! A variable that is absent or empty has its default. One that cannot be read is an error that
 //! names it; nothing is guessed.
 
+mod database;
 mod finalize;
 mod page;
 mod webhook_secret;
@@ -17,6 +18,7 @@ use moc_domain::id::UserId;
 use moc_domain::limits as bounds;
 use url::Url;
 
+pub use database::DatabaseSettings;
 pub use finalize::{FinalizeSettings, TraceSettings, WebhookSettings};
 pub use page::PageSettings;
 pub use webhook_secret::WebhookSecret;
@@ -379,6 +381,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
     let names = [
         UploadSettings::NAMES,
         BucketSettings::NAMES,
+        DatabaseSettings::NAMES,
         PublicAddress::NAMES,
         AuthSettings::NAMES,
         CorsSettings::NAMES,
@@ -390,6 +393,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
     let values: Values = names.concat().into_iter().filter_map(|name| Some((name, get(name)?))).collect();
     UploadSettings::parse(&values)?;
     BucketSettings::parse(&values)?;
+    DatabaseSettings::parse(&values)?;
     PublicAddress::parse(&values)?;
     CorsSettings::parse(&values)?;
     let mut warnings = AuthSettings::parse(&values)?.1;

@@ -1,12 +1,8 @@
-//! Entity tags as S3 makes them.
+//! Entity tags of parts and objects.
 
 use std::fmt;
 
-use md5::{Digest, Md5};
-
-/// An ETag without its quotes. S3 gives a single part the MD5 of its bytes, and a multipart
-/// object the MD5 of the parts' MD5s with `-N`
-/// ([Object](https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html)).
+/// An ETag without its quotes. What it says of the bytes is the bucket's business: here two are equal or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ETag(String);
 
@@ -23,27 +19,6 @@ impl ETag {
         let fits = (1..=ETAG_MAX_BYTES).contains(&bare.len());
         let plain = bare.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
         (fits && plain).then(|| Self(bare.to_owned()))
-    }
-
-    /// The ETag of a part whose bytes have this MD5.
-    #[must_use]
-    pub fn of_part(md5: [u8; 16]) -> Self {
-        Self(hex::encode(md5))
-    }
-
-    /// The ETag of a multipart object, from its parts' ETags in order. `None` if one of them is
-    /// not an MD5.
-    #[must_use]
-    pub fn of_multipart<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
-        let mut hasher = Md5::new();
-        let mut count = 0u32;
-        for part in parts {
-            let mut md5 = [0u8; 16];
-            hex::decode_to_slice(&part.0, &mut md5).ok()?;
-            hasher.update(md5);
-            count = count.checked_add(1)?;
-        }
-        (count > 0).then(|| Self(format!("{}-{count}", hex::encode(hasher.finalize()))))
     }
 
     /// Without quotes.
@@ -77,16 +52,5 @@ mod tests {
         for bad in ["", "\"\"", "a b", "a\"b", "é", &"x".repeat(129)] {
             assert_eq!(ETag::parse(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn the_composite_is_the_md5_of_md5s() {
-        // printf 'a' | md5sum and 'b': the MD5 of the two binary digests, computed with md5sum.
-        let parts = ["0cc175b9c0f1b6a831c399e269772661", "92eb5ffee6ae2fec3ad71c777531578f"];
-        let parts: Vec<ETag> = parts.iter().filter_map(|part| ETag::parse(part)).collect();
-        let whole = ETag::of_multipart(&parts);
-        assert_eq!(whole.map(|etag| etag.to_string()), Some("96e024ba2074fe77e8e965ba43a704be-2".to_owned()));
-        assert_eq!(ETag::of_multipart([]), None);
-        assert_eq!(ETag::of_multipart(ETag::parse("kms").iter()), None);
     }
 }

@@ -181,6 +181,8 @@ pub struct File {
     /// Whether a finalize has found that it is not what it was declared to be: a new registration
     /// takes its place.
     pub rejected: bool,
+    /// When a completion of it was first requested, if one was: the bucket may be working on it.
+    pub completing_at: Option<Timestamp>,
     /// When it was registered.
     pub created_at: Timestamp,
 }
@@ -192,22 +194,16 @@ impl File {
         self.etag.is_some()
     }
 
+    /// Whether the bucket may still be completing it: a completion was requested, and not `timeout_ms` ago.
+    #[must_use]
+    pub fn is_completing(&self, now: Timestamp, timeout_ms: i64) -> bool {
+        !self.is_completed() && self.completing_at.is_some_and(|since| now.millis_since(since) < timeout_ms)
+    }
+
     /// Whether the SHA-256 of its parts is wanted as they stream: that of an only part is the file's.
     #[must_use]
     pub fn wants_sha256(&self) -> bool {
         self.checksums.sha256.is_some() && self.plan.total() == 1
-    }
-
-    /// What is known of the checksums of an object under this ETag without reading it. An only
-    /// part's SHA-256 was computed while it streamed, and the ETag shows whether its MD5 is the
-    /// announced one: it is the MD5 of that MD5, with `-1`.
-    #[must_use]
-    pub fn known_checksums(&self, object: &ETag) -> Checksums {
-        if self.plan.total() != 1 || self.etag.as_ref() != Some(object) {
-            return Checksums::default();
-        }
-        let of_announced = |md5: &[u8; 16]| ETag::of_multipart([&ETag::of_part(*md5)]).as_ref() == Some(object);
-        Checksums { md5: self.checksums.md5.filter(of_announced), sha256: self.last_part_sha256 }
     }
 
     /// The error for a file whose bytes have other checksums than were announced.

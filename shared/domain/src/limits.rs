@@ -49,10 +49,17 @@ pub const FINALIZE_HEAL_AFTER_MS: i64 = 1_000;
 pub const FINALIZE_CONCURRENCY_DEFAULT: u64 = 16;
 /// Most that can be configured.
 pub const FINALIZE_CONCURRENCY_MAX: u64 = 64;
-/// How often an object is looked for whose upload no longer exists, before the file is given up.
+/// How often an object is looked for whose upload no longer exists.
 pub const COMPLETION_LOOKS: u32 = 10;
+/// How often the object of a completed file is looked for.
+pub const OBJECT_LOOKS: u32 = 3;
 /// Pause between two of these looks.
-pub const COMPLETION_LOOK_PAUSE_MS: u64 = 1_000;
+pub const LOOK_PAUSE_MS: u64 = 1_000;
+/// Longest time that the bucket may take to complete a file if none is configured. Only after that is a file given up
+/// of which the bucket has neither the upload nor the object.
+pub const COMPLETION_TIMEOUT_DEFAULT_MINUTES: u64 = 15;
+/// Longest such time that can be configured.
+pub const COMPLETION_TIMEOUT_MAX_MINUTES: u64 = 24 * 60;
 /// Uploads that cancel aborts at once.
 pub const ABORT_CONCURRENCY: usize = 16;
 /// Bytes of an object that finalize reads to recognise its content.
@@ -92,6 +99,8 @@ pub const BATCH_PARTS_IN_MEMORY: usize = 4;
 /// Most `/pointer` errors that one validation error lists.
 pub const VALIDATION_ERRORS_MAX: usize = 50;
 
+/// Largest part whose bytes pass through the guest although nothing is computed of them.
+pub const PART_WATCHED_MAX_BYTES: u64 = MIB;
 /// Longest time that one part may take from the client if none is configured.
 pub const PART_TIMEOUT_DEFAULT_SECONDS: u64 = 300;
 /// Longest part time that can be configured.

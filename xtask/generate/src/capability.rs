@@ -1,8 +1,8 @@
 //! What a component can use, and what it is granted for that.
 
 use moc_config::{
-    AuthSettings, BroadcasterSettings, BucketSettings, FinalizeSettings, PageSettings, ProgressSettings, PublicAddress,
-    TraceSettings, WatchSettings, WebhookSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, DatabaseSettings, FinalizeSettings, PageSettings,
+    ProgressSettings, PublicAddress, TraceSettings, WatchSettings, WebhookSettings,
 };
 use serde::Deserialize;
 
@@ -39,7 +39,7 @@ impl Capability {
     pub const fn variables(self) -> &'static [&'static str] {
         match self {
             Self::Users => AuthSettings::NAMES,
-            Self::Store => &[],
+            Self::Store => DatabaseSettings::NAMES,
             Self::Bucket => BucketSettings::NAMES,
             Self::PublicUrls => PublicAddress::NAMES,
             Self::Progress => ProgressSettings::NAMES,
@@ -56,6 +56,7 @@ impl Capability {
     pub const fn hosts(self) -> &'static [&'static str] {
         match self {
             Self::Users => &["{{ jwt_jwks_origin }}"],
+            Self::Store => &["{{ database_origin }}"],
             Self::Bucket => &["{{ s3_endpoint }}"],
             Self::Progress => &["http://progress-relay.spin.internal"],
             Self::Broadcaster => &["{{ websocket_api_origin }}"],
@@ -66,7 +67,7 @@ impl Capability {
             ],
             Self::Webhook => &["{{ moc_finalize_webhook_origin }}"],
             Self::Traces => &["{{ otel_exporter_otlp_endpoint }}"],
-            Self::Store | Self::PublicUrls | Self::WatchTokens | Self::Page => &[],
+            Self::PublicUrls | Self::WatchTokens | Self::Page => &[],
         }
     }
 }

@@ -1,194 +1,127 @@
-//! Puts the fixtures' records into the database.
+//! Puts the fixtures' records into the database, through the store itself.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::cell::Cell;
+use std::fs::File as LockFile;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use moc_adapters::store::{MIGRATIONS, has_run_before, statements};
-use moc_domain::moc::Moc;
-use moc_domain::session::Session;
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, named_params};
+use anyhow::{Context, Result, anyhow, ensure};
+use futures::executor::block_on;
+use moc_application::port::{Files as _, Inserted, Mocs as _, Platform, Registered, Sessions as _, StoreError};
+use moc_domain::file::StoredPart;
+use moc_domain::id::LockToken;
+use moc_domain::limits::FILES_PER_SESSION_MAX;
+use moc_domain::part::PartNumber;
+use moc_domain::session::{Session, Status};
+use moc_domain::time::Timestamp;
+use moc_store::{SqlStore, SqliteFile};
 
 use crate::fixture::{Fixture, FixtureFile};
 
-/// How long a busy database is waited for.
-const BUSY_LIMIT: Duration = Duration::from_secs(5);
-/// The pause between two attempts of what SQLite does not wait for.
-const BUSY_PAUSE: Duration = Duration::from_millis(10);
-/// Whoever held the stale lock.
-const LOCK_TOKEN: &str = "01941f29-7c00-7000-8000-400000000001";
+/// The store waits for a busy file; nothing else here needs time or randomness.
+struct SeedPlatform;
+
+impl Platform for SeedPlatform {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(0)
+    }
+
+    fn random(&self) -> [u8; 10] {
+        [0; 10]
+    }
+
+    async fn sleep(&self, millis: u64) {
+        std::thread::sleep(Duration::from_millis(millis));
+    }
+}
 
 /// The app's database.
-pub struct Database(Connection);
+pub struct Database {
+    store: SqlStore<SqliteFile, SeedPlatform>,
+    path: PathBuf,
+}
+
+fn failed(error: StoreError) -> anyhow::Error {
+    anyhow!(error.0)
+}
 
 impl Database {
     /// Opens the file, which may be in use by the app, or makes it with the app's own schema.
     pub fn open(path: &Path) -> Result<Self> {
-        let failed = || format!("the database {} cannot be opened", path.display());
+        let cannot = || format!("the database {} cannot be opened", path.display());
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(failed)?;
+            std::fs::create_dir_all(folder).with_context(cannot)?;
         }
-        let connection = Connection::open(path).with_context(failed)?;
-        Self::prepare(connection).with_context(failed)
-    }
-
-    fn prepare(connection: Connection) -> Result<Self> {
-        connection.busy_timeout(BUSY_LIMIT)?;
-        use_wal(&connection)?;
-        // Each migration may run again.
-        for statement in MIGRATIONS.into_iter().flat_map(statements) {
-            match connection.execute_batch(statement) {
-                Err(error) if !has_run_before(&error.to_string()) => return Err(error.into()),
-                _ => {}
-            }
-        }
-        Ok(Self(connection))
+        let executor = SqliteFile::open(path).with_context(cannot)?;
+        let store = SqlStore::new(executor, SeedPlatform, Rc::new(Cell::new(false)));
+        Ok(Self { store, path: path.to_owned() })
     }
 
     /// Puts exactly these fixtures into their state, whatever became of them since.
-    pub fn reset(&mut self, fixtures: &[Fixture]) -> Result<()> {
-        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for fixture in fixtures {
-            remove(&transaction, &fixture.session).context("an old fixture cannot be removed")?;
-        }
-        for fixture in fixtures {
-            let written = insert(&transaction, fixture);
-            written.with_context(|| format!("the fixture {} cannot be written", fixture.name))?;
-        }
-        transaction.commit().context("the fixtures cannot be written")
-    }
-}
-
-/// SQLite itself does not wait for a connection that changes the mode at the same time.
-fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
-    let deadline = Instant::now() + BUSY_LIMIT;
-    loop {
-        match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
-                std::thread::sleep(BUSY_PAUSE);
+    pub fn reset(&self, fixtures: &[Fixture]) -> Result<()> {
+        // Two seedings at once would delete what the other one inserts.
+        let lock = LockFile::create(self.path.with_extension("seed-lock")).context("the database cannot be locked")?;
+        lock.lock().context("the database cannot be locked")?;
+        block_on(async {
+            for fixture in fixtures {
+                self.store.delete_session(fixture.session.id).await.map_err(failed)?;
             }
-            outcome => return outcome,
+            for fixture in fixtures {
+                let inserted = self.insert(fixture).await;
+                inserted.with_context(|| format!("the fixture {} cannot be written", fixture.name))?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn insert(&self, fixture: &Fixture) -> Result<()> {
+        let session = &fixture.session;
+        let active = Session { status: Status::Active, finalizing_at: None, moc_id: None, ..session.clone() };
+        self.store.insert_session(&active).await.map_err(failed)?;
+        for file in &fixture.files {
+            self.insert_file(file).await?;
         }
+        let locked_at = session.finalizing_at.unwrap_or(session.created_at);
+        let token = LockToken::new(locked_at, [0; 10]);
+        if matches!(session.status, Status::Finalizing | Status::Finalized) {
+            let locked = self.store.lock_session(session.id, token, locked_at, locked_at).await.map_err(failed)?;
+            ensure!(locked, "its session cannot be locked");
+        }
+        if let Some(moc) = &fixture.moc {
+            let inserted = self.store.insert_moc(&moc.moc, token, false).await.map_err(failed)?;
+            ensure!(inserted == Inserted::Done, "its MOC cannot be inserted: {inserted:?}");
+        }
+        if let Some(moc) = session.moc_id {
+            self.store.complete_moc(moc, session.id).await.map_err(failed)?;
+        }
+        Ok(())
     }
-}
 
-/// Removes a session, and what it has become.
-fn remove(transaction: &Transaction<'_>, session: &Session) -> rusqlite::Result<()> {
-    let id = session.id.to_string();
-    for statement in [
-        "DELETE FROM moc_files WHERE moc_id IN (SELECT id FROM mocs WHERE session_id = ?1)",
-        "DELETE FROM mocs WHERE session_id = ?1",
-        "DELETE FROM parts WHERE file_id IN (SELECT id FROM files WHERE session_id = ?1)",
-        "DELETE FROM files WHERE session_id = ?1",
-        "DELETE FROM sessions WHERE id = ?1",
-    ] {
-        transaction.execute(statement, [&id])?;
+    /// A completed file was one part, as large as it, which S3 gave the same `ETag` as the object.
+    async fn insert_file(&self, FixtureFile { file, .. }: &FixtureFile) -> Result<()> {
+        let registered = self.store.insert_file(file, FILES_PER_SESSION_MAX).await.map_err(failed)?;
+        ensure!(registered == Registered::Done, "the file {} cannot be registered: {registered:?}", file.name);
+        let Some(etag) = &file.etag else { return Ok(()) };
+        let number = PartNumber::new(1).context("1 is a part number")?;
+        let (size_bytes, uploaded_at) = (file.size_bytes, file.created_at);
+        let part = StoredPart { number, etag: etag.clone(), size_bytes, uploaded_at };
+        self.store.record_part(file.id, &part, None).await.map_err(failed)?;
+        let completed = self.store.complete_file(file, etag, file.created_at).await.map_err(failed)?;
+        ensure!(completed, "the file {} cannot be completed", file.name);
+        Ok(())
     }
-    Ok(())
-}
-
-fn insert(transaction: &Transaction<'_>, fixture: &Fixture) -> rusqlite::Result<()> {
-    insert_session(transaction, &fixture.session)?;
-    for file in &fixture.files {
-        insert_file(transaction, file)?;
-    }
-    match &fixture.moc {
-        Some(moc) => insert_moc(transaction, &moc.moc),
-        None => Ok(()),
-    }
-}
-
-fn insert_session(transaction: &Transaction<'_>, session: &Session) -> rusqlite::Result<()> {
-    transaction.execute(
-        "INSERT INTO sessions
-           (id, user_id, status, part_size_bytes, created_at, expires_at, lock_token, finalizing_at, moc_id)
-         VALUES (:id, :user, :status, :part_size, :created, :expires, :token, :finalizing, :moc)",
-        named_params! {
-            ":id": session.id.to_string(),
-            ":user": session.user.as_str(),
-            ":status": session.status.as_str(),
-            ":part_size": integer(session.part_size_bytes),
-            ":created": session.created_at.as_millis(),
-            ":expires": session.expires_at.as_millis(),
-            ":token": session.finalizing_at.map(|_| LOCK_TOKEN),
-            ":finalizing": session.finalizing_at.map(|time| time.as_millis()),
-            ":moc": session.moc_id.map(|id| id.to_string()),
-        },
-    )?;
-    Ok(())
-}
-
-/// A completed file was one part, as large as it, which S3 gave the same `ETag` as the object.
-fn insert_file(transaction: &Transaction<'_>, FixtureFile { file, .. }: &FixtureFile) -> rusqlite::Result<()> {
-    let (id, etag) = (file.id.to_string(), file.etag.as_ref().map(|etag| etag.as_str()));
-    let created = file.created_at.as_millis();
-    transaction.execute(
-        "INSERT INTO files
-           (id, session_id, category, name, media_type, object_key, upload_id, size_bytes,
-            parts_completed, bytes_completed, etag, created_at, completed_at)
-         VALUES (:id, :session, :category, :name, :type, :key, :upload, :size,
-            :parts, :bytes, :etag, :created, :completed)",
-        named_params! {
-            ":id": id,
-            ":session": file.session_id.to_string(),
-            ":category": file.category.as_str(),
-            ":name": file.name,
-            ":type": file.content.media_type(),
-            ":key": file.key,
-            ":upload": file.upload_id,
-            ":size": integer(file.size_bytes),
-            ":parts": file.parts_completed,
-            ":bytes": integer(file.bytes_completed),
-            ":etag": etag,
-            ":created": created,
-            ":completed": etag.map(|_| created),
-        },
-    )?;
-    transaction.execute(
-        "INSERT INTO parts (file_id, part_number, etag, size_bytes, uploaded_at)
-         SELECT ?1, 1, ?2, ?3, ?4 WHERE ?2 IS NOT NULL",
-        (&id, etag, integer(file.size_bytes), created),
-    )?;
-    Ok(())
-}
-
-fn insert_moc(transaction: &Transaction<'_>, moc: &Moc) -> rusqlite::Result<()> {
-    let (id, session) = (moc.id.to_string(), moc.session_id.to_string());
-    transaction.execute(
-        "INSERT INTO mocs (id, session_id, user_id, slug, title, description, tags, theme, created_at)
-         VALUES (:id, :session, :user, :slug, :title, :description, :tags, :theme, :created)",
-        named_params! {
-            ":id": id,
-            ":session": session,
-            ":user": moc.user.as_str(),
-            ":slug": moc.slug,
-            ":title": moc.description.title,
-            ":description": moc.description.description,
-            ":tags": serde_json::json!(moc.description.tags).to_string(),
-            ":theme": moc.description.theme,
-            ":created": moc.created_at.as_millis(),
-        },
-    )?;
-    transaction.execute(
-        "INSERT INTO moc_files (moc_id, file_id, category, name, media_type, object_key, size_bytes, etag)
-         SELECT ?1, id, category, name, media_type, object_key, size_bytes, etag FROM files
-         WHERE session_id = ?2 AND etag IS NOT NULL",
-        (&id, &session),
-    )?;
-    Ok(())
-}
-
-/// SQLite's integers have a sign.
-fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use moc_domain::etag::ETag;
-    use moc_domain::id::UserId;
-    use moc_domain::time::Timestamp;
+    use moc_domain::file::File;
+    use moc_domain::id::{SessionId, UserId};
+    use tempfile::TempDir;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000_000_000);
 
     fn fixtures(now: Timestamp) -> Vec<Fixture> {
         let mut fixtures = crate::fixture::all(now, &UserId::parse("dev-user").unwrap()).unwrap();
@@ -198,57 +131,49 @@ mod tests {
         fixtures
     }
 
-    fn count(database: &Database, table: &str) -> i64 {
-        database.0.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    fn found(database: &Database, id: SessionId) -> Option<(Session, Vec<File>)> {
+        block_on(database.store.session_with_files(id)).unwrap()
+    }
+
+    fn assert_seeded(database: &Database, fixtures: &[Fixture]) {
+        for Fixture { name, session, files, moc, .. } in fixtures {
+            let (seeded, seeded_files) = found(database, session.id).expect(name);
+            assert_eq!(&seeded, session, "{name}");
+            let files: Vec<File> = files.iter().map(|file| file.file.clone()).collect();
+            assert_eq!(seeded_files, files, "{name}");
+            let seeded = block_on(database.store.moc_of_session(session.id)).unwrap();
+            assert_eq!(seeded.map(|moc| moc.id), moc.as_ref().map(|moc| moc.moc.id), "{name}");
+        }
     }
 
     #[test]
     fn running_again_resets_the_fixtures_and_nothing_else() {
-        let mut database = Database::prepare(Connection::open_in_memory().unwrap()).unwrap();
-        database.reset(&fixtures(Timestamp::from_millis(1_000_000_000_000))).unwrap();
-        let counts = || ["sessions", "files", "parts", "mocs", "moc_files"];
-        assert_eq!(counts().map(|table| count(&database, table)), [8, 8, 7, 2, 2]);
+        let folder = TempDir::new().unwrap();
+        let database = Database::open(&folder.path().join("default.db")).unwrap();
+        database.reset(&fixtures(NOW)).unwrap();
+        assert_seeded(&database, &fixtures(NOW));
 
-        // What a run of the .http files does: finalizes one, uploads to another, makes a third.
-        database
-            .0
-            .execute_batch(
-                "UPDATE sessions SET status = 'finalized', moc_id = 'm' WHERE id LIKE '%5';
-                 INSERT INTO mocs (id, session_id, user_id, slug, title, description, tags, created_at)
-                   SELECT 'm', id, user_id, 'slug', 'title', '', '[]', 0 FROM sessions WHERE id LIKE '%5';
-                 INSERT INTO moc_files SELECT 'm', id, category, name, media_type, object_key, size_bytes, 'e'
-                   FROM files WHERE session_id LIKE '%5';
-                 INSERT INTO sessions SELECT 'own', user_id, status, part_size_bytes, created_at, expires_at,
-                   NULL, NULL, NULL FROM sessions WHERE id LIKE '%2';",
-            )
-            .unwrap();
-        database.reset(&fixtures(Timestamp::from_millis(2_000_000_000_000))).unwrap();
-        assert_eq!(counts().map(|table| count(&database, table)), [9, 8, 7, 2, 2]);
-        let active: i64 = database
-            .0
-            .query_row(
-                "SELECT count(*) FROM sessions WHERE status = 'active' AND created_at > 1900000000000",
-                [],
-                |row| row.get(0),
-            )
-            .unwrap();
-        assert_eq!(active, 5);
+        // What a run of the .http files does: cancels one, and makes one of its own.
+        let own = Session { id: SessionId::new(NOW, [7; 10]), ..fixtures(NOW)[1].session.clone() };
+        block_on(async {
+            assert!(database.store.cancel_session(fixtures(NOW)[4].session.id).await.unwrap());
+            database.store.insert_session(&own).await.unwrap();
+        });
+        let later = NOW.plus_millis(1_000_000_000);
+        database.reset(&fixtures(later)).unwrap();
+        assert_seeded(&database, &fixtures(later));
+        assert_eq!(found(&database, own.id), Some((own, Vec::new())));
     }
 
     #[test]
     fn two_seedings_may_meet() {
-        let dir = std::env::temp_dir().join(format!("moc-seed-{}", std::process::id()));
-        let path = dir.join("sqlite").join("default.db");
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("sqlite").join("default.db");
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| {
-                    let now = Timestamp::from_millis(1_000_000_000_000);
-                    Database::open(&path).unwrap().reset(&fixtures(now)).unwrap();
-                });
+                scope.spawn(|| Database::open(&path).unwrap().reset(&fixtures(NOW)).unwrap());
             }
         });
-        let sessions = count(&Database::open(&path).unwrap(), "sessions");
-        std::fs::remove_dir_all(&dir).unwrap();
-        assert_eq!(sessions, 8);
+        assert_seeded(&Database::open(&path).unwrap(), &fixtures(NOW));
     }
 }

@@ -167,6 +167,7 @@ impl Fixture {
             checksums: Checksums::default(),
             last_part_sha256: None,
             rejected: false,
+            completing_at: None,
             created_at: self.session.created_at,
         };
         self.files.push(FixtureFile { name, file, object });

@@ -44,9 +44,9 @@ pub fn request_id() -> String {
     FileId::new(BEGIN.plus_millis(2_000), *b"request-01").to_string()
 }
 
-/// The ETag of a part.
-pub fn part_etag(number: u8) -> ETag {
-    ETag::of_part([number * 17; 16])
+/// The ETag of a part, as S3 makes it: 32 hexadecimal digits.
+pub fn part_etag(number: u8) -> String {
+    number.to_string().repeat(32)
 }
 
 /// Where an object can be read.
@@ -104,14 +104,15 @@ impl Sample {
             checksums: Checksums::default(),
             last_part_sha256: None,
             rejected: false,
+            completing_at: None,
             created_at: BEGIN.plus_millis(1_000),
         };
         let part = |number: u8| {
             let uploaded_at = BEGIN.plus_millis(1_000 + 800 * i64::from(number));
-            let etag = part_etag(number);
+            let etag = ETag::parse(&part_etag(number))?;
             Some(StoredPart { number: PartNumber::new(number.into())?, etag, size_bytes: PART_BYTES, uploaded_at })
         };
-        let etag = ETag::of_multipart(&[part_etag(1), part_etag(2), part_etag(3)])?;
+        let etag = ETag::parse("24321a9c3853e81fd2e5db87eb3bf4b0-3")?;
         let created_at = BEGIN.plus_millis(60_000);
         let tags = ["castle".to_owned(), "medieval".to_owned()];
         let moc = Moc {

@@ -1,0 +1,175 @@
+//! The bucket: multipart uploads and objects of S3.
+
+use moc_domain::checksum::Checksums;
+use moc_domain::content::Content;
+use moc_domain::error::{Error, ErrorKind};
+use moc_domain::etag::ETag;
+use moc_domain::part::PartNumber;
+
+/// Why an operation on the bucket failed; the texts are for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BucketError {
+    /// It is unreachable, overloaded, or its responses are malformed. The operation may have taken effect.
+    Unavailable(String),
+    /// It did not respond in time; this request must not wait for it again.
+    Silent(String),
+    /// There is no such multipart upload (S3 `NoSuchUpload`).
+    NoSuchUpload,
+    /// A part of a completion is missing under its ETag (S3 `InvalidPart`, `InvalidPartOrder`,
+    /// `EntityTooSmall`).
+    InvalidPart(String),
+    /// It rejects the request: a fault of this service or of its configuration.
+    Rejected(String),
+}
+
+impl From<BucketError> for Error {
+    fn from(error: BucketError) -> Self {
+        let cause = match error {
+            BucketError::Unavailable(cause)
+            | BucketError::Silent(cause)
+            | BucketError::InvalidPart(cause)
+            | BucketError::Rejected(cause) => cause,
+            BucketError::NoSuchUpload => "NoSuchUpload".into(),
+        };
+        Self::with_source(ErrorKind::BucketUnavailable, cause)
+    }
+}
+
+/// Why a part is not in the bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartError {
+    /// The bucket failed.
+    Bucket(BucketError),
+    /// The client's body ended or broke before it was complete; the text is for the log.
+    Interrupted(String),
+    /// The client's body did not arrive in [`Transfer::timeout_ms`].
+    TimedOut,
+    /// The client's body does not have the checksums that it must have; it has these.
+    Differs(Checksums),
+}
+
+impl From<BucketError> for PartError {
+    fn from(error: BucketError) -> Self {
+        Self::Bucket(error)
+    }
+}
+
+/// How a part is transferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// In bytes.
+    pub size_bytes: u64,
+    /// The checksums that the part must have. Its last bytes are held back until they are verified, so that a wrong
+    /// part never becomes one in the bucket.
+    pub must_have: Checksums,
+    /// Whether its MD5 is computed.
+    pub wants_md5: bool,
+    /// Whether its SHA-256 is computed.
+    pub wants_sha256: bool,
+    /// Whether its bytes pass through this program although nothing is computed of them: then a silent bucket can be
+    /// told apart from a silent client.
+    pub watches: bool,
+    /// Longest time that the body may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// A part that S3 has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadedPart {
+    pub etag: ETag,
+    /// The checksums that were computed.
+    pub computed: Checksums,
+    /// Whether the ETag says what the bytes are: not under SSE-KMS
+    /// ([Object](https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html)).
+    pub is_etag_of_bytes: bool,
+}
+
+/// What S3 says of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectHead {
+    pub size_bytes: u64,
+    pub etag: ETag,
+    /// As [`UploadedPart::is_etag_of_bytes`].
+    pub is_etag_of_bytes: bool,
+}
+
+/// An object that S3 has assembled from parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompletedUpload {
+    pub etag: ETag,
+    /// As [`UploadedPart::is_etag_of_bytes`].
+    pub is_etag_of_bytes: bool,
+}
+
+/// A part as the bucket lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPart {
+    pub number: PartNumber,
+    pub size_bytes: u64,
+    pub etag: ETag,
+}
+
+/// A page of an upload's parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartsPage {
+    pub parts: Vec<ListedPart>,
+    /// After which part the next page begins; `None` on the last page.
+    pub next: Option<PartNumber>,
+}
+
+/// One part of a multipart upload.
+#[derive(Clone, Copy, Debug)]
+pub struct PartAddress<'a> {
+    /// The object's key.
+    pub key: &'a str,
+    pub upload_id: &'a str,
+    pub number: PartNumber,
+}
+
+/// Multipart uploads and objects of one bucket. Every operation sends one request: when it is repeated is decided by
+/// [`crate::retry`].
+pub trait Bucket {
+    /// The bytes of a part: a stream from the client, or bytes in memory.
+    type Body<'a>: From<&'a [u8]>;
+
+    /// Starts a multipart upload (S3 `CreateMultipartUpload`); returns its id.
+    async fn create_upload(&self, key: &str, content: Content) -> Result<String, BucketError>;
+    /// Sends a part (S3 `UploadPart`).
+    async fn upload_part(
+        &self,
+        part: PartAddress<'_>,
+        transfer: &Transfer,
+        body: Self::Body<'_>,
+    ) -> Result<UploadedPart, PartError>;
+    /// A page of the parts of an upload (S3 `ListParts`), those after `after`, in order.
+    async fn list_parts(
+        &self,
+        key: &str,
+        upload_id: &str,
+        after: Option<PartNumber>,
+    ) -> Result<PartsPage, BucketError>;
+    /// Makes an object of an upload (S3 `CompleteMultipartUpload`) from its parts' ETags in order.
+    async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[ETag])
+    -> Result<CompletedUpload, BucketError>;
+    /// Aborts an upload (S3 `AbortMultipartUpload`).
+    async fn abort_upload(&self, key: &str, upload_id: &str) -> Result<(), BucketError>;
+    /// The size and ETag of an object (S3 `HeadObject`); `None` if there is none.
+    async fn head(&self, key: &str) -> Result<Option<ObjectHead>, BucketError>;
+    /// `bytes` bytes of an object from `offset` on (S3 `GetObject` with a range), fewer where it ends before; `None`
+    /// if there is no object.
+    async fn read(&self, key: &str, offset: u64, bytes: u64) -> Result<Option<Vec<u8>>, BucketError>;
+    /// Reads a whole object (S3 `GetObject`) and computes those checksums that `wanted` has; `None` if there is
+    /// no object. The memory that it takes does not grow with the object.
+    async fn checksums(&self, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError>;
+    /// Writes an object (S3 `PutObject`).
+    async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError>;
+    /// Deletes an object (S3 `DeleteObject`). One that is missing is no error.
+    async fn delete(&self, key: &str) -> Result<(), BucketError>;
+    /// Where a client can put a part by itself until `ttl_seconds` have passed.
+    fn presign_part(&self, part: PartAddress<'_>, ttl_seconds: u64) -> String;
+
+    /// The ETag of a part whose bytes have this MD5.
+    fn part_etag(&self, md5: [u8; 16]) -> ETag;
+    /// The ETag of an object that is made of parts with these ETags, in order; `None` if it does not follow from them.
+    fn object_etag(&self, parts: &[ETag]) -> Option<ETag>;
+}

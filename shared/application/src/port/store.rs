@@ -1,0 +1,166 @@
+//! The store: sessions, files with their parts, MOCs, and the outbox of webhooks.
+//!
+//! Every change of state is one conditional, atomic step with the same effect when it runs again, so any number of
+//! instances may work on one session and no transaction is held across calls.
+
+use moc_domain::delivery::Claim;
+use moc_domain::error::{Error, ErrorKind};
+use moc_domain::etag::ETag;
+use moc_domain::file::{File, Progress, StoredPart};
+use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
+use moc_domain::moc::Moc;
+use moc_domain::session::Session;
+use moc_domain::time::Timestamp;
+
+/// The store failed or is unreachable; the text is for the log.
+#[derive(Debug)]
+pub struct StoreError(pub String);
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::with_source(ErrorKind::StoreUnavailable, error.0)
+    }
+}
+
+/// The result of [`Files::insert_file`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Registered {
+    /// The session has the file.
+    Done,
+    /// The session already has a file of that category and name.
+    Duplicate(FileId),
+    /// The session has as many files as it may.
+    Full,
+    /// The session is not active.
+    NotActive,
+}
+
+/// The result of [`Mocs::insert_moc`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// The store has the MOC.
+    Done,
+    /// The session already has a MOC.
+    SessionTaken,
+    /// The user has another MOC with that slug.
+    SlugTaken,
+    /// Another finalize holds the session's lock.
+    LockLost,
+}
+
+/// What is known of a file that is being completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completing {
+    /// When its completion was first requested.
+    pub since: Timestamp,
+    /// Whether this request is the first, so that an upload that does not exist was never completed.
+    pub is_first: bool,
+}
+
+/// Upload sessions.
+pub trait Sessions {
+    /// Adds one to the sessions that `user` created in the window that began at `window_start`; returns their number.
+    async fn count_session(&self, user: &UserId, window_start: Timestamp) -> Result<u64, StoreError>;
+    /// Inserts a session.
+    async fn insert_session(&self, session: &Session) -> Result<(), StoreError>;
+    /// A session of any user.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+    /// A session with its files, in the order of their registration.
+    async fn session_with_files(&self, id: SessionId) -> Result<Option<(Session, Vec<File>)>, StoreError>;
+    /// Moves the end of an active session, never to an earlier time.
+    async fn extend_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError>;
+    /// Cancels an active session, expired or not. `false` if it is not active.
+    async fn cancel_session(&self, id: SessionId) -> Result<bool, StoreError>;
+    /// Locks a session for a finalize: an active one that has not expired, or one whose lock was taken at or before
+    /// `stale_before`. `false` if another finalize holds it or the session is over.
+    async fn lock_session(
+        &self,
+        id: SessionId,
+        token: LockToken,
+        now: Timestamp,
+        stale_before: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Deletes a session with its files, parts, MOC and delivery, whatever its state; their objects stay.
+    async fn delete_session(&self, id: SessionId) -> Result<(), StoreError>;
+    /// Makes a session active again, if `token` still holds its lock and it has no MOC.
+    async fn unlock_session(&self, id: SessionId, token: LockToken) -> Result<(), StoreError>;
+}
+
+/// Files of a session, and their parts.
+pub trait Files {
+    /// Adds a file to an active session that has fewer than `files_max`.
+    async fn insert_file(&self, file: &File, files_max: u64) -> Result<Registered, StoreError>;
+    /// A file and its session.
+    async fn file(&self, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError>;
+    /// A file and its session, with its stored parts in the order of their numbers.
+    async fn file_with_parts(
+        &self,
+        session: SessionId,
+        file: FileId,
+    ) -> Result<Option<(Session, File, Vec<StoredPart>)>, StoreError>;
+    /// Records a part or replaces its record, and returns what is stored since; `None` unless the session is active
+    /// and the file pending. The cost does not depend on the number of parts stored.
+    async fn record_part(
+        &self,
+        file: FileId,
+        part: &StoredPart,
+        sha256: Option<[u8; 32]>,
+    ) -> Result<Option<Progress>, StoreError>;
+    /// Records that a completion of a pending file of an active session is requested from the bucket, before it is;
+    /// `None` unless both are.
+    async fn begin_completion(&self, file: FileId, now: Timestamp) -> Result<Option<Completing>, StoreError>;
+    /// Completes a pending file of an active session. `false` unless both are.
+    async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;
+    /// Marks a completed file as one that a new registration replaces.
+    async fn reject_file(&self, file: FileId) -> Result<(), StoreError>;
+    /// Deletes a pending file whose multipart upload no longer exists, or a rejected file of an active session, so
+    /// that it can be registered again. `false` if there was nothing to delete.
+    async fn forget_file(&self, file: FileId) -> Result<bool, StoreError>;
+}
+
+/// Published MOCs.
+pub trait Mocs {
+    /// Inserts a MOC without its files while `token` holds the lock of its session, and with it the delivery of its
+    /// webhook if `webhook` is set.
+    async fn insert_moc(&self, moc: &Moc, token: LockToken, webhook: bool) -> Result<Inserted, StoreError>;
+    /// Gives a MOC the completed files of its session and ends the session; returns the MOC, `None` if it does not
+    /// exist.
+    async fn complete_moc(&self, moc: MocId, session: SessionId) -> Result<Option<Moc>, StoreError>;
+    /// Sets the object key of a MOC's thumbnail.
+    async fn set_thumbnail(&self, moc: MocId, key: &str) -> Result<(), StoreError>;
+    /// Those of `slugs` that the user's MOCs have.
+    async fn taken_slugs(&self, user: &UserId, slugs: &[String]) -> Result<Vec<String>, StoreError>;
+    /// A MOC with its files.
+    async fn moc(&self, id: MocId) -> Result<Option<Moc>, StoreError>;
+    /// The MOC that a session became, with its files.
+    async fn moc_of_session(&self, id: SessionId) -> Result<Option<Moc>, StoreError>;
+}
+
+/// The final state of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The receiver has accepted it.
+    Delivered,
+    /// No attempt is left.
+    Failed,
+}
+
+/// Deliveries of webhooks, each inserted together with its MOC. A claim is a lease: no two instances send a delivery
+/// at once, and one whose instance crashed is due again when the lease ends.
+pub trait Outbox {
+    /// Claims the delivery of a MOC's webhook, if it is due.
+    async fn claim(&self, moc: MocId, now: Timestamp) -> Result<Option<Claim>, StoreError>;
+    /// Claims the delivery that has been due longest.
+    async fn claim_next(&self, now: Timestamp) -> Result<Option<Claim>, StoreError>;
+    /// Ends a delivery; `cause` says why its last attempt failed. `false` if the claim is no longer the last one.
+    async fn settle(&self, claim: &Claim, state: Settled, cause: Option<&str>) -> Result<bool, StoreError>;
+    /// Makes a delivery due at `due` after an attempt that failed. `false` if the claim is no longer the last one.
+    async fn postpone(&self, claim: &Claim, due: Timestamp, cause: &str) -> Result<bool, StoreError>;
+    /// The number of deliveries that have not ended.
+    async fn pending(&self) -> Result<u64, StoreError>;
+}
+
+/// Sessions, files and MOCs in one store.
+pub trait Store: Sessions + Files + Mocs {}
+
+impl<T: Sessions + Files + Mocs> Store for T {}

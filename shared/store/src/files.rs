@@ -1,0 +1,163 @@
+//! Statements on files and their parts.
+
+use moc_application::port::{Completing, Files, Platform, Registered, Sessions, StoreError};
+use moc_domain::etag::ETag;
+use moc_domain::file::{File, Progress, StoredPart};
+use moc_domain::id::{FileId, SessionId};
+use moc_domain::session::{Session, Status};
+use moc_domain::time::Timestamp;
+
+use crate::SqlStore;
+use crate::executor::{SqlExecutor, Statement, text};
+use crate::row::{FILE, FileRow, PART, PartRow, SESSION, SessionRow, json, list, metadata, number, one};
+
+/// Records a part in SQLite: the trigger on `last_part_number` writes the part, the counters say whether it is new,
+/// and both cost the same whatever is stored already.
+const RECORD_PART_SQLITE: &str = "UPDATE files SET
+      parts_completed = parts_completed + NOT EXISTS (SELECT 1 FROM parts WHERE file_id = ?1 AND part_number = ?2),
+      bytes_completed = bytes_completed + ?4
+        - coalesce((SELECT size_bytes FROM parts WHERE file_id = ?1 AND part_number = ?2), 0),
+      last_part_number = ?2, last_part_etag = ?3, last_part_bytes = ?4, last_part_at = ?5,
+      last_part_sha256 = ?6
+    WHERE id = ?1 AND etag IS NULL
+      AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
+    RETURNING parts_completed, bytes_completed";
+
+/// Records a part in PostgreSQL. A data-modifying `WITH` reads the snapshot of its start, so the file's row is locked
+/// first, and the part's row itself says which bytes it replaced: two requests that store one part at once count it
+/// once.
+const RECORD_PART_POSTGRES: &str = "WITH f AS (
+      SELECT id FROM files WHERE id = ?1 AND etag IS NULL
+        AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = files.session_id AND s.status = 'active')
+      FOR UPDATE),
+    p AS (
+      INSERT INTO parts (file_id, part_number, etag, size_bytes, uploaded_at)
+      SELECT id, CAST(?2 AS BIGINT), ?3, CAST(?4 AS BIGINT), CAST(?5 AS BIGINT) FROM f
+      ON CONFLICT (file_id, part_number) DO UPDATE SET previous_bytes = parts.size_bytes,
+        etag = excluded.etag, size_bytes = excluded.size_bytes, uploaded_at = excluded.uploaded_at
+      RETURNING file_id, size_bytes, previous_bytes)
+    UPDATE files SET
+      parts_completed = parts_completed + CASE WHEN p.previous_bytes IS NULL THEN 1 ELSE 0 END,
+      bytes_completed = bytes_completed + p.size_bytes - coalesce(p.previous_bytes, 0),
+      last_part_sha256 = ?6
+    FROM p WHERE files.id = p.file_id
+    RETURNING parts_completed, bytes_completed";
+
+impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
+    async fn insert_file(&self, file: &File, files_max: u64) -> Result<Registered, StoreError> {
+        let sql = "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id, size_bytes,
+              created_at, metadata)
+            SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, CAST(?8 AS BIGINT), CAST(?9 AS BIGINT), ?11 FROM sessions s
+            WHERE s.id = ?2 AND s.status = 'active' AND (SELECT count(*) FROM files WHERE session_id = s.id) < ?10
+            ON CONFLICT DO NOTHING RETURNING 1";
+        let parameters = [
+            text(file.id),
+            text(file.session_id),
+            text(file.category.as_str()),
+            text(&file.name),
+            text(file.content.media_type()),
+            text(&file.key),
+            text(&file.upload_id),
+            file.size_bytes.into(),
+            file.created_at.into(),
+            files_max.into(),
+            metadata(&file.checksums),
+        ];
+        if self.changed(Statement::new(sql, parameters)).await? {
+            return Ok(Registered::Done);
+        }
+        // The reason is looked up only now that it is needed.
+        let Some((session, files)) = self.session_with_files(file.session_id).await? else {
+            return Ok(Registered::NotActive);
+        };
+        let same = |other: &&File| other.category == file.category && other.name == file.name;
+        Ok(match files.iter().find(same) {
+            Some(other) if other.id == file.id => Registered::Done,
+            Some(other) => Registered::Duplicate(other.id),
+            None if session.status != Status::Active => Registered::NotActive,
+            None => Registered::Full,
+        })
+    }
+
+    async fn file(&self, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError> {
+        let sql = format!(
+            "SELECT (SELECT {} FROM sessions s WHERE s.id = f.session_id), {}
+             FROM files f WHERE f.id = ?1 AND f.session_id = ?2",
+            one(SESSION),
+            one(FILE)
+        );
+        let Some(row) = self.first(Statement::new(sql, [text(file), text(session)])).await? else { return Ok(None) };
+        Ok(Some((json::<SessionRow>(&row, 0)?.into(), json::<FileRow>(&row, 1)?.try_into()?)))
+    }
+
+    async fn file_with_parts(
+        &self,
+        session: SessionId,
+        file: FileId,
+    ) -> Result<Option<(Session, File, Vec<StoredPart>)>, StoreError> {
+        let sql = format!(
+            "SELECT (SELECT {} FROM sessions s WHERE s.id = f.session_id), {}, {}
+             FROM files f WHERE f.id = ?1 AND f.session_id = ?2",
+            one(SESSION),
+            one(FILE),
+            list(PART, "(SELECT * FROM parts WHERE file_id = f.id ORDER BY part_number) p")
+        );
+        let Some(row) = self.first(Statement::new(sql, [text(file), text(session)])).await? else { return Ok(None) };
+        let parts = json::<Vec<PartRow>>(&row, 2)?.into_iter().map(StoredPart::from).collect();
+        Ok(Some((json::<SessionRow>(&row, 0)?.into(), json::<FileRow>(&row, 1)?.try_into()?, parts)))
+    }
+
+    async fn record_part(
+        &self,
+        file: FileId,
+        part: &StoredPart,
+        sha256: Option<[u8; 32]>,
+    ) -> Result<Option<Progress>, StoreError> {
+        let sql = if self.is_postgres() { RECORD_PART_POSTGRES } else { RECORD_PART_SQLITE };
+        let parameters = [
+            text(file),
+            u64::from(part.number.get()).into(),
+            text(&part.etag),
+            part.size_bytes.into(),
+            part.uploaded_at.into(),
+            sha256.map(hex::encode).into(),
+        ];
+        let Some(row) = self.first(Statement::new(sql, parameters)).await? else { return Ok(None) };
+        let parts_completed = u16::try_from(number(&row, 0)?).unwrap_or(u16::MAX);
+        Ok(Some(Progress { parts_completed, bytes_completed: number(&row, 1)? }))
+    }
+
+    async fn begin_completion(&self, file: FileId, now: Timestamp) -> Result<Option<Completing>, StoreError> {
+        let sql = "UPDATE files SET completing_at = coalesce(completing_at, ?2), completions = completions + 1
+            WHERE id = ?1 AND etag IS NULL
+              AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
+            RETURNING completing_at, completions";
+        let Some(row) = self.first(Statement::new(sql, [text(file), now.into()])).await? else { return Ok(None) };
+        let since = i64::try_from(number(&row, 0)?).unwrap_or(i64::MAX);
+        Ok(Some(Completing { since: Timestamp::from_millis(since), is_first: number(&row, 1)? == 1 }))
+    }
+
+    async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "UPDATE files SET etag = ?2, completed_at = ?3, bytes_completed = size_bytes, parts_completed = ?4
+            WHERE id = ?1 AND etag IS NULL
+              AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
+            RETURNING 1";
+        let total = u64::from(file.plan.total());
+        self.changed(Statement::new(sql, [text(file.id), text(etag), now.into(), total.into()])).await
+    }
+
+    async fn reject_file(&self, file: FileId) -> Result<(), StoreError> {
+        let sql = "UPDATE files SET rejected = 1 WHERE id = ?1 AND etag IS NOT NULL";
+        self.execute(Statement::new(sql, [text(file)])).await?;
+        Ok(())
+    }
+
+    async fn forget_file(&self, file: FileId) -> Result<bool, StoreError> {
+        let of_file = "DELETE FROM files WHERE id = ?1 AND (etag IS NULL OR (rejected = 1
+              AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active'))) RETURNING 1";
+        let of_parts = "DELETE FROM parts WHERE file_id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE id = ?1)";
+        let statements = [of_file, of_parts].map(|sql| Statement::new(sql, [text(file)]));
+        let results = self.execute_all(&statements).await?;
+        Ok(results.first().is_some_and(|rows| !rows.is_empty()))
+    }
+}

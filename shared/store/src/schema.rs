@@ -1,0 +1,109 @@
+//! The schema, which creates and migrates itself.
+//!
+//! A migration runs in one transaction together with the row that says that it ran: so whether it ran is known, and
+//! of several servers that start at once one migrates. Migrations only add, so that a server of the previous version
+//! goes on working next to one of this version.
+
+use crate::error::SqlError;
+use crate::executor::{Dialect, SqlExecutor, Statement, Value};
+
+mod postgres;
+mod sqlite;
+
+/// How often a migration that another server runs at the same time is looked at again.
+const ATTEMPTS_MAX: u32 = 5;
+
+const fn migrations(dialect: Dialect) -> &'static [&'static [&'static str]] {
+    match dialect {
+        Dialect::Sqlite => sqlite::MIGRATIONS,
+        Dialect::Postgres => postgres::MIGRATIONS,
+    }
+}
+
+/// The version of the schema: the number of migrations that have run, 0 for an empty database.
+///
+/// # Errors
+/// Those of the database.
+pub async fn version(executor: &impl SqlExecutor) -> Result<usize, SqlError> {
+    let exists = match executor.dialect() {
+        Dialect::Sqlite => "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'",
+        Dialect::Postgres => "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_version')",
+    };
+    if number(executor, exists).await? == 0 {
+        return Ok(0);
+    }
+    number(executor, "SELECT coalesce(max(version), 0) FROM schema_version").await
+}
+
+async fn number(executor: &impl SqlExecutor, sql: &str) -> Result<usize, SqlError> {
+    let results = executor.execute_all(&[Statement::new(sql, [])]).await?;
+    match results.first().and_then(|rows| rows.first()).and_then(|row| row.first()) {
+        Some(Value::Integer(number)) => Ok(usize::try_from(*number).unwrap_or_default()),
+        other => Err(SqlError::permanent(format!("{sql}: expected a number and got {other:?}"))),
+    }
+}
+
+/// Brings the schema to the version of this program. Does nothing if it has that version or a newer one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn migrate(executor: &impl SqlExecutor) -> Result<(), SqlError> {
+    let migrations = migrations(executor.dialect());
+    let mut attempt = 1;
+    loop {
+        let version = version(executor).await?;
+        let Some(migration) = migrations.get(version) else { return Ok(()) };
+        let record = format!("INSERT INTO schema_version (version) VALUES ({})", version + 1);
+        let tables = tables(executor).await?;
+        let missing = migration.iter().copied().filter(|sql| !adds_an_existing_column(sql, &tables));
+        let statements: Vec<&str> = missing.chain([record.as_str()]).collect();
+        if let Err(error) = executor.transaction(&statements).await {
+            // Another server may have been faster: the version tells.
+            if attempt == ATTEMPTS_MAX {
+                return Err(error);
+            }
+            attempt += 1;
+        }
+    }
+}
+
+/// The definitions of the tables in SQLite, by name; none in PostgreSQL.
+async fn tables(executor: &impl SqlExecutor) -> Result<Vec<(String, String)>, SqlError> {
+    if executor.dialect() == Dialect::Postgres {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'table'";
+    let rows = executor.execute_all(&[Statement::new(sql, [])]).await?.into_iter().flatten();
+    let table = |row: Vec<Value>| match <[Value; 2]>::try_from(row) {
+        Ok([Value::Text(name), Value::Text(sql)]) => Some((name, sql)),
+        _ => None,
+    };
+    Ok(rows.filter_map(table).collect())
+}
+
+/// Whether a statement adds a column that its table has. Versions before 0.2 migrated without a transaction and may
+/// have been interrupted between two columns.
+fn adds_an_existing_column(sql: &str, tables: &[(String, String)]) -> bool {
+    let Some((table, rest)) = sql.strip_prefix("ALTER TABLE ").and_then(|rest| rest.split_once(" ADD COLUMN ")) else {
+        return false;
+    };
+    let column = rest.split(' ').next().unwrap_or(rest);
+    let definition = tables.iter().find(|(name, _)| name == table).map(|(_, definition)| definition);
+    definition.is_some_and(|definition| definition.split([' ', ',', '(', '\n']).any(|word| word == column))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_added_once() {
+        let definition = "CREATE TABLE files (\n  id TEXT PRIMARY KEY,\n  etag TEXT, metadata TEXT) STRICT".to_owned();
+        let tables = [("files".to_owned(), definition)];
+        let adds = |sql| adds_an_existing_column(sql, &tables);
+        assert!(adds("ALTER TABLE files ADD COLUMN metadata TEXT"));
+        assert!(!adds("ALTER TABLE files ADD COLUMN meta TEXT"));
+        assert!(!adds("ALTER TABLE mocs ADD COLUMN metadata TEXT"));
+        assert!(!adds("CREATE TABLE metadata (id TEXT)"));
+    }
+}

@@ -1,0 +1,98 @@
+//! The schema in PostgreSQL and the databases that speak its protocol: no triggers, sequences, foreign keys or
+//! session state, which some of them lack.
+//!
+//! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
+
+/// Migration `n` leads from version `n` to version `n + 1`.
+pub const MIGRATIONS: &[&[&str]] = &[FIRST];
+
+const FIRST: &[&str] = &[
+    "CREATE TABLE schema_version (version BIGINT PRIMARY KEY)",
+    "CREATE TABLE sessions (
+      id TEXT PRIMARY KEY,
+      user_id TEXT NOT NULL,
+      status TEXT NOT NULL CHECK (status IN ('active', 'finalizing', 'finalized', 'cancelled')),
+      part_size_bytes BIGINT NOT NULL,
+      created_at BIGINT NOT NULL,
+      expires_at BIGINT NOT NULL,
+      lock_token TEXT,
+      finalizing_at BIGINT,
+      moc_id TEXT
+    )",
+    // A file with an ETag is completed. metadata is {"checksums": {"md5": …, "sha256": …}} in hex, as announced by
+    // the client; last_part_sha256 is in hex, if it was computed while the part streamed; rejected is 1 if a
+    // finalize has rejected the file.
+    "CREATE TABLE files (
+      id TEXT PRIMARY KEY,
+      session_id TEXT NOT NULL,
+      category TEXT NOT NULL,
+      name TEXT NOT NULL,
+      media_type TEXT NOT NULL,
+      object_key TEXT NOT NULL,
+      upload_id TEXT NOT NULL,
+      size_bytes BIGINT NOT NULL,
+      parts_completed BIGINT NOT NULL DEFAULT 0,
+      bytes_completed BIGINT NOT NULL DEFAULT 0,
+      etag TEXT,
+      created_at BIGINT NOT NULL,
+      completed_at BIGINT,
+      completing_at BIGINT,
+      completions BIGINT NOT NULL DEFAULT 0,
+      metadata TEXT,
+      last_part_sha256 TEXT,
+      rejected BIGINT NOT NULL DEFAULT 0
+    )",
+    "CREATE UNIQUE INDEX files_by_name ON files (session_id, category, name)",
+    // previous_bytes is what the part had before it was sent again: it keeps the file's counters right.
+    "CREATE TABLE parts (
+      file_id TEXT NOT NULL,
+      part_number BIGINT NOT NULL,
+      etag TEXT NOT NULL,
+      size_bytes BIGINT NOT NULL,
+      previous_bytes BIGINT,
+      uploaded_at BIGINT NOT NULL,
+      PRIMARY KEY (file_id, part_number)
+    )",
+    "CREATE TABLE mocs (
+      id TEXT PRIMARY KEY,
+      session_id TEXT NOT NULL UNIQUE,
+      user_id TEXT NOT NULL,
+      slug TEXT NOT NULL,
+      title TEXT NOT NULL,
+      description TEXT NOT NULL,
+      tags TEXT NOT NULL,
+      theme TEXT,
+      thumbnail_key TEXT,
+      created_at BIGINT NOT NULL,
+      UNIQUE (user_id, slug)
+    )",
+    "CREATE TABLE moc_files (
+      moc_id TEXT NOT NULL,
+      file_id TEXT NOT NULL,
+      category TEXT NOT NULL,
+      name TEXT NOT NULL,
+      media_type TEXT NOT NULL,
+      object_key TEXT NOT NULL,
+      size_bytes BIGINT NOT NULL,
+      etag TEXT NOT NULL,
+      PRIMARY KEY (moc_id, file_id)
+    )",
+    "CREATE TABLE session_counts (
+      user_id TEXT PRIMARY KEY,
+      window_start BIGINT NOT NULL,
+      sessions BIGINT NOT NULL
+    )",
+    // The outbox. A delivery is due from next_attempt_at on; a claim moves that to the end of its lease. cause is
+    // why the last attempt failed.
+    "CREATE TABLE webhook_deliveries (
+      moc_id TEXT PRIMARY KEY,
+      session_id TEXT NOT NULL,
+      user_id TEXT NOT NULL,
+      occurred_at BIGINT NOT NULL,
+      status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'failed')),
+      attempts BIGINT NOT NULL DEFAULT 0,
+      next_attempt_at BIGINT NOT NULL DEFAULT 0,
+      cause TEXT
+    )",
+    "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_attempt_at) WHERE status = 'pending'",
+];

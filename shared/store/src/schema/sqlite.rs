@@ -1,0 +1,124 @@
+//! The schema in SQLite and libSQL.
+//!
+//! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
+
+/// Migration `n` leads from version `n` to version `n + 1`.
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD];
+
+const FIRST: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
+    "CREATE TABLE IF NOT EXISTS sessions (
+      id TEXT PRIMARY KEY,
+      user_id TEXT NOT NULL,
+      status TEXT NOT NULL CHECK (status IN ('active', 'finalizing', 'finalized', 'cancelled')),
+      part_size_bytes INTEGER NOT NULL,
+      created_at INTEGER NOT NULL,
+      expires_at INTEGER NOT NULL,
+      lock_token TEXT,
+      finalizing_at INTEGER,
+      moc_id TEXT
+    ) STRICT, WITHOUT ROWID",
+    // A file with an ETag is completed. The last_part_ columns carry a part to the trigger below, so that one
+    // statement records it, counts it and returns the counts: SQLite has no data-modifying WITH.
+    "CREATE TABLE IF NOT EXISTS files (
+      id TEXT PRIMARY KEY,
+      session_id TEXT NOT NULL,
+      category TEXT NOT NULL,
+      name TEXT NOT NULL,
+      media_type TEXT NOT NULL,
+      object_key TEXT NOT NULL,
+      upload_id TEXT NOT NULL,
+      size_bytes INTEGER NOT NULL,
+      parts_completed INTEGER NOT NULL DEFAULT 0,
+      bytes_completed INTEGER NOT NULL DEFAULT 0,
+      etag TEXT,
+      created_at INTEGER NOT NULL,
+      completed_at INTEGER,
+      last_part_number INTEGER,
+      last_part_etag TEXT,
+      last_part_bytes INTEGER,
+      last_part_at INTEGER
+    ) STRICT, WITHOUT ROWID",
+    "CREATE UNIQUE INDEX IF NOT EXISTS files_by_name ON files (session_id, category, name)",
+    "CREATE TABLE IF NOT EXISTS parts (
+      file_id TEXT NOT NULL,
+      part_number INTEGER NOT NULL,
+      etag TEXT NOT NULL,
+      size_bytes INTEGER NOT NULL,
+      uploaded_at INTEGER NOT NULL,
+      PRIMARY KEY (file_id, part_number)
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TRIGGER IF NOT EXISTS record_part AFTER UPDATE OF last_part_number ON files
+    BEGIN
+      INSERT INTO parts (file_id, part_number, etag, size_bytes, uploaded_at)
+      VALUES (NEW.id, NEW.last_part_number, NEW.last_part_etag, NEW.last_part_bytes, NEW.last_part_at)
+      ON CONFLICT (file_id, part_number) DO UPDATE
+      SET etag = excluded.etag, size_bytes = excluded.size_bytes, uploaded_at = excluded.uploaded_at;
+    END",
+    "CREATE TABLE IF NOT EXISTS mocs (
+      id TEXT PRIMARY KEY,
+      session_id TEXT NOT NULL UNIQUE,
+      user_id TEXT NOT NULL,
+      slug TEXT NOT NULL,
+      title TEXT NOT NULL,
+      description TEXT NOT NULL,
+      tags TEXT NOT NULL,
+      theme TEXT,
+      thumbnail_url TEXT,
+      created_at INTEGER NOT NULL,
+      UNIQUE (user_id, slug)
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS moc_files (
+      moc_id TEXT NOT NULL,
+      file_id TEXT NOT NULL,
+      category TEXT NOT NULL,
+      name TEXT NOT NULL,
+      media_type TEXT NOT NULL,
+      object_key TEXT NOT NULL,
+      size_bytes INTEGER NOT NULL,
+      etag TEXT NOT NULL,
+      PRIMARY KEY (moc_id, file_id)
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS session_counts (
+      user_id TEXT PRIMARY KEY,
+      window_start INTEGER NOT NULL,
+      sessions INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
+];
+
+const SECOND: &[&str] = &[
+    // {"checksums": {"md5": …, "sha256": …}} in hex, as announced by the client.
+    "ALTER TABLE files ADD COLUMN metadata TEXT",
+    // In hex, if it was computed while the part streamed.
+    "ALTER TABLE files ADD COLUMN last_part_sha256 TEXT",
+    // 1 if a finalize has rejected the file.
+    "ALTER TABLE files ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0",
+    // Replaces thumbnail_url, which was never written: the URL follows from the key.
+    "ALTER TABLE mocs ADD COLUMN thumbnail_key TEXT",
+    // 1 if a webhook is to be delivered: the trigger below inserts the delivery with the MOC.
+    "ALTER TABLE mocs ADD COLUMN webhook INTEGER NOT NULL DEFAULT 0",
+    // The outbox. A delivery is due from next_attempt_at on; a claim moves that to the end of its lease. cause is
+    // why the last attempt failed.
+    "CREATE TABLE IF NOT EXISTS webhook_deliveries (
+      moc_id TEXT PRIMARY KEY,
+      session_id TEXT NOT NULL,
+      user_id TEXT NOT NULL,
+      occurred_at INTEGER NOT NULL,
+      status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'failed')),
+      attempts INTEGER NOT NULL DEFAULT 0,
+      next_attempt_at INTEGER NOT NULL DEFAULT 0,
+      cause TEXT
+    ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS webhook_deliveries_due ON webhook_deliveries (next_attempt_at) WHERE status = 'pending'",
+    "CREATE TRIGGER IF NOT EXISTS write_webhook_delivery AFTER INSERT ON mocs WHEN NEW.webhook = 1
+    BEGIN
+      INSERT INTO webhook_deliveries (moc_id, session_id, user_id, occurred_at)
+      VALUES (NEW.id, NEW.session_id, NEW.user_id, NEW.created_at);
+    END",
+];
+
+const THIRD: &[&str] = &[
+    // When a completion of the file was first requested, and how many were.
+    "ALTER TABLE files ADD COLUMN completing_at INTEGER",
+    "ALTER TABLE files ADD COLUMN completions INTEGER NOT NULL DEFAULT 0",
+];

