@@ -45,7 +45,7 @@ impl EmbeddedS3 {
         let lock = File::create(state.join("s3.lock")).context("cannot create the S3's lock file")?;
         lock.try_lock().map_err(|_| anyhow!("another host serves {} already: name another --state", root.display()))?;
         let files = FileSystem::new(&root).map_err(|error| anyhow!("cannot serve {}: {error:?}", root.display()))?;
-        let mut builder = S3ServiceBuilder::new(Files(files));
+        let mut builder = S3ServiceBuilder::new(Files::new(files, root));
         builder.set_auth(auth);
         builder.set_access(PublicRead);
         Ok((Self { listener, service: builder.build(), _lock: lock }, address))

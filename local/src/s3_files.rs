@@ -1,24 +1,73 @@
-//! s3s-fs, adapted to S3 in two points: long keys, and uploads that no longer exist.
+//! s3s-fs, adapted to S3 in three points: long keys, uploads that no longer exist, and the pages of ListParts.
+
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use md5::{Digest as _, Md5};
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
-    CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, GetObjectInput,
-    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
-    ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, UploadPartInput,
-    UploadPartOutput,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, ETag,
+    GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
+    ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, Part, PutObjectInput, PutObjectOutput,
+    UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 /// Longest name of a file, in bytes.
 const NAME_MAX_BYTES: usize = 255;
 /// What s3s-fs adds to bucket and key in such a name: `.bucket-`, `.object-`, `.upload-<UUID>`, `.metadata.json`.
 const ADDED_BYTES: usize = 8 + 8 + 44 + 14;
 
+/// Most parts of a page of `ListParts`.
+const PAGE_PARTS_MAX: usize = 1_000;
+
 /// The files of the embedded S3.
-pub struct Files(pub FileSystem);
+pub struct Files {
+    files: FileSystem,
+    root: PathBuf,
+}
+
+impl Files {
+    /// The files below `root`.
+    pub fn new(files: FileSystem, root: PathBuf) -> Self {
+        Self { files, root }
+    }
+
+    /// s3s-fs lists the parts of an upload that does not exist, in no order, all at once, and without ETags.
+    fn page(&self, upload_id: &str, after: i32, max: i32, mut parts: Vec<Part>) -> S3Result<ListPartsOutput> {
+        if !self.root.join(format!(".upload-{upload_id}.json")).exists() {
+            return Err(S3ErrorCode::NoSuchUpload.into());
+        }
+        parts.retain(|part| part.part_number > Some(after));
+        parts.sort_by_key(|part| part.part_number);
+        let page = usize::try_from(max).unwrap_or(0).min(PAGE_PARTS_MAX);
+        let is_truncated = parts.len() > page;
+        parts.truncate(page);
+        for part in &mut parts {
+            let number = part.part_number.unwrap_or_default();
+            let md5 = md5_of(&self.root.join(format!(".upload_id-{upload_id}.part-{number}")));
+            part.e_tag = Some(ETag::Strong(
+                md5.map_err(|error| S3Error::with_source(S3ErrorCode::InternalError, error.into()))?,
+            ));
+        }
+        Ok(ListPartsOutput {
+            is_truncated: Some(is_truncated),
+            max_parts: Some(max),
+            next_part_number_marker: parts.last().and_then(|part| part.part_number).filter(|_| is_truncated),
+            part_number_marker: Some(after),
+            parts: Some(parts),
+            ..ListPartsOutput::default()
+        })
+    }
+}
+
+fn md5_of(path: &Path) -> std::io::Result<String> {
+    let mut hasher = Md5::new();
+    std::io::copy(&mut std::fs::File::open(path)?, &mut hasher)?;
+    Ok(hex::encode(hasher.finalize()))
+}
 
 /// s3s-fs puts bucket and key, in base64, into the name of one file. A key that is too long for that stands on disk
 /// under its hash.
@@ -42,20 +91,27 @@ macro_rules! operations {
         #[async_trait]
         impl S3 for Files {
             async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
-                self.0.head_bucket(request).await
+                self.files.head_bucket(request).await
             }
 
             async fn list_objects_v2(
                 &self,
                 request: S3Request<ListObjectsV2Input>,
             ) -> S3Result<S3Response<ListObjectsV2Output>> {
-                self.0.list_objects_v2(request).await
+                self.files.list_objects_v2(request).await
+            }
+
+            async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+                let ListPartsInput { upload_id, part_number_marker, max_parts, .. } = request.input.clone();
+                let listed = self.files.list_parts(request).await?.output.parts.unwrap_or_default();
+                let (after, max) = (part_number_marker.unwrap_or(0), max_parts.unwrap_or(1_000));
+                tokio::task::block_in_place(|| self.page(&upload_id, after, max, listed)).map(S3Response::new)
             }
 
             $(async fn $name(&self, mut request: S3Request<$input>) -> S3Result<S3Response<$output>> {
                 let input = &mut request.input;
                 shorten(&input.bucket, &mut input.key);
-                self.0.$name(request).await.map_err($error)
+                self.files.$name(request).await.map_err($error)
             })*
         }
     };
@@ -68,7 +124,6 @@ operations! {
     delete_object(DeleteObjectInput) -> DeleteObjectOutput, |error| error;
     get_object(GetObjectInput) -> GetObjectOutput, |error| error;
     head_object(HeadObjectInput) -> HeadObjectOutput, |error| error;
-    list_parts(ListPartsInput) -> ListPartsOutput, no_such_upload;
     put_object(PutObjectInput) -> PutObjectOutput, |error| error;
     upload_part(UploadPartInput) -> UploadPartOutput, no_such_upload;
 }

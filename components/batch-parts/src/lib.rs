@@ -3,9 +3,9 @@
 use moc_adapters::http::{self, BatchForm, Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
-use moc_adapters::s3::S3Bucket;
-use moc_adapters::{auth, progress, settings, store};
+use moc_adapters::{auth, progress, s3, settings, store};
 use moc_application::upload_batch::{self, Batch, Taken};
+use moc_application::upload_part::PartLimits;
 use moc_contract::form;
 use moc_contract::path::Route;
 use moc_contract::problem::Problem;
@@ -27,13 +27,15 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     }
 
     let settings = settings::upload().await?;
-    let part_timeout_ms = settings.part_timeout_seconds * 1000;
-    let session_lifetime_max_ms = settings.session_lifetime_max_ms;
-    let batch = Batch { user: &user, session, file, session_lifetime_max_ms, part_timeout_ms };
-    let form = || request.body().map(|body| BatchForm::new(body, boundary, part_timeout_ms));
+    let limits = PartLimits {
+        session_lifetime_max_ms: settings.session_lifetime_max_ms,
+        timeout_ms: settings.part_timeout_seconds * 1000,
+        completion_timeout_ms: settings.completion_timeout_ms,
+    };
+    let batch = Batch { user: &user, session, file, limits };
+    let form = || request.body().map(|body| BatchForm::new(body, boundary, limits.timeout_ms));
     let emit = async |stored: &_| progress::emit_part(&user, stored).await;
-    let taken =
-        upload_batch::run(&store::open().await?, &S3Bucket::open().await?, &WasiPlatform, batch, form, emit).await?;
+    let taken = upload_batch::run(&store::open().await?, &s3::open().await?, &WasiPlatform, batch, form, emit).await?;
 
     let Taken { outcomes, .. } = &taken;
     log.set("parts", outcomes.len());

@@ -3,9 +3,8 @@
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
-use moc_adapters::s3::S3Bucket;
-use moc_adapters::{auth, progress, settings, store};
-use moc_application::complete_file::{self, Completed};
+use moc_adapters::{auth, progress, s3, settings, store};
+use moc_application::complete_file::{self, CompleteRequest, Completed};
 use moc_contract::body::CompleteFileBody;
 use moc_contract::event;
 use moc_contract::path::Route;
@@ -22,12 +21,18 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     log.show("session", session);
     log.show("file", file);
     let parts = request.optional_json::<CompleteFileBody>(COMPLETE_BODY_MAX_BYTES).await?.check()?;
-    let session_lifetime_max_ms = settings::upload().await?.session_lifetime_max_ms;
+    let settings = settings::upload().await?;
     let address = settings::public_address().await?;
-    let request_of_file =
-        complete_file::CompleteRequest { user: &user, session, file, parts: parts.as_deref(), session_lifetime_max_ms };
+    let asked = CompleteRequest {
+        user: &user,
+        session,
+        file,
+        parts: parts.as_deref(),
+        session_lifetime_max_ms: settings.session_lifetime_max_ms,
+        completion_timeout_ms: settings.completion_timeout_ms,
+    };
     let Completed { file, etag, idempotent } =
-        complete_file::run(&store::open().await?, &S3Bucket::open().await?, &WasiPlatform, request_of_file).await?;
+        complete_file::run(&store::open().await?, &s3::open().await?, &WasiPlatform, asked).await?;
     log.set("bytes", file.size_bytes);
     log.set("etag", etag.as_str());
     if !idempotent {

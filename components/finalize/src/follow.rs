@@ -1,6 +1,6 @@
 //! What follows a finalize, after its response: the thumbnail and the webhook. Neither can fail it.
 
-use moc_adapters::platform::both;
+use moc_adapters::platform::{WasiPlatform, both};
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::thumbnail::Thumbnailer;
 use moc_adapters::trace::Trace;
@@ -8,12 +8,13 @@ use moc_adapters::webhook;
 use moc_adapters::{log, store};
 use moc_application::make_thumbnail;
 use moc_application::port::{Step, Trace as _};
+use moc_application::retry::Retrying;
 use moc_config::FinalizeSettings;
 use moc_domain::error::Error;
 use moc_domain::moc::Moc;
 
 /// Makes the thumbnail that the MOC does not have yet, and has its webhook delivered if it is not.
-pub async fn run(wanted: &FinalizeSettings, bucket: S3Bucket, moc: &Moc, trace: &Trace) {
+pub async fn run(wanted: &FinalizeSettings, bucket: Retrying<S3Bucket, WasiPlatform>, moc: &Moc, trace: &Trace) {
     let thumbnail = async {
         if wanted.thumbnail && moc.thumbnail_key.is_none() {
             let thumbnailer = Thumbnailer { bucket, context: trace.context_of(Step::GenerateThumbnail) };

@@ -5,10 +5,9 @@ mod follow;
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
-use moc_adapters::s3::S3Bucket;
 use moc_adapters::trace::{self, Trace};
-use moc_adapters::{auth, progress, settings, store};
-use moc_application::finalize::{self, FinalizeOutcome, Finalized};
+use moc_adapters::{auth, progress, s3, settings, store};
+use moc_application::finalize::{self, FinalizeOutcome, FinalizeRequest, Finalized};
 use moc_contract::body::FinalizeBody;
 use moc_contract::event;
 use moc_contract::path::{self, Route};
@@ -30,12 +29,18 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     let (session, described) = request.json::<FinalizeBody>(JSON_BODY_MAX_BYTES).await?.check()?;
     log.show("session", session);
     trace.show("sessionId", session);
-    let bucket = S3Bucket::open().await?;
+    let bucket = s3::open().await?;
     let address = settings::public_address().await?;
-    let concurrency = settings::upload().await?.finalize_concurrency;
     let wanted = settings::finalize().await?;
-    let webhook = wanted.webhook;
-    let asked = finalize::FinalizeRequest { user: &user, id: session, described: &described, concurrency, webhook };
+    let settings = settings::upload().await?;
+    let asked = FinalizeRequest {
+        user: &user,
+        id: session,
+        described: &described,
+        concurrency: settings.finalize_concurrency,
+        completion_timeout_ms: settings.completion_timeout_ms,
+        webhook: wanted.webhook,
+    };
     let Finalized { moc, outcome, validation } =
         finalize::run(&store::open().await?, &bucket, &WasiPlatform, trace, asked).await?;
     log.show("moc", moc.id);

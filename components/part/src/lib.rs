@@ -3,15 +3,13 @@
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
-use moc_adapters::s3::{PartBody, S3Bucket};
-use moc_adapters::{auth, progress, settings, store};
-use moc_application::upload_part::{self, Part, Stored};
+use moc_adapters::{auth, progress, s3, settings, store};
+use moc_application::upload_part::{self, Part, PartLimits, Stored};
 use moc_contract::digest;
 use moc_contract::path::Route;
 use moc_contract::problem::part_number_out_of_range;
 use moc_contract::response::PartStored;
 use moc_domain::error::{Error, ErrorKind};
-use moc_domain::file::File;
 
 moc_adapters::component!("part", handle);
 
@@ -31,14 +29,14 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let checksums = digest::parse(request.header("content-md5"), request.header("content-digest"))?;
 
     let settings = settings::upload().await?;
-    let timeout_ms = settings.part_timeout_seconds * 1000;
-    let body = |file: &File| {
-        let wants_sha256 = file.wants_sha256();
-        request.body().map(|body| PartBody { body, checksums, wants_sha256, timeout_ms })
+    let limits = PartLimits {
+        session_lifetime_max_ms: settings.session_lifetime_max_ms,
+        timeout_ms: settings.part_timeout_seconds * 1000,
+        completion_timeout_ms: settings.completion_timeout_ms,
     };
-    let session_lifetime_max_ms = settings.session_lifetime_max_ms;
-    let part = Part { user: &user, session, file, number, size_bytes, session_lifetime_max_ms };
-    let stored = upload_part::run(&store::open().await?, &S3Bucket::open().await?, &WasiPlatform, part, body).await?;
+    let part = Part { user: &user, session, file, number, size_bytes, checksums, limits };
+    let body = || request.body().map(Into::into);
+    let stored = upload_part::run(&store::open().await?, &s3::open().await?, &WasiPlatform, part, body).await?;
     progress::emit_part(&user, &stored).await;
     let Stored { part, progress, .. } = &stored;
     log.set("etag", part.etag.as_str());

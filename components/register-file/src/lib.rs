@@ -3,8 +3,7 @@
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
-use moc_adapters::s3::S3Bucket;
-use moc_adapters::{auth, progress, settings, store};
+use moc_adapters::{auth, progress, s3, settings, store};
 use moc_application::port::{Bucket as _, PartAddress, Platform as _};
 use moc_application::register_file::{self, Bounds};
 use moc_contract::body::RegisterFileBody;
@@ -27,7 +26,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
 
     let bounds =
         Bounds { files_max: settings.files.files_max, session_lifetime_max_ms: settings.session_lifetime_max_ms };
-    let bucket = S3Bucket::open().await?;
+    let bucket = s3::open().await?;
     let (session, file) =
         register_file::run(&store::open().await?, &bucket, &WasiPlatform, &user, session, declared, bounds).await?;
     log.show("file", file.id);

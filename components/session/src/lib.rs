@@ -3,8 +3,7 @@
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
-use moc_adapters::s3::S3Bucket;
-use moc_adapters::{auth, settings, store};
+use moc_adapters::{auth, s3, settings, store};
 use moc_application::port::Platform as _;
 use moc_application::{cancel_session, lookup};
 use moc_contract::path::Route;
@@ -20,7 +19,8 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     log.show("session", id);
     let store = store::open().await?;
     if request.method() == "DELETE" {
-        cancel_session::run(&store, &S3Bucket::open().await?, &user, id).await?;
+        let timeout_ms = settings::upload().await?.completion_timeout_ms;
+        cancel_session::run(&store, &s3::open().await?, &WasiPlatform, &user, id, timeout_ms).await?;
         return Ok(Response::no_content());
     }
     let (session, files) = lookup::session_with_files(&store, &user, id).await?;

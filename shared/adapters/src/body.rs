@@ -4,7 +4,7 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Trailers};
 use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 /// Bytes that pass through the guest at once.
-const PASS_BYTES: usize = 256 * 1024;
+pub const PASS_BYTES: usize = 256 * 1024;
 
 /// A body that the guest has not read yet.
 pub struct Body {

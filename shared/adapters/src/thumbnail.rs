@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use moc_application::port::Thumbnails;
+use moc_application::port::{Bucket as _, Thumbnails};
+use moc_application::retry::Retrying;
 use moc_contract::trace::TraceContext;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::{THUMBNAIL_MAX_BYTES, THUMBNAIL_MAX_MS};
@@ -12,7 +13,7 @@ use url::Url;
 
 use crate::body::Body;
 use crate::outbound::{self, Payload, Response, SendError};
-use crate::platform::within;
+use crate::platform::{WasiPlatform, within};
 use crate::s3::S3Bucket;
 
 /// The thumbnailer: a private route of the same application.
@@ -20,7 +21,7 @@ const THUMBNAILER: &str = "http://thumbnailer.spin.internal/";
 
 /// The thumbnailer with the bucket that its pictures are in.
 pub struct Thumbnailer {
-    pub bucket: S3Bucket,
+    pub bucket: Retrying<S3Bucket, WasiPlatform>,
     /// The trace that goes with the picture.
     pub context: Option<TraceContext>,
 }
@@ -38,7 +39,7 @@ impl Thumbnailer {
     /// The picture goes from the bucket to the thumbnailer as it streams: it is never here as a whole.
     async fn render(&self, picture: &str) -> Result<Vec<u8>, Error> {
         let missing = || failed("it is not in the bucket");
-        let object = self.bucket.open_object(picture).await?.ok_or_else(missing)?;
+        let object = self.bucket.get_ref().open_object(picture).await?.ok_or_else(missing)?;
         let length = object.length().ok_or_else(|| failed("its length is not known"))?;
         let Body { bytes, end } = object.body();
         let url = Url::parse(THUMBNAILER).map_err(|error| failed(error.to_string()))?;

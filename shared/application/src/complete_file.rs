@@ -83,7 +83,8 @@ pub async fn run(
             let was_lost_before = completing.is_first && was_requested_once;
             let waited_ms = platform.now().millis_since(completing.since);
             if !was_lost_before && waited_ms < request.completion_timeout_ms {
-                let cause = format!("the bucket has neither the upload nor the object {waited_ms} ms after a completion");
+                let cause =
+                    format!("the bucket has neither the upload nor the object {waited_ms} ms after a completion");
                 return Err(Error::with_source(ErrorKind::BucketUnavailable, cause));
             }
             store.forget_file(file.id).await?;

@@ -12,9 +12,7 @@ pub use bucket::{
     Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, PartError, PartsPage, Transfer,
     UploadedPart,
 };
-pub use store::{
-    Completing, Files, Inserted, Mocs, Outbox, Registered, Sessions, Settled, Store, StoreError,
-};
+pub use store::{Completing, Files, Inserted, Mocs, Outbox, Registered, Sessions, Settled, Store, StoreError};
 
 /// The clock, randomness and waiting.
 pub trait Platform {

@@ -28,7 +28,10 @@ pub(crate) async fn pause(platform: &impl Platform, attempts: u32, error: &Bucke
 }
 
 /// Repeats an operation that has the same effect when it runs again.
-pub(crate) async fn repeated<T>(
+///
+/// # Errors
+/// The last attempt's.
+pub async fn repeated<T>(
     platform: &impl Platform,
     operation: impl AsyncFn() -> Result<T, BucketError>,
 ) -> Result<T, BucketError> {

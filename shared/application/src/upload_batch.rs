@@ -190,13 +190,12 @@ async fn send(
     let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number };
     let transfer = in_memory(file, &part);
     // Its bytes are kept until the bucket has them, so that they can be sent again.
-    let uploaded = retry::repeated(platform, async || {
-        match bucket.upload_part(address, &transfer, bytes.as_ref().into()).await {
+    let uploaded =
+        retry::repeated(platform, async || match bucket.upload_part(address, &transfer, bytes.as_ref().into()).await {
             Ok(uploaded) => upload_part::verified(bucket, uploaded),
             Err(PartError::Bucket(error)) => Err(error),
             Err(_) => Err(BucketError::Silent("UploadPart: S3 did not take the part in time".into())),
-        }
-    });
+        });
     let uploaded = uploaded.await.map_err(PartError::Bucket);
     // Its room is free for the next part now.
     drop(bytes);

@@ -4,8 +4,8 @@ use futures::stream::{self, StreamExt as _};
 use moc_domain::category::Category;
 use moc_domain::checksum::Checksums;
 use moc_domain::error::{Error, ErrorKind, FileFault};
-use moc_domain::file::File;
 use moc_domain::etag::ETag;
+use moc_domain::file::File;
 use moc_domain::limits::{CONTENT_PROBE_BYTES, OBJECT_LOOKS};
 
 use crate::lookup;

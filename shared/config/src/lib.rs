@@ -106,6 +106,8 @@ pub struct UploadSettings {
     pub presigned_url_ttl_seconds: u64,
     /// Longest time that one part may take.
     pub part_timeout_seconds: u64,
+    /// Longest time that the bucket may take to complete a file, in milliseconds.
+    pub completion_timeout_ms: i64,
     /// Files that finalize validates at once.
     pub finalize_concurrency: usize,
 }
@@ -123,6 +125,7 @@ impl UploadSettings {
         "rate_limit_bypass",
         "presigned_url_ttl_minutes",
         "part_timeout_seconds",
+        "completion_timeout_minutes",
         "finalize_concurrency",
     ];
 
@@ -139,6 +142,11 @@ impl UploadSettings {
             "max_session_lifetime_hours",
             1..=bounds::SESSION_LIFETIME_MAX_HOURS,
             bounds::SESSION_LIFETIME_MAX_DEFAULT_HOURS,
+        )?;
+        let completion_timeout_minutes = values.number(
+            "completion_timeout_minutes",
+            1..=bounds::COMPLETION_TIMEOUT_MAX_MINUTES,
+            bounds::COMPLETION_TIMEOUT_DEFAULT_MINUTES,
         )?;
         let finalize_concurrency = values.number(
             "finalize_concurrency",
@@ -183,6 +191,7 @@ impl UploadSettings {
                 1..=bounds::PART_TIMEOUT_MAX_SECONDS,
                 bounds::PART_TIMEOUT_DEFAULT_SECONDS,
             )?,
+            completion_timeout_ms: i64::try_from(completion_timeout_minutes * 60_000).unwrap_or(i64::MAX),
             finalize_concurrency: usize::try_from(finalize_concurrency).unwrap_or(1),
         })
     }

@@ -21,6 +21,12 @@ impl ETag {
         (fits && plain).then(|| Self(bare.to_owned()))
     }
 
+    /// The ETag that is a digest in hexadecimal digits.
+    #[must_use]
+    pub fn of_digest(digest: [u8; 16]) -> Self {
+        Self(hex::encode(digest))
+    }
+
     /// Without quotes.
     #[must_use]
     pub fn as_str(&self) -> &str {

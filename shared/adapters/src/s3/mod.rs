@@ -1,12 +1,12 @@
 //! The bucket over S3's REST interface: addresses presigned by rusty-s3, sent over Spin's outbound
 //! HTTP. Addresses hold signatures, so none is ever logged.
 
+mod call;
 mod error;
+mod etag;
 mod hasher;
 mod objects;
-mod part_bytes;
 mod part_upload;
-mod retry;
 mod uploads;
 mod xml;
 
@@ -14,13 +14,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use moc_application::port::{
-    Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, Platform as _, UploadedPart,
+    Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Platform as _, Transfer,
+    UploadedPart,
 };
+use moc_application::retry::{self, Retrying};
 use moc_config::BucketSettings;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::etag::ETag;
+use moc_domain::part::PartNumber;
 use rusty_s3::actions::{S3Action, UploadPart};
 use rusty_s3::{Credentials, UrlStyle};
 use url::Url;
@@ -34,23 +37,22 @@ use crate::settings;
 /// How long an address is valid that is used at once.
 const PRESIGNED_FOR: Duration = Duration::from_secs(60);
 
+/// The bucket that the variables name. Its requests are repeated where that may help.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] where a variable is missing or cannot be read.
+pub async fn open() -> Result<Retrying<S3Bucket, WasiPlatform>, Error> {
+    let settings: Rc<BucketSettings> = settings::bucket().await?;
+    let BucketSettings { endpoint, region, bucket, access_key_id, secret_access_key } = (*settings).clone();
+    let bucket = rusty_s3::Bucket::new(endpoint, UrlStyle::Path, bucket, region)
+        .map_err(|error| Error::with_source(ErrorKind::Internal, error.to_string()))?;
+    let bucket = S3Bucket { bucket, credentials: Credentials::new(access_key_id, secret_access_key) };
+    Ok(Retrying::new(bucket, WasiPlatform))
+}
+
 pub struct S3Bucket {
     bucket: rusty_s3::Bucket,
     credentials: Credentials,
-}
-
-impl S3Bucket {
-    /// The bucket that the variables name.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Internal`] where a variable is missing or cannot be read.
-    pub async fn open() -> Result<Self, Error> {
-        let settings: Rc<BucketSettings> = settings::bucket().await?;
-        let BucketSettings { endpoint, region, bucket, access_key_id, secret_access_key } = (*settings).clone();
-        let bucket = rusty_s3::Bucket::new(endpoint, UrlStyle::Path, bucket, region)
-            .map_err(|error| Error::with_source(ErrorKind::Internal, error.to_string()))?;
-        Ok(Self { bucket, credentials: Credentials::new(access_key_id, secret_access_key) })
-    }
 }
 
 impl S3Bucket {
@@ -59,15 +61,7 @@ impl S3Bucket {
     /// # Errors
     /// See [`BucketError`].
     pub async fn open_object(&self, key: &str) -> Result<Option<Response>, BucketError> {
-        retry::tried(async || objects::get(self, key).await).await
-    }
-
-    /// Puts an object (S3 `PutObject`).
-    ///
-    /// # Errors
-    /// See [`BucketError`].
-    pub async fn put(&self, key: &str, media_type: &str, body: &[u8]) -> Result<(), BucketError> {
-        objects::put(self, key, media_type, body).await
+        retry::repeated(&WasiPlatform, async || objects::get(self, key).await).await
     }
 }
 
@@ -79,7 +73,7 @@ fn presigned<'a>(action: &impl S3Action<'a>, ttl: Duration) -> Url {
 }
 
 impl Bucket for S3Bucket {
-    type Body = PartBody;
+    type Body<'a> = PartBody<'a>;
 
     async fn create_upload(&self, key: &str, content: Content) -> Result<String, BucketError> {
         uploads::create(self, key, content).await
@@ -88,24 +82,19 @@ impl Bucket for S3Bucket {
     async fn upload_part(
         &self,
         part: PartAddress<'_>,
-        bytes: u64,
-        body: PartBody,
-    ) -> Result<UploadedPart, BucketError> {
-        part_upload::upload(self, part, bytes, body).await
+        transfer: &Transfer,
+        body: Self::Body<'_>,
+    ) -> Result<UploadedPart, PartError> {
+        part_upload::upload(self, part, transfer, body).await
     }
 
-    async fn upload_bytes(
+    async fn list_parts(
         &self,
-        part: PartAddress<'_>,
-        bytes: &[u8],
-        wants_sha256: bool,
-        timeout_ms: u64,
-    ) -> Result<UploadedPart, BucketError> {
-        part_bytes::upload(self, part, bytes, wants_sha256, timeout_ms).await
-    }
-
-    async fn list_parts(&self, key: &str, upload_id: &str) -> Result<Vec<ListedPart>, BucketError> {
-        uploads::list_parts(self, key, upload_id).await
+        key: &str,
+        upload_id: &str,
+        after: Option<PartNumber>,
+    ) -> Result<PartsPage, BucketError> {
+        uploads::list_parts(self, key, upload_id, after).await
     }
 
     async fn complete_upload(
@@ -125,12 +114,16 @@ impl Bucket for S3Bucket {
         objects::head(self, key).await
     }
 
-    async fn first_bytes(&self, key: &str, bytes: u64) -> Result<Option<Vec<u8>>, BucketError> {
-        objects::first_bytes(self, key, bytes).await
+    async fn read(&self, key: &str, offset: u64, bytes: u64) -> Result<Option<Vec<u8>>, BucketError> {
+        objects::read_range(self, key, offset, bytes).await
     }
 
     async fn checksums(&self, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
         objects::checksums(self, key, wanted).await
+    }
+
+    async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError> {
+        objects::put(self, key, media_type, bytes).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), BucketError> {
@@ -141,6 +134,14 @@ impl Bucket for S3Bucket {
         let action =
             UploadPart::new(&self.bucket, Some(&self.credentials), part.key, part.number.get(), part.upload_id);
         presigned(&action, Duration::from_secs(ttl_seconds)).to_string()
+    }
+
+    fn part_etag(&self, md5: [u8; 16]) -> ETag {
+        ETag::of_digest(md5)
+    }
+
+    fn object_etag(&self, parts: &[ETag]) -> Option<ETag> {
+        etag::of_object(parts)
     }
 }
 

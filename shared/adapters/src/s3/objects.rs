@@ -6,9 +6,9 @@ use moc_domain::etag::ETag;
 use rusty_s3::actions::{DeleteObject, GetObject, HeadObject, PutObject};
 use spin_sdk::wasip3::http::types::Method;
 
+use super::call::{Call, send};
 use super::error::{classify, malformed};
 use super::hasher::Hasher;
-use super::retry::{Attempt, Call, send, tried};
 use super::{PRESIGNED_FOR, S3Bucket, presigned};
 use crate::body::{Body, read};
 use crate::outbound::{self, Payload, Response, SendError};
@@ -19,33 +19,44 @@ const ERROR_MAX_BYTES: usize = 64 * 1024;
 /// S3 `HeadObject`.
 pub async fn head(s3: &S3Bucket, key: &str) -> Result<Option<ObjectHead>, BucketError> {
     let operation = "HeadObject";
-    let call = Call { operation, method: Method::Head, headers: &[], body: &[], first_bytes: None, also: Some(404) };
+    let call = Call { also: Some(404), ..Call::new(operation, Method::Head) };
     let response = send(&call, &HeadObject::new(&s3.bucket, Some(&s3.credentials), key)).await?;
     if response.status == 404 {
         return Ok(None);
     }
     let etag = response.etag.as_deref().and_then(ETag::parse);
     let (Some(etag), Some(size_bytes)) = (etag, response.length) else { return Err(malformed(operation)) };
-    Ok(Some(ObjectHead { size_bytes, etag }))
+    Ok(Some(ObjectHead { size_bytes, etag, is_etag_of_bytes: !response.kms }))
 }
 
 /// S3 `GetObject` with a `Range` (RFC 9110, section 14.2).
-pub async fn first_bytes(s3: &S3Bucket, key: &str, bytes: u64) -> Result<Option<Vec<u8>>, BucketError> {
-    let range = format!("bytes=0-{}", bytes.saturating_sub(1));
+pub async fn read_range(s3: &S3Bucket, key: &str, offset: u64, bytes: u64) -> Result<Option<Vec<u8>>, BucketError> {
+    if bytes == 0 {
+        return Ok(head(s3, key).await?.map(|_| Vec::new()));
+    }
+    let range = format!("bytes={offset}-{}", offset.saturating_add(bytes - 1));
     let call = Call {
-        operation: "GetObject",
-        method: Method::Get,
         headers: &[("range", &range)],
-        body: &[],
         first_bytes: Some(usize::try_from(bytes).unwrap_or(usize::MAX)),
         also: Some(404),
+        ..Call::new("GetObject", Method::Get)
     };
-    let response = send(&call, &GetObject::new(&s3.bucket, Some(&s3.credentials), key)).await?;
-    Ok((response.status != 404).then_some(response.body))
+    match send(&call, &GetObject::new(&s3.bucket, Some(&s3.credentials), key)).await {
+        Ok(response) if response.status == 404 => Ok(None),
+        // A server that ignores the range sends the object from its start.
+        Ok(response) if response.status == 200 && offset > 0 => Err(malformed("GetObject")),
+        Ok(response) => Ok(Some(response.body)),
+        // 416: the object ends before the range.
+        Err(BucketError::Rejected(cause)) if offset > 0 => match head(s3, key).await? {
+            Some(object) if object.size_bytes > offset => Err(BucketError::Rejected(cause)),
+            object => Ok(object.map(|_| Vec::new())),
+        },
+        Err(error) => Err(error),
+    }
 }
 
 /// S3 `GetObject`, whose response's head alone is read; `None` if there is none.
-pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Response>, Attempt> {
+pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Response>, BucketError> {
     let url = presigned(&GetObject::new(&s3.bucket, Some(&s3.credentials), key), PRESIGNED_FOR);
     let reply = outbound::send(Method::Get, &url, &[], Payload::Empty).await?;
     match reply.status {
@@ -53,38 +64,33 @@ pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Response>, Attempt> 
         404 => Ok(None),
         status => {
             let body = reply.read(ERROR_MAX_BYTES, false).await?;
-            Err(Attempt::Response(classify("GetObject", status, &body)))
+            Err(classify("GetObject", status, &body))
         }
     }
 }
 
 /// The checksums of an object that is read for them, 256 KiB at a time.
 pub async fn checksums(s3: &S3Bucket, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
-    tried(async || {
-        let Some(reply) = get(s3, key).await? else { return Ok(None) };
-        let Body { mut bytes, end } = reply.body();
-        let mut hasher = Hasher::new(wanted.md5.is_some(), wanted.sha256.is_some());
-        while let Some(chunk) = read(&mut bytes).await {
-            hasher.update(&chunk);
-        }
-        drop(bytes);
-        end.await.map_err(SendError::from)?;
-        Ok(Some(hasher.finish()))
-    })
-    .await
+    let Some(reply) = get(s3, key).await? else { return Ok(None) };
+    let Body { mut bytes, end } = reply.body();
+    let mut hasher = Hasher::new(wanted.md5.is_some(), wanted.sha256.is_some());
+    while let Some(chunk) = read(&mut bytes).await {
+        hasher.update(&chunk);
+    }
+    drop(bytes);
+    end.await.map_err(SendError::from)?;
+    Ok(Some(hasher.finish()))
 }
 
 /// S3 `PutObject`.
 pub async fn put(s3: &S3Bucket, key: &str, media_type: &str, body: &[u8]) -> Result<(), BucketError> {
     let headers = [("content-type", media_type)];
-    let call =
-        Call { operation: "PutObject", method: Method::Put, headers: &headers, body, first_bytes: None, also: None };
+    let call = Call { headers: &headers, body, ..Call::new("PutObject", Method::Put) };
     send(&call, &PutObject::new(&s3.bucket, Some(&s3.credentials), key)).await.map(|_| ())
 }
 
 /// S3 `DeleteObject`.
 pub async fn delete(s3: &S3Bucket, key: &str) -> Result<(), BucketError> {
-    let operation = "DeleteObject";
-    let call = Call { operation, method: Method::Delete, headers: &[], body: &[], first_bytes: None, also: Some(404) };
+    let call = Call { also: Some(404), ..Call::new("DeleteObject", Method::Delete) };
     send(&call, &DeleteObject::new(&s3.bucket, Some(&s3.credentials), key)).await.map(|_| ())
 }

@@ -1,107 +1,113 @@
-//! `UploadPart`: a part on its way from the client to S3.
+//! `UploadPart`: a part on its way to S3.
 //!
-//! Without a checksum the client's stream itself is handed to the outbound request: the host moves
-//! the bytes, and the guest never sees them. It does not see when they have arrived either, so the
-//! part and S3's response share one time limit.
+//! If nothing is computed of a part, the client's stream itself is handed to the outbound request: the host moves
+//! the bytes, and the guest never sees them. It does not see when they have arrived either, so the part and S3's
+//! response share one time limit.
 //!
-//! With a checksum the bytes pass through here in large reads and are hashed on the way, and the
-//! last of them is held back until the checksum is known to be right: a wrong part never becomes
-//! one in the bucket. Small parts pass through as well: that costs little, and a silent S3 can be
-//! distinguished from a silent client.
-//!
-//! A part is sent once: its bytes are taken as soon as they are handed on, and only the client has
-//! them again.
+//! Otherwise the bytes pass through here in large reads and are hashed on the way, and the last of them is held back
+//! until the checksums are verified: a wrong part never becomes one in the bucket.
 
 use std::pin::pin;
+use std::slice::Chunks;
 
 use futures::future::{Either, join, select};
-use moc_application::port::{BucketError, PartAddress, Platform as _, UploadedPart};
+use moc_application::port::{BucketError, PartAddress, PartError, Platform as _, Transfer, UploadedPart};
 use moc_domain::checksum::Checksums;
 use moc_domain::etag::ETag;
 use rusty_s3::actions::UploadPart;
 use spin_sdk::wasip3::http::types::{ErrorCode, Method, Trailers};
 use spin_sdk::wasip3::{wit_future, wit_stream};
-use spin_sdk::wit_bindgen::{FutureWriter, StreamWriter};
+use spin_sdk::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
 
 use super::error::{classify, malformed};
 use super::hasher::Hasher;
-use super::is_kms;
-use super::{PRESIGNED_FOR, S3Bucket, presigned};
-use crate::body::{Body, read};
+use super::{PRESIGNED_FOR, S3Bucket, is_kms, presigned};
+use crate::body::{Body, PASS_BYTES, read};
 use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError};
 use crate::platform::WasiPlatform;
 
-/// Largest part that passes through the guest although nothing of it is checked.
-const PASSED_MAX_BYTES: u64 = 1024 * 1024;
+const OPERATION: &str = "UploadPart";
 /// Largest error response that is read, in bytes.
 const RESPONSE_MAX_BYTES: usize = 64 * 1024;
 
-/// The bytes of a part as they come from the client.
-pub struct PartBody {
-    /// The request's body.
-    pub body: Body,
-    /// The checksums that it must have.
-    pub checksums: Checksums,
-    /// Whether its SHA-256 is wanted.
-    pub wants_sha256: bool,
-    /// How long all of it may take to arrive.
-    pub timeout_ms: u64,
+/// The bytes of a part.
+pub enum PartBody<'a> {
+    /// As they come from the client.
+    Stream(Body),
+    /// In memory.
+    Bytes(&'a [u8]),
+}
+
+impl From<Body> for PartBody<'_> {
+    fn from(body: Body) -> Self {
+        Self::Stream(body)
+    }
+}
+
+impl<'a> From<&'a [u8]> for PartBody<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<SendError> for PartError {
+    fn from(error: SendError) -> Self {
+        Self::Bucket(error.into())
+    }
 }
 
 /// S3 `UploadPart`.
 pub async fn upload(
     s3: &S3Bucket,
     part: PartAddress<'_>,
-    length: u64,
-    part_body: PartBody,
-) -> Result<UploadedPart, BucketError> {
-    let PartBody { body, checksums, wants_sha256, timeout_ms } = part_body;
+    transfer: &Transfer,
+    body: PartBody<'_>,
+) -> Result<UploadedPart, PartError> {
+    let Transfer { size_bytes: length, timeout_ms, .. } = *transfer;
+    let is_untouched =
+        transfer.must_have.is_empty() && !transfer.wants_md5 && !transfer.wants_sha256 && !transfer.watches;
     let action = UploadPart::new(&s3.bucket, Some(&s3.credentials), part.key, part.number.get(), part.upload_id);
     let url = presigned(&action, PRESIGNED_FOR);
-    let (reply, computed) = if checksums.is_empty() && !wants_sha256 && length > PASSED_MAX_BYTES {
-        let payload = Payload::Stream { bytes: body.bytes, end: body.end, length };
-        let sending = outbound::send(Method::Put, &url, &[], payload);
-        match select(pin!(sending), pin!(WasiPlatform.sleep(timeout_ms))).await {
-            Either::Left((reply, _)) => (reply?, Checksums::default()),
-            Either::Right(_) => return Err(BucketError::TimedOut { elapsed_ms: timeout_ms }),
+    let source = match body {
+        PartBody::Stream(Body { bytes, end }) if is_untouched => {
+            let sending = outbound::send(Method::Put, &url, &[], Payload::Stream { bytes, end, length });
+            return match select(pin!(sending), pin!(WasiPlatform.sleep(timeout_ms))).await {
+                Either::Left((reply, _)) => Ok(stored(reply?, Checksums::default()).await?),
+                Either::Right(_) => Err(PartError::TimedOut),
+            };
         }
-    } else {
-        let (writer, bytes) = wit_stream::new();
-        let (end_writer, end) = wit_future::new(|| Err(ErrorCode::HttpRequestBodySize(None)));
-        let payload = Payload::Stream { bytes, end, length };
-        let arrival = pass(body, length, checksums, wants_sha256, writer, end_writer);
-        response_of(outbound::send(Method::Put, &url, &[], payload), arrival, timeout_ms).await?
+        PartBody::Stream(Body { bytes, end }) => Source::Stream { bytes, end },
+        PartBody::Bytes(bytes) => Source::Bytes(bytes.chunks(PASS_BYTES)),
     };
-    stored(reply, computed).await
+    let (writer, bytes) = wit_stream::new();
+    let (end_writer, end) = wit_future::new(|| Err(ErrorCode::HttpRequestBodySize(None)));
+    let sending = outbound::send(Method::Put, &url, &[], Payload::Stream { bytes, end, length });
+    let arrival = pass(source, transfer, writer, end_writer);
+    let (reply, computed) = response_of(sending, arrival, timeout_ms).await?;
+    Ok(stored(reply, computed).await?)
 }
 
 /// What S3 says of a part with these checksums.
-pub async fn stored(reply: Response, computed: Checksums) -> Result<UploadedPart, BucketError> {
-    let operation = "UploadPart";
+async fn stored(reply: Response, computed: Checksums) -> Result<UploadedPart, BucketError> {
     let status = reply.status;
     if !(200..300).contains(&status) {
         let body = reply.read(RESPONSE_MAX_BYTES, false).await?;
-        return Err(classify(operation, status, &body));
+        return Err(classify(OPERATION, status, &body));
     }
-    let etag = reply.header("etag").and_then(ETag::parse).ok_or_else(|| malformed(operation))?;
-    match computed.md5.map(ETag::of_part) {
-        Some(expected) if expected != etag && !is_kms(&reply) => {
-            Err(BucketError::Unavailable(format!("{operation}: S3 stored {etag}, the client sent {expected}")))
-        }
-        _ => Ok(UploadedPart { etag, sha256: computed.sha256 }),
-    }
+    let etag = reply.header("etag").and_then(ETag::parse).ok_or_else(|| malformed(OPERATION))?;
+    Ok(UploadedPart { etag, computed, is_etag_of_bytes: !is_kms(&reply) })
 }
 
 /// Waits for S3's response while the part arrives: `timeout_ms` for the part, then 30 seconds for
 /// the response. `arrival` ends with what was computed.
 async fn response_of(
     sending: impl Future<Output = Result<Response, SendError>>,
-    arrival: impl Future<Output = Result<Checksums, BucketError>>,
+    arrival: impl Future<Output = Result<Checksums, PartError>>,
     timeout_ms: u64,
-) -> Result<(Response, Checksums), BucketError> {
+) -> Result<(Response, Checksums), PartError> {
     let timed_out = async {
         WasiPlatform.sleep(timeout_ms).await;
-        Err(BucketError::TimedOut { elapsed_ms: timeout_ms })
+        Err(PartError::TimedOut)
     };
     let sending = pin!(sending);
     let arrival = pin!(arrival);
@@ -121,44 +127,63 @@ async fn response_of(
     let silent = pin!(WasiPlatform.sleep(RESPONSE_TIMEOUT_MS));
     match select(sending, silent).await {
         Either::Left((reply, _)) => Ok((reply?, computed)),
-        Either::Right(_) => Err(BucketError::Silent("UploadPart: no response in time".into())),
+        Either::Right(_) => Err(BucketError::Silent(format!("{OPERATION}: no response in time")).into()),
     }
 }
 
-/// Passes the bytes on and hashes what is to be checked. The next chunk is read while the one before is written;
+/// Where the bytes of a part come from.
+enum Source<'a> {
+    Stream { bytes: StreamReader<u8>, end: FutureReader<Result<Option<Trailers>, ErrorCode>> },
+    Bytes(Chunks<'a, u8>),
+}
+
+impl Source<'_> {
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Self::Stream { bytes, .. } => read(bytes).await,
+            Self::Bytes(chunks) => chunks.next().map(<[u8]>::to_vec),
+        }
+    }
+
+    /// Why there are fewer bytes than announced.
+    async fn cause(self) -> String {
+        match self {
+            Self::Stream { end, .. } => end.await.err().map_or_else(String::new, |error| error.to_string()),
+            Self::Bytes(_) => String::new(),
+        }
+    }
+}
+
+/// Passes the bytes on and computes what is wanted. The next chunk is read while the one before is written;
 /// the last is written only when the checksums are right.
 async fn pass(
-    body: Body,
-    length: u64,
-    announced: Checksums,
-    wants_sha256: bool,
+    mut source: Source<'_>,
+    transfer: &Transfer,
     mut writer: StreamWriter<u8>,
     end: FutureWriter<Result<Option<Trailers>, ErrorCode>>,
-) -> Result<Checksums, BucketError> {
-    let Body { mut bytes, end: body_end } = body;
-    let mut hasher = Hasher::new(announced.md5.is_some(), announced.sha256.is_some() || wants_sha256);
+) -> Result<Checksums, PartError> {
+    let mut hasher = Hasher::new(transfer.wants_md5, transfer.wants_sha256);
     let mut passed = 0;
-    let mut held = read(&mut bytes).await;
+    let mut held = source.next().await;
     while let Some(chunk) = held.take() {
         passed += chunk.len() as u64;
         hasher.update(&chunk);
-        if passed == length {
+        if passed == transfer.size_bytes {
             held = Some(chunk);
             break;
         }
-        let (unwritten, next) = join(writer.write_all(chunk), read(&mut bytes)).await;
+        let (unwritten, next) = join(writer.write_all(chunk), source.next()).await;
         if !unwritten.is_empty() {
             // S3 has closed: its response says why, and ends the wait.
             return futures::future::pending().await;
         }
         held = next;
     }
-    let Some(last) = held else {
-        let cause = body_end.await.err().map_or_else(String::new, |error| error.to_string());
-        return Err(BucketError::BodyInterrupted(cause));
-    };
+    let Some(last) = held else { return Err(PartError::Interrupted(source.cause().await)) };
     let computed = hasher.finish();
-    announced.check(&computed).map_err(BucketError::Checksum)?;
+    if transfer.must_have.check(&computed).is_err() {
+        return Err(PartError::Differs(computed));
+    }
     writer.write_all(last).await;
     drop(writer);
     let _ = end.write(Ok(None)).await;

@@ -22,13 +22,3 @@ pub fn walk<'a>(xml: &'a str, mut visit: impl FnMut(&[&'a str], Option<&'a str>)
     }
     Some(())
 }
-
-/// A text with its five predefined entities resolved (XML 1.0, section 4.6).
-pub fn unescape(text: &str) -> String {
-    text.replace("&quot;", "\"")
-        .replace("&#34;", "\"")
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&apos;", "'")
-        .replace("&amp;", "&")
-}

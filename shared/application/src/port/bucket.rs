@@ -142,12 +142,8 @@ pub trait Bucket {
         body: Self::Body<'_>,
     ) -> Result<UploadedPart, PartError>;
     /// A page of the parts of an upload (S3 `ListParts`), those after `after`, in order.
-    async fn list_parts(
-        &self,
-        key: &str,
-        upload_id: &str,
-        after: Option<PartNumber>,
-    ) -> Result<PartsPage, BucketError>;
+    async fn list_parts(&self, key: &str, upload_id: &str, after: Option<PartNumber>)
+    -> Result<PartsPage, BucketError>;
     /// Makes an object of an upload (S3 `CompleteMultipartUpload`) from its parts' ETags in order.
     async fn complete_upload(&self, key: &str, upload_id: &str, parts: &[ETag])
     -> Result<CompletedUpload, BucketError>;

@@ -23,7 +23,7 @@ pub fn requests(operation: &str) -> Examples {
     let declared = json!({
         "category": "instruction", "name": sample::NAME, "size": sample::SIZE_BYTES, "type": "application/pdf",
     });
-    let part = |number: u8| json!({ "partNumber": number, "etag": sample::part_etag(number).quoted() });
+    let part = |number: u8| json!({ "partNumber": number, "etag": format!("\"{}\"", sample::part_etag(number)) });
     let examples = match operation {
         "createSession" => {
             let picture = json!({ "category": "image", "name": "front.jpg", "size": 2_345_678, "type": "image/jpeg" });

@@ -113,9 +113,11 @@ pub fn of_every_response() -> Map<String, Value> {
 /// A header of an operation's success.
 pub fn of_success(operation: &str, name: &str) -> Value {
     match name {
-        "ETag" => {
-            required(reference("schemas", "ETag"), &sample::part_etag(1).quoted(), "The part's ETag in the bucket.")
-        }
+        "ETag" => required(
+            reference("schemas", "ETag"),
+            &format!("\"{}\"", sample::part_etag(1)),
+            "The part's ETag in the bucket.",
+        ),
         _ => required(
             json!({ "type": "string", "format": "uri-reference" }),
             &example::location(operation),

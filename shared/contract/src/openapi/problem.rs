@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use moc_domain::category::Category;
 use moc_domain::error::{ErrorKind, FieldError, FileFailure, FileFault};
+use moc_domain::etag::ETag;
 use moc_domain::limits::{
     BATCH_MAX_BYTES, BATCH_PARTS_MAX, FILES_PER_SESSION_DEFAULT, FILES_PER_SESSION_MAX, INSTRUCTION_MAX_DEFAULT_MIB,
     MIB, PART_NUMBER_MAX, RATE_WINDOW_MS, TITLE_MAX_CHARS, VALIDATION_ERRORS_MAX,
@@ -261,9 +262,9 @@ fn body(problem: Problem) -> Map<String, Value> {
 
 fn batch() -> Map<String, Value> {
     let kind = ErrorKind::PartSizeMismatch { expected_bytes: sample::PART_BYTES, actual_bytes: 8 };
-    let etag = sample::part_etag(2);
-    let parts = [(PartNumber::new(1), Err(&kind)), (PartNumber::new(2), Ok(&etag))];
-    let parts = parts.into_iter().filter_map(|(number, result)| Some((number?, result)));
+    let etag = ETag::parse(&sample::part_etag(2));
+    let parts = [(PartNumber::new(1), Some(Err(&kind))), (PartNumber::new(2), etag.as_ref().map(Ok))];
+    let parts = parts.into_iter().filter_map(|(number, result)| Some((number?, result?)));
     body(Problem::from(&kind).with_parts(parts))
 }
 
