@@ -68,10 +68,25 @@ impl AllowedHosts {
     pub fn allow(&self, uri: &Uri) -> bool {
         let Ok(url) = Url::parse(&uri.to_string()) else { return false };
         let Some(host) = url.host() else { return false };
-        let port = url.port_or_known_default().map(u32::from);
+        self.any(url.scheme(), &host, url.port_or_known_default())
+    }
+
+    /// Whether a connection to a database server is granted. As under Spin, an IPv6 address never is.
+    pub fn allow_server(&self, scheme: &str, host: &str, port: u16) -> bool {
+        let Ok(host) = Host::parse(host) else { return false };
+        let host = match &host {
+            Host::Domain(domain) => Host::Domain(domain.as_str()),
+            Host::Ipv4(ip) => Host::Ipv4(*ip),
+            Host::Ipv6(ip) => Host::Ipv6(*ip),
+        };
+        self.any(scheme, &host, Some(port))
+    }
+
+    fn any(&self, scheme: &str, host: &Host<&str>, port: Option<u16>) -> bool {
+        let port = port.map(u32::from);
         self.0.iter().any(|grant| {
-            grant.scheme.as_deref().is_none_or(|scheme| scheme == url.scheme())
-                && grant.host.allows(&host)
+            grant.scheme.as_deref().is_none_or(|granted| granted == scheme)
+                && grant.host.allows(host)
                 && grant.ports.as_ref().is_none_or(|ports| port.is_some_and(|port| ports.contains(&port)))
         })
     }
@@ -105,6 +120,7 @@ impl Grant {
             ("*", _) => None,
             ("", "http") => Some(80..81),
             ("", "https") => Some(443..444),
+            ("", "postgres") => Some(5432..5433),
             ("", _) => bail!("no port was provided and the scheme {scheme:?} has no known default port number"),
             _ => Some(match port.split_once("..") {
                 Some((start, end)) => number(start)?..number(end)?,

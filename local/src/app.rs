@@ -59,6 +59,7 @@ impl App {
                 allowed_hosts: hosts,
                 databases: component.sqlite_databases.iter().map(database).collect(),
                 stores: component.key_value_stores.iter().map(|label| (label.clone(), key_values.clone())).collect(),
+                postgres: Default::default(),
             };
             loaded.push((config, &component.source));
         }

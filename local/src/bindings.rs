@@ -8,6 +8,7 @@ wasmtime::component::bindgen!({
     path: "../wit",
     world: "moc:uploads/host",
     imports: {
+        "spin:postgres/postgres.[constructor]connection-builder": async | trappable,
         "spin:sqlite/sqlite.[method]connection.changes": async | trappable,
         "spin:sqlite/sqlite.[method]connection.changes-async": async | trappable,
         "spin:sqlite/sqlite.[method]connection.last-insert-rowid": async | trappable,
@@ -16,6 +17,8 @@ wasmtime::component::bindgen!({
         default: async,
     },
     with: {
+        "spin:postgres/postgres.connection": crate::postgres::Connection,
+        "spin:postgres/postgres.connection-builder": crate::postgres::ConnectionBuilder,
         "spin:sqlite/sqlite.connection": crate::sqlite::Connection,
         "spin:key-value/key-value.store": crate::key_value::Store,
     },

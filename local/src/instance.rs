@@ -15,7 +15,7 @@ use wasmtime_wasi_http::handler::{ShouldAccept, WorkerExpiration, WorkerState, W
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView, p3::bindings::ServicePre};
 
 use crate::guest_log::{self, GuestLog};
-use crate::{allowed_hosts::AllowedHosts, app::App, key_value::KeyValueFile, outbound::Outbound};
+use crate::{allowed_hosts::AllowedHosts, app::App, key_value::KeyValueFile, outbound::Outbound, postgres};
 
 /// Most bytes of one query result that the host holds for a guest, as under Spin.
 pub const MAX_HOST_BYTES: usize = 128 << 20;
@@ -40,6 +40,8 @@ pub struct ComponentConfig {
     pub databases: HashMap<String, PathBuf>,
     /// The files of the key-value stores granted, by label.
     pub stores: HashMap<String, Arc<KeyValueFile>>,
+    /// The connections to PostgreSQL that its instances share.
+    pub postgres: postgres::Pools,
 }
 
 /// The host's side of one instance.

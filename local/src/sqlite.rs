@@ -1,22 +1,18 @@
 //! `spin:sqlite` over one database file: a connection for every `open`, statements on blocking threads.
 
-use std::task::{Context, Poll};
-use std::{path::PathBuf, pin::Pin, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use wasmtime::StoreContextMut;
-use wasmtime::component::{Accessor, Destination, FutureReader, Resource, StreamProducer, StreamReader, StreamResult};
+use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
 use crate::bindings::HostData;
 use crate::bindings::spin::sqlite::sqlite::{self as wit, Error, QueryResult, RowResult, Value};
 use crate::instance::{Guest, MAX_HOST_BYTES};
+use crate::row_stream::{ROWS_AHEAD, RowStream};
 
 type Result<T> = std::result::Result<T, Error>;
-
-/// Rows that a statement may be ahead of their reader, as under Spin.
-const ROWS_AHEAD: usize = 4;
 
 /// An open connection. Statements run one after another; waiting for the one before takes no thread.
 #[derive(Clone)]
@@ -105,35 +101,6 @@ fn run(
         rows_out.blocking_send(RowResult { values }).map_err(|_| io_error("row send error"))?;
     }
     Ok(())
-}
-
-/// Passes each row to the guest as it arrives.
-struct RowStream(mpsc::Receiver<RowResult>);
-
-impl<D> StreamProducer<D> for RowStream {
-    type Item = RowResult;
-    type Buffer = Option<RowResult>;
-
-    fn poll_produce<'a>(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        store: StoreContextMut<'a, D>,
-        mut destination: Destination<'a, RowResult, Option<RowResult>>,
-        finish: bool,
-    ) -> Poll<wasmtime::Result<StreamResult>> {
-        if destination.remaining(store) == Some(0) {
-            return Poll::Ready(Ok(StreamResult::Completed));
-        }
-        Poll::Ready(Ok(match self.0.poll_recv(cx) {
-            Poll::Ready(None) => StreamResult::Dropped,
-            Poll::Ready(row) => {
-                destination.set_buffer(row);
-                StreamResult::Completed
-            }
-            Poll::Pending if finish => StreamResult::Cancelled,
-            Poll::Pending => return Poll::Pending,
-        }))
-    }
 }
 
 impl Guest {
