@@ -82,3 +82,21 @@ fn chaining_hosts() {
     assert_eq!(chaining_target("a.b.spin.internal"), None);
     assert_eq!(chaining_target("example.com"), None);
 }
+
+#[test]
+fn grants_of_database_servers() {
+    let hosts = |entry: &str| AllowedHosts::parse(&[entry.to_owned()], &Variables::default(), [].iter()).expect(entry);
+    for (entry, host, port, expected) in [
+        ("postgres://db.example.com:5432", "db.example.com", 5432, true),
+        ("postgres://db.example.com", "DB.example.com", 5432, true),
+        ("postgres://db.example.com", "db.example.com", 5433, false),
+        ("postgres://db.example.com", "x@db.example.com", 5432, false),
+        ("postgres://*.example.com:*", "db.example.com", 1, true),
+        ("postgres://10.0.0.0/8:5432", "10.1.2.3", 5432, true),
+        ("http://db.example.com:5432", "db.example.com", 5432, false),
+        ("*://*:*", "db.example.com", 5432, true),
+        ("*://*:*", "::1", 5432, false),
+    ] {
+        assert_eq!(hosts(entry).allow_server("postgres", host, port), expected, "{entry} {host} {port}");
+    }
+}

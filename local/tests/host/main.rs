@@ -2,6 +2,7 @@
 
 mod allowed_hosts;
 mod manifest;
+mod postgres;
 mod request;
 mod routes;
 mod variables;

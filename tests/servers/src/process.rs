@@ -1,21 +1,20 @@
 //! Processes that end with this one.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 const START_ATTEMPTS: u32 = 3;
-pub const START_TIMEOUT: Duration = Duration::from_secs(10);
-pub const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Starts "$@" in a process group of its own and ends the group, and deletes its folder, when standard input closes:
-/// on drop, and also when this process is killed.
-const SUPERVISE: &str = r#"folder=$1; shift; setsid "$@" & child=$!; cat >/dev/null
-    kill -QUIT -$child 2>/dev/null; for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 $child 2>/dev/null || break; sleep 0.1; done
-    kill -KILL -$child 2>/dev/null; wait $child; rm -rf "$folder""#;
+/// Starts "$@" and ends it, and deletes its folder, when standard input closes: on drop, and also when this process
+/// is killed.
+const SUPERVISE: &str =
+    r#"folder=$1; shift; "$@" </dev/null & child=$!; cat >/dev/null; kill -INT $child; wait $child; rm -rf "$folder""#;
 
 /// A server with its port.
 pub struct Server {
@@ -24,29 +23,29 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server that `command` makes of a folder and a free port, and waits until it accepts connections.
+    /// Starts the server that `command` makes of a folder and a free port, and waits until `is_ready` of the two.
     /// Another process may take the port first, so it tries a few.
     ///
     /// # Panics
     /// If the server does not start.
-    pub fn start(command: impl Fn(&Path, u16) -> Command) -> Self {
-        (0..START_ATTEMPTS).find_map(|_| Self::attempt(&command)).expect("the server does not start")
+    pub fn start(command: impl Fn(&Path, u16) -> Command, is_ready: impl Fn(&Path, u16) -> bool) -> Self {
+        (0..START_ATTEMPTS).find_map(|_| Self::attempt(&command, &is_ready)).expect("the server does not start")
     }
 
-    fn attempt(command: impl Fn(&Path, u16) -> Command) -> Option<Self> {
+    fn attempt(command: impl Fn(&Path, u16) -> Command, is_ready: impl Fn(&Path, u16) -> bool) -> Option<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).ok()?.port();
         let folder = TempDir::new().expect("a temporary folder").keep();
         let command = command(&folder, port);
         let mut supervisor = Command::new("sh");
-        supervisor.args(["-c", SUPERVISE, "sh"]).arg(folder).arg(command.get_program()).args(command.get_args());
+        supervisor.args(["-c", SUPERVISE, "sh"]).arg(&folder).arg(command.get_program()).args(command.get_args());
         let log = if std::env::var_os("MOC_SERVER_LOG").is_some() { Stdio::inherit } else { Stdio::null };
-        supervisor.stdin(Stdio::piped()).stdout(log()).stderr(log());
+        supervisor.stdin(Stdio::piped()).stdout(log()).stderr(log()).current_dir(&folder);
         let supervisor = supervisor.spawn().expect("a shell");
         let server = Self { port, supervisor };
         let deadline = Instant::now() + START_TIMEOUT;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        while !is_ready(&folder, port) {
             if Instant::now() > deadline {
-                eprintln!("{command:?} does not listen on port {port}");
+                eprintln!("{command:?} does not accept connections on port {port}");
                 return None;
             }
             std::thread::sleep(POLL_INTERVAL);
@@ -76,7 +75,7 @@ pub fn is_root() -> bool {
 }
 
 /// The first folder that has a program of this name.
-pub fn find(name: &str, folders: impl Iterator<Item = std::path::PathBuf>) -> Option<std::path::PathBuf> {
+pub fn find(name: &str, folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let all: Vec<_> = folders.chain(std::env::split_paths(&path)).collect();
     all.into_iter().map(|folder| folder.join(name)).find(|program| Path::is_file(program))
