@@ -3,7 +3,6 @@
 //!
 //! Every pipeline ends with `close`, so that no stream stays open on the server, which has room for 128.
 
-use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::error::SqlError;
@@ -55,68 +54,18 @@ fn body(steps: &[Json]) -> Vec<u8> {
     json!({ "requests": requests }).to_string().into_bytes()
 }
 
-#[derive(Deserialize)]
-struct Response {
-    results: Vec<StreamResult>,
+/// The error of a statement or of a stream.
+fn error(error: &Json) -> SqlError {
+    let text = |name: &str| error.get(name).and_then(Json::as_str).unwrap_or_default();
+    let code = text("code");
+    let message = format!("{code}: {}", text("message"));
+    // A busy or locked database, and a stream that the server has ended: nothing has been executed.
+    let may_succeed = ["SQLITE_BUSY", "SQLITE_LOCKED", "STREAM_"].iter().any(|prefix| code.starts_with(prefix));
+    if may_succeed { SqlError::unavailable(message) } else { SqlError::permanent(message) }
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum StreamResult {
-    Ok { response: StreamResponse },
-    Error { error: HranaError },
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum StreamResponse {
-    Batch {
-        result: BatchResult,
-    },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct BatchResult {
-    step_results: Vec<Option<StepResult>>,
-    step_errors: Vec<Option<HranaError>>,
-}
-
-#[derive(Deserialize)]
-struct StepResult {
-    rows: Vec<Vec<Column>>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Column {
-    Null,
-    Integer {
-        value: String,
-    },
-    Text {
-        value: String,
-    },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct HranaError {
-    message: String,
-    code: Option<String>,
-}
-
-impl From<HranaError> for SqlError {
-    fn from(HranaError { message, code }: HranaError) -> Self {
-        let code = code.unwrap_or_default();
-        let text = format!("{code}: {message}");
-        // A busy or locked database, and a stream that the server has ended: nothing has been executed.
-        let is_retryable =
-            code.starts_with("SQLITE_BUSY") || code.starts_with("SQLITE_LOCKED") || code.starts_with("STREAM_");
-        if is_retryable { Self::unavailable(text) } else { Self::permanent(text) }
-    }
+fn malformed(reason: impl std::fmt::Display) -> SqlError {
+    SqlError::permanent(format!("malformed response of the libSQL server: {reason}"))
 }
 
 /// The rows of each statement of a batch, from a response with status 200.
@@ -124,27 +73,34 @@ impl From<HranaError> for SqlError {
 /// # Errors
 /// That of the first statement that failed, or a permanent one for a malformed response.
 pub fn results(body: &[u8]) -> Result<Vec<Rows>, SqlError> {
-    let malformed = |reason: String| SqlError::permanent(format!("malformed response of the libSQL server: {reason}"));
-    let Response { results } = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
-    let BatchResult { step_results, step_errors } = match results.into_iter().next() {
-        Some(StreamResult::Ok { response: StreamResponse::Batch { result } }) => result,
-        Some(StreamResult::Error { error }) => return Err(error.into()),
-        _ => return Err(malformed("no result of the batch".into())),
-    };
-    if let Some(error) = step_errors.into_iter().flatten().next() {
-        return Err(error.into());
+    let response: Json = serde_json::from_slice(body).map_err(malformed)?;
+    let first = response.pointer("/results/0").ok_or_else(|| malformed("no result of the batch"))?;
+    if let Some(failed) = first.get("error") {
+        return Err(error(failed));
     }
-    let column = |column| match column {
-        Column::Null => Ok(Value::Null),
-        Column::Text { value } => Ok(Value::Text(value)),
-        Column::Integer { value } => value.parse().map(Value::Integer).map_err(|_| malformed(value)),
-        Column::Other => Err(malformed("a column is neither null, integer nor text".into())),
-    };
-    let rows = |step: Option<StepResult>| {
-        let rows = step.ok_or_else(|| malformed("a statement was skipped".into()))?.rows;
-        rows.into_iter().map(|row| row.into_iter().map(column).collect()).collect()
-    };
-    step_results.into_iter().map(rows).collect()
+    let list = |pointer: &str| first.pointer(pointer).and_then(Json::as_array);
+    let errors = list("/response/result/step_errors").into_iter().flatten();
+    if let Some(failed) = errors.filter(|error| !error.is_null()).next() {
+        return Err(error(failed));
+    }
+    let steps = list("/response/result/step_results").ok_or_else(|| malformed("no result of the batch"))?;
+    steps.iter().map(rows).collect()
+}
+
+fn rows(step: &Json) -> Result<Rows, SqlError> {
+    let rows = step.get("rows").and_then(Json::as_array).ok_or_else(|| malformed("a statement was skipped"))?;
+    let columns = |row: &Json| row.as_array().into_iter().flatten().map(column).collect();
+    rows.iter().map(columns).collect()
+}
+
+fn column(column: &Json) -> Result<Value, SqlError> {
+    let value = column.get("value").and_then(Json::as_str);
+    match (column.get("type").and_then(Json::as_str), value) {
+        (Some("null"), _) => Ok(Value::Null),
+        (Some("text"), Some(text)) => Ok(Value::Text(text.to_owned())),
+        (Some("integer"), Some(number)) => number.parse().map(Value::Integer).map_err(malformed),
+        _ => Err(malformed("a column is neither null, integer nor text")),
+    }
 }
 
 #[cfg(test)]

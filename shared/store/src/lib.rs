@@ -64,7 +64,8 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
     async fn execute_all(&self, statements: &[Statement<'_>]) -> Result<Vec<Rows>, StoreError> {
         let (mut failures, mut conflicts) = (0, 0);
         loop {
-            let error = match self.attempt(statements).await {
+            // On the heap: the caller's future then holds a pointer, and this one is compiled once.
+            let error = match Box::pin(self.attempt(statements)).await {
                 Ok(results) => return Ok(results),
                 Err(error) => error,
             };

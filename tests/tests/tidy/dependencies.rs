@@ -70,7 +70,16 @@ fn only_the_adapters_know_the_platform() {
 
 #[test]
 fn nothing_of_the_product_depends_on_its_tools() {
-    let tools = set(&["moc-local", "moc-broadcaster", "moc-tests", "moc-seed", "moc-watch", "moc-bench", "moc-servers", "xtask"]);
+    let tools = set(&[
+        "moc-local",
+        "moc-broadcaster",
+        "moc-tests",
+        "moc-seed",
+        "moc-watch",
+        "moc-bench",
+        "moc-servers",
+        "xtask",
+    ]);
     let product = directories("components").into_iter().map(|id| format!("components/{id}"));
     for directory in product.chain(directories("shared").into_iter().map(|name| format!("shared/{name}"))) {
         assert!(dependencies(&directory).is_disjoint(&tools), "{directory}");

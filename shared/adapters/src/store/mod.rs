@@ -71,11 +71,11 @@ impl SqlExecutor for Database {
     async fn execute_all(&self, statements: &[Statement<'_>]) -> Result<Vec<Rows>, SqlError> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(sqlite) => sqlite.execute_all(statements).await,
+            Self::Sqlite(sqlite) => Box::pin(sqlite.execute_all(statements)).await,
             #[cfg(feature = "postgres")]
-            Self::Postgres(postgres) => postgres.execute_all(statements).await,
+            Self::Postgres(postgres) => Box::pin(postgres.execute_all(statements)).await,
             #[cfg(feature = "libsql")]
-            Self::Libsql(libsql) => libsql.execute_all(statements).await,
+            Self::Libsql(libsql) => Box::pin(libsql.execute_all(statements)).await,
             Self::Missing(reason) => Err(SqlError::permanent(*reason)),
         }
     }
@@ -83,11 +83,11 @@ impl SqlExecutor for Database {
     async fn transaction(&self, statements: &[&str]) -> Result<(), SqlError> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(sqlite) => sqlite.transaction(statements).await,
+            Self::Sqlite(sqlite) => Box::pin(sqlite.transaction(statements)).await,
             #[cfg(feature = "postgres")]
-            Self::Postgres(postgres) => postgres.transaction(statements).await,
+            Self::Postgres(postgres) => Box::pin(postgres.transaction(statements)).await,
             #[cfg(feature = "libsql")]
-            Self::Libsql(libsql) => libsql.transaction(statements).await,
+            Self::Libsql(libsql) => Box::pin(libsql.transaction(statements)).await,
             Self::Missing(reason) => Err(SqlError::permanent(*reason)),
         }
     }
