@@ -1,5 +1,7 @@
 //! `spin:postgres` over pools of connections, with the limits and errors of Spin.
 
+#![expect(clippy::result_large_err, reason = "the interface's error holds the fields of a server's error")]
+
 mod pools;
 mod values;
 

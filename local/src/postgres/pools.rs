@@ -38,10 +38,10 @@ impl Pools {
         address: String,
         root: Option<Certificate>,
     ) -> Result<Connection> {
-        let config: Config = address.parse().map_err(|error| connection_failed(format!("{error}")))?;
+        let config: Config =
+            address.parse().map_err(|error: tokio_postgres::Error| connection_failed(error.to_string()))?;
         check(&config, allowed_hosts)?;
-        // Spin shows these errors in the same form, with their sources.
-        let failed = |error: anyhow::Error| connection_failed(format!("{error:?}"));
+        let failed = |error: anyhow::Error| connection_failed(format!("{error:#}"));
         let pool = self.pool(config, address, root).map_err(failed)?;
         let connection = pool.get().await.map_err(|error| failed(error.into()))?;
         Ok(Connection(Arc::new(connection)))

@@ -21,7 +21,7 @@ pub fn to_sql(parameters: Vec<ParameterValue>, malformed: fn(String) -> Error) -
         ParameterValue::RangeInt32(_) | ParameterValue::RangeInt64(_) | ParameterValue::RangeDecimal(_) => {
             Err(Error::ValueConversionFailed("the local host does not support range parameters".to_owned()))
         }
-        value => parameter(value).map_err(|error| malformed(format!("{error:?}"))),
+        value => parameter(value).map_err(|error| malformed(format!("{error:#}"))),
     };
     parameters.into_iter().map(convert).collect()
 }
