@@ -24,7 +24,10 @@ impl RequestLog {
     /// Writes the line.
     pub(crate) fn write(&self, first: &[(&str, Value)]) {
         let first = first.iter().map(|(field, value)| ((*field).to_owned(), value.clone()));
-        let line: Map<String, Value> = first.chain(self.0.take()).collect();
+        // Not collected: that would sort them first, with a sort of its own for this map.
+        let mut line = Map::new();
+        line.extend(first);
+        line.extend(self.0.take());
         print(&Value::Object(line));
     }
 }

@@ -81,6 +81,12 @@ async fn load<T>(
     if let Some(settings) = cell.with(|cell| cell.get().cloned()) {
         return Ok(settings);
     }
+    let settings = parse(&Box::pin(values(names)).await?);
+    let settings = Rc::new(settings.map_err(|error| Error::with_source(ErrorKind::Internal, error.to_string()))?);
+    Ok(cell.with(|cell| Rc::clone(cell.get_or_init(|| settings))))
+}
+
+async fn values(names: &[&'static str]) -> Result<Values, Error> {
     let mut values = Vec::with_capacity(names.len());
     for name in names {
         match variables::get(name).await {
@@ -90,7 +96,5 @@ async fn load<T>(
             Err(error) => return Err(Error::with_source(ErrorKind::Internal, format!("the variable {name}: {error}"))),
         }
     }
-    let settings = parse(&values.into_iter().collect());
-    let settings = Rc::new(settings.map_err(|error| Error::with_source(ErrorKind::Internal, error.to_string()))?);
-    Ok(cell.with(|cell| Rc::clone(cell.get_or_init(|| settings))))
+    Ok(values.into_iter().collect())
 }

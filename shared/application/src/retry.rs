@@ -37,7 +37,7 @@ pub async fn repeated<T>(
 ) -> Result<T, BucketError> {
     let mut attempts = 1;
     loop {
-        match operation().await {
+        match Box::pin(operation()).await {
             Err(error) if pause(platform, attempts, &error).await => attempts += 1,
             outcome => return outcome,
         }

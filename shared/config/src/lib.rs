@@ -9,7 +9,6 @@ mod page;
 mod webhook_secret;
 mod websocket;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -26,7 +25,7 @@ pub use websocket::{BroadcasterSettings, ProgressSettings, WatchSettings};
 
 /// The values of some variables, by their names.
 #[derive(Clone, Debug, Default)]
-pub struct Values(BTreeMap<&'static str, String>);
+pub struct Values(Vec<(&'static str, String)>);
 
 /// A variable that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +50,8 @@ impl FromIterator<(&'static str, String)> for Values {
 
 impl Values {
     fn text(&self, name: &'static str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+        let (_, value) = self.0.iter().find(|(given, _)| *given == name)?;
+        Some(value.trim()).filter(|value| !value.is_empty())
     }
 
     fn required(&self, name: &'static str) -> Result<&str, VariableError> {

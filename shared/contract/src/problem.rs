@@ -42,7 +42,9 @@ impl Problem {
             ("requestId", json!(request_id)),
         ];
         let properties = properties.into_iter().map(|(name, value)| (name.to_owned(), value));
-        Value::Object(properties.chain(self.extras).collect()).to_string().into_bytes()
+        let mut body = self.extras;
+        body.extend(properties);
+        Value::Object(body).to_string().into_bytes()
     }
 
     /// Adds what became of each part of a batch, in their order: its ETag, or why it was not stored.

@@ -9,7 +9,7 @@ use moc_domain::time::Timestamp;
 
 use crate::SqlStore;
 use crate::executor::{SqlExecutor, Statement, text};
-use crate::row::{FILE, FileRow, PART, PartRow, SESSION, SessionRow, json, list, metadata, number, one};
+use crate::row::{self, FILE, PART, SESSION, list, metadata, number, one, record, records};
 
 /// Records a part in SQLite: the trigger on `last_part_number` writes the part, the counters say whether it is new,
 /// and both cost the same whatever is stored already.
@@ -87,7 +87,7 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
             one(FILE)
         );
         let Some(row) = self.first(Statement::new(sql, [text(file), text(session)])).await? else { return Ok(None) };
-        Ok(Some((json::<SessionRow>(&row, 0)?.into(), json::<FileRow>(&row, 1)?.try_into()?)))
+        Ok(Some((row::session(&record(&row, 0)?)?, row::file(&record(&row, 1)?)?)))
     }
 
     async fn file_with_parts(
@@ -103,8 +103,8 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
             list(PART, "(SELECT * FROM parts WHERE file_id = f.id ORDER BY part_number) p")
         );
         let Some(row) = self.first(Statement::new(sql, [text(file), text(session)])).await? else { return Ok(None) };
-        let parts = json::<Vec<PartRow>>(&row, 2)?.into_iter().map(StoredPart::from).collect();
-        Ok(Some((json::<SessionRow>(&row, 0)?.into(), json::<FileRow>(&row, 1)?.try_into()?, parts)))
+        let parts = records(&row, 2, row::part)?;
+        Ok(Some((row::session(&record(&row, 0)?)?, row::file(&record(&row, 1)?)?, parts)))
     }
 
     async fn record_part(

@@ -6,7 +6,7 @@ use moc_domain::moc::Moc;
 
 use crate::SqlStore;
 use crate::executor::{SqlExecutor, Statement, Value, text};
-use crate::row::{MOC, MOC_FILE, MocFileRow, MocRow, json, list, one};
+use crate::row::{self, MOC, MOC_FILE, list, one, record, records};
 
 /// Inserts a MOC in SQLite, where a trigger on `webhook` inserts its delivery.
 const INSERT_MOC_SQLITE: &str = "INSERT INTO mocs (id, session_id, user_id, slug, title, description, tags, theme,
@@ -35,7 +35,7 @@ fn select(condition: &str, parameter: Value) -> Statement<'static> {
 
 fn read(rows: &[Vec<Value>]) -> Result<Option<Moc>, StoreError> {
     let Some(row) = rows.first() else { return Ok(None) };
-    json::<MocRow>(row, 0)?.with_files(json::<Vec<MocFileRow>>(row, 1)?).map(Some)
+    Ok(Some(Moc { files: records(row, 1, row::moc_file)?, ..row::moc(&record(row, 0)?)? }))
 }
 
 impl<E: SqlExecutor, P: Platform> Mocs for SqlStore<E, P> {

@@ -9,7 +9,7 @@ use moc_domain::time::Timestamp;
 
 use crate::SqlStore;
 use crate::executor::{SqlExecutor, Statement, Value, text};
-use crate::row::{DELIVERY, DeliveryRow, json, number, one};
+use crate::row::{self, DELIVERY, number, one, record};
 
 impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
     /// Claims the delivery of the MOC that `moc` selects. If the result of this statement is lost and it runs again,
@@ -28,8 +28,7 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
         );
         let parameters: Vec<Value> = [now.into(), leased_until.into()].into_iter().chain(parameter).collect();
         let Some(row) = self.first(Statement::new(sql, parameters)).await? else { return Ok(None) };
-        let row: DeliveryRow = json(&row, 0)?;
-        Ok(Some(Claim { attempt: row.attempts, event: row.into(), leased_until }))
+        row::claim(&record(&row, 0)?, leased_until).map(Some)
     }
 
     /// Changes a delivery of which this claim is the last one.

@@ -1,14 +1,14 @@
 //! Records as they come from the database: each is one JSON object with its columns by name, so that a list of
 //! records is one value of one row.
 
-use std::marker::PhantomData;
-use std::{any, fmt};
+use std::borrow::Cow;
+use std::fmt;
 
 use moc_application::port::StoreError;
 use moc_domain::category::Category;
 use moc_domain::checksum::{Checksums, from_hex};
 use moc_domain::content::Content;
-use moc_domain::delivery::MocFinalized;
+use moc_domain::delivery::{Claim, MocFinalized};
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, StoredPart};
 use moc_domain::id::{FileId, MocId, SessionId, UserId};
@@ -16,17 +16,17 @@ use moc_domain::moc::{Description, Moc, MocFile};
 use moc_domain::part::{PartNumber, PartPlan};
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
-use serde::de::{Deserializer, Error as _, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
 use crate::executor::Value;
 
-/// A session, of the table `s`: [`SessionRow`].
+/// A session, of the table `s`: [`session`].
 pub const SESSION: &str = "json_object('id', s.id, 'user', s.user_id, 'status', s.status,
     'part_size_bytes', s.part_size_bytes, 'created_at', s.created_at, 'expires_at', s.expires_at,
     'finalizing_at', s.finalizing_at, 'moc_id', s.moc_id)";
 
-/// A file, of the table `f`: [`FileRow`]. The session's column comes by a subquery: newer versions of SQLite prepare
+/// A file, of the table `f`: [`file`]. The session's column comes by a subquery: newer versions of SQLite prepare
 /// a statement with a join anew for every run.
 pub const FILE: &str = "json_object('id', f.id, 'session_id', f.session_id, 'category', f.category, 'name', f.name,
     'media_type', f.media_type, 'key', f.object_key, 'upload_id', f.upload_id, 'size_bytes', f.size_bytes,
@@ -35,20 +35,20 @@ pub const FILE: &str = "json_object('id', f.id, 'session_id', f.session_id, 'cat
     'created_at', f.created_at, 'metadata', f.metadata, 'last_part_sha256', f.last_part_sha256,
     'rejected', f.rejected, 'completing_at', f.completing_at)";
 
-/// A stored part, of the table `p`: [`PartRow`].
+/// A stored part, of the table `p`: [`part`].
 pub const PART: &str =
     "json_object('number', p.part_number, 'etag', p.etag, 'size_bytes', p.size_bytes, 'uploaded_at', p.uploaded_at)";
 
-/// A MOC without its files, of the table `m`: [`MocRow`].
+/// A MOC without its files, of the table `m`: [`moc`].
 pub const MOC: &str = "json_object('id', m.id, 'session_id', m.session_id, 'user', m.user_id, 'slug', m.slug,
     'title', m.title, 'description', m.description, 'tags', m.tags, 'theme', m.theme,
     'thumbnail_key', m.thumbnail_key, 'created_at', m.created_at)";
 
-/// A MOC's file, of the table `f`: [`MocFileRow`].
+/// A MOC's file, of the table `f`: [`moc_file`].
 pub const MOC_FILE: &str = "json_object('id', f.file_id, 'category', f.category, 'name', f.name,
     'media_type', f.media_type, 'key', f.object_key, 'size_bytes', f.size_bytes, 'etag', f.etag)";
 
-/// A claimed delivery: [`DeliveryRow`].
+/// A claimed delivery: [`claim`].
 pub const DELIVERY: &str = "json_object('moc', moc_id, 'session', session_id, 'user', user_id,
     'at', occurred_at, 'attempts', attempts)";
 
@@ -62,15 +62,148 @@ pub fn list(record: &str, source: &str) -> String {
     format!("(SELECT CAST(coalesce(json_group_array({record}), '[]') AS TEXT) FROM {source})")
 }
 
-/// Reads the JSON in one column of a row.
-pub fn json<T: for<'de> Deserialize<'de>>(row: &[Value], column: usize) -> Result<T, StoreError> {
-    let name = any::type_name::<T>();
-    match row.get(column) {
-        Some(Value::Text(text)) => {
-            serde_json::from_str(text).map_err(|error| StoreError(format!("the store holds a corrupt {name}: {error}")))
+/// A value of a record.
+enum Scalar<'a> {
+    Null,
+    Number(i64),
+    Text(Cow<'a, str>),
+}
+
+impl<'de> Deserialize<'de> for Scalar<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ScalarVisitor;
+        impl<'de> Visitor<'de> for ScalarVisitor {
+            type Value = Scalar<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("null, a 64-bit integer or text")
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Null)
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Number(number))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Scalar<'de>, E> {
+                i64::try_from(number).map(Scalar::Number).map_err(E::custom)
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Text(text.into()))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Text(text.to_owned().into()))
+            }
         }
-        other => Err(StoreError(format!("the store returned {other:?} and no {name}"))),
+        deserializer.deserialize_any(ScalarVisitor)
     }
+}
+
+/// A record: its columns by name. One type for all tables keeps the components small.
+pub struct Record<'a>(Vec<(&'a str, Scalar<'a>)>);
+
+impl<'de> Deserialize<'de> for Record<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RecordVisitor;
+        impl<'de> Visitor<'de> for RecordVisitor {
+            type Value = Record<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a record")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record<'de>, A::Error> {
+                let mut columns = Vec::new();
+                while let Some(column) = map.next_entry()? {
+                    columns.push(column);
+                }
+                Ok(Record(columns))
+            }
+        }
+        deserializer.deserialize_map(RecordVisitor)
+    }
+}
+
+fn corrupt(column: &str) -> StoreError {
+    StoreError(format!("the store holds a record whose {column} is corrupt"))
+}
+
+impl Record<'_> {
+    fn get(&self, column: &str) -> Result<&Scalar<'_>, StoreError> {
+        let found = self.0.iter().find(|(name, _)| *name == column);
+        found.map(|(_, value)| value).ok_or_else(|| corrupt(column))
+    }
+
+    fn text_or_null(&self, column: &str) -> Result<Option<&str>, StoreError> {
+        match self.get(column)? {
+            Scalar::Null => Ok(None),
+            Scalar::Text(text) => Ok(Some(text)),
+            Scalar::Number(_) => Err(corrupt(column)),
+        }
+    }
+
+    fn text(&self, column: &str) -> Result<&str, StoreError> {
+        self.text_or_null(column)?.ok_or_else(|| corrupt(column))
+    }
+
+    fn owned(&self, column: &str) -> Result<String, StoreError> {
+        self.text(column).map(str::to_owned)
+    }
+
+    fn parsed<T>(&self, column: &str, parse: fn(&str) -> Option<T>) -> Result<T, StoreError> {
+        parse(self.text(column)?).ok_or_else(|| corrupt(column))
+    }
+
+    fn parsed_or_null<T>(&self, column: &str, parse: fn(&str) -> Option<T>) -> Result<Option<T>, StoreError> {
+        let Some(text) = self.text_or_null(column)? else { return Ok(None) };
+        parse(text).map(Some).ok_or_else(|| corrupt(column))
+    }
+
+    fn time_or_null(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
+        match self.get(column)? {
+            Scalar::Null => Ok(None),
+            Scalar::Number(millis) => Ok(Some(Timestamp::from_millis(*millis))),
+            Scalar::Text(_) => Err(corrupt(column)),
+        }
+    }
+
+    fn time(&self, column: &str) -> Result<Timestamp, StoreError> {
+        self.time_or_null(column)?.ok_or_else(|| corrupt(column))
+    }
+
+    fn number(&self, column: &str) -> Result<u64, StoreError> {
+        match self.get(column)? {
+            Scalar::Number(number) => u64::try_from(*number).map_err(|_| corrupt(column)),
+            _ => Err(corrupt(column)),
+        }
+    }
+}
+
+/// Reads what is JSON in one column of a row.
+fn json<'a, T: Deserialize<'a>>(row: &'a [Value], column: usize) -> Result<T, StoreError> {
+    match row.get(column) {
+        Some(Value::Text(text)) => serde_json::from_str(text)
+            .map_err(|error| StoreError(format!("the store returned a malformed record: {error}"))),
+        other => Err(StoreError(format!("the store returned {other:?} and no record"))),
+    }
+}
+
+/// The record in one column of a row.
+pub fn record(row: &[Value], column: usize) -> Result<Record<'_>, StoreError> {
+    json(row, column)
+}
+
+/// The list of records in one column of a row, each read by `read`.
+pub fn records<T>(
+    row: &[Value],
+    column: usize,
+    read: fn(&Record<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    json::<Vec<Record<'_>>>(row, column)?.iter().map(read).collect()
 }
 
 /// Reads a whole number in one column of a row.
@@ -81,47 +214,11 @@ pub fn number(row: &[Value], column: usize) -> Result<u64, StoreError> {
     }
 }
 
-/// A value that its text form is parsed into.
-trait Parse: Sized {
-    fn parse(text: &str) -> Option<Self>;
-}
-
-macro_rules! parse {
-    ($($name:ty => $parse:expr),+ $(,)?) => {
-        $(impl Parse for $name {
-            fn parse(text: &str) -> Option<Self> {
-                $parse(text)
-            }
-        })+
-    };
-}
-
-parse!(
-    SessionId => Self::parse,
-    FileId => Self::parse,
-    MocId => Self::parse,
-    UserId => Self::parse,
-    Status => Self::parse,
-    Category => Self::parse,
-    ETag => Self::parse,
-    Content => Self::from_media_type,
-    [u8; 32] => from_hex,
-    Checksums => announced,
-);
-
 /// What the column `metadata` says of a file's checksums.
 fn announced(metadata: &str) -> Option<Checksums> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        checksums: Hex,
-    }
-    #[derive(Deserialize)]
-    struct Hex {
-        md5: Option<String>,
-        sha256: Option<String>,
-    }
-    let Metadata { checksums: Hex { md5, sha256 } } = serde_json::from_str(metadata).ok()?;
-    Some(Checksums { md5: md5.and_then(|hex| from_hex(&hex)), sha256: sha256.and_then(|hex| from_hex(&hex)) })
+    let metadata: serde_json::Value = serde_json::from_str(metadata).ok()?;
+    let hex = |name: &str| metadata.pointer("/checksums").and_then(|checksums| checksums.get(name)?.as_str());
+    Some(Checksums { md5: hex("md5").and_then(from_hex), sha256: hex("sha256").and_then(from_hex) })
 }
 
 /// The column `metadata` of a file: NULL without announced checksums, so that no part has to parse it.
@@ -134,222 +231,130 @@ pub fn metadata(checksums: &Checksums) -> Value {
     Value::Text(serde_json::json!({ "checksums": checksums }).to_string())
 }
 
-fn parsed<'de, T: Parse, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    struct Text<T>(PhantomData<T>);
-    impl<T: Parse> Visitor<'_> for Text<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(any::type_name::<T>())
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-            T::parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-        }
-    }
-    deserializer.deserialize_str(Text(PhantomData))
-}
-
-fn parsed_or_null<'de, T: Parse, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(transparent)]
-    struct Inner<T: Parse>(#[serde(deserialize_with = "parsed")] T);
-    Ok(Option::<Inner<T>>::deserialize(deserializer)?.map(|inner| inner.0))
-}
-
-fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    i64::deserialize(deserializer).map(Timestamp::from_millis)
-}
-
-fn millis_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_millis))
-}
-
-fn part_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PartNumber, D::Error> {
-    PartNumber::new(u64::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("no part number"))
-}
-
 /// See [`SESSION`].
-#[derive(Deserialize)]
-pub struct SessionRow {
-    #[serde(deserialize_with = "parsed")]
-    id: SessionId,
-    #[serde(deserialize_with = "parsed")]
-    user: UserId,
-    #[serde(deserialize_with = "parsed")]
-    status: Status,
-    part_size_bytes: u64,
-    #[serde(deserialize_with = "millis")]
-    created_at: Timestamp,
-    #[serde(deserialize_with = "millis")]
-    expires_at: Timestamp,
-    #[serde(deserialize_with = "millis_or_null")]
-    finalizing_at: Option<Timestamp>,
-    #[serde(deserialize_with = "parsed_or_null")]
-    moc_id: Option<MocId>,
-}
-
-impl From<SessionRow> for Session {
-    fn from(row: SessionRow) -> Self {
-        let SessionRow { id, user, status, part_size_bytes, created_at, expires_at, finalizing_at, moc_id } = row;
-        Self { id, user, status, part_size_bytes, created_at, expires_at, finalizing_at, moc_id }
-    }
+pub fn session(record: &Record<'_>) -> Result<Session, StoreError> {
+    Ok(Session {
+        id: record.parsed("id", SessionId::parse)?,
+        user: record.parsed("user", UserId::parse)?,
+        status: record.parsed("status", Status::parse)?,
+        part_size_bytes: record.number("part_size_bytes")?,
+        created_at: record.time("created_at")?,
+        expires_at: record.time("expires_at")?,
+        finalizing_at: record.time_or_null("finalizing_at")?,
+        moc_id: record.parsed_or_null("moc_id", MocId::parse)?,
+    })
 }
 
 /// See [`FILE`].
-#[derive(Deserialize)]
-pub struct FileRow {
-    #[serde(deserialize_with = "parsed")]
-    id: FileId,
-    #[serde(deserialize_with = "parsed")]
-    session_id: SessionId,
-    #[serde(deserialize_with = "parsed")]
-    category: Category,
-    name: String,
-    #[serde(deserialize_with = "parsed")]
-    media_type: Content,
-    key: String,
-    upload_id: String,
-    size_bytes: u64,
-    part_size_bytes: u64,
-    parts_completed: u16,
-    bytes_completed: u64,
-    #[serde(deserialize_with = "parsed_or_null")]
-    etag: Option<ETag>,
-    #[serde(deserialize_with = "millis")]
-    created_at: Timestamp,
-    #[serde(deserialize_with = "parsed_or_null")]
-    metadata: Option<Checksums>,
-    #[serde(deserialize_with = "parsed_or_null")]
-    last_part_sha256: Option<[u8; 32]>,
-    rejected: u8,
-    #[serde(deserialize_with = "millis_or_null")]
-    completing_at: Option<Timestamp>,
-}
-
-impl TryFrom<FileRow> for File {
-    type Error = StoreError;
-
-    fn try_from(row: FileRow) -> Result<Self, StoreError> {
-        let no_plan = || StoreError(format!("the store holds the file {} with an impossible size", row.id));
-        let plan = PartPlan::new(row.size_bytes, row.part_size_bytes).ok_or_else(no_plan)?;
-        Ok(Self {
-            id: row.id,
-            session_id: row.session_id,
-            category: row.category,
-            name: row.name,
-            content: row.media_type,
-            key: row.key,
-            upload_id: row.upload_id,
-            size_bytes: row.size_bytes,
-            plan,
-            parts_completed: row.parts_completed,
-            bytes_completed: row.bytes_completed,
-            etag: row.etag,
-            checksums: row.metadata.unwrap_or_default(),
-            last_part_sha256: row.last_part_sha256,
-            rejected: row.rejected != 0,
-            completing_at: row.completing_at,
-            created_at: row.created_at,
-        })
-    }
+pub fn file(record: &Record<'_>) -> Result<File, StoreError> {
+    let size_bytes = record.number("size_bytes")?;
+    let plan = PartPlan::new(size_bytes, record.number("part_size_bytes")?);
+    Ok(File {
+        id: record.parsed("id", FileId::parse)?,
+        session_id: record.parsed("session_id", SessionId::parse)?,
+        category: record.parsed("category", Category::parse)?,
+        name: record.owned("name")?,
+        content: record.parsed("media_type", Content::from_media_type)?,
+        key: record.owned("key")?,
+        upload_id: record.owned("upload_id")?,
+        size_bytes,
+        plan: plan.ok_or_else(|| corrupt("size_bytes"))?,
+        parts_completed: u16::try_from(record.number("parts_completed")?).map_err(|_| corrupt("parts_completed"))?,
+        bytes_completed: record.number("bytes_completed")?,
+        etag: record.parsed_or_null("etag", ETag::parse)?,
+        checksums: record.parsed_or_null("metadata", announced)?.unwrap_or_default(),
+        last_part_sha256: record.parsed_or_null("last_part_sha256", from_hex)?,
+        rejected: record.number("rejected")? != 0,
+        completing_at: record.time_or_null("completing_at")?,
+        created_at: record.time("created_at")?,
+    })
 }
 
 /// See [`PART`].
-#[derive(Deserialize)]
-pub struct PartRow {
-    #[serde(deserialize_with = "part_number")]
-    number: PartNumber,
-    #[serde(deserialize_with = "parsed")]
-    etag: ETag,
-    size_bytes: u64,
-    #[serde(deserialize_with = "millis")]
-    uploaded_at: Timestamp,
+pub fn part(record: &Record<'_>) -> Result<StoredPart, StoreError> {
+    Ok(StoredPart {
+        number: PartNumber::new(record.number("number")?).ok_or_else(|| corrupt("number"))?,
+        etag: record.parsed("etag", ETag::parse)?,
+        size_bytes: record.number("size_bytes")?,
+        uploaded_at: record.time("uploaded_at")?,
+    })
 }
 
-impl From<PartRow> for StoredPart {
-    fn from(PartRow { number, etag, size_bytes, uploaded_at }: PartRow) -> Self {
-        Self { number, etag, size_bytes, uploaded_at }
-    }
-}
-
-/// See [`MOC`].
-#[derive(Deserialize)]
-pub struct MocRow {
-    #[serde(deserialize_with = "parsed")]
-    id: MocId,
-    #[serde(deserialize_with = "parsed")]
-    session_id: SessionId,
-    #[serde(deserialize_with = "parsed")]
-    user: UserId,
-    slug: String,
-    title: String,
-    description: String,
-    /// A JSON array in text.
-    tags: String,
-    theme: Option<String>,
-    thumbnail_key: Option<String>,
-    #[serde(deserialize_with = "millis")]
-    created_at: Timestamp,
-}
-
-impl MocRow {
-    /// The MOC with these files.
-    pub fn with_files(self, files: Vec<MocFileRow>) -> Result<Moc, StoreError> {
-        let tags = serde_json::from_str(&self.tags)
-            .map_err(|error| StoreError(format!("the store holds the MOC {} with corrupt tags: {error}", self.id)))?;
-        Ok(Moc {
-            id: self.id,
-            session_id: self.session_id,
-            user: self.user,
-            description: Description { title: self.title, description: self.description, tags, theme: self.theme },
-            slug: self.slug,
-            files: files.into_iter().map(MocFile::from).collect(),
-            thumbnail_key: self.thumbnail_key,
-            created_at: self.created_at,
-        })
-    }
+/// See [`MOC`]; without its files.
+pub fn moc(record: &Record<'_>) -> Result<Moc, StoreError> {
+    Ok(Moc {
+        id: record.parsed("id", MocId::parse)?,
+        session_id: record.parsed("session_id", SessionId::parse)?,
+        user: record.parsed("user", UserId::parse)?,
+        description: Description {
+            title: record.owned("title")?,
+            description: record.owned("description")?,
+            // A JSON array in text.
+            tags: record.parsed("tags", |tags| serde_json::from_str(tags).ok())?,
+            theme: record.text_or_null("theme")?.map(str::to_owned),
+        },
+        slug: record.owned("slug")?,
+        files: Vec::new(),
+        thumbnail_key: record.text_or_null("thumbnail_key")?.map(str::to_owned),
+        created_at: record.time("created_at")?,
+    })
 }
 
 /// See [`MOC_FILE`].
-#[derive(Deserialize)]
-pub struct MocFileRow {
-    #[serde(deserialize_with = "parsed")]
-    id: FileId,
-    #[serde(deserialize_with = "parsed")]
-    category: Category,
-    name: String,
-    #[serde(deserialize_with = "parsed")]
-    media_type: Content,
-    key: String,
-    size_bytes: u64,
-    #[serde(deserialize_with = "parsed")]
-    etag: ETag,
+pub fn moc_file(record: &Record<'_>) -> Result<MocFile, StoreError> {
+    Ok(MocFile {
+        id: record.parsed("id", FileId::parse)?,
+        category: record.parsed("category", Category::parse)?,
+        name: record.owned("name")?,
+        content: record.parsed("media_type", Content::from_media_type)?,
+        key: record.owned("key")?,
+        size_bytes: record.number("size_bytes")?,
+        etag: record.parsed("etag", ETag::parse)?,
+    })
 }
 
-impl From<MocFileRow> for MocFile {
-    fn from(MocFileRow { id, category, name, media_type, key, size_bytes, etag }: MocFileRow) -> Self {
-        Self { id, category, name, key, size_bytes, content: media_type, etag }
+/// See [`DELIVERY`]; `leased_until` is the end of the claim.
+pub fn claim(record: &Record<'_>, leased_until: Timestamp) -> Result<Claim, StoreError> {
+    let event = MocFinalized {
+        moc: record.parsed("moc", MocId::parse)?,
+        session: record.parsed("session", SessionId::parse)?,
+        user: record.parsed("user", UserId::parse)?,
+        at: record.time("at")?,
+    };
+    let attempt = u32::try_from(record.number("attempts")?).map_err(|_| corrupt("attempts"))?;
+    Ok(Claim { event, attempt, leased_until })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_by_name_and_a_fault_names_the_column() {
+        let row = [Value::Text(r#"{"b":"two","a":1,"c":null,"d":"\u00e9"}"#.into())];
+        let record = record(&row, 0).unwrap();
+        assert_eq!((record.number("a").unwrap(), record.text("b").unwrap()), (1, "two"));
+        assert_eq!(record.text("d").unwrap(), "é");
+        assert_eq!(record.text_or_null("c").unwrap(), None);
+        for (fault, column) in [
+            (record.number("b").map(drop), "b"),
+            (record.text("a").map(drop), "a"),
+            (record.text("c").map(drop), "c"),
+            (record.text("missing").map(drop), "missing"),
+            (record.parsed("b", MocId::parse).map(drop), "b"),
+        ] {
+            assert_eq!(fault.unwrap_err().0, format!("the store holds a record whose {column} is corrupt"));
+        }
     }
-}
 
-/// See [`DELIVERY`].
-#[derive(Deserialize)]
-pub struct DeliveryRow {
-    #[serde(deserialize_with = "parsed")]
-    moc: MocId,
-    #[serde(deserialize_with = "parsed")]
-    session: SessionId,
-    #[serde(deserialize_with = "parsed")]
-    user: UserId,
-    #[serde(deserialize_with = "millis")]
-    at: Timestamp,
-    /// Attempts so far, the claimed one included.
-    pub attempts: u32,
-}
-
-impl From<DeliveryRow> for MocFinalized {
-    fn from(DeliveryRow { moc, session, user, at, .. }: DeliveryRow) -> Self {
-        Self { moc, session, user, at }
+    #[test]
+    fn checksums_survive_their_column() {
+        for checksums in
+            [Checksums { md5: Some([1; 16]), sha256: None }, Checksums { md5: Some([1; 16]), sha256: Some([2; 32]) }]
+        {
+            let Value::Text(text) = metadata(&checksums) else { panic!("metadata") };
+            assert_eq!(announced(&text), Some(checksums));
+        }
+        assert_eq!(metadata(&Checksums::default()), Value::Null);
     }
 }

@@ -8,7 +8,7 @@ use moc_domain::time::Timestamp;
 
 use crate::SqlStore;
 use crate::executor::{SqlExecutor, Statement, text};
-use crate::row::{FILE, FileRow, SESSION, SessionRow, json, list, number, one};
+use crate::row::{self, FILE, SESSION, list, number, one, record, records};
 
 impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
     async fn count_session(&self, user: &UserId, window_start: Timestamp) -> Result<u64, StoreError> {
@@ -40,15 +40,14 @@ impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
         let sql = format!("SELECT {} FROM sessions s WHERE s.id = ?1", one(SESSION));
         let Some(row) = self.first(Statement::new(sql, [text(id)])).await? else { return Ok(None) };
-        Ok(Some(json::<SessionRow>(&row, 0)?.into()))
+        row::session(&record(&row, 0)?).map(Some)
     }
 
     async fn session_with_files(&self, id: SessionId) -> Result<Option<(Session, Vec<File>)>, StoreError> {
         let files = list(FILE, "(SELECT * FROM files WHERE session_id = s.id ORDER BY id) f");
         let sql = format!("SELECT {}, {files} FROM sessions s WHERE s.id = ?1", one(SESSION));
         let Some(row) = self.first(Statement::new(sql, [text(id)])).await? else { return Ok(None) };
-        let files = json::<Vec<FileRow>>(&row, 1)?.into_iter().map(File::try_from).collect::<Result<_, _>>()?;
-        Ok(Some((json::<SessionRow>(&row, 0)?.into(), files)))
+        Ok(Some((row::session(&record(&row, 0)?)?, records(&row, 1, row::file)?)))
     }
 
     async fn extend_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError> {

@@ -3,7 +3,6 @@
 
 use moc_application::port::BucketError;
 
-use super::xml::walk;
 use crate::outbound::SendError;
 
 /// Longest message that is kept for the log, in characters.
@@ -22,15 +21,20 @@ impl ErrorBody {
     /// Reads a response's body, whatever the namespace. `None` if it is not an `<Error>`, also
     /// under a status of 200: `CompleteMultipartUpload` can fail after it has sent that.
     pub fn parse(xml: &str) -> Option<Self> {
-        let mut error = Self::default();
         // Bytes that keep the connection alive while S3 works may stand before the declaration.
-        walk(xml.trim_start(), |path, text| match (path, text) {
-            (["Error", "Code"], Some(text)) => text.clone_into(&mut error.code),
-            (["Error", "Message"], Some(text)) => error.message = text.chars().take(MESSAGE_MAX_CHARS).collect(),
-            _ => {}
-        })?;
-        (!error.code.is_empty()).then_some(error)
+        let xml = xml.trim_start();
+        let root = if xml.starts_with("<?") { xml.split_once("?>")?.1.trim_start() } else { xml };
+        let error = root.strip_prefix("<Error").filter(|rest| rest.starts_with(['>', ' ']))?;
+        let code = text_of(error, "Code").filter(|code| !code.is_empty())?;
+        let message = text_of(error, "Message").unwrap_or_default();
+        Some(Self { code: code.to_owned(), message: message.chars().take(MESSAGE_MAX_CHARS).collect() })
     }
+}
+
+/// The text of the first element of this name. Both are short and without markup of their own.
+fn text_of<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    rest.split_once('<').map(|(text, _)| text.trim())
 }
 
 /// The error of an unsuccessful response.

@@ -8,7 +8,6 @@ mod hasher;
 mod objects;
 mod part_upload;
 mod uploads;
-mod xml;
 
 use std::rc::Rc;
 use std::time::Duration;
