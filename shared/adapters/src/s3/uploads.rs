@@ -7,7 +7,6 @@ use moc_domain::etag::ETag;
 use moc_domain::part::PartNumber;
 use rusty_s3::actions::{
     AbortMultipartUpload, CompleteMultipartUpload, CompleteMultipartUploadResponse, CreateMultipartUpload, ListParts,
-    PartsContent,
 };
 use spin_sdk::wasip3::http::types::Method;
 
@@ -43,11 +42,11 @@ pub async fn list_parts(
     }
     let response = send(&Call::new(operation, Method::Get), &action).await?;
     let listed = ListParts::parse_response(&text(&response, operation)?).map_err(|_| malformed(operation))?;
-    let part = |part: PartsContent| {
+    let parts = listed.parts.into_iter().map(|part| {
         let number = PartNumber::new(part.number.into())?;
         Some(ListedPart { number, size_bytes: part.size, etag: ETag::parse(&part.etag)? })
-    };
-    let parts: Option<_> = listed.parts.into_iter().map(part).collect();
+    });
+    let parts: Option<_> = parts.collect();
     let next = listed.next_part_number_marker.and_then(|number| PartNumber::new(number.into()));
     Ok(PartsPage { parts: parts.ok_or_else(|| malformed(operation))?, next })
 }
