@@ -1,0 +1,267 @@
+//! What every bucket promises: see [`moc_application::port::Bucket`].
+//!
+//! Each case takes a bucket and a prefix for its keys, and panics where the bucket breaks the promise. Cases of one
+//! bucket may run at once if their prefixes differ. Parts are as small as S3 allows.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "it is a test")]
+
+use moc_application::port::{Bucket, BucketError, PartAddress, PartError, Transfer, UploadedPart};
+use moc_domain::checksum::Checksums;
+use moc_domain::content::Content;
+use moc_domain::etag::ETag;
+use moc_domain::limits::{MIB, PART_SIZE_MIN_MIB};
+use moc_domain::part::PartNumber;
+
+use crate::hash::{checksums, md5, sha256};
+
+const PART_BYTES: usize = (PART_SIZE_MIN_MIB * MIB) as usize;
+
+/// An upload of a case.
+struct Upload<'a, B> {
+    bucket: &'a B,
+    key: String,
+    id: String,
+}
+
+impl<'a, B: Bucket> Upload<'a, B> {
+    async fn create(bucket: &'a B, key: String) -> Self {
+        let id = bucket.create_upload(&key, Content::Pdf).await.expect("an upload");
+        Self { bucket, key, id }
+    }
+
+    fn address(&self, number: u64) -> PartAddress<'_> {
+        let number = PartNumber::new(number).expect("a part number");
+        PartAddress { key: &self.key, upload_id: &self.id, number }
+    }
+
+    async fn send(&self, number: u64, bytes: &[u8], transfer: &Transfer) -> Result<UploadedPart, PartError> {
+        self.bucket.upload_part(self.address(number), transfer, bytes.into()).await
+    }
+
+    async fn part(&self, number: u64, bytes: &[u8]) -> ETag {
+        self.send(number, bytes, &transfer(bytes)).await.expect("a part").etag
+    }
+
+    async fn complete(&self, parts: &[ETag]) -> Result<ETag, BucketError> {
+        Ok(self.bucket.complete_upload(&self.key, &self.id, parts).await?.etag)
+    }
+}
+
+fn transfer(bytes: &[u8]) -> Transfer {
+    Transfer {
+        size_bytes: bytes.len() as u64,
+        must_have: Checksums::default(),
+        wants_md5: true,
+        wants_sha256: false,
+        watches: true,
+        timeout_ms: 60_000,
+    }
+}
+
+/// A part of the smallest size, whose bytes follow from `seed`.
+fn part(seed: u8) -> Vec<u8> {
+    (0..PART_BYTES).map(|index| seed.wrapping_add((index % 251) as u8)).collect()
+}
+
+/// Runs every case.
+pub async fn all<B: Bucket>(bucket: &B, prefix: &str) {
+    makes_an_object_of_parts(bucket, &format!("{prefix}/object")).await;
+    replaces_parts(bucket, &format!("{prefix}/replaced")).await;
+    forgets_a_completed_upload(bucket, &format!("{prefix}/completed")).await;
+    forgets_an_aborted_upload(bucket, &format!("{prefix}/aborted")).await;
+    rejects_a_completion_with_other_parts(bucket, &format!("{prefix}/parts")).await;
+    rejects_small_parts_before_the_last(bucket, &format!("{prefix}/small")).await;
+    lists_parts_after_any_number(bucket, &format!("{prefix}/listed")).await;
+    reads_any_range(bucket, &format!("{prefix}/ranges")).await;
+    knows_no_missing_object(bucket, &format!("{prefix}/missing")).await;
+    deletes_twice(bucket, &format!("{prefix}/deleted")).await;
+    verifies_checksums_before_it_stores(bucket, &format!("{prefix}/verified")).await;
+    computes_checksums_of_objects(bucket, &format!("{prefix}/checksums")).await;
+    presigns_without_a_request(bucket, &format!("{prefix}/presigned"));
+}
+
+pub async fn makes_an_object_of_parts<B: Bucket>(bucket: &B, prefix: &str) {
+    let upload = Upload::create(bucket, format!("{prefix}/castle.pdf")).await;
+    let (first, last) = (part(1), b"the end".to_vec());
+    // In any order.
+    let sent = upload.send(2, &last, &transfer(&last)).await.unwrap();
+    let etags = [upload.part(1, &first).await, sent.etag];
+    assert_eq!(sent.computed.md5, Some(md5(&last)));
+    if sent.is_etag_of_bytes {
+        assert_eq!(etags, [bucket.part_etag(md5(&first)), bucket.part_etag(md5(&last))]);
+    }
+    assert_eq!(bucket.head(&upload.key).await.unwrap(), None);
+    let completed = bucket.complete_upload(&upload.key, &upload.id, &etags).await.unwrap();
+    let head = bucket.head(&upload.key).await.unwrap().expect("an object");
+    assert_eq!((head.size_bytes, &head.etag), ((first.len() + last.len()) as u64, &completed.etag));
+    if completed.is_etag_of_bytes {
+        assert_eq!(bucket.object_etag(&etags), Some(completed.etag));
+    }
+    let whole = [first, last].concat();
+    assert_eq!(bucket.read(&upload.key, 0, whole.len() as u64).await.unwrap(), Some(whole));
+}
+
+pub async fn replaces_parts<B: Bucket>(bucket: &B, prefix: &str) {
+    let upload = Upload::create(bucket, format!("{prefix}/castle.pdf")).await;
+    let old = upload.part(1, b"old bytes").await;
+    let new = upload.part(1, b"new").await;
+    let listed = bucket.list_parts(&upload.key, &upload.id, None).await.unwrap().parts;
+    assert_eq!((listed.len(), listed[0].size_bytes, &listed[0].etag), (1, 3, &new));
+    assert!(matches!(upload.complete(&[old]).await, Err(BucketError::InvalidPart(_))));
+    upload.complete(&[new]).await.unwrap();
+    assert_eq!(bucket.read(&upload.key, 0, 100).await.unwrap().as_deref(), Some(b"new".as_slice()));
+}
+
+async fn has_no_upload<B: Bucket>(upload: &Upload<'_, B>, etag: &ETag) {
+    let Upload { bucket, key, id } = upload;
+    let sent = upload.send(1, b"late", &transfer(b"late")).await;
+    assert_eq!(sent, Err(PartError::Bucket(BucketError::NoSuchUpload)));
+    assert_eq!(bucket.list_parts(key, id, None).await, Err(BucketError::NoSuchUpload));
+    assert_eq!(upload.complete(std::slice::from_ref(etag)).await, Err(BucketError::NoSuchUpload));
+    assert_eq!(bucket.abort_upload(key, id).await, Err(BucketError::NoSuchUpload));
+}
+
+/// S3 itself responds to a completion that is repeated within a short time as to the first one.
+pub async fn forgets_a_completed_upload<B: Bucket>(bucket: &B, prefix: &str) {
+    let upload = Upload::create(bucket, format!("{prefix}/castle.pdf")).await;
+    let etag = upload.part(1, b"bytes").await;
+    upload.complete(std::slice::from_ref(&etag)).await.unwrap();
+    has_no_upload(&upload, &etag).await;
+    assert_eq!(bucket.read(&upload.key, 0, 100).await.unwrap().as_deref(), Some(b"bytes".as_slice()));
+}
+
+pub async fn forgets_an_aborted_upload<B: Bucket>(bucket: &B, prefix: &str) {
+    let upload = Upload::create(bucket, format!("{prefix}/castle.pdf")).await;
+    let etag = upload.part(1, b"bytes").await;
+    bucket.abort_upload(&upload.key, &upload.id).await.unwrap();
+    has_no_upload(&upload, &etag).await;
+    assert_eq!(bucket.head(&upload.key).await.unwrap(), None);
+    // An upload that never was is no different.
+    let never = Upload { bucket, key: upload.key.clone(), id: upload.id.clone() };
+    has_no_upload(&never, &etag).await;
+}
+
+pub async fn rejects_a_completion_with_other_parts<B: Bucket>(bucket: &B, prefix: &str) {
+    let upload = Upload::create(bucket, format!("{prefix}/castle.pdf")).await;
+    let (first, last) = (part(1), b"last".to_vec());
+    let etags = [upload.part(1, &first).await, upload.part(2, &last).await];
+    let [one, two] = &etags;
+    let absent = bucket.part_etag([7; 16]);
+    for wrong in [vec![one.clone(), absent], vec![two.clone(), one.clone()], [one, two, two].map(Clone::clone).to_vec()]
+    {
+        let rejected = upload.complete(&wrong).await;
+        assert!(matches!(rejected, Err(BucketError::InvalidPart(_))), "{wrong:?}: {rejected:?}");
+    }
+    // Nothing of it has ended the upload.
+    assert_eq!(bucket.list_parts(&upload.key, &upload.id, None).await.unwrap().parts.len(), 2);
+    upload.complete(&etags).await.unwrap();
+}
+
+pub async fn rejects_small_parts_before_the_last<B: Bucket>(bucket: &B, prefix: &str) {
+    let upload = Upload::create(bucket, format!("{prefix}/castle.pdf")).await;
+    let small = part(1)[1..].to_vec();
+    let etags = [upload.part(1, &small).await, upload.part(2, b"last").await];
+    let rejected = upload.complete(&etags).await;
+    assert!(matches!(rejected, Err(BucketError::InvalidPart(_))), "{rejected:?}");
+    bucket.abort_upload(&upload.key, &upload.id).await.unwrap();
+}
+
+pub async fn lists_parts_after_any_number<B: Bucket>(bucket: &B, prefix: &str) {
+    let upload = Upload::create(bucket, format!("{prefix}/castle.pdf")).await;
+    let numbers = [1_u64, 2, 5, 6, 9, 10_000];
+    for number in numbers {
+        upload.part(number, number.to_string().as_bytes()).await;
+    }
+    for after in [0_u64, 1, 4, 9, 9_999, 10_000] {
+        let (mut listed, mut from) = (Vec::new(), PartNumber::new(after));
+        loop {
+            let page = bucket.list_parts(&upload.key, &upload.id, from).await.unwrap();
+            for part in page.parts {
+                assert_eq!(part.size_bytes, part.number.get().to_string().len() as u64);
+                listed.push(u64::from(part.number.get()));
+            }
+            match page.next {
+                Some(next) => from = Some(next),
+                None => break,
+            }
+        }
+        let expected: Vec<u64> = numbers.into_iter().filter(|number| *number > after).collect();
+        assert_eq!(listed, expected, "after {after}");
+    }
+    bucket.abort_upload(&upload.key, &upload.id).await.unwrap();
+}
+
+pub async fn reads_any_range<B: Bucket>(bucket: &B, prefix: &str) {
+    let key = format!("{prefix}/letters.txt");
+    bucket.put(&key, "text/plain", b"abcdefgh").await.unwrap();
+    let cases: [(u64, u64, &[u8]); 8] = [
+        (0, 8, b"abcdefgh"),
+        (0, 3, b"abc"),
+        (0, 512, b"abcdefgh"),
+        (3, 2, b"de"),
+        (7, 1, b"h"),
+        (6, 10, b"gh"),
+        (8, 1, b""),
+        (100, 5, b""),
+    ];
+    for (offset, bytes, expected) in cases {
+        let read = bucket.read(&key, offset, bytes).await.unwrap();
+        assert_eq!(read.as_deref(), Some(expected), "{bytes} bytes from {offset}");
+    }
+    bucket.put(&key, "text/plain", b"other").await.unwrap();
+    assert_eq!(bucket.read(&key, 0, 8).await.unwrap().as_deref(), Some(b"other".as_slice()));
+    bucket.delete(&key).await.unwrap();
+}
+
+pub async fn knows_no_missing_object<B: Bucket>(bucket: &B, prefix: &str) {
+    let key = format!("{prefix}/nothing.pdf");
+    let wanted = Checksums { md5: Some([0; 16]), sha256: None };
+    assert_eq!(bucket.head(&key).await.unwrap(), None);
+    assert_eq!(bucket.read(&key, 0, 1).await.unwrap(), None);
+    assert_eq!(bucket.checksums(&key, &wanted).await.unwrap(), None);
+}
+
+pub async fn deletes_twice<B: Bucket>(bucket: &B, prefix: &str) {
+    let key = format!("{prefix}/thumbnail.jpg");
+    bucket.put(&key, "image/jpeg", b"jpeg").await.unwrap();
+    bucket.delete(&key).await.unwrap();
+    assert_eq!(bucket.head(&key).await.unwrap(), None);
+    bucket.delete(&key).await.unwrap();
+}
+
+pub async fn verifies_checksums_before_it_stores<B: Bucket>(bucket: &B, prefix: &str) {
+    let upload = Upload::create(bucket, format!("{prefix}/castle.pdf")).await;
+    let bytes = b"received";
+    let actual = checksums(bytes, true, true);
+    let with = |must_have| Transfer { must_have, wants_sha256: true, ..transfer(bytes) };
+    for must_have in [
+        Checksums { md5: Some(md5(b"announced")), sha256: None },
+        Checksums { md5: None, sha256: Some(sha256(b"announced")) },
+    ] {
+        let Err(PartError::Differs(computed)) = upload.send(1, bytes, &with(must_have)).await else {
+            panic!("{must_have:?} was not verified");
+        };
+        assert_eq!(computed, actual);
+        assert!(bucket.list_parts(&upload.key, &upload.id, None).await.unwrap().parts.is_empty());
+    }
+    assert_eq!(upload.send(1, bytes, &with(actual)).await.unwrap().computed, actual);
+    bucket.abort_upload(&upload.key, &upload.id).await.unwrap();
+}
+
+pub async fn computes_checksums_of_objects<B: Bucket>(bucket: &B, prefix: &str) {
+    let key = format!("{prefix}/parts.csv");
+    bucket.put(&key, "text/csv", b"3001,4").await.unwrap();
+    let all = checksums(b"3001,4", true, true);
+    let wanted = Checksums { md5: None, sha256: Some([0; 32]) };
+    let computed = bucket.checksums(&key, &wanted).await.unwrap().expect("an object");
+    assert_eq!(computed, Checksums { md5: None, ..all });
+    let wanted = Checksums { md5: Some([0; 16]), ..wanted };
+    assert_eq!(bucket.checksums(&key, &wanted).await.unwrap(), Some(all));
+    bucket.delete(&key).await.unwrap();
+}
+
+pub fn presigns_without_a_request<B: Bucket>(bucket: &B, prefix: &str) {
+    let number = PartNumber::new(7).expect("a part number");
+    let url = bucket.presign_part(PartAddress { key: &format!("{prefix}/a.pdf"), upload_id: "id", number }, 900);
+    assert!(url.starts_with("http") && url.contains("partNumber=7") && url.contains("X-Amz-Expires=900"), "{url}");
+}

@@ -1,0 +1,27 @@
+//! The ports in memory, with faults on demand: for tests and the simulator.
+//!
+//! Nothing here waits for anything real: whoever drives the futures decides what time it is and what fails.
+
+#![allow(async_fn_in_trait, reason = "components run on one thread: no future has to be Send")]
+
+mod bucket;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod fault;
+mod form;
+mod hash;
+mod platform;
+mod receiver;
+#[cfg(feature = "sql")]
+mod sql;
+mod trace;
+
+pub use bucket::{Body, BucketOptions, MemoryBucket};
+pub use fault::{Call, Faulty, Gate, Script, Verdict};
+pub use form::MemoryForm;
+pub use hash::{checksums, md5, sha256};
+pub use platform::ManualPlatform;
+pub use receiver::MemoryReceiver;
+#[cfg(feature = "sql")]
+pub use sql::FaultyExecutor;
+pub use trace::Steps;
