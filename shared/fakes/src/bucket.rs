@@ -96,9 +96,10 @@ impl MemoryBucket {
         Self { options, ..Self::default() }
     }
 
-    /// Makes the next completion slow: its upload ends at once, and its object appears with [`Self::reveal`].
-    pub fn complete_slowly(&self) {
-        self.is_slow.set(true);
+    /// Makes the next completion slow, or no longer: its upload ends at once, and its object appears with
+    /// [`Self::reveal`].
+    pub fn complete_slowly(&self, is_slow: bool) {
+        self.is_slow.set(is_slow);
     }
 
     /// Shows the objects of slow completions.
@@ -127,6 +128,16 @@ impl MemoryBucket {
         self.state.borrow().objects.get(key).map(|object| object.bytes.clone())
     }
 
+    #[must_use]
+    pub fn exists(&self, key: &str) -> bool {
+        self.state.borrow().objects.contains_key(key)
+    }
+
+    #[must_use]
+    pub fn has_upload(&self, upload_id: &str) -> bool {
+        self.state.borrow().uploads.contains_key(upload_id)
+    }
+
     /// The key and id of each open upload.
     #[must_use]
     pub fn uploads(&self) -> Vec<(String, String)> {
@@ -137,6 +148,19 @@ impl MemoryBucket {
     #[must_use]
     pub fn part(&self, upload_id: &str, number: PartNumber) -> Option<Vec<u8>> {
         self.state.borrow().uploads.get(upload_id)?.parts.get(&number).cloned()
+    }
+
+    /// Whether a slow completion has yet to show this object.
+    #[must_use]
+    pub fn is_assembling(&self, key: &str) -> bool {
+        self.state.borrow().assembling.iter().any(|(assembling, _)| assembling == key)
+    }
+
+    /// Loses a part of the open uploads of a key, which no bucket may.
+    pub fn lose_part(&self, key: &str, number: PartNumber) {
+        for upload in self.state.borrow_mut().uploads.values_mut().filter(|upload| upload.key == key) {
+            upload.parts.remove(&number);
+        }
     }
 
     /// Ends an upload without a trace, as a bucket's lifecycle rule does.

@@ -1,0 +1,295 @@
+//! What clients do.
+
+use std::rc::Rc;
+
+use futures::future::{join, join_all};
+use moc_application::finalize::FinalizeOutcome;
+use moc_domain::category::Category;
+use moc_domain::checksum::Checksums;
+use moc_domain::content::Content;
+use moc_domain::error::ErrorKind;
+use moc_domain::file::{Declaration, File};
+use moc_domain::id::SessionId;
+use moc_domain::limits::SESSION_LIFETIME_MS;
+use moc_domain::name::FileName;
+use moc_domain::part::PartNumber;
+
+use crate::client::{Client, GaveUp, failed_file};
+use crate::world::{PART_BYTES, World};
+
+/// Registrations of one file after which a client gives up.
+const ROUNDS_MAX: u32 = 6;
+
+/// A file on a client's disk.
+#[derive(Clone)]
+pub struct Local {
+    declared: Declaration,
+    bytes: Vec<u8>,
+    /// Whether its parts change while they are sent.
+    has_versions: bool,
+}
+
+impl Local {
+    fn part(&self, number: PartNumber) -> Vec<u8> {
+        let index = usize::from(number.get()) - 1;
+        self.bytes.chunks(PART_BYTES).nth(index).unwrap_or_default().to_vec()
+    }
+
+    fn numbers(&self) -> Vec<PartNumber> {
+        let last = self.bytes.len().div_ceil(PART_BYTES) as u64;
+        (1..=last).filter_map(PartNumber::new).collect()
+    }
+}
+
+fn letters(world: &World, count: u64) -> Vec<u8> {
+    (0..count).map(|_| b'a' + world.scheduler.below(26) as u8).collect()
+}
+
+/// The files of a session, the first of which is an instruction. Some are not what they are declared to be.
+pub fn locals(world: &World) -> Vec<Local> {
+    let scheduler = &world.scheduler;
+    let kinds: [(Category, &str, Content, &[u8]); 4] = [
+        (Category::Instruction, "castle.pdf", Content::Pdf, b"%PDF-"),
+        (Category::PartsList, "parts.txt", Content::Text, b""),
+        (Category::Image, "castle.png", Content::Png, b"\x89PNG\r\n\x1a\n"),
+        (Category::Instruction, "tower.pdf", Content::Pdf, b"%PDF-"),
+    ];
+    let count = 1 + scheduler.below(3) as usize;
+    let local = |(category, name, content, start): (Category, &str, Content, &[u8])| {
+        let bytes = [start, &letters(world, 1 + scheduler.below(28))].concat();
+        let has_checksums = scheduler.chance(300);
+        let checksums = match has_checksums {
+            true => moc_fakes::checksums(&bytes, scheduler.chance(500), true),
+            false => Checksums::default(),
+        };
+        let name = FileName::parse(name).expect("a name");
+        let declared = Declaration { category, name, size_bytes: bytes.len() as u64, content, checksums };
+        Local { declared, bytes, has_versions: !has_checksums && scheduler.chance(300) }
+    };
+    kinds.into_iter().take(count).map(local).collect()
+}
+
+/// Whether a file can still be uploaded.
+enum Fate {
+    Complete,
+    /// It has to be registered again.
+    Again,
+    Over,
+}
+
+fn fate(error: GaveUp) -> Fate {
+    match error {
+        GaveUp::Rejected(ErrorKind::FileAlreadyCompleted) => Fate::Complete,
+        GaveUp::Rejected(
+            ErrorKind::NotFound | ErrorKind::FileValidationFailed { .. } | ErrorKind::ChecksumMismatch { .. },
+        ) => Fate::Again,
+        GaveUp::Rejected(_) | GaveUp::Tired => Fate::Over,
+    }
+}
+
+/// Sends parts in any order, some of them twice, alone or together.
+async fn send(client: &Client, file: &File, local: &Local, numbers: &[PartNumber]) -> Result<(), Fate> {
+    let scheduler = &client.world.scheduler;
+    let mut numbers = numbers.to_vec();
+    if scheduler.chance(300) {
+        numbers.push(scheduler.pick(&numbers));
+    }
+    scheduler.shuffle(&mut numbers);
+    let bytes = |number: PartNumber| {
+        let mut bytes = local.part(number);
+        // The first part says what the file is.
+        if local.has_versions && number.get() > 1 && scheduler.chance(500) {
+            bytes = letters(&client.world, bytes.len() as u64);
+        }
+        bytes
+    };
+    while !numbers.is_empty() {
+        let count = (1 + scheduler.below(4) as usize).min(numbers.len());
+        let chunk: Vec<PartNumber> = numbers.drain(..count).collect();
+        let is_once = chunk.iter().enumerate().all(|(index, number)| !chunk[..index].contains(number));
+        let sent = if is_once && scheduler.chance(300) {
+            client.batch(file, chunk.iter().map(|number| (*number, bytes(*number))).collect()).await
+        } else {
+            let parts = join_all(chunk.iter().map(|number| client.part(file, *number, bytes(*number)))).await;
+            parts.into_iter().collect::<Result<Vec<()>, GaveUp>>().map(drop)
+        };
+        if let Err(error) = sent {
+            match fate(error) {
+                Fate::Complete => return Ok(()),
+                other => return Err(other),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Uploads one file until it is complete.
+async fn upload(client: &Client, session: SessionId, local: &Local) -> Option<()> {
+    let scheduler = &client.world.scheduler;
+    for _ in 0..ROUNDS_MAX {
+        let file = client.register(session, &local.declared).await.ok()?;
+        if file.is_completed() {
+            return Some(());
+        }
+        match upload_registered(client, &file, local).await {
+            Fate::Complete => return Some(()),
+            Fate::Again => scheduler.turn().await,
+            Fate::Over => return None,
+        }
+    }
+    None
+}
+
+async fn upload_registered(client: &Client, file: &File, local: &Local) -> Fate {
+    let scheduler = &client.world.scheduler;
+    let is_presigned = scheduler.chance(200);
+    let mut missing = local.numbers();
+    for _ in 0..ROUNDS_MAX {
+        let mut claimed = None;
+        if is_presigned {
+            let mut parts = Vec::new();
+            for number in local.numbers() {
+                parts.extend(client.presigned(file, number, local.part(number)).await);
+            }
+            claimed = (parts.len() == local.numbers().len()).then_some(parts);
+        } else if !missing.is_empty()
+            && let Err(fate) = send(client, file, local, &missing).await
+        {
+            return fate;
+        }
+        match client.complete(file, claimed).await {
+            Ok(()) => return Fate::Complete,
+            Err(GaveUp::Rejected(ErrorKind::PartCountMismatch { missing: numbers })) => {
+                missing = numbers.into_iter().filter_map(|number| PartNumber::new(number.into())).collect();
+            }
+            // Another client has sent other bytes.
+            Err(GaveUp::Rejected(ErrorKind::Invalid { .. })) => missing = local.numbers(),
+            Err(error) => return fate(error),
+        }
+    }
+    Fate::Over
+}
+
+/// Publishes a session under a title that is free.
+async fn publish(client: &Client, session: SessionId, locals: &[Local], title: &str) -> Option<FinalizeOutcome> {
+    let mut title = title.to_owned();
+    for _ in 0..ROUNDS_MAX {
+        match client.finalize(session, &title).await {
+            Ok(outcome) => return Some(outcome),
+            Err(GaveUp::Rejected(ErrorKind::TitleConflict { suggested_slug, .. })) => title = suggested_slug,
+            Err(GaveUp::Rejected(kind)) => {
+                let failed = failed_file(&kind)?;
+                let files = client.files(session).await.ok()?;
+                let name = files.into_iter().find(|file| file.id == failed)?.name;
+                let local = locals.iter().find(|local| local.declared.name.as_str() == name)?;
+                upload(client, session, local).await?;
+            }
+            Err(GaveUp::Tired) => return None,
+        }
+    }
+    None
+}
+
+/// Creates a session, uploads its files and publishes them. Others of the same user join in, and one of another does.
+pub async fn own(client: Client) {
+    let world = client.world.clone();
+    let scheduler = &world.scheduler;
+    let Ok(session) = client.create_session().await else { return };
+    let id = session.id;
+    let locals: Rc<[Local]> = locals(&world).into();
+    let helper = |role: &str| Client { name: format!("{}-{role}", client.name).into(), ..client.clone() };
+    if scheduler.chance(250) {
+        scheduler.spawn("canceller", None, None, cancel(helper("cancels"), id));
+    }
+    if scheduler.chance(300) {
+        scheduler.spawn("resumer", None, None, resume(helper("resumes"), id, locals.clone()));
+    }
+    if scheduler.chance(200) {
+        scheduler.spawn("intruder", None, None, intrude(Client::new(&world, "mallory", "mallory"), helper("is asked"), id));
+    }
+    if scheduler.chance(100) {
+        client.pause(SESSION_LIFETIME_MS.unsigned_abs() * 2).await;
+    }
+    let wrong = scheduler.chance(150).then(|| wrong(&locals[0]));
+    let first = wrong.as_ref().unwrap_or(&locals[0]);
+    let uploads = std::iter::once(first).chain(locals.iter().skip(1)).map(|local| upload(&client, id, local));
+    if join_all(uploads).await.contains(&None) {
+        return;
+    }
+    // Some of a user's titles are the same.
+    let title = |number: u64| format!("Castle {}", number % 3);
+    let (one, other) = (title(scheduler.below(3)), title(scheduler.below(3)));
+    if scheduler.chance(400) {
+        let second = helper("again");
+        join(publish(&client, id, &locals, &one), publish(&second, id, &locals, &other)).await;
+    } else {
+        publish(&client, id, &locals, &one).await;
+    }
+}
+
+/// The same file with bytes that it was not declared to have.
+fn wrong(local: &Local) -> Local {
+    let mut bytes = local.bytes.clone();
+    bytes[0] = b'?';
+    Local { bytes, ..local.clone() }
+}
+
+async fn cancel(client: Client, session: SessionId) {
+    client.pause(40_000).await;
+    let _ = client.cancel(session).await;
+}
+
+/// Uploads and publishes what another client of the user has begun.
+async fn resume(client: Client, session: SessionId, locals: Rc<[Local]>) {
+    client.pause(40_000).await;
+    if join_all(locals.iter().map(|local| upload(&client, session, local))).await.contains(&None) {
+        return;
+    }
+    publish(&client, session, &locals, "Resumed").await;
+}
+
+async fn intrude(client: Client, owner: Client, session: SessionId) {
+    client.pause(20_000).await;
+    let file = owner.files(session).await.ok().and_then(|files| files.into_iter().next());
+    client.intrude(session, file).await;
+}
+
+/// Sweeps webhooks now and then, until the scheduler ends it.
+pub async fn sweep(client: Client) {
+    loop {
+        client.pause(60_000).await;
+        let _ = client.sweep().await;
+    }
+}
+
+/// Ends what has been interrupted, once nothing fails any more.
+pub async fn settle(client: Client) {
+    let world = client.world.clone();
+    // Locks are stale by now, and slow completions have ended.
+    let wait_ms = world.completion_timeout_ms.unsigned_abs() + 2 * world.slow_max_ms;
+    world.scheduler.sleep(wait_ms).await;
+    for (id, session) in world.snapshot().sessions {
+        let owner = Client::new(&world, format!("{}-settles", session.user), &session.user);
+        let id = SessionId::parse(&id).expect("a session");
+        if session.status == "finalizing" {
+            let title = format!("Settled {}", id.to_string().get(20..).unwrap_or_default());
+            if let Err(error @ (GaveUp::Tired | GaveUp::Rejected(ErrorKind::FinalizeInProgress))) =
+                owner.finalize(id, &title).await
+            {
+                world.scheduler.fail(format!("session {id} cannot be finalized: {error:?}"));
+            }
+        }
+        if session.status == "cancelled"
+            && let Err(error) = owner.cancel(id).await
+        {
+            world.scheduler.fail(format!("session {id} cannot be cleared: {error:?}"));
+        }
+    }
+    for _ in 0..20 {
+        world.scheduler.sleep(60_000).await;
+        if client.sweep().await.is_ok_and(|left| left == 0) {
+            return;
+        }
+    }
+    world.scheduler.fail("twenty sweeps leave webhooks");
+}

@@ -1,0 +1,128 @@
+//! What the database holds, read past every gate.
+
+use std::collections::BTreeMap;
+
+use futures::FutureExt as _;
+use moc_store::{SqlExecutor, SqliteFile, Statement, Value};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    pub user: String,
+    pub status: String,
+    pub lock_token: Option<String>,
+    pub finalizing_at: i64,
+    pub moc_id: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRow {
+    pub session: String,
+    pub key: String,
+    pub upload_id: String,
+    pub size_bytes: i64,
+    pub parts_completed: i64,
+    pub bytes_completed: i64,
+    pub etag: Option<String>,
+    pub is_rejected: bool,
+    pub completing_at: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MocRow {
+    pub session: String,
+    pub user: String,
+    pub title: String,
+    /// The ids of its files.
+    pub files: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRow {
+    pub status: String,
+    pub attempts: i64,
+}
+
+/// Every row, by its id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    pub sessions: BTreeMap<String, SessionRow>,
+    pub files: BTreeMap<String, FileRow>,
+    /// By file and number, in bytes.
+    pub parts: BTreeMap<(String, i64), i64>,
+    pub mocs: BTreeMap<String, MocRow>,
+    pub deliveries: BTreeMap<String, DeliveryRow>,
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Integer(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Reads everything.
+pub fn read(database: &SqliteFile) -> Snapshot {
+    let statements = [
+        "SELECT id, user_id, status, lock_token, finalizing_at, moc_id FROM sessions",
+        "SELECT id, session_id, object_key, upload_id, size_bytes, parts_completed, bytes_completed, etag, rejected,
+            completing_at FROM files",
+        "SELECT file_id, part_number, size_bytes FROM parts",
+        "SELECT id, session_id, user_id, title FROM mocs",
+        "SELECT moc_id, file_id FROM moc_files",
+        "SELECT moc_id, status, attempts FROM webhook_deliveries",
+    ]
+    .map(|sql| Statement::new(sql, []));
+    let rows = database.execute_all(&statements).now_or_never().expect("SQLite waits for nothing").expect("rows");
+    let [sessions, files, parts, mocs, moc_files, deliveries] = rows.try_into().expect("six results");
+    let id = |value: &Value| text(value).expect("text");
+    let mut snapshot = Snapshot::default();
+    for row in sessions {
+        let session = SessionRow {
+            user: id(&row[1]),
+            status: id(&row[2]),
+            lock_token: text(&row[3]),
+            finalizing_at: number(&row[4]).unwrap_or_default(),
+            moc_id: text(&row[5]),
+        };
+        snapshot.sessions.insert(id(&row[0]), session);
+    }
+    for row in files {
+        let count = |column: usize| number(&row[column]).expect("a number");
+        let file = FileRow {
+            session: id(&row[1]),
+            key: id(&row[2]),
+            upload_id: id(&row[3]),
+            size_bytes: count(4),
+            parts_completed: count(5),
+            bytes_completed: count(6),
+            etag: text(&row[7]),
+            is_rejected: count(8) != 0,
+            completing_at: number(&row[9]),
+        };
+        snapshot.files.insert(id(&row[0]), file);
+    }
+    for row in parts {
+        snapshot.parts.insert((id(&row[0]), number(&row[1]).expect("a number")), number(&row[2]).expect("a number"));
+    }
+    for row in mocs {
+        let moc = MocRow { session: id(&row[1]), user: id(&row[2]), title: id(&row[3]), files: Vec::new() };
+        snapshot.mocs.insert(id(&row[0]), moc);
+    }
+    for row in moc_files {
+        if let Some(moc) = snapshot.mocs.get_mut(&id(&row[0])) {
+            moc.files.push(id(&row[1]));
+        }
+    }
+    for row in deliveries {
+        let delivery = DeliveryRow { status: id(&row[1]), attempts: number(&row[2]).expect("a number") };
+        snapshot.deliveries.insert(id(&row[0]), delivery);
+    }
+    snapshot
+}
