@@ -45,6 +45,8 @@ const STEPS_MAX: u64 = 200_000;
 pub struct Options {
     /// A bug to plant.
     pub bug: Option<Bug>,
+    /// Whether every step is printed.
+    pub is_traced: bool,
 }
 
 /// A simulation that broke no promise.

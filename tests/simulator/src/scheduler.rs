@@ -55,6 +55,8 @@ struct Task {
 /// The tasks, the clock and the choices of one simulation.
 pub struct Scheduler {
     pub pace: Pace,
+    /// Whether every line of the trace is printed.
+    is_traced: bool,
     rng: RefCell<fastrand::Rng>,
     now: Cell<i64>,
     steps: Cell<u64>,
@@ -78,10 +80,11 @@ impl Wake for Flag {
 }
 
 impl Scheduler {
-    pub fn new(seed: u64, now: i64, pace: impl FnOnce(&mut fastrand::Rng) -> Pace) -> Rc<Self> {
+    pub fn new(seed: u64, now: i64, is_traced: bool, pace: impl FnOnce(&mut fastrand::Rng) -> Pace) -> Rc<Self> {
         let mut rng = fastrand::Rng::with_seed(seed);
         Rc::new(Self {
             pace: pace(&mut rng),
+            is_traced,
             rng: RefCell::new(rng),
             now: Cell::new(now),
             steps: Cell::new(0),
@@ -147,6 +150,9 @@ impl Scheduler {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
         self.hash.set(hash);
+        if self.is_traced {
+            eprintln!("{line}");
+        }
         let mut lines = self.lines.borrow_mut();
         if lines.len() == LINES_KEPT {
             lines.pop_front();

@@ -67,7 +67,7 @@ static DATABASES: AtomicU64 = AtomicU64::new(0);
 impl World {
     /// A world that follows from its seed.
     pub fn new(seed: u64, options: &Options) -> Rc<Self> {
-        let scheduler = Scheduler::new(seed, STARTED_AT_MS, |rng| Pace {
+        let scheduler = Scheduler::new(seed, STARTED_AT_MS, options.is_traced, |rng| Pace {
             // Some worlds are so slow that a lock goes stale while its finalize works.
             stall_max_ms: if rng.u32(..3) == 0 { 400_000 } else { rng.i64(1_000..45_000) },
             sticky_percent: rng.u32(..90),
