@@ -14,6 +14,8 @@ mod platform;
 mod receiver;
 #[cfg(feature = "sql")]
 mod sql;
+#[cfg(feature = "sql")]
+pub mod stage;
 mod trace;
 
 pub use bucket::{Body, BucketOptions, MemoryBucket};
@@ -24,4 +26,6 @@ pub use platform::ManualPlatform;
 pub use receiver::MemoryReceiver;
 #[cfg(feature = "sql")]
 pub use sql::FaultyExecutor;
+#[cfg(feature = "sql")]
+pub use stage::Stage;
 pub use trace::Steps;

@@ -1,0 +1,286 @@
+//! Use cases over a store in memory and a bucket in memory, for tests.
+
+#![allow(clippy::expect_used, reason = "it is for tests")]
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use moc_application::complete_file::{self, CompleteRequest, Completed};
+use moc_application::finalize::{self, FinalizeRequest, Finalized};
+use moc_application::port::{Bucket as _, BucketError, PartAddress, Sessions as _, Transfer};
+use moc_application::register_file::{self, Bounds};
+use moc_application::retry::Retrying;
+use moc_application::upload_part::{self, Part, PartLimits, Stored};
+use moc_application::{cancel_session, create_session, lookup};
+use moc_domain::category::Category;
+use moc_domain::checksum::Checksums;
+use moc_domain::content::Content;
+use moc_domain::error::{Error, ErrorKind};
+use moc_domain::file::{ClaimedPart, Declaration, File};
+use moc_domain::id::{SessionId, UserId};
+use moc_domain::moc::Description;
+use moc_domain::name::FileName;
+use moc_domain::part::PartNumber;
+use moc_domain::session::Session;
+use moc_store::{SqlError, SqlStore, SqliteFile};
+
+use crate::{Body, BucketOptions, Faulty, FaultyExecutor, ManualPlatform, MemoryBucket, Script, Steps};
+
+/// When a test begins, in milliseconds since the Unix epoch.
+pub const STARTED_AT_MS: i64 = 1_700_000_000_000;
+/// Bytes of every part but a file's last.
+pub const PART_BYTES: u64 = 8;
+/// Longest time that the bucket may take to complete a file.
+pub const COMPLETION_TIMEOUT_MS: i64 = 900_000;
+const SESSION_LIFETIME_MAX_MS: i64 = 24 * 3_600_000;
+
+pub type StageStore = SqlStore<FaultyExecutor<SqliteFile, Rc<Script<SqlError>>>, ManualPlatform>;
+pub type StageBucket = Retrying<Faulty<MemoryBucket, Rc<Script<BucketError>>>, ManualPlatform>;
+
+/// One instance with the store and the bucket behind it.
+#[derive(Clone)]
+pub struct Stage {
+    pub platform: ManualPlatform,
+    pub memory: MemoryBucket,
+    pub bucket: Rc<StageBucket>,
+    pub store: Rc<StageStore>,
+    /// What fails of this instance's requests to the bucket.
+    pub bucket_faults: Rc<Script<BucketError>>,
+    /// What fails of this instance's statements.
+    pub store_faults: Rc<Script<SqlError>>,
+    pub user: UserId,
+    database: Rc<SqliteFile>,
+}
+
+static DATABASES: AtomicU64 = AtomicU64::new(0);
+
+/// Runs what waits for nothing real.
+pub fn run<T>(future: impl Future<Output = T>) -> T {
+    let future = std::pin::pin!(future);
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => Some(result),
+        Poll::Pending => None,
+    }
+    .expect("nothing is waited for")
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::new(BucketOptions::default())
+    }
+}
+
+impl Stage {
+    /// A new store, and a bucket with these options that takes small parts.
+    #[must_use]
+    pub fn new(options: BucketOptions) -> Self {
+        let name = format!("stage-{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let database = Rc::new(SqliteFile::in_memory(&name).expect("SQLite"));
+        let memory = MemoryBucket::new(BucketOptions { part_min_bytes: 1, ..options });
+        Self::over(database, memory, ManualPlatform::at(STARTED_AT_MS))
+    }
+
+    fn over(database: Rc<SqliteFile>, memory: MemoryBucket, platform: ManualPlatform) -> Self {
+        let (bucket_faults, store_faults) = (Rc::new(Script::default()), Rc::new(Script::default()));
+        let faulty = Faulty::new(memory.clone(), bucket_faults.clone());
+        let executor = FaultyExecutor::new(database.clone(), store_faults.clone());
+        let store = SqlStore::new(executor, platform.clone(), Rc::new(Cell::new(false)));
+        Self {
+            bucket: Rc::new(Retrying::new(faulty, platform.clone())),
+            store: Rc::new(store),
+            platform,
+            memory,
+            bucket_faults,
+            store_faults,
+            user: UserId::parse("alice").expect("a user"),
+            database,
+        }
+    }
+
+    /// Another instance over the same store, bucket and clock, of whose requests nothing fails yet.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let other = Self::over(self.database.clone(), self.memory.clone(), self.platform.clone());
+        Self { user: self.user.clone(), ..other }
+    }
+
+    /// The database, past every fault.
+    #[must_use]
+    pub fn database(&self) -> &SqliteFile {
+        &self.database
+    }
+
+    /// # Errors
+    /// Those of the use case.
+    pub fn create_session(&self, sessions_per_hour: Option<u64>) -> Result<Session, Error> {
+        let user = self.user.clone();
+        run(create_session::run(&*self.store, &self.platform, user, PART_BYTES, sessions_per_hour))
+    }
+
+    /// A new session.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        self.create_session(None).expect("a session")
+    }
+
+    /// The session as it is now.
+    #[must_use]
+    pub fn session_now(&self, id: SessionId) -> Session {
+        run(self.store.session(id)).expect("a store").expect("the session")
+    }
+
+    /// The files of a session as they are now.
+    #[must_use]
+    pub fn files(&self, id: SessionId) -> Vec<File> {
+        run(lookup::session_with_files(&*self.store, &self.user, id)).expect("the session").1
+    }
+
+    /// The file as it is now, if it is there.
+    #[must_use]
+    pub fn file_now(&self, file: &File) -> Option<File> {
+        self.files(file.session_id).into_iter().find(|now| now.id == file.id)
+    }
+
+    /// What a client says of a file with these bytes, without checksums.
+    #[must_use]
+    pub fn declaration(name: &str, bytes: &[u8]) -> Declaration {
+        let name = FileName::parse(name).expect("a name");
+        let content = name.extension().and_then(|extension| Content::from_extension(&extension)).expect("a type");
+        let category = Category::of_content(content);
+        Declaration { category, name, size_bytes: bytes.len() as u64, content, checksums: Checksums::default() }
+    }
+
+    /// # Errors
+    /// Those of the use case.
+    pub fn register(&self, session: SessionId, declared: Declaration, files_max: u64) -> Result<File, Error> {
+        let bounds = Bounds { files_max, session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS };
+        let registering = register_file::run(
+            &*self.store,
+            &*self.bucket,
+            &self.platform,
+            &self.user,
+            session,
+            declared,
+            bounds,
+        );
+        run(registering).map(|(_, file)| file)
+    }
+
+    /// Registers a file of a new session.
+    #[must_use]
+    pub fn registered(&self, name: &str, bytes: &[u8]) -> File {
+        self.register(self.session().id, Self::declaration(name, bytes), 10).expect("a file")
+    }
+
+    #[must_use]
+    pub const fn limits() -> PartLimits {
+        PartLimits {
+            session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS,
+            timeout_ms: 60_000,
+            completion_timeout_ms: COMPLETION_TIMEOUT_MS,
+        }
+    }
+
+    /// # Errors
+    /// Those of the use case.
+    pub fn part(&self, file: &File, number: u64, bytes: &[u8]) -> Result<Stored, Error> {
+        self.part_with(file, number, bytes.len() as u64, Body::from(bytes.to_vec()), Checksums::default())
+    }
+
+    /// # Errors
+    /// Those of the use case.
+    pub fn part_with(
+        &self,
+        file: &File,
+        number: u64,
+        size_bytes: u64,
+        body: Body<'static>,
+        checksums: Checksums,
+    ) -> Result<Stored, Error> {
+        let number = PartNumber::new(number).ok_or(ErrorKind::InvalidPartNumber { last: 0 })?;
+        let (session, limits) = (file.session_id, Self::limits());
+        let part = Part { user: &self.user, session, file: file.id, number, size_bytes, checksums, limits };
+        run(upload_part::run(&*self.store, &*self.bucket, &self.platform, part, || Some(body)))
+    }
+
+    /// Puts a part straight to the bucket, as to a presigned URL.
+    #[must_use]
+    pub fn presigned(&self, file: &File, number: u16, bytes: &[u8]) -> ClaimedPart {
+        let part = PartNumber::new(u64::from(number)).expect("a part number");
+        let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number: part };
+        let transfer = Transfer {
+            size_bytes: bytes.len() as u64,
+            must_have: Checksums::default(),
+            wants_md5: false,
+            wants_sha256: false,
+            watches: false,
+            timeout_ms: 60_000,
+        };
+        let etag = run(self.memory.upload_part(address, &transfer, bytes.into())).expect("a part").etag;
+        ClaimedPart { number: part, etag, index: usize::from(number) - 1 }
+    }
+
+    /// Sends every part of a file.
+    pub fn send(&self, file: &File, bytes: &[u8]) {
+        for (number, part) in (1..).zip(bytes.chunks(usize::try_from(PART_BYTES).unwrap_or(1))) {
+            self.part(file, number, part).expect("a part");
+        }
+    }
+
+    /// # Errors
+    /// Those of the use case.
+    pub fn complete(&self, file: &File, parts: Option<&[ClaimedPart]>) -> Result<Completed, Error> {
+        let request = CompleteRequest {
+            user: &self.user,
+            session: file.session_id,
+            file: file.id,
+            parts,
+            session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS,
+            completion_timeout_ms: COMPLETION_TIMEOUT_MS,
+        };
+        run(complete_file::run(&*self.store, &*self.bucket, &self.platform, request))
+    }
+
+    /// Uploads a file into a session.
+    #[must_use]
+    pub fn upload(&self, session: SessionId, declared: Declaration, bytes: &[u8]) -> File {
+        let file = self.register(session, declared, 10).expect("a file");
+        self.send(&file, bytes);
+        self.complete(&file, None).expect("a complete file").file
+    }
+
+    /// A session with a complete instruction.
+    #[must_use]
+    pub fn uploaded(&self) -> Session {
+        let session = self.session();
+        let bytes = b"%PDF-1.7 castle";
+        let _ = self.upload(session.id, Self::declaration("castle.pdf", bytes), bytes);
+        session
+    }
+
+    /// Finalizes a session with a webhook.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub fn finalize(&self, id: SessionId, title: &str) -> Result<Finalized, Error> {
+        let described = Description::parse(title, None, &[], None)?;
+        let request = FinalizeRequest {
+            user: &self.user,
+            id,
+            described: &described,
+            concurrency: 4,
+            completion_timeout_ms: COMPLETION_TIMEOUT_MS,
+            webhook: true,
+        };
+        run(finalize::run(&*self.store, &*self.bucket, &self.platform, &Steps::default(), request))
+    }
+
+    /// # Errors
+    /// Those of the use case.
+    pub fn cancel(&self, id: SessionId) -> Result<(), Error> {
+        let (store, bucket) = (&*self.store, &*self.bucket);
+        run(cancel_session::run(store, bucket, &self.platform, &self.user, id, COMPLETION_TIMEOUT_MS))
+    }
+}
