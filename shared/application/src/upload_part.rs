@@ -118,13 +118,13 @@ pub(crate) async fn record(
         Ok(uploaded) => uploaded,
         // A cancellation or a completion came first: say which.
         Err(PartError::Bucket(BucketError::NoSuchUpload)) => {
-            return Err(no_longer_accepted(store, bucket, platform, part).await);
+            return Err(no_longer_accepted(store, bucket, platform, part, true).await);
         }
         Err(error) => return Err(upload_error(error, platform, &part, &file)),
     };
     let stored = StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: platform.now() };
     let Some(progress) = store.record_part(part.file, &stored, sha256).await? else {
-        return Err(no_longer_accepted(store, bucket, platform, part).await);
+        return Err(no_longer_accepted(store, bucket, platform, part, false).await);
     };
     Ok(Stored { file, part: stored, progress })
 }
@@ -136,6 +136,7 @@ async fn no_longer_accepted(
     bucket: &impl Bucket,
     platform: &impl Platform,
     part: Part<'_>,
+    is_upload_missing: bool,
 ) -> Error {
     let (session, file) = match lookup::file(store, part.user, part.session, part.file).await {
         Ok(found) => found,
@@ -144,6 +145,10 @@ async fn no_longer_accepted(
     let still = session.accepts_uploads(platform.now()).and_then(|()| file.accepts_part(part.number, part.size_bytes));
     if let Err(kind) = still {
         return kind.into();
+    }
+    if !is_upload_missing {
+        // A finalize held the session and has failed since: the next attempt is let in.
+        return ErrorKind::FinalizeInProgress.into();
     }
     if file.is_completing(platform.now(), part.limits.completion_timeout_ms) {
         let cause = "the bucket has no such upload: it may be completing it";
