@@ -7,7 +7,7 @@ use moc_domain::limits::LOOK_PAUSE_MS;
 use moc_domain::moc::Moc;
 use moc_domain::session::Session;
 
-use crate::port::{Bucket, ObjectHead, Platform, Store};
+use crate::port::{Bucket, ObjectHead, Platform, Store, StoreError};
 
 fn owned<T>(found: Option<T>, user: &UserId, owner: impl Fn(&T) -> &UserId) -> Result<T, Error> {
     found.filter(|found| owner(found) == user).ok_or_else(|| ErrorKind::NotFound.into())
@@ -65,6 +65,20 @@ pub async fn file_with_parts(
 /// [`ErrorKind::NotFound`], or the store's.
 pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Error> {
     owned(store.moc(id).await?, user, |moc| &moc.user)
+}
+
+/// Deletes the record of a file; `true` if it does not exist any more. If the result of the deletion was lost, the
+/// record is looked up: whoever forgets a file has to know whether its object is to be deleted.
+///
+/// # Errors
+/// The store's.
+pub async fn forget(store: &impl Store, file: &File) -> Result<bool, StoreError> {
+    let forgotten = store.forget_file(file.id).await;
+    if matches!(forgotten, Ok(true)) {
+        return forgotten;
+    }
+    let is_gone = store.file(file.session_id, file.id).await?.is_none();
+    if is_gone { Ok(true) } else { forgotten }
 }
 
 /// The object of a file, looked for up to `looks` times until `is_it` holds: a bucket may show an object some time

@@ -19,8 +19,8 @@ pub struct Bounds {
 }
 
 /// Registers a file: the multipart upload first, then the record, so that a record always has an
-/// upload. One that gets no record is aborted; where even that fails, the bucket's lifecycle rule
-/// ends it.
+/// upload. One that gets no record is aborted; if that fails, or if the store does not say whether there is a record,
+/// the bucket's lifecycle rule ends it.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], those of [`Session::accepts_uploads`], [`ErrorKind::FileTooLarge`],
@@ -74,7 +74,7 @@ pub async fn run(
     };
     let inserting = async {
         if let Some(old) = replaced
-            && store.forget_file(old.id).await?
+            && lookup::forget(store, old).await?
         {
             // The object that stays in the bucket belongs to no file any more.
             let _ = bucket.delete(&old.key).await;
@@ -95,7 +95,13 @@ pub async fn run(
             }
             Err(error) => error,
         },
-        Err(error) => error.into(),
+        Err(error) => match store.file(session.id, file.id).await {
+            // Only the result of the insertion was lost.
+            Ok(Some((session, file))) => return Ok((session, file)),
+            Ok(None) => error.into(),
+            // There may be a record, which needs its upload.
+            Err(_) => return Err(error.into()),
+        },
     };
     let _ = bucket.abort_upload(&file.key, &file.upload_id).await;
     Err(kind)
