@@ -80,7 +80,13 @@ pub async fn run(
         Completion::Made(completed) => completed,
         Completion::PartsDiffer(missing) => return Err(ErrorKind::PartCountMismatch { missing }.into()),
         Completion::NotThere { was_requested_once } => {
-            let was_lost_before = completing.is_first && was_requested_once;
+            let is_first = completing.requests == 1 && was_requested_once;
+            // Another request may have begun later, and have been the first that the bucket got.
+            let was_lost_before = is_first
+                && match store.begin_completion(file.id, platform.now()).await? {
+                    Some(again) => again.requests == 2,
+                    None => return overtaken(store, bucket, platform, request).await,
+                };
             let waited_ms = platform.now().millis_since(completing.since);
             if !was_lost_before && waited_ms < request.completion_timeout_ms {
                 let cause =
@@ -92,9 +98,10 @@ pub async fn run(
         }
     };
     if let Some(expected) = bucket.object_etag(&etags).filter(|expected| is_etag_of_bytes && *expected != etag) {
-        store.forget_file(file.id).await?;
-        // The object that stays in the bucket belongs to no file any more.
-        let _ = bucket.delete(&file.key).await;
+        if lookup::forget(store, &file).await? {
+            // The object that stays in the bucket belongs to no file any more.
+            let _ = bucket.delete(&file.key).await;
+        }
         let mismatch = Mismatch { algorithm: "md5", expected: expected.to_string(), actual: etag.to_string() };
         return Err(file.differs(mismatch).into());
     }

@@ -134,7 +134,7 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
             RETURNING completing_at, completions";
         let Some(row) = self.first(Statement::new(sql, [text(file), now.into()])).await? else { return Ok(None) };
         let since = i64::try_from(number(&row, 0)?).unwrap_or(i64::MAX);
-        Ok(Some(Completing { since: Timestamp::from_millis(since), is_first: number(&row, 1)? == 1 }))
+        Ok(Some(Completing { since: Timestamp::from_millis(since), requests: number(&row, 1)? }))
     }
 
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError> {

@@ -53,8 +53,8 @@ pub enum Inserted {
 pub struct Completing {
     /// When its completion was first requested.
     pub since: Timestamp,
-    /// Whether this request is the first, so that an upload that does not exist was never completed.
-    pub is_first: bool,
+    /// How many requests there were, this one included. The store may count one of them twice.
+    pub requests: u64,
 }
 
 /// Upload sessions.
