@@ -93,6 +93,9 @@ impl Client {
         scheduler.spawn(name, Some(index), Some(lose), async move {
             world.scheduler.turn().await;
             let result = work.await;
+            if matches!(&result, Err(Error { kind: ErrorKind::StoreUnavailable, .. })) {
+                world.model.borrow_mut().stopped(world.scheduler.current());
+            }
             let is_lost = world.scheduler.chance(world.rates.get().lost);
             world.scheduler.log(|| {
                 let lost = if is_lost { ", which is lost" } else { "" };

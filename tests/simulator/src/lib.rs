@@ -14,13 +14,18 @@
 //! - another user finds nothing.
 //!
 //! Once every script has ended, nothing fails any more and the clock moves far: sessions that a finalize has left are
-//! finalized again, cancelled ones cancelled again, and webhooks swept. Then no session is locked, every webhook has been delivered or
-//! given up, and every object and upload belongs to a file of a session that is not cancelled. Exempt are
+//! finalized again, cancelled ones cancelled again, and webhooks swept. Then no session is locked, every webhook has
+//! been delivered or given up, and every object and upload belongs to a file of a session that is not cancelled.
+//! Exempt are
 //!
 //! - what belongs to sessions that have expired: nothing sweeps them,
-//! - uploads whose creation had no response or whose abort failed, and those of a registration that a crash ended: the
-//!   bucket's lifecycle rule ends them,
-//! - objects of a rejected file whose deletion failed, or was ended by a crash: the use case ignores that.
+//! - uploads whose creation had no response or whose abort failed, and those of a registration that a crash or the
+//!   store ended: the bucket's lifecycle rule ends them,
+//! - objects of a rejected file whose deletion failed, or was ended by a crash or by the store: the use case ignores
+//!   that, and nothing sweeps the bucket.
+//!
+//! A lock that its finalize has left keeps parts, registrations and cancellations out until the next finalize takes
+//! it, however stale it is: only finalize looks at its age.
 
 mod client;
 mod model;

@@ -38,6 +38,8 @@ pub struct Model {
     forgotten: BTreeMap<String, u64>,
     /// Keys of which the response to a creation was lost, or an abort failed: the bucket's lifecycle rule ends them.
     left_uploads: BTreeSet<String>,
+    /// Requests that ended because the store failed.
+    stopped: BTreeSet<u64>,
     /// Keys whose last deletion failed.
     left_objects: BTreeSet<String>,
     /// How often the receiver has taken the webhook of a MOC.
@@ -81,6 +83,11 @@ impl Model {
         } else {
             self.left_objects.remove(key);
         }
+    }
+
+    /// A request has ended because the store failed.
+    pub fn stopped(&mut self, task: u64) {
+        self.stopped.insert(task);
     }
 
     /// A client was told that a file is complete.
@@ -290,12 +297,12 @@ impl Model {
         if let Some(id) = mocs.keys().find(|id| !deliveries.contains_key(*id)) {
             return Err(format!("MOC {id} has no webhook"));
         }
+        let is_cut = |task: &u64| has_crashed(*task) || self.stopped.contains(task);
         let live = |file: &&FileRow| sessions[&file.session].status != "cancelled";
         for key in bucket.keys() {
             let belongs = files.values().filter(live).any(|file| file.key == key);
             // The use case ignores that a deletion fails: the object stays.
-            let is_left = self.left_objects.contains(&key)
-                || self.forgotten.get(&key).is_some_and(|task| has_crashed(*task));
+            let is_left = self.left_objects.contains(&key) || self.forgotten.get(&key).is_some_and(is_cut);
             if !belongs && !is_left {
                 return Err(format!("the object {key} belongs to no file"));
             }
@@ -303,8 +310,7 @@ impl Model {
         for (key, upload_id) in bucket.uploads() {
             let pending = |file: &FileRow| file.upload_id == upload_id && file.etag.is_none();
             let belongs = files.values().filter(live).any(pending);
-            let is_left = self.left_uploads.contains(&key)
-                || self.creators.get(&key).is_none_or(|task| has_crashed(*task));
+            let is_left = self.left_uploads.contains(&key) || self.creators.get(&key).is_none_or(is_cut);
             if !belongs && !is_left {
                 return Err(format!("the upload {upload_id} of {key} belongs to no pending file"));
             }
