@@ -2,6 +2,7 @@
 
 use moc_application::port::BucketError;
 use moc_domain::error::ErrorKind;
+use moc_domain::session::Status;
 use moc_fakes::Stage;
 use moc_store::SqlError;
 
@@ -9,6 +10,72 @@ const BYTES: &[u8] = b"%PDF-1.7 castle";
 
 fn broken() -> SqlError {
     SqlError::unavailable("broken")
+}
+
+#[test]
+fn a_name_is_registered_once() {
+    let stage = Stage::default();
+    let file = stage.registered("castle.pdf", BYTES);
+    let again = || stage.register(file.session_id, Stage::declaration("castle.pdf", BYTES), 10).unwrap_err().kind;
+    assert_eq!(again(), ErrorKind::DuplicateFile { file_id: file.id });
+    stage.send(&file, BYTES);
+    stage.complete(&file, None).unwrap();
+    assert_eq!(again(), ErrorKind::DuplicateFile { file_id: file.id });
+    assert_eq!(stage.bucket_faults.count("create_upload"), 1);
+}
+
+/// Both look before either has a record.
+#[test]
+fn of_two_registrations_at_once_one_gets_the_name() {
+    let stage = Stage::default();
+    let session = stage.session();
+    let other = stage.another();
+    stage.bucket_faults.meanwhile("create_upload", 1, move || {
+        other.register(session.id, Stage::declaration("castle.pdf", BYTES), 10).unwrap();
+    });
+    let rejected = stage.register(session.id, Stage::declaration("castle.pdf", BYTES), 10).unwrap_err().kind;
+    let files = stage.files(session.id);
+    assert_eq!(rejected, ErrorKind::DuplicateFile { file_id: files[0].id });
+    assert_eq!(stage.memory.uploads(), [(files[0].key.clone(), files[0].upload_id.clone())]);
+}
+
+#[test]
+fn a_session_holds_so_many_files() {
+    let stage = Stage::default();
+    let session = stage.session();
+    let register = |stage: &Stage, name| stage.register(session.id, Stage::declaration(name, BYTES), 2);
+    register(&stage, "one.pdf").unwrap();
+    let other = stage.another();
+    stage.bucket_faults.meanwhile("create_upload", 1, move || {
+        other.register(session.id, Stage::declaration("two.pdf", BYTES), 2).unwrap();
+    });
+    assert_eq!(register(&stage, "three.pdf").unwrap_err().kind, ErrorKind::FileCountExceeded { limit: 2 });
+    assert_eq!(register(&stage, "three.pdf").unwrap_err().kind, ErrorKind::FileCountExceeded { limit: 2 });
+    assert_eq!(stage.memory.uploads().len(), 2);
+}
+
+#[test]
+fn a_cancelled_session_takes_no_file() {
+    let stage = Stage::default();
+    let session = stage.session();
+    let other = stage.another();
+    stage.bucket_faults.meanwhile("create_upload", 1, move || other.cancel(session.id).unwrap());
+    for _ in 0..2 {
+        let rejected = stage.register(session.id, Stage::declaration("castle.pdf", BYTES), 10).unwrap_err().kind;
+        assert_eq!(rejected, ErrorKind::SessionNotActive { status: Status::Cancelled });
+        assert_eq!(stage.memory.uploads(), []);
+    }
+}
+
+#[test]
+fn an_unavailable_bucket_leaves_no_record() {
+    let stage = Stage::default();
+    let session = stage.session();
+    stage.bucket_faults.before("create_upload", 1..=3, BucketError::Unavailable("503".into()));
+    let register = || stage.register(session.id, Stage::declaration("castle.pdf", BYTES), 10);
+    assert_eq!(register().unwrap_err().kind, ErrorKind::BucketUnavailable);
+    assert_eq!(stage.files(session.id), []);
+    register().unwrap();
 }
 
 /// Otherwise the record would have an upload that no longer exists.
@@ -43,6 +110,9 @@ fn an_upload_without_a_record_is_aborted() {
     let rejected = stage.register(session.id, Stage::declaration("castle.pdf", BYTES), 10);
     assert_eq!(rejected.unwrap_err().kind, ErrorKind::StoreUnavailable);
     assert_eq!((stage.memory.uploads(), stage.files(session.id)), (vec![], vec![]));
+    assert_eq!((stage.bucket_faults.count("create_upload"), stage.bucket_faults.count("abort_upload")), (1, 1));
+    stage.upload(session.id, Stage::declaration("castle.pdf", BYTES), BYTES);
+    stage.finalize(session.id, "Castle").unwrap();
 }
 
 /// The next registration does not know the object any more.

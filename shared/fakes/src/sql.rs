@@ -26,17 +26,23 @@ impl<X: SqlExecutor, G: Gate<SqlError>> SqlExecutor for FaultyExecutor<X, G> {
     async fn execute_all(&self, statements: &[Statement<'_>]) -> Result<Vec<Rows>, SqlError> {
         let sql: Vec<&str> = statements.iter().map(|statement| statement.sql.as_ref()).collect();
         let call = Call { operation: "execute_all", target: sql.join("; ") };
-        pass(&self.gate, call, async || self.executor.execute_all(statements).await, |error: &SqlError| {
-            Some(error.clone())
-        })
+        pass(
+            &self.gate,
+            call,
+            async || self.executor.execute_all(statements).await,
+            |error: &SqlError| Some(error.clone()),
+        )
         .await
     }
 
     async fn transaction(&self, statements: &[&str]) -> Result<(), SqlError> {
         let call = Call { operation: "transaction", target: statements.join("; ") };
-        pass(&self.gate, call, async || self.executor.transaction(statements).await, |error: &SqlError| {
-            Some(error.clone())
-        })
+        pass(
+            &self.gate,
+            call,
+            async || self.executor.transaction(statements).await,
+            |error: &SqlError| Some(error.clone()),
+        )
         .await
     }
 }

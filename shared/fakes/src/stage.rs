@@ -2,31 +2,37 @@
 
 #![allow(clippy::expect_used, reason = "it is for tests")]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use moc_application::complete_file::{self, CompleteRequest, Completed};
+use moc_application::deliver_webhook::Swept;
 use moc_application::finalize::{self, FinalizeRequest, Finalized};
-use moc_application::port::{Bucket as _, BucketError, PartAddress, Sessions as _, Transfer};
+use moc_application::port::{Bucket as _, BucketError, PartAddress, Sessions as _, StoreError, Transfer};
 use moc_application::register_file::{self, Bounds};
 use moc_application::retry::Retrying;
+use moc_application::upload_batch::{self, Batch, Taken};
 use moc_application::upload_part::{self, Part, PartLimits, Stored};
-use moc_application::{cancel_session, create_session, lookup};
+use moc_application::{cancel_session, create_session, deliver_webhook, lookup};
 use moc_domain::category::Category;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{ClaimedPart, Declaration, File};
 use moc_domain::id::{SessionId, UserId};
+use moc_domain::limits::WEBHOOK_SWEEP_MAX;
 use moc_domain::moc::Description;
 use moc_domain::name::FileName;
 use moc_domain::part::PartNumber;
 use moc_domain::session::Session;
 use moc_store::{SqlError, SqlStore, SqliteFile};
 
-use crate::{Body, BucketOptions, Faulty, FaultyExecutor, ManualPlatform, MemoryBucket, Script, Steps};
+use crate::{
+    Body, BucketOptions, Faulty, FaultyExecutor, ManualPlatform, MemoryBucket, MemoryForm, MemoryReceiver, Script,
+    Steps,
+};
 
 /// When a test begins, in milliseconds since the Unix epoch.
 pub const STARTED_AT_MS: i64 = 1_700_000_000_000;
@@ -51,7 +57,8 @@ pub struct Stage {
     /// What fails of this instance's statements.
     pub store_faults: Rc<Script<SqlError>>,
     pub user: UserId,
-    database: Rc<SqliteFile>,
+    /// The database, past every fault.
+    pub database: Rc<SqliteFile>,
 }
 
 static DATABASES: AtomicU64 = AtomicU64::new(0);
@@ -106,12 +113,6 @@ impl Stage {
         Self { user: self.user.clone(), ..other }
     }
 
-    /// The database, past every fault.
-    #[must_use]
-    pub fn database(&self) -> &SqliteFile {
-        &self.database
-    }
-
     /// # Errors
     /// Those of the use case.
     pub fn create_session(&self, sessions_per_hour: Option<u64>) -> Result<Session, Error> {
@@ -156,15 +157,8 @@ impl Stage {
     /// Those of the use case.
     pub fn register(&self, session: SessionId, declared: Declaration, files_max: u64) -> Result<File, Error> {
         let bounds = Bounds { files_max, session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS };
-        let registering = register_file::run(
-            &*self.store,
-            &*self.bucket,
-            &self.platform,
-            &self.user,
-            session,
-            declared,
-            bounds,
-        );
+        let registering =
+            register_file::run(&*self.store, &*self.bucket, &self.platform, &self.user, session, declared, bounds);
         run(registering).map(|(_, file)| file)
     }
 
@@ -205,8 +199,16 @@ impl Stage {
         run(upload_part::run(&*self.store, &*self.bucket, &self.platform, part, || Some(body)))
     }
 
+    /// Sends parts together; also returns the numbers of those that watchers were told of, in that order.
+    pub fn batch(&self, file: &File, form: MemoryForm) -> (Result<Taken, Error>, Vec<u16>) {
+        let batch = Batch { user: &self.user, session: file.session_id, file: file.id, limits: Self::limits() };
+        let emitted = RefCell::new(Vec::new());
+        let emit = async |stored: &Stored| emitted.borrow_mut().push(stored.part.number.get());
+        let taken = run(upload_batch::run(&*self.store, &*self.bucket, &self.platform, batch, || Some(form), emit));
+        (taken, emitted.into_inner())
+    }
+
     /// Puts a part straight to the bucket, as to a presigned URL.
-    #[must_use]
     pub fn presigned(&self, file: &File, number: u16, bytes: &[u8]) -> ClaimedPart {
         let part = PartNumber::new(u64::from(number)).expect("a part number");
         let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number: part };
@@ -244,7 +246,6 @@ impl Stage {
     }
 
     /// Uploads a file into a session.
-    #[must_use]
     pub fn upload(&self, session: SessionId, declared: Declaration, bytes: &[u8]) -> File {
         let file = self.register(session, declared, 10).expect("a file");
         self.send(&file, bytes);
@@ -256,7 +257,7 @@ impl Stage {
     pub fn uploaded(&self) -> Session {
         let session = self.session();
         let bytes = b"%PDF-1.7 castle";
-        let _ = self.upload(session.id, Self::declaration("castle.pdf", bytes), bytes);
+        self.upload(session.id, Self::declaration("castle.pdf", bytes), bytes);
         session
     }
 
@@ -282,5 +283,13 @@ impl Stage {
     pub fn cancel(&self, id: SessionId) -> Result<(), Error> {
         let (store, bucket) = (&*self.store, &*self.bucket);
         run(cancel_session::run(store, bucket, &self.platform, &self.user, id, COMPLETION_TIMEOUT_MS))
+    }
+
+    /// Delivers webhooks that are due.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub fn sweep(&self, receiver: &MemoryReceiver) -> Result<Swept, StoreError> {
+        run(deliver_webhook::sweep(&*self.store, receiver, &self.platform, WEBHOOK_SWEEP_MAX))
     }
 }

@@ -229,8 +229,7 @@ impl Client {
                     let attempt = sent.iter().find(|(number, _)| *number == stored.part.number);
                     attempt.into_iter().for_each(|(_, it)| world.model.borrow_mut().acknowledged(it));
                 };
-                let taken =
-                    upload_batch::run(&*store, &*bucket, &world.platform(), batch, || Some(form), emit).await?;
+                let taken = upload_batch::run(&*store, &*bucket, &world.platform(), batch, || Some(form), emit).await?;
                 drop(attempts);
                 taken.error().cloned().map_or(Ok(()), Err)
             }

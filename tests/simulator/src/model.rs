@@ -129,7 +129,8 @@ impl Model {
         let Some(attempts) = self.attempts.get(file) else { return false };
         let of_part = || attempts.iter().filter(|attempt| attempt.number == number);
         of_part().filter(|attempt| attempt.bytes == bytes).any(|attempt| {
-            let is_superseded = |other: &Attempt| other.is_acknowledged && attempt.end.is_some_and(|end| end < other.start);
+            let is_superseded =
+                |other: &Attempt| other.is_acknowledged && attempt.end.is_some_and(|end| end < other.start);
             !of_part().any(is_superseded)
         })
     }
@@ -224,7 +225,11 @@ impl Model {
     fn check_forgotten(&self, id: &str, file: &FileRow, bucket: &MemoryBucket) -> Result<(), String> {
         let is_active = self.before.sessions[&file.session].status == "active";
         if file.etag.is_some() {
-            return if file.is_rejected && is_active { Ok(()) } else { Err(format!("the completed file {id} is lost")) };
+            return if file.is_rejected && is_active {
+                Ok(())
+            } else {
+                Err(format!("the completed file {id} is lost"))
+            };
         }
         let (is_assembling, exists) = (bucket.is_assembling(&file.key), bucket.exists(&file.key));
         if bucket.has_upload(&file.upload_id) || is_assembling || exists {
@@ -240,7 +245,9 @@ impl Model {
             if let Some(token) = session.lock_token.as_ref().filter(|token| old.lock_token.as_ref() != Some(*token)) {
                 let held_ms = now - old.finalizing_at;
                 if old.status == "finalizing" && held_ms < FINALIZE_LOCK_STALE_MS {
-                    return Err(format!("the lock of session {id} was taken {held_ms} ms after another finalize had it"));
+                    return Err(format!(
+                        "the lock of session {id} was taken {held_ms} ms after another finalize had it"
+                    ));
                 }
                 self.holders.insert(token.clone(), task);
             }

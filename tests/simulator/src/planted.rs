@@ -28,7 +28,8 @@ impl Bug {
         if self != Self::SecondMoc {
             return;
         }
-        let select = "SELECT sql FROM sqlite_schema WHERE tbl_name = 'mocs' AND sql IS NOT NULL ORDER BY type = 'trigger'";
+        let select =
+            "SELECT sql FROM sqlite_schema WHERE tbl_name = 'mocs' AND sql IS NOT NULL ORDER BY type = 'trigger'";
         let rows = database.execute_all(&[Statement::new(select, [])]).now_or_never();
         let rows = rows.expect("SQLite waits for nothing").expect("the schema").remove(0);
         let sql = rows.into_iter().filter_map(|row| match row.into_iter().next() {
@@ -43,9 +44,9 @@ impl Bug {
 
     fn change(self, statement: &Statement<'_>) -> Statement<'static> {
         let sql = match self {
-            Self::LockGivenBackTwice => {
-                statement.sql.replace("status = 'finalizing' AND lock_token = ?2\n", "status = 'finalizing' AND ?2 = ?2\n")
-            }
+            Self::LockGivenBackTwice => statement
+                .sql
+                .replace("status = 'finalizing' AND lock_token = ?2\n", "status = 'finalizing' AND ?2 = ?2\n"),
             Self::SecondMoc => statement.sql.replace("AND status = 'finalizing' AND lock_token = ?11", "AND ?11 = ?11"),
             Self::PartDropped => statement.sql.to_string(),
         };

@@ -146,9 +146,9 @@ impl Scheduler {
         let tasks = self.tasks.borrow();
         let name = tasks.get(&self.current.get()).map_or("scheduler", |task| &task.name);
         let line = format!("{:>6} {:>9} {name:<26} {}", self.steps.get(), self.now.get(), what());
-        let hash = line.bytes().fold(self.hash.get(), |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = line
+            .bytes()
+            .fold(self.hash.get(), |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         self.hash.set(hash);
         if self.is_traced {
             eprintln!("{line}");
@@ -364,12 +364,8 @@ impl Future for Pause {
         let scheduler = self.scheduler.clone();
         if let Some(wait) = self.wait.take() {
             let id = scheduler.id();
-            let ticket = Ticket {
-                task: scheduler.current(),
-                wait,
-                is_granted: false,
-                waker: Some(context.waker().clone()),
-            };
+            let ticket =
+                Ticket { task: scheduler.current(), wait, is_granted: false, waker: Some(context.waker().clone()) };
             scheduler.tickets.borrow_mut().insert(id, ticket);
             self.ticket = Some(id);
             return Poll::Pending;

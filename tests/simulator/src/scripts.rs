@@ -205,7 +205,12 @@ pub async fn own(client: Client) {
         scheduler.spawn("resumer", None, None, resume(helper("resumes"), id, locals.clone()));
     }
     if scheduler.chance(200) {
-        scheduler.spawn("intruder", None, None, intrude(Client::new(&world, "mallory", "mallory"), helper("is asked"), id));
+        scheduler.spawn(
+            "intruder",
+            None,
+            None,
+            intrude(Client::new(&world, "mallory", "mallory"), helper("is asked"), id),
+        );
     }
     if scheduler.chance(100) {
         client.pause(SESSION_LIFETIME_MS.unsigned_abs() * 2).await;
