@@ -11,7 +11,9 @@ mod http_files;
 mod npm;
 mod process;
 mod project;
+mod python;
 mod seed;
+mod simulate;
 mod test;
 mod up;
 mod wasm_target;
@@ -47,6 +49,8 @@ enum XtaskCommand {
     Docs(docs::Options),
     /// Put the fixtures of the .http files into the database and the bucket of a running application
     Seed(seed::Options),
+    /// Run the use cases in a simulation with faults
+    Simulate(simulate::Options),
     /// Measure speed, memory and size, and print a table
     Bench(bench::Options),
 }
@@ -71,6 +75,7 @@ fn run(command: XtaskCommand) -> Result<()> {
         XtaskCommand::Generate(options) => generate::run(&project, &options),
         XtaskCommand::Docs(options) => docs::run(&project, &options),
         XtaskCommand::Seed(options) => seed::run(&project, &options),
+        XtaskCommand::Simulate(options) => simulate::run(&project, &options),
         XtaskCommand::Bench(options) => bench::run(&project, &options),
     }
 }

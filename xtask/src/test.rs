@@ -14,6 +14,7 @@ use crate::host::Stack;
 use crate::http_files;
 use crate::process;
 use crate::project::Project;
+use crate::python;
 
 /// The crate that tests the app from outside, and the test program in it that does so.
 const TEST_CRATE: &str = "moc-tests";
@@ -56,6 +57,7 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         steps.run("clippy", || clippy(project))?;
         steps.run("clippy for the components", || clippy_components(project))?;
         steps.run("local host and tests", || build_native(project))?;
+        steps.run("servers of the tests", || install_servers(project))?;
         steps.run("unit tests", || unit_tests(project))?;
         steps.run("documentation", || docs::render(project).map(drop).map(passed))?;
         steps.run("tidy and black-box tests", || integration_tests(project))?;
@@ -81,6 +83,13 @@ fn clippy(project: &Project) -> Result<StepResult> {
 fn clippy_components(project: &Project) -> Result<StepResult> {
     let mut cargo = build::for_components(project, "clippy")?;
     process::run("clippy for the components", warnings_are_errors(&mut cargo)).map(passed)
+}
+
+fn install_servers(project: &Project) -> Result<StepResult> {
+    if !python::is_available() {
+        return Ok(StepResult::Skipped("Python with venv is needed for a libSQL server and moto"));
+    }
+    python::install(project).map(passed)
 }
 
 fn build_native(project: &Project) -> Result<StepResult> {
