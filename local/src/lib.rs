@@ -15,6 +15,7 @@ pub mod request;
 pub mod routes;
 mod row_stream;
 mod s3;
+pub mod s3_alone;
 mod s3_files;
 mod spin;
 mod sqlite;

@@ -34,12 +34,17 @@ pub struct Options {
     spin: bool,
 }
 
+/// The embedded S3's bucket and keys, unless variables name others.
+pub(crate) const S3_BUCKET: &str = "moc-uploads";
+pub(crate) const S3_ACCESS_KEY_ID: &str = "local";
+pub(crate) const S3_SECRET_ACCESS_KEY: &str = "local-secret";
+
 fn env_variable(name: &str) -> Option<String> {
     env::var(environment_name(name)).ok()
 }
 
 /// Prints a line on stdout for the parent process; that nobody reads it is no reason to stop.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
@@ -59,9 +64,9 @@ pub async fn run(options: Options) -> Result<()> {
     };
     if env_variable("s3_endpoint").is_none() && manifest.variables.contains_key("s3_endpoint") {
         supply("s3_region", "us-east-1");
-        let bucket = supply("s3_bucket", "moc-uploads");
-        let key = supply("s3_access_key_id", "local");
-        let auth = SimpleAuth::from_single(key, supply("s3_secret_access_key", "local-secret"));
+        let bucket = supply("s3_bucket", S3_BUCKET);
+        let key = supply("s3_access_key_id", S3_ACCESS_KEY_ID);
+        let auth = SimpleAuth::from_single(key, supply("s3_secret_access_key", S3_SECRET_ACCESS_KEY));
         let (s3, address) = EmbeddedS3::open(options.s3_listen, state, &bucket, auth).await?;
         supply("s3_endpoint", &format!("http://{address}"));
         say(&format!("s3 http://{address} bucket {bucket}"));
@@ -136,7 +141,7 @@ fn announce(address: SocketAddr, bypass: bool) {
 }
 
 /// Done at the first Ctrl-C or SIGTERM.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     Ok(async move {

@@ -1,0 +1,37 @@
+//! The `s3` command: the embedded S3 without the application.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use s3s::auth::SimpleAuth;
+
+use crate::s3::EmbeddedS3;
+use crate::up::{S3_ACCESS_KEY_ID, S3_BUCKET, S3_SECRET_ACCESS_KEY, say, stop_signal};
+
+/// Runs the S3 that `up` embeds, with the same bucket and keys, until Ctrl-C.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Where it listens; port 0 is any free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    listen: SocketAddr,
+    /// The bucket is in its folder `s3`.
+    #[arg(long, value_name = "DIR", default_value = ".local")]
+    state: PathBuf,
+}
+
+/// Runs until a signal stops it.
+/// Errors: anything that keeps the S3 from starting, in one sentence.
+pub async fn run(options: Options) -> Result<()> {
+    let state = &options.state;
+    std::fs::create_dir_all(state).with_context(|| format!("cannot create {}", state.display()))?;
+    let auth = SimpleAuth::from_single(S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY);
+    let (s3, address) = EmbeddedS3::open(options.listen, state, S3_BUCKET, auth).await?;
+    let signal = stop_signal()?;
+    say(&format!("s3 http://{address} bucket {S3_BUCKET}"));
+    tokio::select! {
+        () = s3.run() => {}
+        () = signal => {}
+    }
+    Ok(())
+}
