@@ -1,19 +1,43 @@
-//! One process of the local host.
+//! One host of the application: `moc-local up` or `spin up`.
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::kept::{self, Kept};
+use crate::spin;
 
 /// Longest time a start may take; the first one compiles every component.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// Starts a server and ends it with SIGKILL as soon as its own standard input ends, which the
-/// operating system sees to however the tests' process ends.
-pub(crate) const KEEPER: &str =
-    r#""$@" & server=$!; exec >/dev/null 2>&1; read -r _; kill -9 "$server"; wait "$server""#;
+/// How the application is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKind {
+    /// By the local host, `moc-local up`.
+    Local,
+    /// By `spin up`.
+    Spin,
+    /// Not by the tests: it runs at `MOC_BASE_URL` already.
+    Url,
+}
+
+impl HostKind {
+    /// `Url` if `MOC_BASE_URL` is set; otherwise what `MOC_TEST_HOST` says: `local` (the default) or `spin`.
+    pub fn chosen() -> Self {
+        let variable = |name: &str| std::env::var(name).ok();
+        Self::of(variable("MOC_BASE_URL").as_deref(), variable("MOC_TEST_HOST").as_deref())
+    }
+
+    fn of(base_url: Option<&str>, host: Option<&str>) -> Self {
+        match (base_url, host) {
+            (Some(url), _) if !url.is_empty() => Self::Url,
+            (_, None | Some("" | "local")) => Self::Local,
+            (_, Some("spin")) => Self::Spin,
+            (_, Some(other)) => panic!("MOC_TEST_HOST must be local or spin, not {other}"),
+        }
+    }
+}
 
 /// All that a host has written to stderr, from start to start.
 #[derive(Clone, Default)]
@@ -25,14 +49,14 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn append(&self, bytes: &[u8]) {
+    pub(crate) fn append(&self, bytes: &[u8]) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(bytes));
     }
 }
 
 /// How a host is started.
 pub struct Settings {
-    /// The value of `--state`.
+    /// The folder of its databases.
     pub state: PathBuf,
     /// Names of variables in lower case, and their values.
     pub variables: Vec<(String, String)>,
@@ -64,90 +88,112 @@ pub fn manifest_with_routes(directory: &Path, routes: &[(&str, &str)]) -> PathBu
     path
 }
 
+/// Where both kinds of host have the database of an application whose state is in this folder.
+pub(crate) fn database_file(state: &Path) -> PathBuf {
+    state.join("sqlite").join("default.db")
+}
+
+/// As [`database_file`], of the key-value store.
+pub(crate) fn key_value_file(state: &Path) -> PathBuf {
+    state.join("kv").join("default.db")
+}
+
 /// A running host. Dropping it kills it.
 pub struct Host {
-    keeper: Child,
-    lifeline: Option<ChildStdin>,
+    kept: Kept,
     /// `http://…`, where the app listens.
     pub base_url: String,
-    /// `http://…`, where the embedded S3 listens, if it runs.
-    pub s3_url: Option<String>,
 }
 
 impl Host {
-    /// Starts a host and waits until it is ready.
-    pub fn start(settings: &Settings, log: &Log) -> Self {
-        let binary = binary();
-        let mut command = Command::new("sh");
-        command.args(["-c", KEEPER, "sh"]).arg(&binary).arg("up");
-        command.args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"]);
-        command.arg("--manifest").arg(&settings.manifest).arg("--state").arg(&settings.state);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("SPIN_VARIABLE_") {
-                command.env_remove(name);
-            }
+    /// Starts a host and waits until it is ready. The first one starts alone: after a build it compiles every component
+    /// for the cache of the others.
+    pub fn start(kind: HostKind, settings: &Settings, log: &Log) -> Self {
+        static IS_COMPILED: Mutex<bool> = Mutex::new(false);
+        let mut is_compiled = IS_COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_compiled {
+            drop(is_compiled);
+            return Self::start_now(kind, settings, log);
         }
-        for (name, value) in &settings.variables {
-            command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
-        }
-        let mut keeper = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("a shell starts");
-
-        let (Some(stdout), Some(stderr)) = (keeper.stdout.take(), keeper.stderr.take()) else {
-            unreachable!("both are piped");
-        };
-        read_into(stderr, log.clone());
-        let lines = lines(stdout);
-        let mut host = Self { lifeline: keeper.stdin.take(), keeper, base_url: String::new(), s3_url: None };
-        while host.base_url.is_empty() {
-            let Ok(line) = lines.recv_timeout(START_LIMIT) else {
-                panic!("{} did not become ready:\n{}", binary.display(), log.text());
-            };
-            match line.split(' ').collect::<Vec<_>>()[..] {
-                ["s3", url, ..] => host.s3_url = Some(url.to_owned()),
-                ["ready", url] => url.clone_into(&mut host.base_url),
-                _ => {}
-            }
-        }
+        let host = Self::start_now(kind, settings, log);
+        *is_compiled = true;
         host
+    }
+
+    fn start_now(kind: HostKind, settings: &Settings, log: &Log) -> Self {
+        let (mut command, origin): (_, fn(&str) -> Option<String>) = match kind {
+            HostKind::Local => {
+                let mut command = kept::command(binary());
+                command.args(["up", "--listen", "127.0.0.1:0", "--manifest"]).arg(&settings.manifest);
+                command.arg("--state").arg(&settings.state);
+                (command, |line| line.strip_prefix("ready ").map(str::to_owned))
+            }
+            HostKind::Spin => {
+                spin::write_runtime_config(&settings.state);
+                let mut command = kept::command("spin");
+                // Spin reads the file `.env` of its working directory.
+                command.args(spin::arguments(settings)).current_dir(&settings.state);
+                (command, spin::origin)
+            }
+            HostKind::Url => unreachable!("the tests start no host where one is running"),
+        };
+        set_variables(&mut command, settings.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+
+        let mut kept = Kept::start(command);
+        let written = log.clone();
+        kept.errors(move |bytes| written.append(bytes));
+        let lines = kept.lines();
+        loop {
+            let Ok(line) = lines.recv_timeout(START_LIMIT) else {
+                panic!("the host ({kind:?}) did not become ready:\n{}", log.text());
+            };
+            if let Some(base_url) = origin(&line) {
+                return Self { kept, base_url };
+            }
+        }
     }
 }
 
-/// Starts a host that must reject these variables; returns whether it ended with exit code 1, and what it said.
+/// Gives the application these variables and no others.
+fn set_variables<'a>(command: &mut Command, variables: impl Iterator<Item = (&'a str, &'a str)>) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SPIN_VARIABLE_") {
+            command.env_remove(name);
+        }
+    }
+    command.envs(variables.map(|(name, value)| (format!("SPIN_VARIABLE_{}", name.to_uppercase()), value)));
+}
+
+/// Starts a local host that must reject these variables; returns whether it ended with exit code 1, and what it said.
+/// Spin does not read the variables of an application before a component asks for them.
 pub fn rejected(state: &Path, variables: &[(&str, &str)]) -> (bool, String) {
-    let mut command = Command::new(binary());
-    command.args(["up", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"]);
-    command.arg("--manifest").arg(manifest());
-    command.arg("--state").arg(state).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    for (name, value) in variables {
-        command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
-    }
-    let mut host = command.spawn().expect("the host starts");
-    let log = Log::default();
-    let reading = read_into(host.stderr.take().expect("it is piped"), log.clone());
-    let started = std::time::Instant::now();
-    loop {
-        if let Some(status) = host.try_wait().expect("the host can be waited for") {
-            reading.join().expect("its end is read");
-            return (status.code() == Some(1), log.text());
+    let mut command = kept::command("sh");
+    command.args(["-c", r#""$@"; echo "exit code $?""#, "sh"]).arg(binary());
+    command.args(["up", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0", "--manifest"]).arg(manifest());
+    command.arg("--state").arg(state).stdout(Stdio::piped()).stderr(Stdio::piped());
+    set_variables(&mut command, variables.iter().copied());
+    let (mut kept, log) = (Kept::start(command), Log::default());
+    let written = log.clone();
+    kept.errors(move |bytes| written.append(bytes));
+    let lines = kept.lines();
+    let code = loop {
+        match lines.recv_timeout(START_LIMIT) {
+            Ok(line) if line.starts_with("exit code ") => break line,
+            // It runs.
+            Ok(line) if line.starts_with("ready ") => break line,
+            Ok(_) => {}
+            Err(_) => break String::new(),
         }
-        if started.elapsed() > START_LIMIT {
-            let _ = host.kill();
-            let _ = host.wait();
-            return (false, log.text());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    };
+    drop(kept);
+    (code == "exit code 1", log.text())
 }
 
 impl Host {
     /// A line of the host's `/proc/<pid>/status` (proc(5)), in bytes; Linux only.
     fn memory(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running host");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.kept.pid())).expect("a running host");
         let kib = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
         kib.and_then(|kib| kib.trim().parse::<u64>().ok()).expect("a size in kB") * 1024
     }
@@ -159,27 +205,13 @@ impl Host {
 
     /// Starts a new peak at what is resident now, and gives that.
     pub fn reset_memory_peak(&self) -> u64 {
-        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("the peak can be reset");
+        std::fs::write(format!("/proc/{}/clear_refs", self.kept.pid()), "5").expect("the peak can be reset");
         self.memory("VmRSS:")
-    }
-
-    /// The keeper's only child.
-    fn pid(&self) -> u32 {
-        let keeper = self.keeper.id();
-        let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap_or_default();
-        children.trim().parse().expect("the keeper has one child")
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        drop(self.lifeline.take());
-        let _ = self.keeper.wait();
     }
 }
 
 /// `MOC_LOCAL_BIN`, or what the build put next to the tests: `target/release/moc-local`.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("MOC_LOCAL_BIN") {
         return path.into();
     }
@@ -189,23 +221,16 @@ fn binary() -> PathBuf {
     if here.exists() { here } else { profile.with_file_name("release").join("moc-local") }
 }
 
-fn read_into(mut stream: impl Read + Send + 'static, log: Log) -> thread::JoinHandle<()> {
-    thread::spawn(move || {
-        let mut buffer = [0; 16 * 1024];
-        while let Ok(count @ 1..) = stream.read(&mut buffer) {
-            log.append(&buffer[..count]);
-        }
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Lines as they come; the channel closes when the process does.
-fn lines(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            // Nobody listens any more once the host is ready, but it must not wait for a reader.
-            let _ = sender.send(line);
-        }
-    });
-    receiver
+    #[test]
+    fn a_url_comes_before_a_kind_of_host() {
+        assert_eq!(HostKind::of(None, None), HostKind::Local);
+        assert_eq!(HostKind::of(Some(""), Some("")), HostKind::Local);
+        assert_eq!(HostKind::of(None, Some("local")), HostKind::Local);
+        assert_eq!(HostKind::of(None, Some("spin")), HostKind::Spin);
+        assert_eq!(HostKind::of(Some("http://127.0.0.1:3000"), Some("spin")), HostKind::Url);
+    }
 }

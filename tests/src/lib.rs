@@ -2,16 +2,24 @@
 //!
 //! Tests that only send requests share one stack, or use the one that already runs at
 //! `MOC_BASE_URL` with its S3 at `MOC_S3_URL`. Tests that configure, kill or look into a host
-//! start their own.
+//! start their own: the local host, or Spin where `MOC_TEST_HOST` is `spin`. Any number of hosts share one S3.
+//!
+//! With `MOC_TEST_REPLICAS=2` each stack has two hosts over one state, behind a proxy that gives them connections in
+//! turn. `MOC_TEST_DATABASE_URL`, `MOC_TEST_DATABASE_ORIGIN` and `MOC_TEST_DATABASE_TOKEN` become the application's
+//! variables `database_url`, `database_origin` and `database_token`; `{n}` in the URL becomes a name of each stack's
+//! own, and if the URL is PostgreSQL's, `psql` creates a database of this name.
 
+mod balancer;
 pub mod broadcaster;
 mod bucket;
 mod client;
 pub mod collector;
 pub mod content;
+mod database;
 pub mod fault_proxy;
 pub mod host;
 mod inbound;
+mod kept;
 pub mod nginx;
 pub mod openapi;
 pub mod path;
@@ -21,16 +29,20 @@ mod response;
 pub mod schema;
 mod snapshot;
 pub mod socket;
+mod spin;
 mod stack;
+mod surroundings;
 pub mod token;
 
 pub use bucket::Bucket;
 pub use client::{Client, declared, declared_pdf, unique_title};
+pub use database::Database;
 #[doc(hidden)]
 pub use insta;
 pub use response::Response;
 pub use snapshot::redacted;
-pub use stack::Stack;
+pub use stack::{Stack, skipped};
+pub use surroundings::s3_url;
 
 use std::time::{Duration, Instant};
 

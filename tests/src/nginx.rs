@@ -3,14 +3,14 @@
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
 use crate::fault_proxy::socket;
-use crate::host::KEEPER;
+use crate::kept::{self, Kept};
 
 const BINARY: &str = "/usr/sbin/nginx";
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
@@ -22,8 +22,7 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running nginx. Dropping it kills it.
 pub struct Nginx {
-    keeper: Child,
-    lifeline: Option<ChildStdin>,
+    _kept: Kept,
     address: SocketAddr,
     /// Bound but not listening, so that the port stays reserved until nginx has it.
     _reserved: TcpSocket,
@@ -47,12 +46,10 @@ impl Nginx {
             CONFIGURATION.replace("MODULE", MODULE).replace("ADDRESS", &address.to_string()).replace("KEY", key);
         fs::write(prefix.path().join("nginx.conf"), configuration).expect("a configuration");
         let log = prefix.path().join("log");
-        let mut command = Command::new("sh");
-        command.args(["-c", KEEPER, "sh", BINARY, "-e", "stderr", "-c", "nginx.conf", "-p"]).arg(prefix.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
-        let mut keeper = command.spawn().expect("a shell starts");
-        let lifeline = keeper.stdin.take();
-        let nginx = Self { keeper, lifeline, address, _reserved: reserved, _prefix: prefix };
+        let mut command = kept::command(BINARY);
+        command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(prefix.path());
+        command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
+        let nginx = Self { _kept: Kept::start(command), address, _reserved: reserved, _prefix: prefix };
         let started = Instant::now();
         while TcpStream::connect(address).is_err() {
             let said = || fs::read_to_string(&log).unwrap_or_default();
@@ -70,12 +67,5 @@ impl Nginx {
     /// `ws://…`, where it gives them out.
     pub fn server_url(&self) -> String {
         format!("ws://{}", self.address)
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        drop(self.lifeline.take());
-        let _ = self.keeper.wait();
     }
 }

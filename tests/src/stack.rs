@@ -1,21 +1,16 @@
 //! A stack: the app, its database and its bucket.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::host::{Host, Log, Settings, manifest, manifest_with_routes};
-use crate::{Bucket, Client, wait_for};
-
-/// The variables of the embedded S3, which a host with an `s3_endpoint` of its own needs too.
-const BUCKET: [(&str, &str); 4] = [
-    ("s3_region", "us-east-1"),
-    ("s3_bucket", "moc-uploads"),
-    ("s3_access_key_id", "local"),
-    ("s3_secret_access_key", "local-secret"),
-];
+use crate::balancer::Balancer;
+use crate::database::{self, Database};
+use crate::host::{Host, HostKind, Log, Settings, key_value_file, manifest, manifest_with_routes};
+use crate::{Bucket, Client, surroundings, wait_for};
 
 /// What no log may hold, whatever is configured: signatures, keys, tokens.
 const NEVER_LOGGED: [&str; 5] = ["X-Amz-Signature", "X-Amz-Credential", "local-secret", "Bearer ey", "eyJ"];
@@ -27,12 +22,42 @@ pub struct Stack {
     own: Option<Own>,
 }
 
-/// The parts of a stack whose host the tests have started.
+/// The parts of a stack whose hosts the tests have started.
 struct Own {
-    host: Option<Host>,
+    servers: Option<Servers>,
     settings: Settings,
+    /// Those of [`database::variables`], which hosts next to this one have, too.
+    database: Vec<(String, String)>,
     state: Arc<TempDir>,
     log: Log,
+}
+
+/// The hosts of one stack: one, or several behind a balancer.
+struct Servers {
+    balancer: Option<Balancer>,
+    hosts: Vec<Host>,
+}
+
+impl Servers {
+    /// As many as `MOC_TEST_REPLICAS` says; one if it is not set.
+    fn start(settings: &Settings, log: &Log) -> Self {
+        let replicas = set("MOC_TEST_REPLICAS").map_or(1, |count| count.parse().expect("MOC_TEST_REPLICAS: a number"));
+        let hosts: Vec<Host> = (0..replicas).map(|_| Host::start(HostKind::chosen(), settings, log)).collect();
+        let balancer = (replicas > 1).then(|| Balancer::start(hosts.iter().map(|host| host.base_url.as_str())));
+        Self { balancer, hosts }
+    }
+
+    fn base_url(&self) -> String {
+        self.balancer.as_ref().map_or_else(|| self.hosts[0].base_url.clone(), Balancer::base_url)
+    }
+}
+
+/// Writes that the rest of a test is skipped, and where it is.
+#[doc(hidden)]
+pub fn skipped(needs: &str, file: &str, line: u32) {
+    use std::io::Write as _;
+    // Not `eprintln!`, which a test that passes does not show.
+    let _ = writeln!(std::io::stderr(), "skipped: needs {needs}: {file}:{line}");
 }
 
 /// Skips the rest of a test that starts hosts, where the tests run against a stack that is there already.
@@ -40,10 +65,37 @@ struct Own {
 macro_rules! own_stack {
     () => {
         if $crate::Stack::is_elsewhere() {
-            use ::std::io::Write as _;
-            // Not `eprintln!`, which a test that passes does not show.
-            let _ = writeln!(::std::io::stderr(), "skipped: needs its own host: {}:{}", file!(), line!());
-            return;
+            return $crate::skipped("its own host", file!(), line!());
+        }
+    };
+}
+
+/// Skips the rest of a test of what the local host does and Spin does not.
+#[macro_export]
+macro_rules! local_host {
+    () => {
+        if $crate::host::HostKind::chosen() != $crate::host::HostKind::Local {
+            return $crate::skipped("the local host", file!(), line!());
+        }
+    };
+}
+
+/// Skips the rest of a test that sets times or locks in the database, or looks into it, where it cannot be opened.
+#[macro_export]
+macro_rules! own_database {
+    () => {
+        if $crate::Stack::is_elsewhere() || !$crate::Stack::opens_databases() {
+            return $crate::skipped("a database that it can open", file!(), line!());
+        }
+    };
+}
+
+/// Skips the rest of a test that has statements fail in a SQLite file, where there is none.
+#[macro_export]
+macro_rules! own_sqlite {
+    () => {
+        if $crate::Stack::is_elsewhere() || !$crate::Stack::is_on_sqlite() {
+            return $crate::skipped("its own SQLite file", file!(), line!());
         }
     };
 }
@@ -60,14 +112,41 @@ impl Stack {
         })
     }
 
+    /// The stack with these variables that all tests share which want the same: for tests that neither stop it, nor
+    /// count what other tests may cause.
+    pub fn shared_with(variables: &[(&str, &str)]) -> &'static Self {
+        type Shared = BTreeMap<Vec<(String, String)>, &'static OnceLock<Stack>>;
+        static SHARED: Mutex<Shared> = Mutex::new(BTreeMap::new());
+        let mut key: Vec<(String, String)> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        key.sort_unstable();
+        // Only the map is locked while it starts, so that several can start at once.
+        let stack = *SHARED
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_insert_with(|| Box::leak(Box::new(OnceLock::new())));
+        stack.get_or_init(|| Self::start(variables))
+    }
+
     /// Whether the tests run against a stack that they have not started: tests that must control
     /// the host skip themselves then, see [`own_stack!`](crate::own_stack).
     pub fn is_elsewhere() -> bool {
-        elsewhere("MOC_BASE_URL").is_some()
+        HostKind::chosen() == HostKind::Url
     }
 
-    /// Starts a stack with these variables (names in lower case). With an `s3_endpoint` among
-    /// them there is no embedded S3, and the keys of one are used.
+    /// Whether the hosts that the tests start have their own SQLite file.
+    pub fn is_on_sqlite() -> bool {
+        set("MOC_TEST_DATABASE_URL").is_none()
+    }
+
+    /// Whether [`Stack::database`] can open the database of the hosts that the tests start.
+    pub fn opens_databases() -> bool {
+        set("MOC_TEST_DATABASE_URL").is_none_or(|url| database::is_postgres(&url))
+    }
+
+    /// Starts a stack with these variables (names in lower case), and with those of the shared S3 and a broadcaster
+    /// where they leave them out.
     pub fn start(variables: &[(&str, &str)]) -> Self {
         Self::start_in(state_directory(), manifest(), variables)
     }
@@ -86,21 +165,27 @@ impl Stack {
 
     /// As [`Stack::start_next_to`], with these variables.
     pub fn start_next_to_with(other: &Self, variables: &[(&str, &str)]) -> Self {
-        let endpoint = [("s3_endpoint", other.s3_url())];
-        let (state, variables) = (Arc::clone(&other.own().state), [&endpoint, variables].concat());
-        Self::start_in(state, other.own().settings.manifest.clone(), &variables)
+        let own = other.own();
+        let variables = [&[("s3_endpoint", other.s3_url())], variables].concat();
+        Self::start_over(Arc::clone(&own.state), own.database.clone(), own.settings.manifest.clone(), &variables)
     }
 
     fn start_in(state: Arc<TempDir>, manifest: PathBuf, variables: &[(&str, &str)]) -> Self {
-        let given = |name: &str| variables.iter().find(|(given, _)| *given == name);
-        let bucket = BUCKET.iter().filter(|(name, _)| given("s3_endpoint").is_some() && given(name).is_none());
-        let all = variables.iter().chain(bucket);
-        let variables: Vec<(String, String)> =
-            all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let endpoint = given("s3_endpoint").map(|(_, url)| (*url).to_owned()).unwrap_or_default();
+        Self::start_over(state, database::variables(), manifest, variables)
+    }
+
+    fn start_over(
+        state: Arc<TempDir>,
+        database: Vec<(String, String)>,
+        manifest: PathBuf,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut variables = surroundings::complete(variables);
+        let s3_url = variables.iter().find(|(name, _)| name == "s3_endpoint").map(|(_, url)| url.clone());
+        variables.extend(database.iter().cloned());
         let settings = Settings { state: state.path().to_owned(), variables, manifest };
-        let own = Own { host: None, settings, state, log: Log::default() };
-        let mut stack = Self { base_url: String::new(), s3_url: endpoint, own: Some(own) };
+        let own = Own { servers: None, settings, database, state, log: Log::default() };
+        let mut stack = Self { base_url: String::new(), s3_url: s3_url.expect("an endpoint"), own: Some(own) };
         stack.restart();
         stack
     }
@@ -110,19 +195,14 @@ impl Stack {
         &self.base_url
     }
 
-    /// Where the S3 is. The embedded one is at another place after a restart.
+    /// Where the S3 is.
     pub fn s3_url(&self) -> &str {
         &self.s3_url
     }
 
-    /// The directory with the database and the bucket (own stacks only).
-    pub fn state_dir(&self) -> &Path {
-        self.own().state.path()
-    }
-
     /// Ends the host with SIGKILL (own stacks only).
     pub fn kill(&mut self) {
-        self.own_mut().host = None;
+        self.own_mut().servers = None;
     }
 
     /// Starts the host again, with the same state and variables; one that runs is killed (own
@@ -130,13 +210,10 @@ impl Stack {
     pub fn restart(&mut self) {
         self.kill();
         let own = self.own_mut();
-        let host = Host::start(&own.settings, &own.log);
-        let (base_url, s3_url) = (host.base_url.clone(), host.s3_url.clone());
-        own.host = Some(host);
+        let servers = Servers::start(&own.settings, &own.log);
+        let base_url = servers.base_url();
+        own.servers = Some(servers);
         self.base_url = base_url;
-        if let Some(s3_url) = s3_url {
-            self.s3_url = s3_url;
-        }
     }
 
     /// What the host has written to stderr so far (own stacks only).
@@ -150,23 +227,53 @@ impl Stack {
         wait_for(&format!("a log line with {text}"), Duration::from_secs(10), find).await
     }
 
-    /// The most resident memory that the host had since [`Stack::reset_memory_peak`], in bytes (own stacks on Linux
+    /// The warnings about its variables that a host may write when it starts, and components write in any case (own
+    /// stacks only).
+    pub fn variable_warnings(&self) -> Vec<String> {
+        let variables = &self.own().settings.variables;
+        let value = |name: &str| variables.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
+        moc_config::check_all(value).expect("variables that can be read")
+    }
+
+    /// The most resident memory that the hosts had since [`Stack::reset_memory_peak`], in bytes (own stacks on Linux
     /// only).
     pub fn memory_peak(&self) -> u64 {
-        self.own().host.as_ref().expect("a running host").memory_peak()
+        self.hosts().iter().map(Host::memory_peak).sum()
     }
 
     /// Starts a new peak at what is resident now, and gives that, in bytes (own stacks on Linux only).
     pub fn reset_memory_peak(&self) -> u64 {
-        self.own().host.as_ref().expect("a running host").reset_memory_peak()
+        self.hosts().iter().map(Host::reset_memory_peak).sum()
     }
 
-    /// The host's database (own stacks only). It has its tables after the first request.
-    pub fn database(&self) -> rusqlite::Connection {
-        let path = self.state_dir().join("sqlite").join("default.db");
-        let database = rusqlite::Connection::open(path).expect("the database opens");
-        database.busy_timeout(Duration::from_secs(10)).expect("a busy timeout");
-        database
+    fn hosts(&self) -> &[Host] {
+        self.own().servers.as_ref().map(|servers| &servers.hosts[..]).expect("a running host")
+    }
+
+    /// The database (own stacks only; the test must start with `own_database!()`). It has its tables after the first
+    /// request.
+    pub fn database(&self) -> Database {
+        let own = self.own();
+        Database::of(own.state.path(), &own.settings.variables).expect("the test must start with own_database!()")
+    }
+
+    /// Sets columns of a session, for example `expires_at = created_at` (own stacks only; the test must start with
+    /// `own_database!()`).
+    pub fn set_session(&self, session: &str, columns: &str) {
+        let statement = format!("UPDATE sessions SET {columns} WHERE id = '{session}'");
+        assert_eq!(self.database().execute(&statement), 1, "{statement}");
+    }
+
+    /// The SQLite file of the database (own stacks only; the test must start with `own_sqlite!()`).
+    pub fn sqlite(&self) -> rusqlite::Connection {
+        self.database().sqlite().expect("the test must start with own_sqlite!()")
+    }
+
+    /// Whether the key-value store has this key (own stacks only).
+    pub fn has_key(&self, key: &str) -> bool {
+        let store = rusqlite::Connection::open(key_value_file(self.own().state.path())).expect("the store opens");
+        // The store makes its table when it is first used.
+        store.query_row("SELECT 1 FROM spin_key_value WHERE key = ?1", [key], |_| Ok(())).is_ok()
     }
 
     /// A client without a token: `dev-user` where the stack has `auth_bypass`.
@@ -216,6 +323,10 @@ fn state_directory() -> Arc<TempDir> {
     Arc::new(TempDir::new().expect("a directory for the state"))
 }
 
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn elsewhere(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|url| !url.is_empty()).map(|url| url.trim_end_matches('/').to_owned())
+    set(name).map(|url| url.trim_end_matches('/').to_owned())
 }

@@ -2,8 +2,6 @@
 
 mod jwks;
 
-use std::sync::OnceLock;
-
 use jsonwebtoken::Algorithm;
 use moc_tests::raw::Connection;
 use moc_tests::token::{self, claims, forged, hs256, now};
@@ -11,13 +9,12 @@ use moc_tests::{Response, Stack, assert_response, own_stack, path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const SECRET: &str = "the shared secret of these tests";
+const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
 /// An id that no session, file or MOC has.
 const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 fn stack() -> &'static Stack {
-    static STACK: OnceLock<Stack> = OnceLock::new();
-    STACK.get_or_init(|| Stack::start(&[("jwt_secret", SECRET)]))
+    Stack::shared_with(&[("jwt_secret", SECRET)])
 }
 
 /// Asks for a session that is missing: 404 for whoever has a good token.
@@ -181,7 +178,7 @@ async fn only_hs256_with_the_secret_is_taken() {
         let token = token::hmac(algorithm, SECRET.as_bytes(), &claims);
         rejected(stack(), &token, &format!("{algorithm:?} with the secret")).await;
     }
-    for secret in ["", "wrong", "the shared secret of these test"] {
+    for secret in ["", "wrong", &SECRET[..SECRET.len() - 1]] {
         rejected(stack(), &hs256(secret, &claims), "another secret").await;
     }
     rejected(stack(), &token::rs256(None, &claims), "RS256").await;

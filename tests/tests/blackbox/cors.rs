@@ -62,7 +62,7 @@ async fn pages_of_allowed_origins_may_call() {
 #[tokio::test]
 async fn a_page_reads_the_etag_of_its_part() {
     own_stack!();
-    let stack = Stack::start(&[("allowed_upload_origins", OURS)]);
+    let stack = Stack::shared_with(&[("allowed_upload_origins", OURS)]);
     let client = stack.client();
     let session = client.create_session().await;
     let file = client.register_pdf(&session, 10).await;
@@ -75,7 +75,7 @@ async fn a_page_reads_the_etag_of_its_part() {
 #[tokio::test]
 async fn pages_of_other_origins_may_not() {
     own_stack!();
-    let stack = Stack::start(&[("allowed_upload_origins", OURS)]);
+    let stack = Stack::shared_with(&[("allowed_upload_origins", OURS)]);
     let client = stack.client();
     for origin in [
         "https://evil.example",

@@ -2,51 +2,43 @@
 
 mod finalize;
 mod kill;
-mod uploads;
 
-use moc_tests::{Response, Stack, path};
-use rusqlite::params;
+use moc_tests::content::pdf;
+use moc_tests::{Client, Stack, path};
 use serde_json::Value;
 
 /// After how long a lock is taken for one of the dead, in milliseconds.
 const LOCK_STALE_MS: i64 = 5 * 60 * 1000;
 
-/// Lets a statement fail from now on: `when` as `BEFORE INSERT ON mocs`.
-fn break_step(stack: &Stack, when: &str) {
-    let trigger = format!("CREATE TRIGGER broken {when} BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END");
-    stack.database().execute_batch(&trigger).expect("a trigger");
+pub(crate) fn status(stack: &Stack, session: &str) -> String {
+    stack.database().value(&format!("SELECT status FROM sessions WHERE id = '{session}'")).expect("the session")
 }
 
-fn mend_step(stack: &Stack) {
-    stack.database().execute_batch("DROP TRIGGER broken").expect("the trigger was there");
-}
-
-#[track_caller]
-fn store_is_unavailable(reply: &Response) {
-    let _ = reply.problem(503, "STORE_UNAVAILABLE");
-}
-
-fn status(stack: &Stack, session: &str) -> String {
-    let database = stack.database();
-    let status = database.query_row("SELECT status FROM sessions WHERE id = ?1", [session], |row| row.get(0));
-    status.expect("the session")
-}
-
-fn moc_count(stack: &Stack, session: &str) -> u32 {
-    let database = stack.database();
-    let count = database.query_row("SELECT count(*) FROM mocs WHERE session_id = ?1", [session], |row| row.get(0));
-    count.expect("a count")
+pub(crate) fn moc_count(stack: &Stack, session: &str) -> u32 {
+    let count = stack.database().value(&format!("SELECT count(*) FROM mocs WHERE session_id = '{session}'"));
+    count.and_then(|count| count.parse().ok()).expect("a count")
 }
 
 /// As if the time that makes a lock stale had passed.
-fn let_lock_go_stale(stack: &Stack, session: &str) {
-    let statement = "UPDATE sessions SET finalizing_at = finalizing_at - ?2 WHERE id = ?1";
-    stack.database().execute(statement, params![session, LOCK_STALE_MS]).expect("the session");
+pub(crate) fn let_lock_go_stale(stack: &Stack, session: &str) {
+    let statement =
+        format!("UPDATE sessions SET finalizing_at = finalizing_at - {LOCK_STALE_MS} WHERE id = '{session}'");
+    let _ = stack.database().execute(&statement);
+}
+
+/// A session with three files, ready to be finalized.
+pub(crate) async fn ready(client: &Client) -> String {
+    let (session, _) = client.upload_pdf(1_000).await;
+    client.upload(&session, "parts.csv", "parts-list", "text/csv", b"part,count\n3001,4\n").await;
+    let mut picture = pdf(600);
+    picture.splice(..8, *b"\x89PNG\r\n\x1a\n");
+    client.upload(&session, "front.png", "image", "image/png", &picture).await;
+    session
 }
 
 /// What must be true in the end, however often the work was interrupted: one MOC with so many files, the
 /// session ended, and every later call responds the same.
-async fn is_whole(stack: &Stack, session: &str, moc: &Value, files: usize) {
+pub(crate) async fn is_whole(stack: &Stack, session: &str, moc: &Value, files: usize) {
     assert_eq!(moc["files"].as_array().map(Vec::len), Some(files), "{moc}");
     assert_eq!(moc_count(stack, session), 1);
     assert_eq!(status(stack, session), "finalized");

@@ -5,8 +5,6 @@ mod clients;
 mod sequence;
 mod tokens;
 
-use std::sync::OnceLock;
-
 use moc_tests::socket::Socket;
 use moc_tests::{Client, Stack, declared_pdf, path};
 use serde_json::{Value, json};
@@ -23,8 +21,7 @@ const VARIABLES: [(&str, &str); 3] = [
 
 /// One for all tests that need no other.
 fn shared() -> &'static Stack {
-    static SHARED: OnceLock<Stack> = OnceLock::new();
-    SHARED.get_or_init(|| Stack::start(&VARIABLES))
+    Stack::shared_with(&VARIABLES)
 }
 
 /// Creates a session; gives its id and its `wsUrl`.

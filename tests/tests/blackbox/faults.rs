@@ -6,7 +6,6 @@ mod outage;
 mod parts;
 mod retried;
 mod silence;
-mod store;
 mod validation;
 
 use std::sync::OnceLock;
@@ -27,7 +26,7 @@ pub(crate) struct Faulty {
 
 impl Faulty {
     pub(crate) fn start() -> Self {
-        let proxy = FaultProxy::start(Stack::shared().s3_url());
+        let proxy = FaultProxy::start(moc_tests::s3_url());
         let stack = Stack::start(&[("s3_endpoint", &proxy.endpoint())]);
         Self { proxy, stack }
     }

@@ -1,7 +1,7 @@
 //! `POST /sessions/:sessionId/files`.
 
 use moc_tests::content::{MIB, PART_BYTES};
-use moc_tests::{Client, Stack, assert_response, declared_pdf, own_stack, path};
+use moc_tests::{Client, Stack, assert_response, declared_pdf, own_database, own_stack, path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -123,21 +123,20 @@ async fn a_session_holds_only_so_many_files() {
 /// Sets the times of a session to so many minutes from now.
 fn set_times(stack: &Stack, session: &str, created: i64, expires: i64) {
     let now = i64::try_from(moc_tests::token::now()).expect("a time") * 1000;
-    let update = "UPDATE sessions SET created_at = ?2, expires_at = ?3 WHERE id = ?1";
-    let times = (session, now + created * 60_000, now + expires * 60_000);
-    assert_eq!(stack.database().execute(update, times).expect("an update"), 1);
+    let (created, expires) = (now + created * 60_000, now + expires * 60_000);
+    stack.set_session(session, &format!("created_at = {created}, expires_at = {expires}"));
 }
 
 /// Milliseconds until a session's end.
 fn left(stack: &Stack, session: &str) -> i64 {
-    let select = "SELECT expires_at FROM sessions WHERE id = ?1";
-    let end: i64 = stack.database().query_row(select, [session], |row| row.get(0)).expect("a session");
+    let end = stack.database().value(&format!("SELECT expires_at FROM sessions WHERE id = '{session}'"));
+    let end: i64 = end.expect("a session").parse().expect("a time");
     end - i64::try_from(moc_tests::token::now()).expect("a time") * 1000
 }
 
 #[tokio::test]
 async fn an_expired_session_says_when_it_ended() {
-    own_stack!();
+    own_database!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
     let session = client.create_session().await;
     let file = client.register_pdf(&session, 3).await;
@@ -162,7 +161,7 @@ async fn an_expired_session_says_when_it_ended() {
 
 #[tokio::test]
 async fn activity_extends_a_session_that_has_little_time_left() {
-    own_stack!();
+    own_database!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
     let minute = 60_000;
     let session = client.create_session().await;

@@ -1,7 +1,7 @@
 //! `POST /finalize` and `/sessions/finalize`.
 
 use moc_tests::content::pdf;
-use moc_tests::{Client, Response, Stack, assert_response, own_stack, path, unique_title};
+use moc_tests::{Client, Response, Stack, assert_response, own_database, path, unique_title};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -182,14 +182,12 @@ async fn responds_404_for_a_missing_session() {
 /// Makes a session look as a finalize leaves it that took the lock so many minutes ago.
 fn lock(stack: &Stack, session: &str, minutes_ago: u64) {
     let since = (moc_tests::token::now() - minutes_ago * 60) * 1000;
-    let update = "UPDATE sessions SET status = 'finalizing', lock_token = 'x', finalizing_at = ?2 WHERE id = ?1";
-    let since = i64::try_from(since).expect("a time");
-    assert_eq!(stack.database().execute(update, (session, since)).expect("an update"), 1);
+    stack.set_session(session, &format!("status = 'finalizing', lock_token = 'x', finalizing_at = {since}"));
 }
 
 #[tokio::test]
 async fn a_session_that_another_finalize_holds_is_closed_for_a_while() {
-    own_stack!();
+    own_database!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
     let (session, file) = client.upload_pdf(10).await;
     let open = client.register(&session, "b.pdf", "instruction", "application/pdf", 3).await;
@@ -208,7 +206,7 @@ async fn a_session_that_another_finalize_holds_is_closed_for_a_while() {
 
 #[tokio::test]
 async fn a_lock_of_five_minutes_is_taken_over() {
-    own_stack!();
+    own_database!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
     let (session, _) = client.upload_pdf(10).await;
     lock(stack, &session, 6);

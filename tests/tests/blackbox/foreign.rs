@@ -34,7 +34,7 @@ fn bare(reply: &Response) -> Value {
 #[tokio::test]
 async fn what_is_somebody_elses_is_not_found_on_every_route() {
     own_stack!();
-    let stack = Stack::start(&[("jwt_secret", SECRET)]);
+    let stack = Stack::shared_with(&[("jwt_secret", SECRET)]);
     let user = |name: &str| stack.client_as(&hs256(SECRET, &claims(name)));
     let (alice, mallory) = (user("alice"), user("mallory"));
 

@@ -9,6 +9,9 @@ mod off;
 mod steps;
 mod ws_url;
 
+pub(crate) use steps::is_finalized;
+
+use std::collections::BTreeSet;
 use std::str::FromStr as _;
 use std::sync::OnceLock;
 
@@ -24,14 +27,14 @@ const TOKEN_SECRET: &str = "a-secret-for-tokens-to-watch-with";
 const PATIENT_MS: &str = "10000";
 
 /// A stack and its broadcaster.
-struct Relayed {
-    broadcaster: Broadcaster,
-    stack: Stack,
+pub(crate) struct Relayed {
+    pub(crate) broadcaster: Broadcaster,
+    pub(crate) stack: Stack,
 }
 
 impl Relayed {
     /// A stack whose relay POSTs to this path of its broadcaster, with these variables as well.
-    fn start(path: &str, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(path: &str, variables: &[(&str, &str)]) -> Self {
         let broadcaster = Broadcaster::start();
         let (url, origin) = (broadcaster.url(path), broadcaster.origin());
         let own = [
@@ -107,7 +110,7 @@ impl Drop for Relayed {
     }
 }
 
-/// The lines of the log that are warnings or errors, up to now. What the start has warned of, an
+/// The lines of the log that are warnings or errors, up to now, without those about the variables, which every
 /// instance repeats.
 async fn complaints(stack: &Stack) -> Vec<String> {
     let (client, id) = (stack.client(), uuid::Uuid::new_v4().to_string());
@@ -116,11 +119,21 @@ async fn complaints(stack: &Stack) -> Vec<String> {
         .await
         .problem(404, "NOT_FOUND");
     let _ = stack.logged(&id).await;
-    let log = stack.log();
-    let warned: Vec<&str> = log.lines().filter_map(|line| line.strip_prefix("warning: ")).collect();
+    let (log, warned) = (stack.log(), stack.variable_warnings());
     let complains = |line: &&str| line.contains("\"level\":\"warn\"") || line.contains("\"level\":\"error\"");
-    let is_new = |line: &&str| !warned.iter().any(|warning| line.contains(warning));
+    let is_new = |line: &&str| !warned.iter().any(|warning| line.contains(warning.as_str()));
     log.lines().filter(complains).filter(is_new).map(str::to_owned).collect()
+}
+
+/// The warnings of components that name this variable; what several instances say counts once.
+fn warnings(stack: &Stack, variable: &str) -> BTreeSet<String> {
+    let log = stack.log();
+    let warns = |line: &&str| line.contains("\"level\":\"warn\"") && line.contains(variable);
+    let message = |line: &str| {
+        let json = &line[line.find('{').expect("JSON")..];
+        serde_json::from_str::<Value>(json).expect("JSON")["message"].as_str().expect("a message").to_owned()
+    };
+    log.lines().filter(warns).map(message).collect()
 }
 
 /// An event without its `timestamp`, which must be one of now.

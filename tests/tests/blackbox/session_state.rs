@@ -1,7 +1,7 @@
 //! `GET` and `DELETE /sessions/:sessionId`.
 
 use moc_tests::content::{PART_BYTES, pdf};
-use moc_tests::{Stack, assert_response, own_stack, path, unique_title};
+use moc_tests::{Stack, assert_response, own_database, path, unique_title};
 
 #[tokio::test]
 async fn an_active_session_shows_how_far_each_file_is() {
@@ -20,11 +20,10 @@ async fn an_active_session_shows_how_far_each_file_is() {
 
 #[tokio::test]
 async fn a_session_whose_time_is_over_shows_as_expired() {
-    own_stack!();
+    own_database!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
     let session = client.create_session().await;
-    let expire = "UPDATE sessions SET expires_at = created_at - 1 WHERE id = ?1";
-    assert_eq!(stack.database().execute(expire, [&session]).expect("an update"), 1);
+    stack.set_session(&session, "expires_at = created_at - 1");
     let reply = client.get(&path::session(&session)).await;
     assert_eq!(reply.success(200)["status"], "expired");
     assert_response!("session_expired", reply);

@@ -120,7 +120,7 @@ async fn a_moc_without_pictures_gets_none_and_no_warning() {
 #[tokio::test]
 async fn a_thumbnail_that_was_lost_is_made_by_a_finalize_again() {
     own_stack!();
-    let proxy = FaultProxy::start(Stack::shared().s3_url());
+    let proxy = FaultProxy::start(moc_tests::s3_url());
     let stack = Stack::start(&[ON, ("s3_endpoint", &proxy.endpoint())]);
     let client = stack.client();
     let session = upload(&client, &[("a.jpg", "image/jpeg", JPEG)]).await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use moc_tests::broadcaster::Broadcaster;
 use moc_tests::collector::{Collector, INTERNAL, SERVER, Span};
 use moc_tests::content::pdf;
+use moc_tests::fault_proxy::FaultProxy;
 use moc_tests::receiver::{Reaction, Receiver};
 use moc_tests::{Client, Response, Stack, own_stack, path, unique_title, wait_for};
 use reqwest::Method;
@@ -269,14 +270,13 @@ async fn a_request_without_a_session_is_traced_too() {
 #[tokio::test]
 async fn a_finalize_that_fails_is_traced_as_an_error() {
     own_stack!();
-    let mut s3 = Stack::start(&[]);
-    let collector = Collector::start();
-    let variables = [("otel_exporter_otlp_endpoint", collector.endpoint())];
+    let (s3, collector) = (FaultProxy::start(moc_tests::s3_url()), Collector::start());
+    let variables = [("otel_exporter_otlp_endpoint", collector.endpoint()), ("s3_endpoint", s3.endpoint())];
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let stack = Stack::start_next_to_with(&s3, &variables);
+    let stack = Stack::start(&variables);
     let client = stack.client();
     let (session, _) = client.upload_pdf(10).await;
-    s3.kill();
+    s3.reject().await;
     let _ = finalize(&client, &session, &unique_title(), &[]).await.problem(503, "S3_UNAVAILABLE");
     let trace = collector.trace_of(&session).await;
     assert_eq!(trace.steps(), ["validate.session", "validate.files"]);

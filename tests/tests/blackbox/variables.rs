@@ -1,7 +1,7 @@
 //! The effects of the variables.
 
 use moc_tests::content::{MIB, pdf};
-use moc_tests::{Stack, declared, declared_pdf, own_stack, path, unique_title};
+use moc_tests::{Stack, declared, declared_pdf, local_host, own_stack, path, unique_title};
 use serde_json::json;
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_session_keeps_the_part_size_that_it_began_with() {
 
 #[test]
 fn a_variable_that_cannot_be_read_stops_the_start_with_a_sentence_that_names_it() {
-    own_stack!();
+    local_host!();
     let state = tempfile::tempdir().expect("a folder");
     let (rejected, said) = moc_tests::host::rejected(state.path(), &[("multipart_part_size_mb", "4")]);
     assert!(rejected, "{said}");

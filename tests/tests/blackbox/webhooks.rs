@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use moc_tests::receiver::{Received, Receiver};
 use moc_tests::{Response, Stack, unique_title, wait_for};
-use rusqlite::{OptionalExtension as _, params};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
@@ -26,27 +25,27 @@ const LEASE_MS: i64 = 30_000;
 
 /// A delivery as the database has it.
 #[derive(Debug, PartialEq, Eq)]
-struct Row {
+pub(crate) struct Row {
     status: String,
     attempts: u32,
-    cause: Option<String>,
+    pub(crate) cause: Option<String>,
 }
 
 impl Row {
-    fn is(&self, status: &str, attempts: u32) -> bool {
+    pub(crate) fn is(&self, status: &str, attempts: u32) -> bool {
         (self.status.as_str(), self.attempts) == (status, attempts)
     }
 }
 
 /// A stack and the receiver of its webhooks.
-struct Hooked {
-    receiver: Receiver,
-    stack: Stack,
+pub(crate) struct Hooked {
+    pub(crate) receiver: Receiver,
+    pub(crate) stack: Stack,
 }
 
 impl Hooked {
     /// A stack whose webhooks are signed with [`SECRET`].
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[("moc_finalize_webhook_secret", SECRET)])
     }
 
@@ -58,53 +57,52 @@ impl Hooked {
     }
 
     /// Makes a MOC and gives it.
-    async fn finalize(&self) -> Value {
+    pub(crate) async fn finalize(&self) -> Value {
         let client = self.stack.client();
         let (session, _) = client.upload_pdf(1_000).await;
         client.finalize(&session, &unique_title()).await.success(201)
     }
 
-    fn row(&self, moc: &str) -> Option<Row> {
-        let statement = "SELECT status, attempts, cause FROM webhook_deliveries WHERE moc_id = ?1";
-        let row = |row: &rusqlite::Row<'_>| {
-            Ok(Row { status: row.get("status")?, attempts: row.get("attempts")?, cause: row.get("cause")? })
-        };
-        self.stack.database().query_row(statement, [moc], row).optional().expect("the deliveries")
+    pub(crate) fn row(&self, moc: &str) -> Option<Row> {
+        let query = format!("SELECT status, attempts, cause FROM webhook_deliveries WHERE moc_id = '{moc}'");
+        let row = <[String; 3]>::try_from(self.stack.database().row(&query)?);
+        let [status, attempts, cause] = row.expect("three columns");
+        let cause = Some(cause).filter(|cause| !cause.is_empty());
+        Some(Row { status, attempts: attempts.parse().expect("a number"), cause })
     }
 
     /// Waits until a delivery is settled, and gives it.
-    async fn settled(&self, moc: &str) -> Row {
+    pub(crate) async fn settled(&self, moc: &str) -> Row {
         let ask = async || self.row(moc).filter(|row| row.status != "pending");
         wait_for(&format!("the delivery of {moc} to be settled"), Duration::from_secs(30), ask).await
     }
 
     /// Writes deliveries that are due, as many MOCs made by now would have left them; gives the MOCs' ids.
-    async fn leave(&self, count: usize) -> Vec<String> {
+    pub(crate) async fn leave(&self, count: usize) -> Vec<String> {
         // The first request makes the tables.
         let _ = self.stack.client().create_session().await;
-        let mut database = self.stack.database();
-        let transaction = database.transaction().expect("a transaction");
         let mocs: Vec<String> = (0..count).map(|_| uuid::Uuid::new_v4().to_string()).collect();
-        for moc in &mocs {
-            let statement = "INSERT INTO webhook_deliveries (moc_id, session_id, user_id, occurred_at)
-                VALUES (?1, ?2, 'dev-user', 1769342400007)";
-            transaction.execute(statement, params![moc, uuid::Uuid::new_v4().to_string()]).expect("a delivery");
-        }
-        transaction.commit().expect("the deliveries");
+        let row = |moc: &String| format!("('{moc}', '{}', 'dev-user', 1769342400007)", uuid::Uuid::new_v4());
+        let rows: Vec<String> = mocs.iter().map(row).collect();
+        let columns = "(moc_id, session_id, user_id, occurred_at)";
+        let statement = format!("INSERT INTO webhook_deliveries {columns} VALUES {}", rows.join(", "));
+        assert_eq!(self.stack.database().execute(&statement), count);
         mocs
     }
 
     /// As if so many milliseconds had passed for a delivery.
     fn let_pass(&self, moc: &str, millis: i64) {
-        let statement = "UPDATE webhook_deliveries SET next_attempt_at = next_attempt_at - ?2 WHERE moc_id = ?1";
-        assert_eq!(self.stack.database().execute(statement, params![moc, millis]).expect("the deliveries"), 1);
+        let statement = format!(
+            "UPDATE webhook_deliveries SET next_attempt_at = next_attempt_at - {millis} WHERE moc_id = '{moc}'"
+        );
+        assert_eq!(self.stack.database().execute(&statement), 1);
     }
 
-    async fn deliver(&self, moc: &str) -> Response {
+    pub(crate) async fn deliver(&self, moc: &str) -> Response {
         self.stack.client().post_nothing(&format!("/deliveries/{moc}")).await
     }
 
-    async fn sweep(&self) -> Value {
+    pub(crate) async fn sweep(&self) -> Value {
         sweep(&self.stack).await
     }
 
@@ -138,11 +136,11 @@ fn is_problem(reply: &Response, status: u16, code: &str) {
     assert_eq!((reply.status, &reply.json()["code"]), (status, &json!(code)), "{}", reply.path);
 }
 
-fn swept(delivered: u64, failed: u64, pending: u64) -> Value {
+pub(crate) fn swept(delivered: u64, failed: u64, pending: u64) -> Value {
     json!({ "delivered": delivered, "failed": failed, "pending": pending })
 }
 
-fn id_of(moc: &Value) -> &str {
+pub(crate) fn id_of(moc: &Value) -> &str {
     moc["id"].as_str().expect("an id")
 }
 

@@ -2,7 +2,7 @@
 
 use moc_tests::content::{MIB, PART_BYTES, noise, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_response, own_stack, path};
+use moc_tests::{Stack, assert_response, own_database, path};
 use reqwest::Method;
 use serde_json::json;
 
@@ -183,7 +183,7 @@ async fn a_batch_is_a_form() {
 /// Whatever it is that is wrong, a client that sends all before it reads sees the response.
 #[tokio::test]
 async fn what_takes_no_parts_takes_no_batch() {
-    own_stack!();
+    own_database!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
     let large = form_of(&pdf(2 * PART_BYTES), &[1, 2]);
     let (session, completed) = client.upload_pdf(100).await;
@@ -192,14 +192,9 @@ async fn what_takes_no_parts_takes_no_batch() {
     for (session, file) in [(NOBODYS, open.as_str()), (&session, NOBODYS), (&session, "x"), ("x", &open)] {
         let _ = post(&client, session, file, large.clone()).await.problem(404, "NOT_FOUND");
     }
-    let database = stack.database();
-    let update = |change: &str| {
-        let statement = format!("UPDATE sessions SET {change} WHERE id = ?1");
-        assert_eq!(database.execute(&statement, [&session]).expect("an update"), 1, "{change}");
-    };
-    update("user_id = 'somebody-else'");
+    stack.set_session(&session, "user_id = 'somebody-else'");
     let _ = post(&client, &session, &open, large.clone()).await.problem(404, "NOT_FOUND");
-    update("user_id = 'dev-user', expires_at = created_at - 1");
+    stack.set_session(&session, "user_id = 'dev-user', expires_at = created_at - 1");
     let problem = post(&client, &session, &open, large.clone()).await.problem(410, "SESSION_EXPIRED");
     assert_eq!(problem["sessionExpired"], true);
     assert_eq!(client.delete(&path::session(&session)).await.status, 204);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moc_tests::content::{MIB, PART_BYTES, pdf};
 use moc_tests::fault_proxy::{Fault, Operation, Times};
-use moc_tests::{Stack, own_stack, path, unique_title};
+use moc_tests::{Stack, own_database, own_stack, path, unique_title};
 use reqwest::Method;
 use serde_json::json;
 
@@ -67,7 +67,7 @@ async fn an_upload_of_several_parts_survives() {
 /// Many finalizes of one session are under way when the host dies.
 #[tokio::test]
 async fn a_finalize_survives() {
-    own_stack!();
+    own_database!();
     let Faulty { proxy, mut stack } = Faulty::start();
     for moment in MOMENTS {
         let client = stack.client();

@@ -91,7 +91,7 @@ async fn who_comes_back_finds_what_was_missed_in_the_state() {
 }
 
 #[tokio::test]
-async fn a_restarted_host_has_another_address_for_the_same_session() {
+async fn a_session_is_watched_again_after_a_restart_of_its_host() {
     own_stack!();
     let mut stack = Stack::start(&VARIABLES);
     let (session, before) = create(&stack.client()).await;

@@ -53,13 +53,21 @@ async fn s3_is_missing_in_the_middle_of_an_upload() {
     assert!(object.is_some_and(|object| object == bytes));
 }
 
+/// Registers a file and sends its parts; gives its id and that of its multipart upload.
+async fn open(case: &Case, name: &str, category: &str, media_type: &str, bytes: &[u8]) -> (String, String) {
+    let registered = case.client.try_register(&case.session, name, category, media_type, bytes.len()).await;
+    let _ = registered.success(201);
+    let file = registered.text_of("fileId");
+    case.client.put_parts(&case.session, &file, bytes).await;
+    (file, registered.text_of("uploadId"))
+}
+
 #[tokio::test]
 async fn a_cancellation_without_s3_is_ended_later() {
     own_stack!();
     for fault in [Fault::Reset, Fault::internal_error()] {
         let case = Case::start().await;
-        let open = case.stored(3_000).await;
-        let upload = upload_id(&open);
+        let (open, upload) = open(&case, "castle.pdf", "instruction", "application/pdf", &pdf(3_000)).await;
         let done = case.client.upload(&case.session, "list.txt", "parts-list", "text/plain", b"3001").await;
         case.fail(Operation::Abort, Times::Always, fault.clone());
         case.fail(Operation::Delete, Times::Always, fault);
@@ -82,13 +90,12 @@ async fn a_cancellation_without_s3_is_ended_later() {
 async fn a_cancellation_clears_what_it_can() {
     own_stack!();
     let case = Case::start().await;
-    let stuck = case.stored(3_000).await;
+    let (stuck, stuck_upload) = open(&case, "castle.pdf", "instruction", "application/pdf", &pdf(3_000)).await;
     let (mut uploads, proxy) = (Vec::new(), &Faulty::shared().proxy);
     for number in 0..5 {
         let name = format!("{number}.txt");
-        let file = case.client.register(&case.session, &name, "parts-list", "text/plain", 4).await;
-        case.client.put_parts(&case.session, &file, b"3001").await;
-        uploads.push((format!("uploads/dev-user/{}/{file}/{name}", case.session), upload_id(&file)));
+        let (file, upload) = open(&case, &name, "parts-list", "text/plain", b"3001").await;
+        uploads.push((format!("uploads/dev-user/{}/{file}/{name}", case.session), upload));
     }
     proxy.fail(Operation::Abort, &stuck, Times::Always, Fault::internal_error());
     for (key, upload) in &uploads {
@@ -98,10 +105,10 @@ async fn a_cancellation_clears_what_it_can() {
     for (key, upload) in &uploads {
         assert_eq!(case.bucket().parts(key, upload).await, [0_u16; 0]);
     }
-    assert_eq!(case.bucket().parts(&case.key(&stuck), &upload_id(&stuck)).await, [1]);
+    assert_eq!(case.bucket().parts(&case.key(&stuck), &stuck_upload).await, [1]);
     proxy.lift(&stuck);
     assert_eq!(case.client.delete(&path::session(&case.session)).await.status, 204);
-    assert_eq!(case.bucket().parts(&case.key(&stuck), &upload_id(&stuck)).await, [0_u16; 0]);
+    assert_eq!(case.bucket().parts(&case.key(&stuck), &stuck_upload).await, [0_u16; 0]);
 }
 
 fn no_such_upload() -> Fault {
@@ -179,10 +186,4 @@ async fn nothing_is_forgotten_while_s3_cannot_be_asked() {
     is_unavailable(&case.complete(&file).await);
     case.lift();
     case.ends_well(&file, 3_000).await;
-}
-
-fn upload_id(file: &str) -> String {
-    let database = Faulty::shared().stack.database();
-    let upload = database.query_row("SELECT upload_id FROM files WHERE id = ?1", [file], |row| row.get(0));
-    upload.expect("the file is in the store")
 }

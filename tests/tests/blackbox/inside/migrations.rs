@@ -1,9 +1,9 @@
 //! Databases of an earlier version, and those that a crash has left between two.
 
-use moc_tests::{Stack, own_stack, path, unique_title};
+use moc_tests::{Stack, own_sqlite, path, unique_title};
 
-const VERSION_1: &str = include_str!("../../../shared/adapters/src/store/migrations/1.sql");
-const VERSION_2: &str = include_str!("../../../shared/adapters/src/store/migrations/2.sql");
+const VERSION_1: &str = include_str!("../../../../shared/adapters/src/store/migrations/1.sql");
+const VERSION_2: &str = include_str!("../../../../shared/adapters/src/store/migrations/2.sql");
 const SESSION: &str = "01941f29-7c00-7000-8000-000000000001";
 const FILE: &str = "01941f29-7c00-7000-8000-000000000002";
 
@@ -18,11 +18,11 @@ const LEFT: &str = "
 
 #[tokio::test]
 async fn a_database_of_version_1_is_brought_up_to_date() {
-    own_stack!();
+    own_sqlite!();
     let statements: Vec<&str> = VERSION_2.split("\n\n").collect();
     for run_before in [0, 1, statements.len() - 1] {
         let stack = Stack::start(&[]);
-        let database = stack.database();
+        let database = stack.sqlite();
         database.execute_batch(VERSION_1).expect("the schema of version 1");
         database.execute_batch(LEFT).expect("a session of version 1");
         for statement in &statements[..run_before] {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use moc_tests::content::pdf;
-use moc_tests::{Response, Stack, own_stack, path, unique_title};
+use moc_tests::{Response, Stack, own_sqlite, path, unique_title};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -18,14 +18,14 @@ fn is_unavailable(reply: &Response) {
 }
 
 fn lock(stack: &Stack) -> Connection {
-    let database = stack.database();
+    let database = stack.sqlite();
     database.execute_batch("BEGIN IMMEDIATE").expect("a lock");
     database
 }
 
 #[tokio::test]
 async fn a_lock_of_two_seconds_is_waited_for() {
-    own_stack!();
+    own_sqlite!();
     let stack = Stack::start(&[]);
     let client = stack.client();
     let session = client.create_session().await;
@@ -59,7 +59,7 @@ async fn a_lock_of_two_seconds_is_waited_for() {
 /// none does half of its work, and the same calls succeed afterwards.
 #[tokio::test]
 async fn a_lock_that_stays_is_reported_and_nothing_is_lost() {
-    own_stack!();
+    own_sqlite!();
     let stack = Stack::start(&[]);
     let client = stack.client();
     let session = client.create_session().await;
@@ -74,7 +74,6 @@ async fn a_lock_that_stays_is_reported_and_nothing_is_lost() {
         json!({ "files": [{ "category": "instruction", "name": "a.pdf", "size": 1, "type": "application/pdf" }] });
     // One that has never been used: its schema cannot be made.
     let fresh = Stack::start(&[]);
-    std::fs::create_dir_all(fresh.state_dir().join("sqlite")).expect("a directory");
 
     let locks = (lock(&stack), lock(&fresh));
     let started = Instant::now();

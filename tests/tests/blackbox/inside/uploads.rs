@@ -2,7 +2,7 @@
 
 use moc_tests::content::pdf;
 use moc_tests::fault_proxy::Operation;
-use moc_tests::{own_stack, path, unique_title};
+use moc_tests::{own_sqlite, path, unique_title};
 
 use super::{break_step, mend_step, store_is_unavailable};
 use crate::faults::Faulty;
@@ -10,7 +10,7 @@ use crate::faults::Faulty;
 /// S3 has started an upload that the store does not know: it is aborted.
 #[tokio::test]
 async fn a_registration_without_its_record_leaves_no_upload() {
-    own_stack!();
+    own_sqlite!();
     let Faulty { proxy, stack } = Faulty::start();
     let client = stack.client();
     let session = client.create_session().await;
@@ -30,7 +30,7 @@ async fn a_registration_without_its_record_leaves_no_upload() {
 /// S3 has a part that the store does not know: it is sent again, and replaces itself.
 #[tokio::test]
 async fn a_part_without_its_record_is_sent_again() {
-    own_stack!();
+    own_sqlite!();
     let Faulty { proxy, stack } = Faulty::start();
     let client = stack.client();
     let session = client.create_session().await;
@@ -54,7 +54,7 @@ async fn a_part_without_its_record_is_sent_again() {
 /// S3 has made the object and the store does not know: the object says so itself.
 #[tokio::test]
 async fn a_completion_without_its_record_is_recovered() {
-    own_stack!();
+    own_sqlite!();
     let Faulty { proxy, mut stack } = Faulty::start();
     let client = stack.client();
     let session = client.create_session().await;
@@ -78,7 +78,7 @@ async fn a_completion_without_its_record_is_recovered() {
 /// The store cannot cancel: nothing is aborted, and the upload goes on.
 #[tokio::test]
 async fn a_cancellation_without_its_record_aborts_nothing() {
-    own_stack!();
+    own_sqlite!();
     let Faulty { proxy, stack } = Faulty::start();
     let client = stack.client();
     let session = client.create_session().await;

@@ -206,11 +206,7 @@ async fn a_pause_outlives_the_host() {
     assert_eq!(relayed.broadcaster.connections(), 1);
     let failed = Instant::now();
     // The pause is kept next to the response.
-    let path = relayed.stack.state_dir().join("kv").join("default.db");
-    let kept = async || {
-        let store = rusqlite::Connection::open(&path).ok()?;
-        store.query_row("SELECT 1 FROM spin_key_value WHERE key = 'broadcaster-pause-ends'", [], |_| Ok(())).ok()
-    };
+    let kept = async || relayed.stack.has_key("broadcaster-pause-ends").then_some(());
     wait_for("the pause in the key-value store", Duration::from_secs(10), kept).await;
     relayed.stack.restart();
     relayed.stack.client().create_session().await;

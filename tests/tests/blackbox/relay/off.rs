@@ -1,9 +1,9 @@
 //! No broadcaster, or one that is configured wrongly: no events, and uploads as ever.
 
 use moc_tests::broadcaster::Broadcaster;
-use moc_tests::{Stack, host, own_stack, unique_title};
+use moc_tests::{Stack, host, local_host, own_stack, unique_title};
 
-use super::{KEY, complaints};
+use super::{KEY, complaints, warnings};
 
 /// A whole upload without events, and without a word in the log.
 async fn is_off(stack: &Stack, broadcaster: &Broadcaster) {
@@ -16,12 +16,6 @@ async fn is_off(stack: &Stack, broadcaster: &Broadcaster) {
     assert!(!stack.log().contains(KEY), "{}", stack.log());
 }
 
-/// The warnings of the start that name this variable.
-fn warnings(stack: &Stack, variable: &str) -> Vec<String> {
-    let warns = |line: &&str| line.starts_with("warning: ") && line.contains(variable);
-    stack.log().lines().filter(warns).map(str::to_owned).collect()
-}
-
 #[tokio::test]
 async fn without_address_or_key_nothing_is_sent() {
     own_stack!();
@@ -31,7 +25,7 @@ async fn without_address_or_key_nothing_is_sent() {
         let variables = [("websocket_api_url", url), ("websocket_api_origin", origin), ("websocket_api_key", key)];
         let stack = Stack::start(&variables);
         is_off(&stack, &broadcaster).await;
-        assert_eq!(warnings(&stack, "websocket"), Vec::<String>::new(), "{variables:?}");
+        assert!(warnings(&stack, "websocket").is_empty(), "{variables:?}: {}", stack.log());
     }
 }
 
@@ -46,7 +40,7 @@ async fn an_address_outside_its_origin_is_warned_of_and_not_used() {
             [("websocket_api_url", url.as_str()), ("websocket_api_origin", origin), ("websocket_api_key", KEY)];
         let stack = Stack::start(&variables);
         is_off(&stack, &broadcaster).await;
-        let warnings = warnings(&stack, "websocket_api");
+        let warnings = Vec::from_iter(warnings(&stack, "websocket_api"));
         let [warning] = &warnings[..] else { panic!("one warning for {origin:?}, not {warnings:?}") };
         assert!(warning.contains("websocket_api_url") && warning.contains("websocket_api_origin"), "{warning}");
     }
@@ -54,7 +48,7 @@ async fn an_address_outside_its_origin_is_warned_of_and_not_used() {
 
 #[test]
 fn a_variable_that_cannot_be_read_stops_the_start() {
-    own_stack!();
+    local_host!();
     let state = tempfile::tempdir().expect("a folder");
     for (name, value) in [
         ("websocket_broadcast_format", "xyz"),

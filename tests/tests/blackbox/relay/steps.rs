@@ -1,7 +1,7 @@
 //! When events are sent: one POST for each step that something came of, none for any other request.
 
 use moc_tests::content::{PART_BYTES, content_md5, md5_digest, pdf};
-use moc_tests::{Client, Response, Stack, declared_pdf, own_stack, path, unique_title};
+use moc_tests::{Client, Response, declared_pdf, own_stack, path, unique_title};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ async fn every_step_of_an_upload_is_one_post() {
 }
 
 #[track_caller]
-fn is_finalized(session: &str, moc: &Value, events: &[Value]) {
+pub(crate) fn is_finalized(session: &str, moc: &Value, events: &[Value]) {
     let [lifecycle, upload] = events else { panic!("{events:?}") };
     let metadata = json!({ "mocId": moc["id"] });
     assert_eq!(timeless(lifecycle), json!({ "type": "session_finalized", "sessionId": session, "metadata": metadata }));
@@ -170,28 +170,6 @@ async fn completes_at_once_are_reported_once() {
     assert!(replies.iter().all(|reply| reply.status == 200), "{replies:?}");
     let events = Relayed::shared().events(&session);
     assert_eq!(events.iter().filter(|event| event["type"] == "file_completed").count(), 1, "{events:?}");
-}
-
-const BEFORE_END: &str = "CREATE TRIGGER broken BEFORE UPDATE ON sessions WHEN NEW.status = 'finalized' \
-     BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END";
-
-/// A finalize that was interrupted after it had made the MOC has emitted no event. The one that ends its work does.
-#[tokio::test]
-async fn a_finalize_that_resumes_emits_its_events() {
-    own_stack!();
-    let relayed = Relayed::start("/ws/broadcast", &[]);
-    let stack: &Stack = &relayed.stack;
-    let (session, _) = stack.client().upload_pdf(100).await;
-    let before = relayed.broadcaster.posts().len();
-    stack.database().execute_batch(BEFORE_END).expect("a trigger");
-    let _ = stack.client().finalize(&session, &unique_title()).await.problem(503, "STORE_UNAVAILABLE");
-    assert_eq!(relayed.broadcaster.posts().len(), before);
-    stack.database().execute_batch("DROP TRIGGER broken").expect("the trigger was there");
-    let moc = stack.client().finalize(&session, &unique_title()).await.success(200);
-    assert_eq!(moc["resumed"], true);
-    let posts = relayed.broadcaster.posts().split_off(before);
-    let [post] = &posts[..] else { panic!("{posts:?}") };
-    is_finalized(&session, &moc, post.body["events"].as_array().expect("a list of events"));
 }
 
 /// Events are of the user whose session it is.

@@ -3,16 +3,20 @@
 use std::collections::HashSet;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use moc_tests::{Client, Stack, declared_pdf, own_stack, path, token, unique_title};
+use moc_tests::{Client, Stack, declared_pdf, own_database, own_stack, path, token, unique_title};
 use serde_json::{Value, json};
 
-use super::{TOKEN_SECRET, complaints};
+use super::{TOKEN_SECRET, complaints, warnings};
 
 const SERVER: &str = "wss://live.example/progress";
 
 /// A stack without a broadcaster, whose sessions are watched at this address.
-fn start(server: &str, secret: &str) -> Stack {
-    Stack::start(&[("websocket_api_url", ""), ("websocket_server_url", server), ("websocket_token_secret", secret)])
+fn start(server: &str, secret: &str) -> &'static Stack {
+    Stack::shared_with(&[
+        ("websocket_api_url", ""),
+        ("websocket_server_url", server),
+        ("websocket_token_secret", secret),
+    ])
 }
 
 /// Creates a session and gives the response.
@@ -67,18 +71,17 @@ async fn it_is_there_for_a_session_that_goes_on() {
         let end = seconds(&response["expiresAt"]);
         assert!((end - 1..=end).contains(&claims["exp"].as_i64().expect("whole seconds")), "{claims} {response}");
     }
-    assert_eq!(complaints(&stack).await, Vec::<String>::new());
+    assert_eq!(complaints(stack).await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn its_token_lives_an_hour_at_most() {
-    own_stack!();
+    own_database!();
     let stack = start(SERVER, TOKEN_SECRET);
     let client = stack.client();
     let created = create(&client).await;
     let session = created["sessionId"].as_str().expect("an id");
-    let extend = "UPDATE sessions SET expires_at = created_at + 5 * 60 * 60 * 1000 WHERE id = ?1";
-    assert_eq!(stack.database().execute(extend, [session]).expect("an update"), 1);
+    stack.set_session(session, "expires_at = created_at + 5 * 60 * 60 * 1000");
     let state = state(&client, &created["sessionId"]).await;
     let longer = seconds(&state["expiresAt"]) - seconds(&created["expiresAt"]);
     assert_eq!(longer, (5 * 60 - 30) * 60, "{state}");
@@ -156,17 +159,15 @@ async fn an_address_without_a_secret_is_warned_of_and_not_shown() {
     let created = create(&stack.client()).await;
     assert_eq!(created.get("wsUrl"), None);
     assert_eq!(state(&stack.client(), &created["sessionId"]).await.get("wsUrl"), None);
-    let log = stack.log();
-    let warns = |line: &&str| line.starts_with("warning: ") && line.contains("websocket");
-    let warnings: Vec<&str> = log.lines().filter(warns).collect();
-    let [warning] = warnings[..] else { panic!("one warning, not {warnings:?}") };
+    let warnings = Vec::from_iter(warnings(stack, "websocket"));
+    let [warning] = &warnings[..] else { panic!("one warning, not {warnings:?}") };
     assert!(warning.contains("websocket_server_url") && warning.contains("websocket_token_secret"), "{warning}");
-    assert_eq!(complaints(&stack).await, Vec::<String>::new());
+    assert_eq!(complaints(stack).await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_session_that_is_over_cannot_be_watched() {
-    own_stack!();
+    own_database!();
     let stack = start(SERVER, TOKEN_SECRET);
     let client = stack.client();
     let (finalized, _) = client.upload_pdf(100).await;
@@ -175,16 +176,14 @@ async fn a_session_that_is_over_cannot_be_watched() {
     let cancelled = client.create_session().await;
     assert_eq!(client.delete(&path::session(&cancelled)).await.status, 204);
     let expired = client.create_session().await;
-    let expire = "UPDATE sessions SET expires_at = created_at - 1 WHERE id = ?1";
-    assert_eq!(stack.database().execute(expire, [&expired]).expect("an update"), 1);
+    stack.set_session(&expired, "expires_at = created_at - 1");
     for (session, status) in [(finalized, "finalized"), (cancelled, "cancelled"), (expired, "expired")] {
         let state = state(&client, &json!(session)).await;
         assert_eq!((&state["status"], state.get("wsUrl")), (&json!(status), None), "{state}");
     }
     // One that is being finalized can: its last event is still to come.
     let (finalizing, _) = client.upload_pdf(100).await;
-    let lock = "UPDATE sessions SET status = 'finalizing', lock_token = 'x', finalizing_at = created_at WHERE id = ?1";
-    assert_eq!(stack.database().execute(lock, [&finalizing]).expect("an update"), 1);
+    stack.set_session(&finalizing, "status = 'finalizing', lock_token = 'x', finalizing_at = created_at");
     let state = state(&client, &json!(finalizing)).await;
     assert_eq!(state["status"], "finalizing");
     let _ = claims(&state, SERVER);

@@ -1,7 +1,7 @@
 //! Where a trace comes from and where it goes on: W3C Trace Context.
 
 use moc_tests::broadcaster::Post;
-use moc_tests::{Stack, own_stack, unique_title};
+use moc_tests::{Stack, local_host, own_stack, unique_title};
 
 use super::{REMOTE, Traced, finalize};
 
@@ -111,7 +111,7 @@ async fn without_a_collector_no_context_goes_on() {
 
 #[test]
 fn a_collector_that_is_no_origin_stops_the_start() {
-    own_stack!();
+    local_host!();
     let state = tempfile::tempdir().expect("a folder");
     for endpoint in ["127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"] {
         let (rejected, said) = moc_tests::host::rejected(state.path(), &[("otel_exporter_otlp_endpoint", endpoint)]);

@@ -1,7 +1,7 @@
 //! No receiver, or none that can be used: a finalize is as it was.
 
 use moc_tests::receiver::Receiver;
-use moc_tests::{Stack, own_stack};
+use moc_tests::{Stack, own_database};
 
 use super::{Hooked, ROUTES, is_problem};
 
@@ -23,7 +23,7 @@ async fn is_off(hooked: &Hooked) {
 
 #[tokio::test]
 async fn without_a_receiver_nothing_is_sent_or_kept() {
-    own_stack!();
+    own_database!();
     let hooked = start(Receiver::start(), &[]);
     is_off(&hooked).await;
     assert!(!hooked.stack.log().contains("webhook"), "{}", hooked.stack.log());
@@ -31,7 +31,7 @@ async fn without_a_receiver_nothing_is_sent_or_kept() {
 
 #[tokio::test]
 async fn a_receiver_outside_its_origin_is_warned_of_and_counts_as_none() {
-    own_stack!();
+    own_database!();
     let receiver = Receiver::start();
     let url = receiver.url("/hooks");
     let other = [("moc_finalize_webhook_url", url.as_str()), ("moc_finalize_webhook_origin", "http://127.0.0.1:9")];
@@ -45,7 +45,7 @@ async fn a_receiver_outside_its_origin_is_warned_of_and_counts_as_none() {
 /// Nothing is lost: once the secret is mended, what waits is sent.
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_sends_nothing_and_loses_nothing() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start_with(&[("moc_finalize_webhook_secret", "whsec_no base64")]);
     let moc = hooked.finalize().await;
     let warning = hooked.stack.logged("none are sent").await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use moc_tests::own_stack;
+use moc_tests::own_database;
 use moc_tests::receiver::{ELSEWHERE, Reaction, Received};
 use standardwebhooks::Webhook;
 
@@ -20,7 +20,7 @@ fn is_about(pause: u128, expected: u128) -> bool {
 
 #[tokio::test]
 async fn a_receiver_that_fails_twice_is_tried_three_times_under_one_id() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     hooked.receiver.script([Reaction::Response(500), Reaction::Response(429)], Reaction::Response(200));
     let moc = hooked.finalize().await;
@@ -40,7 +40,7 @@ async fn a_receiver_that_fails_twice_is_tried_three_times_under_one_id() {
 
 #[tokio::test]
 async fn four_failures_are_the_end_and_one_line_of_the_log() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     hooked.receiver.script([], Reaction::Response(503));
     let moc = hooked.finalize().await;
@@ -68,7 +68,7 @@ async fn four_failures_are_the_end_and_one_line_of_the_log() {
 /// Each attempt has ten seconds, and the client of finalize waits for none of them.
 #[tokio::test]
 async fn a_receiver_that_hangs_is_given_up_after_ten_seconds() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     hooked.receiver.script([Reaction::Hang], Reaction::Response(200));
     let client = hooked.stack.client();
@@ -85,7 +85,7 @@ async fn a_receiver_that_hangs_is_given_up_after_ten_seconds() {
 
 #[tokio::test]
 async fn a_redirection_is_a_failure_and_leads_nowhere() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     hooked.receiver.script([Reaction::Response(302), Reaction::Response(308)], Reaction::Response(200));
     let mocs = hooked.leave(1).await;
@@ -97,30 +97,10 @@ async fn a_redirection_is_a_failure_and_leads_nowhere() {
 
 #[tokio::test]
 async fn a_receiver_that_dies_is_tried_again() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     hooked.receiver.script([Reaction::Reset, Reaction::Cut], Reaction::Response(200));
     let moc = hooked.finalize().await;
     assert!(hooked.settled(id_of(&moc)).await.is("delivered", 3));
     assert_eq!(hooked.receiver.received_of(id_of(&moc)).len(), 3);
-}
-
-/// A response that comes when somebody else has the delivery already changes nothing of it.
-#[tokio::test]
-async fn a_late_response_changes_nothing_for_who_has_claimed_since() {
-    own_stack!();
-    let hooked = Hooked::start();
-    for (late, status) in [(500, 404), (200, 204)] {
-        hooked.receiver.script([Reaction::Late(Duration::from_millis(500), late)], Reaction::Response(200));
-        let moc = hooked.leave(1).await.remove(0);
-        let claimed = async {
-            let _ = hooked.receiver.wait_for(&moc, 1).await;
-            let statement = "UPDATE webhook_deliveries SET attempts = 2 WHERE moc_id = ?1";
-            hooked.stack.database().execute(statement, [&moc]).expect("the delivery");
-        };
-        let (reply, ()) = tokio::join!(hooked.deliver(&moc), claimed);
-        assert_eq!(reply.status, status, "{}", reply.text());
-        let row = hooked.row(&moc).expect("the delivery");
-        assert!(row.is("pending", 2) && row.cause.is_none(), "{row:?}");
-    }
 }

@@ -1,6 +1,6 @@
 //! What the receiver gets.
 
-use moc_tests::own_stack;
+use moc_tests::own_database;
 use moc_tests::receiver::Reaction;
 use serde_json::json;
 use standardwebhooks::Webhook;
@@ -9,7 +9,7 @@ use super::{Hooked, QUERY, SECRET, id_of, is_signed};
 
 #[tokio::test]
 async fn wh_hp_001_a_finalize_sends_its_webhook() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     let moc = hooked.finalize().await;
     let received = hooked.receiver.wait_for(id_of(&moc), 1).await.remove(0);
@@ -51,7 +51,7 @@ async fn wh_hp_001_a_finalize_sends_its_webhook() {
 
 #[tokio::test]
 async fn any_other_text_signs_as_it_is() {
-    own_stack!();
+    own_database!();
     let secret = "a secret that is no base64";
     let hooked = Hooked::start_with(&[("moc_finalize_webhook_secret", secret)]);
     let moc = hooked.finalize().await;
@@ -61,7 +61,7 @@ async fn any_other_text_signs_as_it_is() {
 
 #[tokio::test]
 async fn without_a_secret_nothing_is_signed() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start_with(&[]);
     let moc = hooked.finalize().await;
     let received = hooked.receiver.wait_for(id_of(&moc), 1).await.remove(0);
@@ -73,7 +73,7 @@ async fn without_a_secret_nothing_is_signed() {
 /// What decides is the status: the body may be whatever it likes.
 #[tokio::test]
 async fn any_2xx_is_a_success_and_its_body_is_not_waited_for() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     hooked.receiver.script([Reaction::Response(204), Reaction::Response(299)], Reaction::Endless);
     for _ in 0..3 {
@@ -85,7 +85,7 @@ async fn any_2xx_is_a_success_and_its_body_is_not_waited_for() {
 
 #[tokio::test]
 async fn the_context_of_the_trace_is_passed_on() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     let mocs = hooked.leave(2).await;
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -103,7 +103,7 @@ async fn the_context_of_the_trace_is_passed_on() {
 /// Other languages sign and verify the user's name as the bytes that it is.
 #[tokio::test]
 async fn names_that_are_not_ascii_are_signed_as_utf_8() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start_with(&[("moc_finalize_webhook_secret", SECRET), ("dev_user_sub", "Zoë \"Ø\"")]);
     let moc = hooked.finalize().await;
     let received = hooked.receiver.wait_for(id_of(&moc), 1).await.remove(0);

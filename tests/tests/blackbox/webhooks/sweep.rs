@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join_all, try_join};
 use moc_tests::receiver::Reaction;
-use moc_tests::{Stack, own_stack};
+use moc_tests::{Stack, own_database};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ fn total(responses: &[Value], field: &str) -> u64 {
 
 #[tokio::test]
 async fn sweeps_at_once_send_every_delivery_once() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     hooked.receiver.script([], Reaction::Late(Duration::from_millis(20), 200));
     let mocs = hooked.leave(20).await;
@@ -32,7 +32,7 @@ async fn sweeps_at_once_send_every_delivery_once() {
 
 #[tokio::test]
 async fn two_hosts_over_one_database_send_every_delivery_once() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     // So long that neither host can be done before the other begins.
     hooked.receiver.script([], Reaction::Late(Duration::from_millis(150), 200));
@@ -53,7 +53,7 @@ async fn two_hosts_over_one_database_send_every_delivery_once() {
 /// A hundred at most, eight at once.
 #[tokio::test]
 async fn a_sweep_is_bounded_and_sends_several_at_once() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     hooked.receiver.script([], Reaction::Late(Duration::from_millis(100), 200));
     let _ = hooked.leave(103).await;
@@ -68,7 +68,7 @@ async fn a_sweep_is_bounded_and_sends_several_at_once() {
 /// A delivery asked for by its id takes sixteen others with it, after its response.
 #[tokio::test]
 async fn a_delivery_is_followed_by_others_that_are_due() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     let mocs = hooked.leave(20).await;
     assert_eq!(hooked.deliver(&mocs[19]).await.status, 204);
@@ -81,7 +81,7 @@ async fn a_delivery_is_followed_by_others_that_are_due() {
 /// One of them fails as often as it may, which delays none of the others.
 #[tokio::test]
 async fn one_that_fails_holds_up_no_other() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     let mocs = hooked.leave(1).await;
     let failing = mocs[0].clone();
@@ -108,7 +108,7 @@ async fn one_that_fails_holds_up_no_other() {
 
 #[tokio::test]
 async fn the_sender_rejects_what_it_does_not_know() {
-    own_stack!();
+    own_database!();
     let hooked = Hooked::start();
     let moc = hooked.leave(1).await.remove(0);
     let client = hooked.stack.client();
