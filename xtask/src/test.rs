@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::asyncapi;
 use crate::build;
@@ -19,13 +19,27 @@ use crate::python;
 /// The crate that tests the app from outside, and the test program in it that does so.
 const TEST_CRATE: &str = "moc-tests";
 const BLACK_BOX_TESTS: &str = "blackbox";
+/// Says to them which host they start.
+const TEST_HOST: &str = "MOC_TEST_HOST";
+/// Spin's program. The black-box tests need the local host's, too: for its S3 server.
+const SPIN: &str = "spin";
 
 /// The black-box tests mostly wait: more of them at once than there are cores end sooner.
 const WAITING_TESTS: &str = "--test-threads=6";
 
+/// The host that runs the app where the tests start it themselves.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum TestHost {
+    Local,
+    Spin,
+}
+
 /// Which app is tested: without addresses, one that the tests start themselves.
 #[derive(clap::Args)]
 pub struct Options {
+    /// Run only the black-box tests, and have this host run the app
+    #[arg(long, conflicts_with = "base_url")]
+    host: Option<TestHost>,
     /// Test only from outside, against the app that already runs here (with the fixtures of `cargo xtask seed`)
     #[arg(long, value_name = "URL", requires = "s3")]
     base_url: Option<String>,
@@ -48,6 +62,13 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         let stack = Stack { base_url: base_url.clone(), s3_url: s3_url.clone() };
         steps.run("black-box tests", || black_box(project, &stack))?;
         steps.run(http_files::STEP, || http_files::run_against(project, &stack))?;
+    } else if let Some(host) = options.host {
+        if host == TestHost::Spin && !process::is_installed(SPIN) {
+            bail!("the `{SPIN}` command is not installed: see https://spinframework.dev/install");
+        }
+        steps.run("components", || build::components(project).map(passed))?;
+        steps.run("local host and tests", || build_native(project))?;
+        steps.run("black-box tests", || black_box_on(project, host))?;
     } else {
         steps.run("format", || format(project))?;
         steps.run("front end: format, lints and types", || front_end::check(project))?;
@@ -112,6 +133,13 @@ fn black_box(project: &Project, stack: &Stack) -> Result<StepResult> {
     let mut cargo = project.cargo("test");
     cargo.args(["--release", "--package", TEST_CRATE, "--test", BLACK_BOX_TESTS]);
     cargo.env("MOC_BASE_URL", &stack.base_url).env("MOC_S3_URL", &stack.s3_url);
+    process::run("black-box tests", &mut cargo).map(passed)
+}
+
+fn black_box_on(project: &Project, host: TestHost) -> Result<StepResult> {
+    let mut cargo = build::for_native_crates(project, "test")?;
+    cargo.args(["--test", BLACK_BOX_TESTS, "--", WAITING_TESTS]);
+    cargo.env(TEST_HOST, if host == TestHost::Spin { "spin" } else { "local" });
     process::run("black-box tests", &mut cargo).map(passed)
 }
 
