@@ -41,7 +41,7 @@ pub use database::Database;
 pub use insta;
 pub use response::Response;
 pub use snapshot::redacted;
-pub use stack::{Stack, skipped};
+pub use stack::{Stack, logged_json, skipped};
 pub use surroundings::s3_url;
 
 use std::time::{Duration, Instant};

@@ -52,6 +52,13 @@ impl Servers {
     }
 }
 
+/// What a component has written as a line of the log. The local host puts `[component] ` before it, Spin nothing.
+pub fn logged_json(line: &str) -> serde_json::Value {
+    let json = if line.starts_with('[') { line.split_once("] ").map(|(_, json)| json) } else { Some(line) };
+    let json = json.and_then(|json| serde_json::from_str(json).ok());
+    json.unwrap_or_else(|| panic!("not a component's line: {line}"))
+}
+
 /// Writes that the rest of a test is skipped, and where it is.
 #[doc(hidden)]
 pub fn skipped(needs: &str, file: &str, line: u32) {

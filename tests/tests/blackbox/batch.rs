@@ -6,7 +6,7 @@ mod memory;
 mod rejected;
 
 use moc_tests::content::{PART_BYTES, md5_hex, multipart_etag, noise, pdf};
-use moc_tests::{Client, Response, Stack, assert_response, own_stack, path};
+use moc_tests::{Client, Response, Stack, assert_response, logged_json, own_stack, path};
 use reqwest::{Body, Method};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -161,7 +161,7 @@ async fn logs_a_batch_in_one_line() {
     let reply = client.send(request.header("x-request-id", &id).body(form_of(&bytes, &[2, 1]))).await;
     let _ = reply.success(200);
     let line = stack.logged(&format!("\"requestId\":\"{id}\"")).await;
-    let line: Value = serde_json::from_str(line.split_once("] ").expect("a component's line").1).expect("a JSON line");
+    let line: Value = logged_json(&line);
     assert_eq!((&line["route"], &line["status"]), (&json!("batch-parts"), &json!(200)), "{line}");
     assert_eq!((&line["session"], &line["file"]), (&json!(session), &json!(file)), "{line}");
     let fields = [&line["parts"], &line["bytes"], &line["partsCompleted"]];

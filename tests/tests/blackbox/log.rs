@@ -3,20 +3,17 @@
 use moc_tests::content::pdf;
 use moc_tests::fault_proxy::FaultProxy;
 use moc_tests::token::{claims, hs256};
-use moc_tests::{Client, Stack, own_stack, path, unique_title};
+use moc_tests::{Client, Stack, logged_json, own_stack, path, unique_title};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
 
-/// The log lines of requests. The local host puts `[component] ` before what a component writes, Spin nothing.
+/// The log lines of requests.
 fn lines(stack: &Stack) -> Vec<Value> {
     let request_line = |line: &str| {
-        let line = if let Some(rest) = line.strip_prefix('[') { rest.split_once("] ")?.1 } else { line };
-        if !line.starts_with('{') {
-            return None;
-        }
-        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let is_component = line.starts_with('{') || (line.starts_with('[') && line.contains("] {"));
+        let line = is_component.then(|| logged_json(line))?;
         line.get("requestId").is_some().then_some(line)
     };
     stack.log().lines().filter_map(request_line).collect()

@@ -2,6 +2,7 @@
 
 mod auth;
 mod batch;
+mod bodies;
 mod checksums;
 mod complete;
 mod concurrency;
@@ -24,7 +25,6 @@ mod relay;
 mod requests;
 mod session_state;
 mod sessions;
-mod slow_bodies;
 mod thumbnails;
 mod traces;
 mod validation;

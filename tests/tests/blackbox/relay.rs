@@ -16,7 +16,7 @@ use std::str::FromStr as _;
 use std::sync::OnceLock;
 
 use moc_tests::broadcaster::Broadcaster;
-use moc_tests::{Stack, schema};
+use moc_tests::{Stack, logged_json, schema};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -129,10 +129,7 @@ async fn complaints(stack: &Stack) -> Vec<String> {
 fn warnings(stack: &Stack, variable: &str) -> BTreeSet<String> {
     let log = stack.log();
     let warns = |line: &&str| line.contains("\"level\":\"warn\"") && line.contains(variable);
-    let message = |line: &str| {
-        let json = &line[line.find('{').expect("JSON")..];
-        serde_json::from_str::<Value>(json).expect("JSON")["message"].as_str().expect("a message").to_owned()
-    };
+    let message = |line: &str| logged_json(line)["message"].as_str().expect("a message").to_owned();
     log.lines().filter(warns).map(message).collect()
 }
 

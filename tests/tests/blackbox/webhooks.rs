@@ -9,7 +9,7 @@ mod sweep;
 use std::time::Duration;
 
 use moc_tests::receiver::{Received, Receiver};
-use moc_tests::{Response, Stack, unique_title, wait_for};
+use moc_tests::{Response, Stack, logged_json, unique_title, wait_for};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
@@ -110,7 +110,7 @@ impl Hooked {
     fn errors(&self) -> Vec<Value> {
         let log = self.stack.log();
         let lines = log.lines().filter(|line| line.contains(r#""level":"error""#));
-        lines.map(|line| serde_json::from_str(&line[line.find('{').expect("JSON")..]).expect("JSON")).collect()
+        lines.map(logged_json).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_response, own_stack, path, wait_for};
+use moc_tests::{Stack, assert_response, logged_json, own_stack, path, wait_for};
 use serde_json::{Value, json};
 
 use super::{content_type, ends_well, form_of, outcomes, post, stored};
@@ -28,7 +28,7 @@ async fn the_parts_before_a_cut_are_stored() {
 
     // Nobody reads that response; the log has it.
     let line = stack.logged(&format!("\"requestId\":\"{id}\"")).await;
-    let line: Value = serde_json::from_str(line.split_once("] ").expect("a component's line").1).expect("a JSON line");
+    let line: Value = logged_json(&line);
     assert_eq!((&line["status"], &line["code"]), (&json!(400), &json!("MALFORMED_BODY")), "{line}");
     assert_eq!(client.stored_parts(&session, &file).await, [1, 3]);
     let _ = post(&client, &session, &file, form_of(&bytes, &[2])).await.success(200);

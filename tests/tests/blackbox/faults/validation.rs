@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use moc_tests::content::pdf;
 use moc_tests::fault_proxy::{Fault, Operation, Times};
-use moc_tests::{Client, Stack, own_stack, unique_title};
+use moc_tests::{Client, Stack, logged_json, own_stack, unique_title};
 use serde_json::Value;
 
 use super::{Case, Faulty};
@@ -25,8 +25,7 @@ async fn timing(stack: &Stack, session: &str) -> [u64; 2] {
     let moc = stack.client().finalize(session, &unique_title()).await.success(201);
     let id = moc["id"].as_str().expect("an id");
     let line = stack.logged(&format!("\"moc\":\"{id}\"")).await;
-    let (_, line) = line.split_once("] ").expect("a component's line");
-    let line: Value = serde_json::from_str(line).expect("a line of JSON");
+    let line: Value = logged_json(&line);
     ["validationMs", "validationSequentialMs"].map(|field| line[field].as_u64().expect("a number"))
 }
 

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use moc_tests::content::{PART_BYTES, content_md5, md5_hex, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_response, own_stack, path};
+use moc_tests::{Stack, assert_response, logged_json, own_stack, path};
 use serde_json::Value;
 
 /// The log line of the request that came with this id.
 async fn line_of(stack: &Stack, request: &str) -> Value {
     let line = stack.logged(&format!("\"requestId\":\"{request}\"")).await;
-    serde_json::from_str(line.split_once("] ").expect("a component's line").1).expect("a JSON line")
+    logged_json(&line)
 }
 
 #[tokio::test]
