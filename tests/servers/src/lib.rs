@@ -6,7 +6,7 @@ mod postgres;
 mod process;
 
 pub use libsql::LibsqlServer;
-pub use postgres::PostgresServer;
+pub use postgres::{PostgresServer, Shutdown};
 
 /// A server that is not installed, and what installs it.
 pub type NotInstalled = &'static str;

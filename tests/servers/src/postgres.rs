@@ -7,13 +7,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::NotInstalled;
 use crate::process::{Server, find, is_root, run};
 
+/// The data directory, in the server's folder.
+const DATA: &str = "data";
 /// The superuser, who needs no password.
 const USER: &str = "test";
+
+/// How PostgreSQL shuts down ([modes](https://www.postgresql.org/docs/current/server-shutdown.html)).
+#[derive(Clone, Copy, Debug)]
+pub enum Shutdown {
+    /// Rolls running transactions back and closes all connections.
+    Fast,
+    /// Like a crash: the next start recovers from the write-ahead log.
+    Immediate,
+}
 
 /// A PostgreSQL server.
 pub struct PostgresServer {
     server: Server,
-    psql: PathBuf,
+    programs: PathBuf,
     databases: AtomicU32,
 }
 
@@ -28,14 +39,16 @@ fn unprivileged(program: &Path) -> Command {
     command
 }
 
-/// Whether the server of this data directory accepts connections, by the last line of its lock file.
-fn is_ready(data: &Path) -> bool {
-    let lock = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-    lock.lines().nth(7).is_some_and(|status| status.trim() == "ready")
+/// The process id of the server in this folder, if it accepts connections, by the last line of its lock file.
+fn ready_process(folder: &Path) -> Option<String> {
+    let lock = std::fs::read_to_string(folder.join(DATA).join("postmaster.pid")).ok()?;
+    let mut lines = lock.lines();
+    let process = lines.next()?.to_owned();
+    (lines.nth(6)?.trim() == "ready").then_some(process)
 }
 
 impl PostgresServer {
-    /// Starts a server with this limit of connections.
+    /// Starts a server with this limit of connections, which loses data if the machine fails: for tests.
     ///
     /// # Errors
     /// If PostgreSQL is not installed.
@@ -43,6 +56,21 @@ impl PostgresServer {
     /// # Panics
     /// If it does not start.
     pub fn start(max_connections: u32) -> Result<Self, NotInstalled> {
+        Self::start_with(max_connections, "off")
+    }
+
+    /// Starts a server with this limit of connections, which flushes every commit to the disk: for measurements.
+    ///
+    /// # Errors
+    /// If PostgreSQL is not installed.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_durable(max_connections: u32) -> Result<Self, NotInstalled> {
+        Self::start_with(max_connections, "on")
+    }
+
+    fn start_with(max_connections: u32, fsync: &str) -> Result<Self, NotInstalled> {
         // Debian keeps the server's programs outside the search path, in a folder per version.
         let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let initdb = find("initdb", versions.map(|version| version.path().join("bin")));
@@ -51,18 +79,39 @@ impl PostgresServer {
             if is_root() {
                 run(Command::new("chown").arg("postgres").arg(folder));
             }
-            let data = folder.join("data");
+            let data = folder.join(DATA);
             let mut create = unprivileged(&initdb);
             create.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--username", USER, "-D"]);
             run(create.arg(&data).current_dir(folder));
             let mut postgres = unprivileged(&initdb.with_file_name("postgres"));
             postgres.arg("-D").arg(&data).arg("-k").arg(folder).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
-            postgres.args(["-c", "fsync=off", "-c", &format!("max_connections={max_connections}")]);
+            postgres.args(["-c", &format!("fsync={fsync}"), "-c", &format!("max_connections={max_connections}")]);
             postgres
         };
-        let server = Server::start(command, |folder, _| is_ready(&folder.join("data")));
-        let psql = initdb.with_file_name("psql");
-        Ok(Self { server, psql, databases: AtomicU32::new(0) })
+        let server = Server::start(command, |folder, _| ready_process(folder).is_some());
+        let programs = initdb.with_file_name("");
+        Ok(Self { server, programs, databases: AtomicU32::new(0) })
+    }
+
+    /// Shuts the server down and starts it again.
+    ///
+    /// # Panics
+    /// If it does not start again.
+    pub fn restart(&mut self, shutdown: Shutdown) {
+        let signal = match shutdown {
+            Shutdown::Fast => "INT",
+            Shutdown::Immediate => "QUIT",
+        };
+        let before = ready_process(&self.server.folder);
+        self.server.restart(signal, |folder, _| {
+            let now = ready_process(folder);
+            now.is_some() && now != before
+        });
+    }
+
+    /// The path of a program that belongs to this version of PostgreSQL, for example `pgbench`.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
     }
 
     /// The server's port on 127.0.0.1.
@@ -88,7 +137,7 @@ impl PostgresServer {
     }
 
     fn execute(&self, database: &str, sql: &str) {
-        let mut psql = Command::new(&self.psql);
+        let mut psql = Command::new(self.program("psql"));
         psql.args(["-h", "127.0.0.1", "-p", &self.port().to_string(), "-U", USER, "-qXc", sql, database]);
         run(&mut psql);
     }

@@ -1,5 +1,6 @@
 //! Processes that end with this one.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,14 +12,16 @@ const START_ATTEMPTS: u32 = 3;
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Starts "$@" and ends it, and deletes its folder, when standard input closes: on drop, and also when this process
-/// is killed.
-const SUPERVISE: &str =
-    r#"folder=$1; shift; "$@" </dev/null & child=$!; cat >/dev/null; kill -INT $child; wait $child; rm -rf "$folder""#;
+/// Starts "$@". Each line of standard input names a signal that ends it and starts it again. When standard input
+/// closes, on drop and also when this process is killed, it ends for good and its folder is deleted.
+const SUPERVISE: &str = r#"folder=$1; shift; "$@" </dev/null & child=$!
+while read -r signal; do kill -"$signal" $child; wait $child; "$@" </dev/null & child=$!; done
+kill -INT $child; wait $child; rm -rf "$folder""#;
 
 /// A server with its port.
 pub struct Server {
     pub port: u16,
+    pub folder: PathBuf,
     supervisor: Child,
 }
 
@@ -41,16 +44,34 @@ impl Server {
         let log = if std::env::var_os("MOC_SERVER_LOG").is_some() { Stdio::inherit } else { Stdio::null };
         supervisor.stdin(Stdio::piped()).stdout(log()).stderr(log()).current_dir(&folder);
         let supervisor = supervisor.spawn().expect("a shell");
-        let server = Self { port, supervisor };
+        let server = Self { port, folder, supervisor };
+        if !server.wait_until(is_ready) {
+            eprintln!("{command:?} does not accept connections on port {port}");
+            return None;
+        }
+        Some(server)
+    }
+
+    /// Ends the program with a signal, starts it again on the same port and folder, and waits until `is_ready` of the
+    /// two, which must not be true of the program that ends.
+    ///
+    /// # Panics
+    /// If it does not start again.
+    pub fn restart(&mut self, signal: &str, is_ready: impl Fn(&Path, u16) -> bool) {
+        let supervisor = self.supervisor.stdin.as_mut().expect("the supervisor's standard input");
+        writeln!(supervisor, "{signal}").expect("the supervisor has ended");
+        assert!(self.wait_until(is_ready), "the server on port {} does not start again", self.port);
+    }
+
+    fn wait_until(&self, is_ready: impl Fn(&Path, u16) -> bool) -> bool {
         let deadline = Instant::now() + START_TIMEOUT;
-        while !is_ready(&folder, port) {
+        while !is_ready(&self.folder, self.port) {
             if Instant::now() > deadline {
-                eprintln!("{command:?} does not accept connections on port {port}");
-                return None;
+                return false;
             }
             std::thread::sleep(POLL_INTERVAL);
         }
-        Some(server)
+        true
     }
 }
 
