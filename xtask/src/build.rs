@@ -11,8 +11,8 @@ use crate::wasm_target::{self, WASM_TARGET};
 
 /// The cargo profile of the components, in the workspace's manifest.
 const COMPONENT_PROFILE: &str = "component";
-/// A component that is not part of the application: the benchmark compares with it.
-const HELLO: &str = "moc-bench-hello";
+/// Components that are not part of the application: the benchmark compares with them.
+const HELLO: [&str; 2] = ["moc-bench-hello", "moc-bench-hello-postgres"];
 /// The local host's program.
 pub const LOCAL_HOST: &str = "moc-local";
 
@@ -51,8 +51,8 @@ pub fn program(project: &Project, name: &str) -> Result<Command> {
 /// local host's dependencies a second time.
 pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = project.cargo(subcommand);
-    cargo.args(["--release", "--workspace", "--exclude", HELLO]);
-    for name in project.components()? {
+    cargo.args(["--release", "--workspace"]);
+    for name in HELLO.map(str::to_owned).into_iter().chain(project.components()?) {
         cargo.args(["--exclude", &name]);
     }
     Ok(cargo)

@@ -2,16 +2,20 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use hyper::Method;
+use hyper::header::RETRY_AFTER;
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::client::{Connection, Message, message};
+use crate::client::{Connection, Message, Response, message};
 
 /// Where sessions are.
 const SESSIONS: &str = "/api/mocs/uploads/sessions";
 /// Where they become MOCs.
 const FINALIZE: &str = "/api/mocs/uploads/finalize";
+
+/// How [`failure`] calls a response that asks to be retried.
+pub const RETRYABLE: &str = "retryable 503";
 
 /// The application, and one connection to it.
 pub struct Api {
@@ -97,6 +101,37 @@ pub fn create_session(origin: &Url, size_bytes: usize) -> Result<Message> {
 /// The request that puts a part.
 pub fn put_part(origin: &Url, file: &RemoteFile, number: usize, body: Bytes) -> Result<Message> {
     message(origin, Method::PUT, &format!("{}/{number}", parts_path(file)), body)
+}
+
+/// The request that shows a session.
+pub fn get_session(origin: &Url, session: &str) -> Result<Message> {
+    message(origin, Method::GET, &format!("{SESSIONS}/{session}"), Bytes::new())
+}
+
+/// Why a response is not a success: [`RETRYABLE`], or its status and code.
+pub fn failure(response: &Response) -> Option<String> {
+    if response.status.is_success() {
+        return None;
+    }
+    let problem: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    let status = response.status.as_u16();
+    if is_retryable(&problem, response) {
+        return Some(RETRYABLE.to_owned());
+    }
+    let code = problem.get("code").and_then(Value::as_str).unwrap_or("no problem");
+    Some(format!("{status} {code}"))
+}
+
+/// A 503 whose problem says that the request may be sent again, and when.
+fn is_retryable(problem: &Value, response: &Response) -> bool {
+    response.status == StatusCode::SERVICE_UNAVAILABLE
+        && problem.get("retryable") == Some(&Value::Bool(true))
+        && response.headers.contains_key(RETRY_AFTER)
+}
+
+/// The id of a session in the response that created it.
+pub fn session_id(response: &Response) -> Result<String> {
+    text(&response.json()?, "sessionId")
 }
 
 /// The request that lists the stored parts.

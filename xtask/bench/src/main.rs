@@ -7,14 +7,17 @@
 mod api;
 mod client;
 mod content;
+mod databases;
 mod load;
 mod manifest;
 mod measurement;
 mod object_store;
+mod pgbench;
 mod process_memory;
 mod report;
 mod slow_s3;
 mod stack;
+mod statements;
 mod statistics;
 mod stored_parts;
 mod transfer;
@@ -29,7 +32,7 @@ use clap::{Parser, ValueEnum};
 use crate::measurement::{Bench, Measurement};
 use crate::report::Report;
 
-/// Longest time that all of it may take.
+/// Longest time that everything that is measured by default may take.
 const TIME_LIMIT: Duration = Duration::from_mins(10);
 
 /// Measures speed, memory and size of the application on the local host.
@@ -48,26 +51,31 @@ struct Options {
     /// The component to compare with [default: built from its crate, moc-bench-hello]
     #[arg(long, value_name = "FILE")]
     hello: Option<PathBuf>,
+    /// The same with PostgreSQL [default: built from its crate, moc-bench-hello-postgres]
+    #[arg(long, value_name = "FILE")]
+    hello_postgres: Option<PathBuf>,
     /// Where the stacks' state is; up to 3 GiB [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Where the figures are written to
     #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
     json: PathBuf,
-    /// What to measure [default: everything]
+    /// What to measure [default: everything but database and endurance]
     #[arg(value_enum)]
     measurements: Vec<Measurement>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    let limit = options.measurements.iter().filter_map(|measurement| measurement.own_time_limit()).sum::<Duration>();
+    let limit = TIME_LIMIT.max(limit);
     // One thread: the load generator leaves the other core to the host.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.context("the runtime cannot be started").and_then(|runtime| {
         runtime.block_on(async {
             tokio::select! {
-                result = tokio::time::timeout(TIME_LIMIT, run(options)) => {
-                    result.unwrap_or_else(|_| bail!("not done after {} s", TIME_LIMIT.as_secs()))
+                result = tokio::time::timeout(limit, run(options)) => {
+                    result.unwrap_or_else(|_| bail!("not done after {} s", limit.as_secs()))
                 }
                 result = stop_signal() => {
                     result?;
@@ -92,6 +100,7 @@ async fn run(options: Options) -> Result<()> {
         host: options.host,
         manifest: options.manifest,
         hello: options.hello,
+        hello_postgres: options.hello_postgres,
         state: options.state.unwrap_or_else(std::env::temp_dir),
     };
     if !bench.host.is_file() {
@@ -99,7 +108,8 @@ async fn run(options: Options) -> Result<()> {
     }
     let mut report = Report::new(options.quick);
     for measurement in Measurement::value_variants() {
-        if options.measurements.is_empty() || options.measurements.contains(measurement) {
+        let is_default = options.measurements.is_empty() && measurement.own_time_limit().is_none();
+        if is_default || options.measurements.contains(measurement) {
             measurement.run(&bench, &mut report).await.with_context(|| format!("measuring {measurement}"))?;
         }
     }

@@ -20,11 +20,17 @@ pub fn components(manifest: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// Writes the manifest to `copy`, its paths made absolute, with `hello` at [`HELLO_ROUTE`].
+/// Writes the manifest to `copy`, its paths made absolute, with `hello` at [`HELLO_ROUTE`]. It has the variable
+/// `database_url`, and the grant of its host.
 pub fn write_with_hello(manifest: &Path, hello: &Path, copy: &Path) -> Result<()> {
     let mut table = read_absolute(manifest)?;
     let hello = std::path::absolute(hello)?;
-    let entry = [("source", path_value(&hello)?), ("allowed_outbound_hosts", Value::Array(Vec::new()))];
+    let database = Table::from_iter([("database_url".to_owned(), Value::String("{{ database_url }}".into()))]);
+    let entry = [
+        ("source", path_value(&hello)?),
+        ("allowed_outbound_hosts", Value::Array(vec![Value::String("{{ database_origin }}".into())])),
+        ("variables", Value::Table(database)),
+    ];
     let entry = entry.map(|(key, value)| (key.into(), value)).into_iter().collect();
     components_of(&mut table)?.insert(HELLO_ID.into(), Value::Table(entry));
 

@@ -16,6 +16,7 @@ pub enum Unit {
     BytesPerSecond,
     RequestsPerSecond,
     Microseconds,
+    Count,
 }
 
 /// The goal of a figure.
@@ -54,6 +55,11 @@ impl Figure {
     /// A figure without a goal.
     pub fn new(name: impl Into<String>, value: f64, unit: Unit) -> Self {
         Self { name: name.into(), value, unit, goal: None, note: String::new(), details: Map::new() }
+    }
+
+    /// A figure that cannot be measured here, and why.
+    pub fn missing(name: impl Into<String>, reason: &str) -> Self {
+        Self::new(name, f64::NAN, Unit::Ratio).note(reason)
     }
 
     pub fn goal(mut self, goal: Goal) -> Self {
@@ -101,12 +107,15 @@ impl Unit {
             Self::BytesPerSecond => "bytes/s",
             Self::RequestsPerSecond => "requests/s",
             Self::Microseconds => "microseconds",
+            Self::Count => "count",
         }
     }
 
     /// A value as people read it.
     pub fn show(self, value: f64) -> String {
         match self {
+            _ if value.is_nan() => "-".to_owned(),
+            Self::Count => format!("{value:.0}"),
             Self::Ratio => format!("{value:.2}"),
             Self::Bytes if value.abs() < 10e6 => format!("{:.0} KiB", value / 1024.0),
             Self::Bytes => format!("{:.1} MiB", value / 1_048_576.0),

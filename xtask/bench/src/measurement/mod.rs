@@ -1,5 +1,7 @@
 //! What is measured: one module each.
 
+mod database;
+mod endurance;
 mod finalize;
 mod latency;
 mod memory;
@@ -11,9 +13,11 @@ mod upload;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use tokio::process::Command;
 
 use crate::report::Report;
 use crate::stack::Stack;
@@ -37,6 +41,10 @@ pub enum Measurement {
     Progress,
     /// Thumbnails of pictures of 12 megapixels, against sharp
     Thumbnail,
+    /// Requests per second with SQLite, PostgreSQL and libSQL, against the same statements sent directly
+    Database,
+    /// A minute of load on libSQL and on PostgreSQL that restarts: nothing is lost
+    Endurance,
 }
 
 /// The variables of a stack that reports nobody of its uploads.
@@ -51,6 +59,8 @@ pub struct Bench {
     pub manifest: PathBuf,
     /// The component to compare with, where it is built already.
     pub hello: Option<PathBuf>,
+    /// The same with PostgreSQL.
+    pub hello_postgres: Option<PathBuf>,
     /// Where stacks have their state.
     pub state: PathBuf,
 }
@@ -71,6 +81,15 @@ impl Bench {
 }
 
 impl Measurement {
+    /// The longest time of a measurement that is made only if it is named, and does not fit into that of the others.
+    pub const fn own_time_limit(self) -> Option<Duration> {
+        match self {
+            Self::Database => Some(Duration::from_mins(20)),
+            Self::Endurance => Some(Duration::from_mins(10)),
+            _ => None,
+        }
+    }
+
     /// Measures, and adds figures to the report.
     pub async fn run(self, bench: &Bench, report: &mut Report) -> Result<()> {
         match self {
@@ -82,6 +101,8 @@ impl Measurement {
             Self::Progress => progress::measure(bench, report).await,
             Self::Thumbnail => thumbnail::measure(bench, report).await,
             Self::Finalize => finalize::measure(bench, report).await,
+            Self::Database => database::measure(bench, report).await,
+            Self::Endurance => endurance::measure(bench, report).await,
         }
     }
 }
@@ -96,9 +117,25 @@ impl fmt::Display for Measurement {
             Self::Latency => "latency",
             Self::Progress => "progress",
             Self::Thumbnail => "thumbnail",
+            Self::Database => "database",
+            Self::Endurance => "endurance",
             Self::Finalize => "finalize",
         })
     }
+}
+
+/// Builds the crate of a component to compare with, as the application's components are built, and returns its file.
+async fn build_component(manifest: &Path, package: &str) -> Result<PathBuf> {
+    let root = std::path::absolute(manifest)?.parent().context("the manifest is in no folder")?.to_owned();
+    let target = root.join("target");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--profile", "component", "--target", "wasm32-wasip2", "--package", package]);
+    build.arg("--target-dir").arg(&target).current_dir(&root).kill_on_drop(true);
+    if !build.status().await.context("cargo cannot be started")?.success() {
+        bail!("{package} does not build");
+    }
+    Ok(target.join(format!("wasm32-wasip2/component/{}.wasm", package.replace('-', "_"))))
 }
 
 /// A file that goes when this does.

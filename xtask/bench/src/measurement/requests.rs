@@ -1,14 +1,12 @@
 //! create-session and list-parts under load, against a component that does next to nothing.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use bytes::Bytes;
 use hyper::Method;
-use tokio::process::Command;
 
-use super::{Bench, TemporaryFile};
+use super::{Bench, TemporaryFile, build_component};
 use crate::api::{self, Api};
 use crate::client::message;
 use crate::load::{self, Round};
@@ -17,9 +15,8 @@ use crate::report::{Figure, Goal, Report, Unit};
 use crate::statistics::median;
 use crate::stored_parts;
 
-/// The crate of the component to compare with, and its file.
+/// The crate of the component to compare with.
 const HELLO_CRATE: &str = "moc-bench-hello";
-const HELLO_FILE: &str = "wasm32-wasip2/component/moc_bench_hello.wasm";
 /// Parts that are listed.
 const LISTED: u32 = 10;
 /// Size of the file that is declared, in bytes.
@@ -28,7 +25,7 @@ const FILE_BYTES: usize = 100 << 20;
 pub async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let hello = match &bench.hello {
         Some(hello) => hello.clone(),
-        None => build_hello(&bench.manifest).await?,
+        None => build_component(&bench.manifest, HELLO_CRATE).await?,
     };
     let copy = TemporaryFile(bench.state.join(format!("moc-bench-{}.toml", std::process::id())));
     write_with_hello(&bench.manifest, &hello, &copy.0)?;
@@ -70,18 +67,4 @@ pub async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         report.add(figure.detail("requestsPerSecond", all).detail("p50Us", p50).detail("p99Us", p99));
     }
     Ok(())
-}
-
-/// Builds the component to compare with, as the application's components are built.
-async fn build_hello(manifest: &Path) -> Result<PathBuf> {
-    let root = std::path::absolute(manifest)?.parent().context("the manifest is in no folder")?.to_owned();
-    let target = root.join("target");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--profile", "component", "--target", "wasm32-wasip2", "--package", HELLO_CRATE]);
-    build.arg("--target-dir").arg(&target).current_dir(&root).kill_on_drop(true);
-    if !build.status().await.context("cargo cannot be started")?.success() {
-        bail!("{HELLO_CRATE} does not build");
-    }
-    Ok(target.join(HELLO_FILE))
 }
