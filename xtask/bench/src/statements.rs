@@ -110,3 +110,20 @@ fn ids(file: &RemoteFile) -> Result<(SessionId, FileId)> {
     let session = SessionId::parse(&file.session).context("the id of a session is malformed")?;
     Ok((session, FileId::parse(&file.id).context("the id of a file is malformed")?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_have_the_statements_of_the_store() {
+        let id = "01900000-0000-7000-8000-000000000000".to_owned();
+        let file = RemoteFile { session: id.clone(), id: id.clone() };
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            let create = create_session(dialect, &id).await.unwrap();
+            assert!(create[0].sql.starts_with("INSERT INTO sessions") && create.len() == 1);
+            assert_eq!(get_session(dialect, &file).await.unwrap().len(), 1);
+            assert_eq!(part(dialect, &file, 1).await.unwrap().len(), 2);
+        }
+    }
+}
