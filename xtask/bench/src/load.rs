@@ -16,7 +16,9 @@ const CONNECTIONS: usize = 32;
 /// What is not counted at the start: instances start, connections open.
 const RAMP: Duration = Duration::from_millis(300);
 /// Longest time that a response may take.
-const RESPONSE_LIMIT: Duration = Duration::from_mins(1);
+const RESPONSE_LIMIT: Duration = Duration::from_secs(30);
+/// How a request is counted that took longer.
+pub const NO_RESPONSE: &str = "no response in 30 s";
 /// Pause before a broken connection is opened again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -131,7 +133,7 @@ async fn operation(
             }
             Err(_) => {
                 *slot = None;
-                Some(format!("no response in {} s", RESPONSE_LIMIT.as_secs()))
+                Some(NO_RESPONSE.to_owned())
             }
         };
         if failure.is_some() {

@@ -13,6 +13,9 @@ use crate::load::{Failures, Round};
 /// Threads of pgbench.
 const THREADS: usize = 2;
 
+/// What opening the connections may take of pgbench's time; its throughput does not contain it.
+const CONNECT: Duration = Duration::from_secs(2);
+
 /// A script of statements, their parameters written out. `replaced` are literals that stand for a SQL expression.
 pub fn script(statements: &[Statement<'_>], replaced: &[(&str, &str)]) -> String {
     let mut script = String::new();
@@ -47,7 +50,7 @@ pub async fn run(
     let folder = TempDir::new()?;
     let mut command = Command::new(program);
     command.args(["--no-vacuum", "--log", "--log-prefix=latency", "-c", &connections.to_string()]);
-    command.args(["-j", &THREADS.min(connections).to_string(), "-T", &counted_for.as_secs().max(1).to_string()]);
+    command.args(["-j", &THREADS.min(connections).to_string(), "-T", &(counted_for + CONNECT).as_secs().to_string()]);
     for (index, script) in scripts.iter().enumerate() {
         let name = format!("{index}.sql");
         std::fs::write(folder.path().join(&name), script)?;

@@ -12,13 +12,13 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use hyper::Method;
 use moc_servers::{LibsqlServer, PostgresServer};
-use moc_store::{Dialect, Statement};
+use moc_store::{Dialect, Statement, hrana};
 use url::Url;
 
 use super::{Bench, NO_BROADCASTER, TemporaryFile, build_component};
 use crate::api::{self, Api, RemoteFile};
-use crate::client::message;
-use crate::databases::{AppWork, LibsqlWork, NEW_ID, show_failures, variables};
+use crate::client::{Connection, message};
+use crate::databases::{AppWork, LibsqlWork, NEW_ID, pipeline, show_failures, variables};
 use crate::load::{self, Failures, Round};
 use crate::manifest::{HELLO_ROUTE, write_with_hello};
 use crate::pgbench;
@@ -45,6 +45,9 @@ const MAX_CONNECTIONS: u32 = 500;
 const FEW_CONNECTIONS: u32 = 20;
 /// How long the application may take to work again after it had too few connections.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a libSQL server may take to execute one statement without load.
+const PROBE_LIMIT: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Operation {
@@ -178,9 +181,32 @@ struct Libsql {
     url: Url,
     app: App,
     next_id: Cell<u64>,
+    /// Whether the server has stopped to respond: then every further round would only wait.
+    is_silent: Cell<bool>,
 }
 
 impl Libsql {
+    /// One round; `None` once the server is silent.
+    async fn run(
+        &self,
+        target: Target,
+        operation: Operation,
+        connections: usize,
+        length: Duration,
+    ) -> Result<Option<Round>> {
+        if self.is_silent.get() {
+            return Ok(None);
+        }
+        let round = match target {
+            Target::Libsql => self.app.run(operation, connections, length).await?,
+            _ => self.direct(operation, connections, length).await?,
+        };
+        if round.per_second == 0.0 || round.failures.contains_key(load::NO_RESPONSE) {
+            self.is_silent.set(!responds(&self.url).await);
+        }
+        Ok(Some(round))
+    }
+
     async fn direct(&self, operation: Operation, connections: usize, length: Duration) -> Result<Round> {
         let lists = self.app.statements(Dialect::Sqlite, operation, connections).await?;
         let work = LibsqlWork::new(&self.url, &lists, self.next_id.get())?;
@@ -212,7 +238,13 @@ impl Setup {
             Ok(server) => {
                 let url = server.url();
                 let app = App::start(bench, manifest, &variables(&url, &url)).await?;
-                Ok(Libsql { _server: server, url: Url::parse(&url)?, app, next_id: Cell::new(0) })
+                Ok(Libsql {
+                    _server: server,
+                    url: Url::parse(&url)?,
+                    app,
+                    next_id: Cell::new(0),
+                    is_silent: Cell::new(false),
+                })
             }
             Err(reason) => Err(reason),
         };
@@ -235,8 +267,9 @@ impl Setup {
                 Some(postgres.bare(connections, length).await?)
             }
             (Target::PostgresDirect, Some(postgres), _) => Some(postgres.direct(operation, connections, length).await?),
-            (Target::Libsql, _, Some(libsql)) => Some(libsql.app.run(operation, connections, length).await?),
-            (Target::LibsqlDirect, _, Some(libsql)) => Some(libsql.direct(operation, connections, length).await?),
+            (Target::Libsql | Target::LibsqlDirect, _, Some(libsql)) => {
+                libsql.run(target, operation, connections, length).await?
+            }
             _ => None,
         })
     }
@@ -272,6 +305,11 @@ pub async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     for reason in [setup.postgres.as_ref().err(), setup.libsql.as_ref().err()].into_iter().flatten() {
         report.add(Figure::missing("database", reason));
     }
+    if let Ok(libsql) = &setup.libsql {
+        let silent = f64::from(u8::from(libsql.is_silent.get()));
+        let figure = Figure::new("libSQL: the server has stopped to respond", silent, Unit::Count);
+        report.add(figure.goal(Goal::Below(1.0)));
+    }
     goals(&cells, report);
     one_file(&setup, length, report).await?;
     if let Ok(postgres) = &setup.postgres {
@@ -279,6 +317,15 @@ pub async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         few_connections(bench, &copy.0, length, report).await?;
     }
     Ok(())
+}
+
+/// Whether a libSQL server executes a statement that changes nothing.
+async fn responds(server: &Url) -> bool {
+    let attempt = async {
+        let body = hrana::pipeline(&[Statement::new("DELETE FROM sessions WHERE id = ''", [])]);
+        Connection::open(server).await?.send(pipeline(server, body.into())?).await?.success()
+    };
+    tokio::time::timeout(PROBE_LIMIT, attempt).await.is_ok_and(|result| result.is_ok())
 }
 
 fn part() -> Bytes {
@@ -379,7 +426,7 @@ async fn one_file(setup: &Setup, length: Duration, report: &mut Report) -> Resul
     let apps = [
         (Target::Sqlite, Some(&setup.sqlite)),
         (Target::Postgres, setup.postgres.as_ref().ok().map(|postgres| &postgres.app)),
-        (Target::Libsql, setup.libsql.as_ref().ok().map(|libsql| &libsql.app)),
+        (Target::Libsql, setup.libsql.as_ref().ok().filter(|libsql| !libsql.is_silent.get()).map(|libsql| &libsql.app)),
     ];
     for (target, app) in apps {
         let Some(app) = app else { continue };
@@ -479,7 +526,7 @@ async fn works(app: &App) -> Result<()> {
     let origin = app.stack.app();
     let mut api = Api::connect(origin).await?;
     let file = api.register(PART_BYTES).await?;
-    let mut connection = crate::client::Connection::open(origin).await?;
+    let mut connection = Connection::open(origin).await?;
     for request in [api::put_part(origin, &file, 1, part())?, api::get_session(origin, &file.session)?] {
         connection.send(request).await?.success()?;
     }
