@@ -59,9 +59,13 @@ fn error(error: &Json) -> SqlError {
     let text = |name: &str| error.get(name).and_then(Json::as_str).unwrap_or_default();
     let code = text("code");
     let message = format!("{code}: {}", text("message"));
-    // A busy or locked database, and a stream that the server has ended: nothing has been executed.
-    let may_succeed = ["SQLITE_BUSY", "SQLITE_LOCKED", "STREAM_"].iter().any(|prefix| code.starts_with(prefix));
-    if may_succeed { SqlError::unavailable(message) } else { SqlError::permanent(message) }
+    match code {
+        // Another writer was in the way: nothing has been executed.
+        _ if code.starts_with("SQLITE_BUSY") || code.starts_with("SQLITE_LOCKED") => SqlError::conflict(message),
+        // The server has ended the stream.
+        _ if code.starts_with("STREAM_") => SqlError::unavailable(message),
+        _ => SqlError::permanent(message),
+    }
 }
 
 fn malformed(reason: impl std::fmt::Display) -> SqlError {
@@ -145,13 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_succeed_later_is_retryable() {
+    fn the_code_says_whether_to_try_again() {
         let error = |code: &str| {
             let error = json!({ "message": "m", "code": code });
-            results(&batch(json!([null]), json!([error]))).unwrap_err().repetition == Repetition::Unavailable
+            results(&batch(json!([null]), json!([error]))).unwrap_err().repetition
         };
-        assert!(error("SQLITE_BUSY") && error("SQLITE_BUSY_SNAPSHOT") && error("STREAM_EXPIRED"));
-        assert!(!error("SQLITE_CONSTRAINT") && !error("SQL_PARSE_ERROR"));
+        assert_eq!([error("SQLITE_BUSY"), error("SQLITE_BUSY_SNAPSHOT")], [Repetition::Conflict; 2]);
+        assert_eq!(error("STREAM_EXPIRED"), Repetition::Unavailable);
+        assert_eq!([error("SQLITE_CONSTRAINT"), error("SQL_PARSE_ERROR")], [Repetition::Useless; 2]);
         for malformed in ["", "{}", r#"{"results":[]}"#, r#"{"results":[{"type":"ok","response":{"type":"close"}}]}"#] {
             assert_eq!(results(malformed.as_bytes()).unwrap_err().repetition, Repetition::Useless, "{malformed}");
         }

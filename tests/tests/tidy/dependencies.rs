@@ -11,9 +11,10 @@ fn dependencies(directory: &str) -> BTreeSet<String> {
     let manifest: Table = read(format!("{directory}/Cargo.toml")).parse().expect("TOML");
     let targets = manifest.get("target").and_then(|targets| targets.as_table());
     let of_targets = targets.into_iter().flat_map(|targets| targets.values().filter_map(|target| target.as_table()));
-    let tables = [&manifest].into_iter().chain(of_targets).flat_map(|table| {
-        ["dependencies", "build-dependencies"].into_iter().filter_map(|name| table.get(name))
-    });
+    let tables = [&manifest]
+        .into_iter()
+        .chain(of_targets)
+        .flat_map(|table| ["dependencies", "build-dependencies"].into_iter().filter_map(|name| table.get(name)));
     tables.filter_map(|table| table.as_table()).flat_map(|table| table.keys().cloned()).collect()
 }
 

@@ -9,8 +9,9 @@ use url::Url;
 use crate::outbound::{self, Payload, SendError};
 use crate::platform::within;
 
-/// Longest time of one request, the time to connect and to read the response included.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest time of one request, the time to connect and to read the response included. It is sent up to three times: a
+/// server whose writers wait for one another responds to a later request.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(7);
 /// Largest response that is read: the 10,000 parts of a file take 1.3 MB.
 const RESPONSE_MAX_BYTES: usize = 8 * 1024 * 1024;
 
@@ -35,8 +36,8 @@ impl Libsql {
     }
 
     async fn post(&self, body: Vec<u8>) -> Result<Vec<Rows>, SqlError> {
-        let posting = within(Instant::now() + TOTAL_TIMEOUT, self.send(body)).await;
-        posting.unwrap_or_else(|| Err(SqlError::permanent("the libSQL server did not respond in time")))
+        let posting = within(Instant::now() + ATTEMPT_TIMEOUT, self.send(body)).await;
+        posting.unwrap_or_else(|| Err(SqlError::unavailable("the libSQL server did not respond in time")))
     }
 
     async fn send(&self, body: Vec<u8>) -> Result<Vec<Rows>, SqlError> {

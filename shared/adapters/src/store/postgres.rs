@@ -5,13 +5,17 @@
 
 use std::time::{Duration, Instant};
 
+use moc_application::port::Platform as _;
 use moc_store::{Dialect, Rows, SqlError, Statement, Value};
 use spin_sdk::pg::wit::postgres::{Connection, DbValue, Error, ParameterValue, QueryError};
 
-use crate::platform::within;
+use crate::platform::{WasiPlatform, within};
 
-/// Longest wait for a free connection. The host itself has no limit.
+/// Longest wait for a connection. The host waits for a free one of its pool without a limit, but gives up at once if
+/// the server takes no more of them.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest pause before a connection is tried to be opened again; half of it is certain.
+const OPEN_PAUSE_MS: u64 = 40;
 /// Longest time of one operation, the wait included.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -50,13 +54,27 @@ impl Postgres {
         .await
     }
 
+    /// Opens a connection. A server that has too many of them, or restarts, is tried again.
+    async fn open(&self, deadline: Instant) -> Result<Connection, SqlError> {
+        loop {
+            let Some(opened) = within(deadline, Connection::open_async(self.address.clone())).await else {
+                return Err(SqlError::permanent("no connection to PostgreSQL became free in time"));
+            };
+            match opened {
+                Err(Error::ConnectionFailed(_)) if Instant::now() < deadline => {
+                    let [random, ..] = WasiPlatform.random();
+                    WasiPlatform.sleep(OPEN_PAUSE_MS / 2 + OPEN_PAUSE_MS * u64::from(random) / 512).await;
+                }
+                Err(Error::ConnectionFailed(cause)) => return Err(SqlError::permanent(cause)),
+                opened => return opened.map_err(error),
+            }
+        }
+    }
+
     /// Does some work with a connection, which the pool has again afterwards.
     async fn connected<T>(&self, work: impl AsyncFnOnce(&Connection) -> Result<T, SqlError>) -> Result<T, SqlError> {
         let started = Instant::now();
-        let opening = within(started + OPEN_TIMEOUT, Connection::open_async(self.address.clone())).await;
-        let connection =
-            opening.ok_or_else(|| SqlError::permanent("no connection to PostgreSQL became free in time"))?;
-        let connection = connection.map_err(error)?;
+        let connection = self.open(started + OPEN_TIMEOUT).await?;
         let done = within(started + TOTAL_TIMEOUT, work(&connection)).await;
         done.unwrap_or_else(|| Err(SqlError::permanent("PostgreSQL did not respond in time")))
     }
