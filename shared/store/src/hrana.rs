@@ -83,8 +83,8 @@ pub fn results(body: &[u8]) -> Result<Vec<Rows>, SqlError> {
         return Err(error(failed));
     }
     let list = |pointer: &str| first.pointer(pointer).and_then(Json::as_array);
-    let errors = list("/response/result/step_errors").into_iter().flatten();
-    if let Some(failed) = errors.filter(|error| !error.is_null()).next() {
+    let mut errors = list("/response/result/step_errors").into_iter().flatten();
+    if let Some(failed) = errors.find(|error| !error.is_null()) {
         return Err(error(failed));
     }
     let steps = list("/response/result/step_results").ok_or_else(|| malformed("no result of the batch"))?;
