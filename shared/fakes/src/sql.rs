@@ -18,31 +18,28 @@ impl<X: SqlExecutor, G: Gate<SqlError>> FaultyExecutor<X, G> {
     }
 }
 
+fn error(error: &SqlError) -> Option<SqlError> {
+    Some(error.clone())
+}
+
 impl<X: SqlExecutor, G: Gate<SqlError>> SqlExecutor for FaultyExecutor<X, G> {
     fn dialect(&self) -> Dialect {
         self.executor.dialect()
     }
 
+    /// Each statement passes by itself: a broken connection or another client may come between two of them.
     async fn execute_all(&self, statements: &[Statement<'_>]) -> Result<Vec<Rows>, SqlError> {
-        let sql: Vec<&str> = statements.iter().map(|statement| statement.sql.as_ref()).collect();
-        let call = Call { operation: "execute_all", target: sql.join("; ") };
-        pass(
-            &self.gate,
-            call,
-            async || self.executor.execute_all(statements).await,
-            |error: &SqlError| Some(error.clone()),
-        )
-        .await
+        let mut results = Vec::with_capacity(statements.len());
+        for statement in statements {
+            let call = Call { operation: "execute", target: statement.sql.to_string() };
+            let effect = async || self.executor.execute_all(std::slice::from_ref(statement)).await;
+            results.extend(pass(&self.gate, call, effect, error).await?);
+        }
+        Ok(results)
     }
 
     async fn transaction(&self, statements: &[&str]) -> Result<(), SqlError> {
         let call = Call { operation: "transaction", target: statements.join("; ") };
-        pass(
-            &self.gate,
-            call,
-            async || self.executor.transaction(statements).await,
-            |error: &SqlError| Some(error.clone()),
-        )
-        .await
+        pass(&self.gate, call, async || self.executor.transaction(statements).await, error).await
     }
 }

@@ -45,6 +45,8 @@ pub struct Client {
 }
 
 type Instance = (Rc<SimStore>, Rc<SimBucket>);
+/// What has come of a request, if anything: a response, or that there will be none.
+type Slot<T> = RefCell<Option<Option<Result<T, Error>>>>;
 
 /// Ends the attempts of a request, however it ends.
 struct Attempts(Rc<World>, RefCell<Vec<AttemptId>>);
@@ -76,7 +78,7 @@ impl Client {
         let scheduler = &self.world.scheduler;
         let index = scheduler.below(self.world.instances() as u64) as usize;
         let (id, response) = scheduler.response();
-        let slot: Rc<RefCell<Option<Option<Result<T, Error>>>>> = Rc::default();
+        let slot: Rc<Slot<T>> = Rc::default();
         let respond = {
             let (slot, world) = (slot.clone(), self.world.clone());
             move |result: Option<Result<T, Error>>| {
@@ -304,7 +306,8 @@ impl Client {
                 let checked = world.model.borrow_mut().finalized(&session.to_string(), &moc.id.to_string(), title);
                 world.failed(checked);
                 let name = format!("webhook of {}", moc.id);
-                world.scheduler.spawn(name, None, None, deliver(world.clone(), store.clone(), moc.id));
+                let instance = Some(world.index_of(&store));
+                world.scheduler.spawn(name, instance, None, deliver(world.clone(), store.clone(), moc.id));
                 Ok(finalized.outcome)
             }
         })

@@ -13,8 +13,8 @@
 //! - a webhook comes after the MOC's files, and is given up only after its last attempt,
 //! - another user finds nothing.
 //!
-//! Once every script has ended, nothing fails any more and the clock moves far: sessions that a finalize has left are
-//! finalized again, cancelled ones cancelled again, and webhooks swept. Then no session is locked, every webhook has
+//! Once every script has ended, nothing fails any more: a client that goes on can publish every session that has enough
+//! time left. Then the clock moves far: sessions that a finalize has left are finalized again, cancelled ones cancelled again, and webhooks swept. Then no session is locked, every webhook has
 //! been delivered or given up, and every object and upload belongs to a file of a session that is not cancelled.
 //! Exempt are
 //!

@@ -19,6 +19,8 @@ use crate::world::{PART_BYTES, World};
 
 /// Registrations of one file after which a client gives up.
 const ROUNDS_MAX: u32 = 6;
+/// What publishing a session may take next to what the bucket may, in milliseconds.
+const FINISHED_IN_MS: i64 = 360_000;
 
 /// A file on a client's disk.
 #[derive(Clone)]
@@ -197,6 +199,7 @@ pub async fn own(client: Client) {
     let Ok(session) = client.create_session().await else { return };
     let id = session.id;
     let locals: Rc<[Local]> = locals(&world).into();
+    world.sessions.borrow_mut().push((id, client.user.as_str().to_owned(), locals.clone()));
     let helper = |role: &str| Client { name: format!("{}-{role}", client.name).into(), ..client.clone() };
     if scheduler.chance(250) {
         scheduler.spawn("canceller", None, None, cancel(helper("cancels"), id));
@@ -267,9 +270,39 @@ pub async fn sweep(client: Client) {
     }
 }
 
+/// A client that goes on can publish every session, once nothing fails any more and the bucket has shown, or failed to
+/// show, what it was completing.
+async fn finish(world: &Rc<World>, id: SessionId, user: String, locals: Rc<[Local]>) {
+    let client = Client::new(world, format!("{user}-finishes"), &user);
+    let deadline = world.scheduler.now() + world.completion_timeout_ms + FINISHED_IN_MS / 2;
+    let title = format!("Finished {}", id.to_string().get(20..).unwrap_or_default());
+    while world.scheduler.now() < deadline {
+        if !join_all(locals.iter().map(|local| upload(&client, id, local))).await.contains(&None)
+            && publish(&client, id, &locals, &title).await.is_some()
+        {
+            return;
+        }
+        if world.snapshot().sessions[&id.to_string()].status == "finalized" {
+            return;
+        }
+        client.pause(10_000).await;
+    }
+    world.scheduler.fail(format!("session {id} cannot be published"));
+}
+
 /// Ends what has been interrupted, once nothing fails any more.
 pub async fn settle(client: Client) {
     let world = client.world.clone();
+    let sessions = world.sessions.borrow().clone();
+    let rows = world.snapshot().sessions;
+    let now = world.scheduler.now();
+    let unfinished = sessions.into_iter().filter(|(id, ..)| {
+        let row = &rows[&id.to_string()];
+        let is_open = row.status == "active" || row.status == "finalizing";
+        is_open && row.expires_at - now > world.completion_timeout_ms + FINISHED_IN_MS
+    });
+    let unfinished: Vec<_> = unfinished.collect();
+    join_all(unfinished.into_iter().map(|(id, user, locals)| finish(&world, id, user, locals))).await;
     // Locks are stale by now, and slow completions have ended.
     let wait_ms = world.completion_timeout_ms.unsigned_abs() + 2 * world.slow_max_ms;
     world.scheduler.sleep(wait_ms).await;

@@ -11,6 +11,7 @@ pub struct SessionRow {
     pub status: String,
     pub lock_token: Option<String>,
     pub finalizing_at: i64,
+    pub expires_at: i64,
     pub moc_id: Option<String>,
 }
 
@@ -70,7 +71,7 @@ fn number(value: &Value) -> Option<i64> {
 /// Reads everything.
 pub fn read(database: &SqliteFile) -> Snapshot {
     let statements = [
-        "SELECT id, user_id, status, lock_token, finalizing_at, moc_id FROM sessions",
+        "SELECT id, user_id, status, lock_token, finalizing_at, moc_id, expires_at FROM sessions",
         "SELECT id, session_id, object_key, upload_id, size_bytes, parts_completed, bytes_completed, etag, rejected,
             completing_at FROM files",
         "SELECT file_id, part_number, size_bytes FROM parts",
@@ -90,6 +91,7 @@ pub fn read(database: &SqliteFile) -> Snapshot {
             lock_token: text(&row[3]),
             finalizing_at: number(&row[4]).unwrap_or_default(),
             moc_id: text(&row[5]),
+            expires_at: number(&row[6]).unwrap_or_default(),
         };
         snapshot.sessions.insert(id(&row[0]), session);
     }

@@ -9,7 +9,7 @@ use moc_application::port::{BucketError, Outbox as _, Platform, Receiver, Step, 
 use moc_application::retry::Retrying;
 use moc_domain::delivery::Claim;
 use moc_domain::error::Error;
-use moc_domain::id::MocId;
+use moc_domain::id::{MocId, SessionId};
 use moc_domain::part::PartNumber;
 use moc_domain::time::Timestamp;
 use moc_fakes::{BucketOptions, Call, Faulty, FaultyExecutor, Gate, MemoryBucket, Verdict};
@@ -19,6 +19,7 @@ use crate::Options;
 use crate::model::Model;
 use crate::planted::{Bug, Planted};
 use crate::scheduler::{Pace, Scheduler};
+use crate::scripts::Local;
 use crate::snapshot;
 
 /// Bytes of every part but a file's last.
@@ -57,6 +58,8 @@ pub struct World {
     pub slow_max_ms: u64,
     pub completion_timeout_ms: i64,
     pub bug: Option<Bug>,
+    /// Every session that a client knows, and what belongs into it.
+    pub sessions: RefCell<Vec<(SessionId, String, Rc<[Local]>)>>,
     database: Rc<SqliteFile>,
     instances: Vec<(Rc<SimStore>, Rc<SimBucket>)>,
     is_changed: Cell<bool>,
@@ -118,6 +121,7 @@ impl World {
                 slow_max_ms: if is_slow_world { 600_000 } else { 120_000 },
                 completion_timeout_ms: if is_slow_world { 4 * 3_600_000 } else { 900_000 },
                 bug,
+                sessions: RefCell::default(),
                 database,
                 instances,
                 is_changed: Cell::new(false),
@@ -135,6 +139,10 @@ impl World {
 
     pub fn instance(&self, index: usize) -> (Rc<SimStore>, Rc<SimBucket>) {
         self.instances[index].clone()
+    }
+
+    pub fn index_of(&self, store: &Rc<SimStore>) -> usize {
+        self.instances.iter().position(|(other, _)| Rc::ptr_eq(other, store)).expect("an instance")
     }
 
     /// Nothing fails from now on.
