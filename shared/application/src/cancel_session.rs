@@ -26,6 +26,7 @@ pub async fn run(
     completion_timeout_ms: i64,
 ) -> Result<(), Error> {
     let session = lookup::session(store, user, id).await?;
+    let session = lookup::without_stale_lock(store, platform, session).await?;
     let again = session.status == Status::Cancelled;
     if !again && !store.cancel_session(id).await? {
         match lookup::session(store, user, id).await?.status {

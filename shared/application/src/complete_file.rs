@@ -67,6 +67,7 @@ pub async fn run(
     if let Some(etag) = file.etag.clone() {
         return Ok(Completed { file, etag, idempotent: true });
     }
+    let session = lookup::without_stale_lock(store, platform, session).await?;
     session.accepts_uploads(platform.now())?;
 
     let etags = parts(bucket, &file, &recorded, request.parts).await?;

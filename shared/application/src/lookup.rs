@@ -2,8 +2,8 @@
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{File, StoredPart};
-use moc_domain::id::{FileId, MocId, SessionId, UserId};
-use moc_domain::limits::LOOK_PAUSE_MS;
+use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
+use moc_domain::limits::{FINALIZE_LOCK_STALE_MS, LOOK_PAUSE_MS};
 use moc_domain::moc::Moc;
 use moc_domain::session::Session;
 
@@ -65,6 +65,27 @@ pub async fn file_with_parts(
 /// [`ErrorKind::NotFound`], or the store's.
 pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Error> {
     owned(store.moc(id).await?, user, |moc| &moc.user)
+}
+
+/// The session without a lock that its finalize has left by a crash: once that is stale, and if the session has no MOC,
+/// it is given back. A finalize that is only slow inserts no MOC then.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`], or the store's.
+pub async fn without_stale_lock(
+    store: &impl Store,
+    platform: &impl Platform,
+    session: Session,
+) -> Result<Session, Error> {
+    let now = platform.now();
+    if !session.lock_is_stale(now) {
+        return Ok(session);
+    }
+    let token = LockToken::new(now, platform.random());
+    if store.lock_session(session.id, token, now, now.plus_millis(-FINALIZE_LOCK_STALE_MS)).await? {
+        store.unlock_session(session.id, token).await?;
+    }
+    store.session(session.id).await?.ok_or_else(|| ErrorKind::NotFound.into())
 }
 
 /// Deletes the record of a file; `true` if it does not exist any more. If the result of the deletion was lost, the

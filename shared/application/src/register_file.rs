@@ -35,6 +35,7 @@ pub async fn run(
     bounds: Bounds,
 ) -> Result<(Session, File), Error> {
     let (session, files) = lookup::session_with_files(store, user, session).await?;
+    let session = lookup::without_stale_lock(store, platform, session).await?;
     let now = platform.now();
     session.accepts_uploads(now)?;
     let same = |file: &&File| file.category == declared.category && file.name == declared.name.as_str();

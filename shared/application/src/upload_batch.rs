@@ -79,6 +79,7 @@ pub async fn run<F: Form>(
     emit: impl AsyncFn(&Stored),
 ) -> Result<Taken, Error> {
     let (session, file) = lookup::file(store, batch.user, batch.session, batch.file).await?;
+    let session = lookup::without_stale_lock(store, platform, session).await?;
     session.accepts_uploads(platform.now())?;
     if file.is_completed() {
         return Err(ErrorKind::FileAlreadyCompleted.into());

@@ -66,6 +66,7 @@ pub async fn run<B: Bucket>(
     body: impl FnOnce() -> Option<B::Body<'static>>,
 ) -> Result<Stored, Error> {
     let (session, file) = lookup::file(store, part.user, part.session, part.file).await?;
+    let session = lookup::without_stale_lock(store, platform, session).await?;
     session.accepts_uploads(platform.now())?;
     file.accepts_part(part.number, part.size_bytes)?;
 

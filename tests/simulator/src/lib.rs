@@ -23,9 +23,6 @@
 //!   store ended: the bucket's lifecycle rule ends them,
 //! - objects of a rejected file whose deletion failed, or was ended by a crash or by the store: the use case ignores
 //!   that, and nothing sweeps the bucket.
-//!
-//! A lock that its finalize has left keeps parts, registrations and cancellations out until the next finalize takes
-//! it, however stale it is: only finalize looks at its age.
 
 mod client;
 mod model;
