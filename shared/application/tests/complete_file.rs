@@ -1,5 +1,7 @@
 //! Completing a file beside a bucket that is slow, loses responses, or has lost the upload.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use moc_application::port::{Bucket as _, BucketError};
 use moc_domain::error::{ErrorKind, FileFault};
 use moc_domain::etag::ETag;

@@ -1,5 +1,7 @@
 //! The rate limit of sessions.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use moc_domain::error::ErrorKind;
 use moc_domain::id::UserId;
 use moc_domain::limits::RATE_WINDOW_MS;

@@ -1,5 +1,7 @@
 //! The webhooks of finalized sessions, over a store.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use moc_application::deliver_webhook::{self, DeliveryOutcome, Swept};
 use moc_application::finalize::FinalizeOutcome;
 use moc_application::port::Outbox as _;

@@ -1,5 +1,7 @@
 //! Finalizing a session: alone, beside another finalize, and after one that was interrupted.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use moc_application::finalize::{FinalizeOutcome, Finalized};
 use moc_application::port::{BucketError, Platform as _, Sessions as _};
 use moc_domain::checksum::Checksums;

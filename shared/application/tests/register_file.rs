@@ -1,5 +1,7 @@
 //! Registering a file beside a store that loses results.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use moc_application::port::BucketError;
 use moc_domain::error::ErrorKind;
 use moc_domain::session::Status;

@@ -1,5 +1,7 @@
 //! A lock that a finalize has left by a crash.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use moc_application::port::{Platform as _, Sessions as _};
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::File;

@@ -1,5 +1,7 @@
 //! A part beside a completion, a finalize or a cancellation of its file.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use moc_application::port::{BucketError, Platform as _, Sessions as _};
 use moc_domain::checksum::Checksums;
 use moc_domain::error::{ErrorKind, FileFault};

@@ -1,5 +1,7 @@
 //! The buckets in memory keep what every bucket promises.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use futures::FutureExt as _;
 use moc_application::port::BucketError;
 use moc_fakes::{BucketOptions, Faulty, MemoryBucket, Script, conformance};

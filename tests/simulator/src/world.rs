@@ -48,6 +48,9 @@ pub struct Rates {
     pub disconnect: u64,
 }
 
+/// A session, its user, and what belongs into it.
+pub type Known = (SessionId, String, Rc<[Local]>);
+
 /// Everything of one simulation.
 pub struct World {
     pub scheduler: Rc<Scheduler>,
@@ -58,8 +61,8 @@ pub struct World {
     pub slow_max_ms: u64,
     pub completion_timeout_ms: i64,
     pub bug: Option<Bug>,
-    /// Every session that a client knows, and what belongs into it.
-    pub sessions: RefCell<Vec<(SessionId, String, Rc<[Local]>)>>,
+    /// Every session that a client knows.
+    pub sessions: RefCell<Vec<Known>>,
     database: Rc<SqliteFile>,
     instances: Vec<(Rc<SimStore>, Rc<SimBucket>)>,
     is_changed: Cell<bool>,
