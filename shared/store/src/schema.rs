@@ -92,9 +92,12 @@ fn adds_an_existing_column(sql: &str, tables: &[(String, String)]) -> bool {
     definition.is_some_and(|definition| definition.split([' ', ',', '(', '\n']).any(|word| word == column))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite-file"))]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
+    use crate::SqliteFile;
 
     #[test]
     fn a_column_is_added_once() {
@@ -105,5 +108,37 @@ mod tests {
         assert!(!adds("ALTER TABLE files ADD COLUMN meta TEXT"));
         assert!(!adds("ALTER TABLE mocs ADD COLUMN metadata TEXT"));
         assert!(!adds("CREATE TABLE metadata (id TEXT)"));
+    }
+
+    /// Executes statements on a new database in memory.
+    fn database(name: &str, statements: &[&str]) -> SqliteFile {
+        let sqlite = SqliteFile::in_memory(name).unwrap();
+        for sql in statements {
+            sqlite.execute_all(&[Statement::new(*sql, [])]).now_or_never().unwrap().unwrap();
+        }
+        sqlite
+    }
+
+    #[test]
+    fn a_database_of_an_earlier_version_is_brought_up_to_date_and_keeps_its_records() {
+        let [first, second, ..] = sqlite::MIGRATIONS else { panic!("two migrations") };
+        let left = [
+            "INSERT INTO schema_version (version) VALUES (1)",
+            "INSERT INTO sessions (id, user_id, status, part_size_bytes, created_at, expires_at)
+             VALUES ('s', 'user', 'active', 5242880, 0, 1)",
+        ];
+        // Version 0.1 may have been interrupted between any two statements of its second migration.
+        for executed in 0..=second.len() {
+            let before: Vec<&str> = first.iter().chain(&left).chain(&second[..executed]).copied().collect();
+            let sqlite = database(&format!("migration-{executed}"), &before);
+            migrate(&sqlite).now_or_never().unwrap().unwrap();
+            assert_eq!(version(&sqlite).now_or_never().unwrap(), Ok(sqlite::MIGRATIONS.len()), "{executed} executed");
+            let sql = "SELECT s.id, f.completing_at, m.thumbnail_key FROM sessions s
+                LEFT JOIN files f ON f.session_id = s.id LEFT JOIN mocs m ON m.session_id = s.id";
+            let rows = sqlite.execute_all(&[Statement::new(sql, [])]).now_or_never().unwrap().unwrap();
+            assert_eq!(rows, [[vec![Value::Text("s".into()), Value::Null, Value::Null]]]);
+            // Once it is up to date, nothing is done.
+            migrate(&sqlite).now_or_never().unwrap().unwrap();
+        }
     }
 }

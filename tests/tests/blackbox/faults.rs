@@ -6,6 +6,7 @@ mod outage;
 mod parts;
 mod retried;
 mod silence;
+mod store;
 mod validation;
 
 use std::sync::OnceLock;

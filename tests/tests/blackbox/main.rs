@@ -14,7 +14,6 @@ mod files;
 mod finalize;
 mod foreign;
 mod hosts;
-mod inside;
 mod log;
 mod mocs;
 mod names;

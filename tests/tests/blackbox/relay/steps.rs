@@ -1,7 +1,7 @@
 //! When events are sent: one POST for each step that something came of, none for any other request.
 
 use moc_tests::content::{PART_BYTES, content_md5, md5_digest, pdf};
-use moc_tests::{Client, Response, declared_pdf, own_stack, path, unique_title};
+use moc_tests::{Client, Response, declared_pdf, own_database, own_stack, path, unique_title};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -184,4 +184,27 @@ async fn events_name_the_user() {
     assert_eq!(posts.len(), 4);
     assert!(posts.iter().all(|post| post.body["userId"] == "alice" && post.is_of(&session)), "{posts:?}");
     assert!(!format!("{posts:?}").contains(&token), "the user's token went to the broadcaster");
+}
+
+/// A finalize that was interrupted between its MOC and the end of its session has emitted no event. The one that ends
+/// its work does.
+#[tokio::test]
+async fn a_finalize_that_resumes_emits_its_events() {
+    own_database!();
+    let relayed = Relayed::start("/ws/broadcast", &[]);
+    let stack = &relayed.stack;
+    let (session, _) = stack.client().upload_pdf(100).await;
+    let title = unique_title();
+    let _ = stack.client().finalize(&session, &title).await.success(201);
+    // As an interrupted finalize leaves it, and long enough ago.
+    let interrupted = format!(
+        "UPDATE sessions SET status = 'finalizing', moc_id = NULL, lock_token = 'lost', finalizing_at = 1 WHERE id = '{session}'"
+    );
+    assert_eq!(stack.database().execute(&interrupted), 1);
+    let before = relayed.broadcaster.posts().len();
+    let moc = stack.client().finalize(&session, &title).await.success(200);
+    assert_eq!(moc["resumed"], true);
+    let posts = relayed.broadcaster.posts().split_off(before);
+    let [post] = &posts[..] else { panic!("{posts:?}") };
+    is_finalized(&session, &moc, post.body["events"].as_array().expect("a list of events"));
 }
