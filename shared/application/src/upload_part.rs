@@ -152,8 +152,14 @@ async fn no_longer_accepted(
         return ErrorKind::FinalizeInProgress.into();
     }
     if file.is_completing(platform.now(), part.limits.completion_timeout_ms) {
-        let cause = "the bucket has no such upload: it may be completing it";
-        return Error::with_source(ErrorKind::BucketUnavailable, cause);
+        return match bucket.head(&file.key).await {
+            Ok(Some(_)) => ErrorKind::FileAlreadyCompleted.into(),
+            Ok(None) => {
+                let cause = "the bucket has no such upload: it may be completing it";
+                Error::with_source(ErrorKind::BucketUnavailable, cause)
+            }
+            Err(error) => error.into(),
+        };
     }
     match lookup::object(bucket, platform, &file, COMPLETION_LOOKS, |_| true).await {
         Ok(None) => match store.forget_file(file.id).await {

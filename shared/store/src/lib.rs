@@ -93,9 +93,13 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
         let result = self.executor.execute_all(statements).await;
         match &result {
             Err(error) if !self.schema_is_current.get() && error.repetition != Repetition::Conflict => {
-                schema::migrate(&self.executor).await?;
+                let has_migrated = schema::migrate(&self.executor).await?;
                 self.schema_is_current.set(true);
-                self.executor.execute_all(statements).await
+                // Another server may have migrated since. A database that is only busy is tried again after a pause.
+                if has_migrated || error.repetition == Repetition::Useless {
+                    return self.executor.execute_all(statements).await;
+                }
+                result
             }
             Ok(_) => {
                 self.schema_is_current.set(true);

@@ -4,14 +4,14 @@
 //! of several servers that start at once one migrates. Migrations only add, so that a server of the previous version
 //! goes on working next to one of this version.
 
-use crate::error::SqlError;
+use crate::error::{Repetition, SqlError};
 use crate::executor::{Dialect, SqlExecutor, Statement, Value};
 
 mod postgres;
 mod sqlite;
 
-/// How often a migration that another server runs at the same time is looked at again.
-const ATTEMPTS_MAX: u32 = 5;
+/// How often a migration runs again that another server's was in the way of.
+const CONFLICTS_MAX: u32 = 5;
 
 const fn migrations(dialect: Dialect) -> &'static [&'static [&'static str]] {
     match dialect {
@@ -43,28 +43,32 @@ async fn number(executor: &impl SqlExecutor, sql: &str) -> Result<usize, SqlErro
     }
 }
 
-/// Brings the schema to the version of this program. Does nothing if it has that version or a newer one.
+/// Brings the schema to the version of this program; returns whether it changed anything. Does nothing if it has that
+/// version or a newer one.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn migrate(executor: &impl SqlExecutor) -> Result<(), SqlError> {
+pub async fn migrate(executor: &impl SqlExecutor) -> Result<bool, SqlError> {
     let migrations = migrations(executor.dialect());
-    let mut attempt = 1;
-    loop {
-        let version = version(executor).await?;
-        let Some(migration) = migrations.get(version) else { return Ok(()) };
-        let record = format!("INSERT INTO schema_version (version) VALUES ({})", version + 1);
+    let (mut has_migrated, mut conflicts) = (false, 0);
+    let mut current = version(executor).await?;
+    while let Some(migration) = migrations.get(current) {
+        let record = format!("INSERT INTO schema_version (version) VALUES ({})", current + 1);
         let tables = tables(executor).await?;
         let missing = migration.iter().copied().filter(|sql| !adds_an_existing_column(sql, &tables));
         let statements: Vec<&str> = missing.chain([record.as_str()]).collect();
-        if let Err(error) = executor.transaction(&statements).await {
-            // Another server may have been faster: the version tells.
-            if attempt == ATTEMPTS_MAX {
-                return Err(error);
-            }
-            attempt += 1;
+        let migrating = executor.transaction(&statements).await;
+        let found = version(executor).await?;
+        match migrating {
+            Ok(()) => has_migrated = true,
+            // Another server was faster.
+            Err(_) if found > current => {}
+            Err(error) if error.repetition == Repetition::Conflict && conflicts < CONFLICTS_MAX => conflicts += 1,
+            Err(error) => return Err(error),
         }
+        current = found;
     }
+    Ok(has_migrated)
 }
 
 /// The definitions of the tables in SQLite, by name; none in PostgreSQL.

@@ -9,8 +9,6 @@ mod off;
 mod steps;
 mod ws_url;
 
-pub(crate) use steps::is_finalized;
-
 use std::collections::BTreeSet;
 use std::str::FromStr as _;
 use std::sync::OnceLock;

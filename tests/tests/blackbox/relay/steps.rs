@@ -74,7 +74,7 @@ async fn every_step_of_an_upload_is_one_post() {
 }
 
 #[track_caller]
-pub(crate) fn is_finalized(session: &str, moc: &Value, events: &[Value]) {
+fn is_finalized(session: &str, moc: &Value, events: &[Value]) {
     let [lifecycle, upload] = events else { panic!("{events:?}") };
     let metadata = json!({ "mocId": moc["id"] });
     assert_eq!(timeless(lifecycle), json!({ "type": "session_finalized", "sessionId": session, "metadata": metadata }));
