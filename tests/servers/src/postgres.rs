@@ -88,7 +88,7 @@ impl PostgresServer {
             postgres.args(["-c", &format!("fsync={fsync}"), "-c", &format!("max_connections={max_connections}")]);
             postgres
         };
-        let server = Server::start(command, |folder, _| ready_process(folder).is_some());
+        let server = Server::start("INT", command, |folder, _| ready_process(folder).is_some());
         let programs = initdb.with_file_name("");
         Ok(Self { server, programs, databases: AtomicU32::new(0) })
     }

@@ -13,10 +13,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Starts "$@". Each line of standard input names a signal that ends it and starts it again. When standard input
-/// closes, on drop and also when this process is killed, it ends for good and its folder is deleted.
-const SUPERVISE: &str = r#"folder=$1; shift; "$@" </dev/null & child=$!
+/// closes, on drop and also when this process is killed, it ends by the first signal and its folder is deleted.
+const SUPERVISE: &str = r#"end=$1; folder=$2; shift 2; "$@" </dev/null & child=$!
 while read -r signal; do kill -"$signal" $child; wait $child; "$@" </dev/null & child=$!; done
-kill -INT $child; wait $child; rm -rf "$folder""#;
+kill -"$end" $child; wait $child; rm -rf "$folder""#;
 
 /// A server with its port.
 pub struct Server {
@@ -27,20 +27,30 @@ pub struct Server {
 
 impl Server {
     /// Starts the server that `command` makes of a folder and a free port, and waits until `is_ready` of the two.
-    /// Another process may take the port first, so it tries a few.
+    /// Another process may take the port first, so it tries a few. `signal` ends the server; Python ignores `INT`
+    /// in the background.
     ///
     /// # Panics
     /// If the server does not start.
-    pub fn start(command: impl Fn(&Path, u16) -> Command, is_ready: impl Fn(&Path, u16) -> bool) -> Self {
-        (0..START_ATTEMPTS).find_map(|_| Self::attempt(&command, &is_ready)).expect("the server does not start")
+    pub fn start(signal: &str, command: impl Fn(&Path, u16) -> Command, is_ready: impl Fn(&Path, u16) -> bool) -> Self {
+        let attempt = |_| Self::attempt(signal, &command, &is_ready);
+        (0..START_ATTEMPTS).find_map(attempt).expect("the server does not start")
     }
 
-    fn attempt(command: impl Fn(&Path, u16) -> Command, is_ready: impl Fn(&Path, u16) -> bool) -> Option<Self> {
+    fn attempt(
+        signal: &str,
+        command: impl Fn(&Path, u16) -> Command,
+        is_ready: impl Fn(&Path, u16) -> bool,
+    ) -> Option<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).ok()?.port();
         let folder = TempDir::new().expect("a temporary folder").keep();
         let command = command(&folder, port);
         let mut supervisor = Command::new("sh");
-        supervisor.args(["-c", SUPERVISE, "sh"]).arg(&folder).arg(command.get_program()).args(command.get_args());
+        supervisor
+            .args(["-c", SUPERVISE, "sh", signal])
+            .arg(&folder)
+            .arg(command.get_program())
+            .args(command.get_args());
         let log = if std::env::var_os("MOC_SERVER_LOG").is_some() { Stdio::inherit } else { Stdio::null };
         supervisor.stdin(Stdio::piped()).stdout(log()).stderr(log()).current_dir(&folder);
         let supervisor = supervisor.spawn().expect("a shell");
@@ -100,4 +110,9 @@ pub fn find(name: &str, folders: impl Iterator<Item = PathBuf>) -> Option<PathBu
     let path = std::env::var_os("PATH").unwrap_or_default();
     let all: Vec<_> = folders.chain(std::env::split_paths(&path)).collect();
     all.into_iter().map(|folder| folder.join(name)).find(|program| Path::is_file(program))
+}
+
+/// The folder of the programs from PyPI, where `cargo xtask test` installs them.
+pub fn python_programs() -> impl Iterator<Item = PathBuf> {
+    std::iter::once(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/python/bin"))
 }
