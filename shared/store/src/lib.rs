@@ -6,6 +6,8 @@
 
 #![allow(async_fn_in_trait, reason = "components run on one thread: no future has to be Send")]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod executor;
 mod files;
@@ -52,6 +54,11 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
     /// `schema_is_current`.
     pub fn new(executor: E, platform: P, schema_is_current: Rc<Cell<bool>>) -> Self {
         Self { executor, platform, schema_is_current }
+    }
+
+    /// The database.
+    pub const fn executor(&self) -> &E {
+        &self.executor
     }
 
     /// Executes a statement up to [`ATTEMPTS_MAX`] times: each has the same effect when it runs again.

@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moc_application::port::Platform;
 use moc_domain::time::Timestamp;
+use moc_store::conformance;
 use moc_store::{Dialect, Rows, SqlError, SqlExecutor, SqlStore, SqliteFile, Statement};
 use tempfile::TempDir;
 
@@ -34,28 +34,26 @@ impl Database {
         Ok(Self::Libsql(Server::start()?))
     }
 
-    /// A connection, which must not leave the runtime of [`Self::client`].
-    pub async fn connect(&self) -> Executor {
+    /// A connection, which must not leave the runtime that it was made in.
+    async fn connect(&self) -> Executor {
         match self {
             Self::Sqlite(folder) => Executor::Sqlite(SqliteFile::open(&folder.path().join("db")).expect("SQLite")),
             Self::Postgres { address } => Executor::Postgres(Postgres::connect(address).await),
             Self::Libsql(server) => Executor::Libsql(server.client()),
         }
     }
+}
 
-    /// A store on a connection of its own, as a new instance has it.
-    pub async fn store(&self) -> SqlStore<Executor, TestPlatform> {
+impl conformance::Database for Database {
+    type Executor = Executor;
+    type Platform = TestPlatform;
+
+    async fn store(&self) -> SqlStore<Executor, TestPlatform> {
         SqlStore::new(self.connect().await, TestPlatform, Rc::new(Cell::new(false)))
     }
 
-    /// Runs one client on this thread.
-    pub fn client<T>(&self, client: impl AsyncFnOnce(&SqlStore<Executor, TestPlatform>) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async { client(&self.store().await).await })
-    }
-
-    /// Runs `count` clients at once, each with a connection and a thread of its own; returns what they return.
-    pub fn clients<T: Send>(
+    /// Each with a thread of its own.
+    async fn concurrently<T: Send>(
         &self,
         count: usize,
         client: impl AsyncFn(&SqlStore<Executor, TestPlatform>, usize) -> T + Sync,
@@ -63,12 +61,18 @@ impl Database {
         std::thread::scope(|scope| {
             let spawn = |index| {
                 let client = &client;
-                scope.spawn(move || self.client(async |store| client(store, index).await))
+                scope.spawn(move || block_on(async { client(&self.store().await, index).await }))
             };
             let threads: Vec<_> = (0..count).map(spawn).collect();
             threads.into_iter().map(|thread| thread.join().expect("a client")).collect()
         })
     }
+}
+
+/// Runs a future on this thread.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(future)
 }
 
 /// A connection to any of the databases.
@@ -103,23 +107,17 @@ impl SqlExecutor for Executor {
     }
 }
 
-/// The real clock, and random bytes that never repeat within a test run.
+/// A platform that waits for real.
 #[derive(Clone, Copy)]
 pub struct TestPlatform;
 
-static DRAWN: AtomicU64 = AtomicU64::new(1);
-
 impl Platform for TestPlatform {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_700_000_000_000)
+        conformance::now()
     }
 
     fn random(&self) -> [u8; 10] {
-        // Multiplying by an odd number spreads the counter over all bits.
-        let drawn = DRAWN.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut bytes = [0; 10];
-        bytes[..8].copy_from_slice(&drawn.to_be_bytes());
-        bytes
+        conformance::random()
     }
 
     async fn sleep(&self, millis: u64) {

@@ -1,0 +1,77 @@
+//! What every store promises: see the ports in [`moc_application::port`].
+//!
+//! Each case takes a database of its own, and panics where the store breaks the promise.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "it is a test")]
+#![allow(clippy::missing_panics_doc, reason = "so does every case")]
+
+mod cases;
+
+use moc_application::port::Platform;
+
+pub use cases::*;
+
+use crate::{SqlExecutor, SqlStore};
+
+/// A database of one case's own.
+pub trait Database: Sized {
+    type Executor: SqlExecutor;
+    type Platform: Platform;
+
+    /// A store on a connection of its own where connections are not shared.
+    async fn store(&self) -> Store<Self>;
+
+    /// Runs `count` clients at once, each with a store of its own; returns what they return.
+    async fn concurrently<T: Send>(
+        &self,
+        count: usize,
+        client: impl AsyncFn(&Store<Self>, usize) -> T + Sync,
+    ) -> Vec<T>;
+}
+
+/// A store in a database.
+pub type Store<D> = SqlStore<<D as Database>::Executor, <D as Database>::Platform>;
+
+/// Passes the names of all cases to a macro.
+#[macro_export]
+macro_rules! store_cases {
+    ($macro:ident) => {
+        $macro!(
+            keeps_sessions_files_and_parts,
+            counts_sessions_per_window,
+            rejects_files_of_full_inactive_and_unknown_sessions,
+            counts_a_part_once_however_often_it_is_stored,
+            counts_parts_that_are_stored_at_once,
+            stores_no_part_after_completion_or_cancellation,
+            completes_once_beside_late_parts,
+            forgets_pending_and_rejected_files_only,
+            locks_once_and_unlocks_for_the_holder_only,
+            publishes_one_moc_per_session_and_slug,
+            inserts_no_moc_after_the_lock_was_lost,
+            finalizes_once_of_two_at_once,
+            gives_a_slug_to_one_of_two_sessions_at_once,
+            claims_each_delivery_once_among_sweeps,
+            ends_only_the_last_claim,
+            migrates_once_of_several_starts_at_once,
+            works_on_a_schema_with_later_additions,
+        );
+    };
+}
+
+macro_rules! runner {
+    ($($case:ident),+ $(,)?) => {
+        /// The names of all cases.
+        pub const CASES: &[&str] = &[$(stringify!($case)),+];
+
+        /// Runs the case of this name; `false` if there is none.
+        pub async fn run<D: Database>(case: &str, database: &D) -> bool {
+            match case {
+                $(stringify!($case) => Box::pin($case(database)).await,)+
+                _ => return false,
+            }
+            true
+        }
+    };
+}
+
+store_cases!(runner);
