@@ -13,6 +13,8 @@ use crate::wasm_target::{self, WASM_TARGET};
 const COMPONENT_PROFILE: &str = "component";
 /// Components that are not part of the application: the benchmark compares with them.
 const HELLO: [&str; 2] = ["moc-bench-hello", "moc-bench-hello-postgres"];
+/// Another one: tests run the cases of the ports in it.
+const CONFORMANCE: &str = "moc-conformance";
 /// The local host's program.
 pub const LOCAL_HOST: &str = "moc-local";
 
@@ -39,6 +41,11 @@ pub fn components(project: &Project) -> Result<()> {
     run(project, &Options { components: Vec::new() })
 }
 
+/// Builds the component in which tests run the cases of the ports.
+pub fn conformance(project: &Project) -> Result<()> {
+    process::run("building the conformance suite", for_wasm(project, "build").args(["--package", CONFORMANCE]))
+}
+
 /// Builds a native program in release mode and returns the command that runs it.
 pub fn program(project: &Project, name: &str) -> Result<Command> {
     let mut cargo = for_native_crates(project, "build")?;
@@ -52,16 +59,16 @@ pub fn program(project: &Project, name: &str) -> Result<Command> {
 pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = project.cargo(subcommand);
     cargo.args(["--release", "--workspace"]);
-    for name in HELLO.map(str::to_owned).into_iter().chain(project.components()?) {
+    for name in HELLO.into_iter().chain([CONFORMANCE]).map(str::to_owned).chain(project.components()?) {
         cargo.args(["--exclude", &name]);
     }
     Ok(cargo)
 }
 
-/// A cargo command (`build`, `clippy`) for all components, with their target and profile.
+/// A cargo command (`build`, `clippy`) for all components, that of the tests included, with their target and profile.
 pub fn for_components(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = for_wasm(project, subcommand);
-    cargo.args(packages(&project.components()?));
+    cargo.args(packages(&project.components()?)).args(["--package", CONFORMANCE]);
     Ok(cargo)
 }
 

@@ -75,7 +75,7 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         steps.run("front end: format, lints and types", || front_end::check(project))?;
         steps.run(asyncapi::STEP, || asyncapi::check(project))?;
         steps.run("generated files", || generate::run(project, &generate::Options { check: true }).map(passed))?;
-        steps.run("components", || build::components(project).map(passed))?;
+        steps.run("components", || build_components(project))?;
         steps.run("clippy", || clippy(project))?;
         steps.run("clippy for the components", || clippy_components(project))?;
         steps.run("local host and tests", || build_native(project))?;
@@ -112,6 +112,11 @@ fn install_servers(project: &Project) -> Result<StepResult> {
         return Ok(StepResult::Skipped("Python with venv is needed for a libSQL server and moto"));
     }
     python::install(project).map(passed)
+}
+
+fn build_components(project: &Project) -> Result<StepResult> {
+    build::components(project)?;
+    build::conformance(project).map(passed)
 }
 
 fn build_native(project: &Project) -> Result<StepResult> {

@@ -13,7 +13,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Starts "$@". Each line of standard input names a signal that ends it and starts it again. When standard input
-/// closes, on drop and also when this process is killed, it ends by the first signal and its folder is deleted.
+/// closes, on drop and also when this process is killed, it ends by the signal "$1" and its folder is deleted.
 const SUPERVISE: &str = r#"end=$1; folder=$2; shift 2; "$@" </dev/null & child=$!
 while read -r signal; do kill -"$signal" $child; wait $child; "$@" </dev/null & child=$!; done
 kill -"$end" $child; wait $child; rm -rf "$folder""#;
