@@ -1,4 +1,5 @@
-//! s3s-fs, adapted to S3 in three points: long keys, uploads that no longer exist, and the pages of ListParts.
+//! s3s-fs, adapted to S3 in four points: long keys, uploads that no longer exist, the pages of ListParts, and
+//! completions with the wrong parts.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +7,8 @@ use async_trait::async_trait;
 use md5::{Digest as _, Md5};
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
-    CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, ETag,
-    GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
+    CompletedPart, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput,
+    ETag, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
     ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, Part, PutObjectInput, PutObjectOutput,
     UploadPartInput, UploadPartOutput,
 };
@@ -19,7 +20,8 @@ use sha2::Sha256;
 const NAME_MAX_BYTES: usize = 255;
 /// What s3s-fs adds to bucket and key in such a name: `.bucket-`, `.object-`, `.upload-<UUID>`, `.metadata.json`.
 const ADDED_BYTES: usize = 8 + 8 + 44 + 14;
-
+/// Smallest part that is not the last of its upload, in bytes.
+const PART_MIN_BYTES: u64 = 5 << 20;
 /// Most parts of a page of `ListParts`.
 const PAGE_PARTS_MAX: usize = 1_000;
 
@@ -35,11 +37,41 @@ impl Files {
         Self { files, root }
     }
 
+    fn check_upload(&self, upload_id: &str) -> S3Result<()> {
+        let exists = self.root.join(format!(".upload-{upload_id}.json")).exists();
+        if exists { Ok(()) } else { Err(S3ErrorCode::NoSuchUpload.into()) }
+    }
+
+    fn part(&self, upload_id: &str, number: i32) -> PathBuf {
+        self.root.join(format!(".upload_id-{upload_id}.part-{number}"))
+    }
+
+    /// s3s-fs deletes an upload before it looks at its parts, and ignores their ETags.
+    fn check_completion(&self, upload_id: &str, parts: &[CompletedPart]) -> S3Result<()> {
+        self.check_upload(upload_id)?;
+        let mut previous = 0;
+        for (index, part) in parts.iter().enumerate() {
+            let number = part.part_number.unwrap_or_default();
+            if number <= previous {
+                return Err(S3ErrorCode::InvalidPartOrder.into());
+            }
+            previous = number;
+            let path = self.part(upload_id, number);
+            let Ok(stored) = path.metadata() else { return Err(S3ErrorCode::InvalidPart.into()) };
+            if part.e_tag != Some(ETag::Strong(md5_of(&path)?)) {
+                return Err(S3ErrorCode::InvalidPart.into());
+            }
+            let is_last = index + 1 == parts.len();
+            if stored.len() < PART_MIN_BYTES && !is_last {
+                return Err(S3ErrorCode::EntityTooSmall.into());
+            }
+        }
+        Ok(())
+    }
+
     /// s3s-fs lists the parts of an upload that does not exist, in no order, all at once, and without ETags.
     fn page(&self, upload_id: &str, after: i32, max: i32, mut parts: Vec<Part>) -> S3Result<ListPartsOutput> {
-        if !self.root.join(format!(".upload-{upload_id}.json")).exists() {
-            return Err(S3ErrorCode::NoSuchUpload.into());
-        }
+        self.check_upload(upload_id)?;
         parts.retain(|part| part.part_number > Some(after));
         parts.sort_by_key(|part| part.part_number);
         let page = usize::try_from(max).unwrap_or(0).min(PAGE_PARTS_MAX);
@@ -47,10 +79,7 @@ impl Files {
         parts.truncate(page);
         for part in &mut parts {
             let number = part.part_number.unwrap_or_default();
-            let md5 = md5_of(&self.root.join(format!(".upload_id-{upload_id}.part-{number}")));
-            part.e_tag = Some(ETag::Strong(
-                md5.map_err(|error| S3Error::with_source(S3ErrorCode::InternalError, error.into()))?,
-            ));
+            part.e_tag = Some(ETag::Strong(md5_of(&self.part(upload_id, number))?));
         }
         Ok(ListPartsOutput {
             is_truncated: Some(is_truncated),
@@ -63,9 +92,10 @@ impl Files {
     }
 }
 
-fn md5_of(path: &Path) -> std::io::Result<String> {
+fn md5_of(path: &Path) -> S3Result<String> {
     // A part is in memory for a moment, here on the developer's machine.
-    Ok(hex::encode(Md5::digest(std::fs::read(path)?)))
+    let part = std::fs::read(path).map_err(|error| S3Error::with_source(S3ErrorCode::InternalError, error.into()))?;
+    Ok(hex::encode(Md5::digest(part)))
 }
 
 /// s3s-fs puts bucket and key, in base64, into the name of one file. A key that is too long for that stands on disk
@@ -107,6 +137,19 @@ macro_rules! operations {
                 tokio::task::block_in_place(|| self.page(&upload_id, after, max, listed)).map(S3Response::new)
             }
 
+            async fn complete_multipart_upload(
+                &self,
+                mut request: S3Request<CompleteMultipartUploadInput>,
+            ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+                let input = &mut request.input;
+                let parts = input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref());
+                tokio::task::block_in_place(|| {
+                    self.check_completion(&input.upload_id, parts.unwrap_or_default())
+                })?;
+                shorten(&input.bucket, &mut input.key);
+                self.files.complete_multipart_upload(request).await.map_err(no_such_upload)
+            }
+
             $(async fn $name(&self, mut request: S3Request<$input>) -> S3Result<S3Response<$output>> {
                 let input = &mut request.input;
                 shorten(&input.bucket, &mut input.key);
@@ -118,7 +161,6 @@ macro_rules! operations {
 
 operations! {
     abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput, no_such_upload;
-    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput, no_such_upload;
     create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput, |error| error;
     delete_object(DeleteObjectInput) -> DeleteObjectOutput, |error| error;
     get_object(GetObjectInput) -> GetObjectOutput, |error| error;
