@@ -97,9 +97,11 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
     /// Only a statement that fails makes the store look at the schema: an instance that serves one request pays
     /// nothing for it.
     async fn attempt(&self, statements: &[Statement<'_>]) -> Result<Vec<Rows>, SqlError> {
+        // Another request of this instance may migrate while this statement runs.
+        let was_current = self.schema_is_current.get();
         let result = self.executor.execute_all(statements).await;
         match &result {
-            Err(error) if !self.schema_is_current.get() && error.repetition != Repetition::Conflict => {
+            Err(error) if !was_current && error.repetition != Repetition::Conflict => {
                 let has_migrated = schema::migrate(&self.executor).await?;
                 self.schema_is_current.set(true);
                 // Another server may have migrated since. A database that is only busy is tried again after a pause.
