@@ -13,6 +13,9 @@ use tempfile::TempDir;
 use crate::libsql::{Libsql, Server};
 use crate::postgres::{self, Postgres};
 
+/// The file of a SQLite database.
+const FILE: &str = "db";
+
 /// A database of one case's own.
 pub enum Database {
     Sqlite(TempDir),
@@ -22,7 +25,10 @@ pub enum Database {
 
 impl Database {
     pub fn sqlite() -> Result<Self, &'static str> {
-        Ok(Self::Sqlite(TempDir::new().expect("a temporary directory")))
+        let folder = TempDir::new().expect("a temporary directory");
+        // While one connection of several turns WAL on, SQLite rejects the others without waiting.
+        SqliteFile::open(&folder.path().join(FILE)).expect("SQLite");
+        Ok(Self::Sqlite(folder))
     }
 
     /// A database whose transactions have this isolation level unless they say otherwise.
@@ -37,7 +43,7 @@ impl Database {
     /// A connection, which must not leave the runtime that it was made in.
     async fn connect(&self) -> Executor {
         match self {
-            Self::Sqlite(folder) => Executor::Sqlite(SqliteFile::open(&folder.path().join("db")).expect("SQLite")),
+            Self::Sqlite(folder) => Executor::Sqlite(SqliteFile::open(&folder.path().join(FILE)).expect("SQLite")),
             Self::Postgres { address } => Executor::Postgres(Postgres::connect(address).await),
             Self::Libsql(server) => Executor::Libsql(server.client()),
         }
