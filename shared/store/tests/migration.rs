@@ -1,5 +1,7 @@
 //! Requests of one instance share what they know of the schema.
 
+#![allow(clippy::expect_used, reason = "a test fails by a panic")]
+
 use std::cell::Cell;
 use std::rc::Rc;
 
