@@ -10,7 +10,6 @@ use moc_application::make_thumbnail;
 use moc_application::port::{Step, Trace as _};
 use moc_application::retry::Retrying;
 use moc_config::FinalizeSettings;
-use moc_domain::error::Error;
 use moc_domain::moc::Moc;
 
 /// Makes the thumbnail that the MOC does not have yet, and has its webhook delivered if it is not.
@@ -20,7 +19,8 @@ pub async fn run(wanted: &FinalizeSettings, bucket: Retrying<S3Bucket, WasiPlatf
             let thumbnailer = Thumbnailer { bucket, context: trace.context_of(Step::GenerateThumbnail) };
             let making = async { make_thumbnail::run(&store::open().await?, &thumbnailer, moc).await };
             if let Err(error) = trace.step(Step::GenerateThumbnail, making).await {
-                warn(&format!("MOC {} gets no thumbnail", moc.id), &error);
+                let cause = error.source.unwrap_or_default();
+                log::warn(&format!("MOC {} gets no thumbnail: {cause}", moc.id));
             }
         }
     };
@@ -32,8 +32,4 @@ pub async fn run(wanted: &FinalizeSettings, bucket: Retrying<S3Bucket, WasiPlatf
         }
     };
     both(thumbnail, webhook).await;
-}
-
-fn warn(what: &str, error: &Error) {
-    log::warn(&format!("{what}: {}", error.source.as_deref().unwrap_or_default()));
 }

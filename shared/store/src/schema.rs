@@ -96,7 +96,7 @@ fn adds_an_existing_column(sql: &str, tables: &[(String, String)]) -> bool {
     definition.is_some_and(|definition| definition.split([' ', ',', '(', '\n']).any(|word| word == column))
 }
 
-#[cfg(all(test, feature = "sqlite-file"))]
+#[cfg(test)]
 mod tests {
     use futures::FutureExt as _;
 

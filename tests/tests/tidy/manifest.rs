@@ -74,8 +74,8 @@ fn variable(template: &str) -> Option<&str> {
 /// What a component declares to use in `[package.metadata.moc]`, with a name that its code has then.
 const USES: [(&str, &[&str]); 11] = [
     ("users", &["auth"]),
-    ("store", &["SqliteStore"]),
-    ("bucket", &["S3Bucket"]),
+    ("store", &["store"]),
+    ("bucket", &["s3"]),
     ("public-urls", &["public_address"]),
     ("progress", &["emit", "emit_part", "emit_traced"]),
     ("broadcaster", &["publish"]),
@@ -129,7 +129,9 @@ fn variables_have_one_name_and_all_are_used() {
     assert_eq!(declared, granted, "every variable is used by some component");
     for (name, variable) in manifest.variables() {
         let hidden = variable.get("secret").and_then(Value::as_bool) == Some(true);
-        let secret = ["secret", "access_key", "api_key"].iter().any(|part| name.contains(part));
+        let secret = ["secret", "access_key", "api_key", "database_url", "database_token"]
+            .iter()
+            .any(|part| name.contains(part));
         assert_eq!(hidden, secret, "{name}");
     }
 }

@@ -42,6 +42,7 @@ impl Variable {
 fn demanded(name: &str) -> Option<String> {
     let get = |asked: &str| match asked {
         _ if asked == name => Some("?".to_owned()),
+        "database_url" if name == "database_origin" => Some("http://127.0.0.1".to_owned()),
         "s3_endpoint" => Some("http://127.0.0.1".to_owned()),
         "jwt_jwks_url" => Some("http://127.0.0.1/keys".to_owned()),
         "rate_limit_sessions_per_hour" => Some("1".to_owned()),
@@ -61,6 +62,7 @@ fn values_have_the_form_that_the_code_demands() {
             "origin" => "an origin, for example https://example.com".to_owned(),
             "URL" => "a URL with http or https and without a user".to_owned(),
             "URL, ws or wss" => "a URL with ws or wss and without a user".to_owned(),
+            "URL, postgres, http, https or libsql" => form.replacen("URL,", "a URL with", 1),
             "origins separated by commas, or *" => form.replacen(",", ", for example https://example.com,", 1),
             _ => match form.split_once(", ") {
                 Some((_, range)) if range.contains(" to ") => format!("an integer from {}", range.replace(',', "")),
