@@ -81,6 +81,13 @@ impl<'a> Statement<'a> {
     pub fn new(sql: impl Into<Cow<'a, str>>, parameters: impl Into<Vec<Value>>) -> Self {
         Self { sql: sql.into(), parameters: parameters.into() }
     }
+
+    /// Whether it may return rows: a database need not set up a result for one that does not.
+    #[must_use]
+    pub fn returns_rows(&self) -> bool {
+        let sql = self.sql.trim_start();
+        sql.starts_with("SELECT") || sql.starts_with("WITH") || sql.contains("RETURNING")
+    }
 }
 
 /// The rows that a statement returned, each with its columns in order.
@@ -109,6 +116,15 @@ pub trait SqlExecutor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_some_statements_return_rows() {
+        let returns_rows = |sql: &str| Statement::new(sql, []).returns_rows();
+        assert!(returns_rows(" SELECT 1") && returns_rows("WITH f AS (SELECT 1) SELECT 1 FROM f"));
+        assert!(returns_rows("UPDATE files SET etag = ?1 RETURNING 1"));
+        assert!(!returns_rows("INSERT INTO sessions (id) VALUES (?1) ON CONFLICT DO NOTHING"));
+        assert!(!returns_rows("DELETE FROM parts WHERE file_id = ?1"));
+    }
 
     #[test]
     fn postgres_gets_its_own_placeholders_and_functions() {

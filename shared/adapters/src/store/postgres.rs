@@ -88,6 +88,10 @@ async fn query(connection: &Connection, statement: &Statement<'_>) -> Result<Row
     };
     let parameters = statement.parameters.iter().map(parameter).collect();
     let sql = Dialect::Postgres.translate(&statement.sql).into_owned();
+    if !statement.returns_rows() {
+        connection.execute_async(sql, parameters).await.map_err(error)?;
+        return Ok(Rows::new());
+    }
     let (_, mut stream, end) = connection.query_async(sql, parameters).await.map_err(error)?;
     let mut rows = Vec::new();
     while let Some(row) = stream.next().await {
