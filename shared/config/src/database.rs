@@ -40,18 +40,21 @@ impl DatabaseSettings {
         // The scheme that Turso shows for HTTPS.
         let text = text.strip_prefix("libsql://").map_or_else(|| text.to_owned(), |rest| format!("https://{rest}"));
         let url = Url::parse(&text).map_err(|_| error("database_url", problem))?;
+        let settings = match url.scheme() {
+            "postgres" | "postgresql" => Self::Postgres { address: text },
+            "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
+                return Err(error("database_url", "must have no user: a libSQL server gets database_token"));
+            }
+            "http" | "https" => {
+                Self::Libsql { url: url.clone(), token: values.text("database_token").map(str::to_owned) }
+            }
+            _ => return Err(error("database_url", problem)),
+        };
         let origin = values.text("database_origin").and_then(|origin| Url::parse(origin).ok());
         if origin.is_none_or(|origin| grant(&origin) != grant(&url)) {
             return Err(error("database_origin", "must be scheme, host and port of database_url"));
         }
-        match url.scheme() {
-            "postgres" | "postgresql" => Ok(Self::Postgres { address: text }),
-            "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
-                Err(error("database_url", "must have no user: a libSQL server gets database_token"))
-            }
-            "http" | "https" => Ok(Self::Libsql { url, token: values.text("database_token").map(str::to_owned) }),
-            _ => Err(error("database_url", problem)),
-        }
+        Ok(settings)
     }
 }
 
