@@ -106,6 +106,7 @@ pub fn all(now: Timestamp, user: &UserId) -> Result<Vec<Fixture>> {
     let made = moc(1, &taken.session, TAKEN_TITLE, now)?;
     taken.session.status = Status::Finalized;
     taken.session.moc_id = Some(made.id);
+    taken.session.finalizing_at = Some(now);
     taken.moc = Some(FixtureMoc { name: "takenMoc", moc: made });
 
     let mut partial = Fixture::new(8, "partialSession", "a finalize died in it after its MOC", user, minutes(-1))?
