@@ -37,7 +37,15 @@ pub async fn run(
     }
     // Read after the cancellation: no file comes from now on.
     let (_, files) = lookup::session_with_files(store, user, id).await?;
-    let clear = |file| clear(bucket, file, again, File::is_completing(file, platform.now(), completion_timeout_ms));
+    let clear = async |file: &File| {
+        let is_completing = file.is_completing(platform.now(), completion_timeout_ms);
+        let cleared = clear(bucket, file, again, is_completing).await;
+        if is_completing && cleared.is_ok() {
+            // Its upload was aborted or its object deleted: no completion can make one any more.
+            let _ = store.end_completion(file.id).await;
+        }
+        cleared
+    };
     let mut cleared = stream::iter(&files).map(clear).buffer_unordered(ABORT_CONCURRENCY);
     let mut error = None;
     while let Some(result) = cleared.next().await {

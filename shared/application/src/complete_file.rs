@@ -75,7 +75,7 @@ pub async fn run(
         check_claimed(claimed, &etags)?;
     }
     let Some(completing) = store.begin_completion(file.id, platform.now()).await? else {
-        return overtaken(store, bucket, platform, request).await;
+        return overtaken(store, bucket, platform, request, false).await;
     };
     let CompletedUpload { etag, is_etag_of_bytes } = match complete(bucket, platform, &file, &etags).await? {
         Completion::Made(completed) => completed,
@@ -86,7 +86,7 @@ pub async fn run(
             let was_lost_before = is_first
                 && match store.begin_completion(file.id, platform.now()).await? {
                     Some(again) => again.requests == 2,
-                    None => return overtaken(store, bucket, platform, request).await,
+                    None => return overtaken(store, bucket, platform, request, false).await,
                 };
             let waited_ms = platform.now().millis_since(completing.since);
             if !was_lost_before && waited_ms < request.completion_timeout_ms {
@@ -107,26 +107,31 @@ pub async fn run(
         return Err(file.differs(mismatch).into());
     }
     if !store.complete_file(&file, &etag, platform.now()).await? {
-        return overtaken(store, bucket, platform, request).await;
+        return overtaken(store, bucket, platform, request, true).await;
     }
     lookup::extend(store, platform, &session, request.session_lifetime_max_ms).await;
     Ok(Completed { file, etag, idempotent: false })
 }
 
-/// The response where another completion, a cancellation or a finalize came first.
+/// The response where another completion, a cancellation or a finalize came first; `is_made` says that the bucket has
+/// made the object.
 async fn overtaken(
     store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,
     request: CompleteRequest<'_>,
+    is_made: bool,
 ) -> Result<Completed, Error> {
     let (session, file) = lookup::file(store, request.user, request.session, request.file).await?;
     if let Some(etag) = file.etag.clone() {
         return Ok(Completed { file, etag, idempotent: true });
     }
     if session.status == Status::Cancelled {
-        // The cancellation has cleared the bucket already: clear what came after it.
-        let _ = bucket.delete(&file.key).await;
+        // The cancellation has cleared the bucket already: clear what came after it. An object that was made is the
+        // end of every completion.
+        if bucket.delete(&file.key).await.is_ok() && is_made {
+            let _ = store.end_completion(file.id).await;
+        }
     }
     session.accepts_uploads(platform.now())?;
     Err(Error::with_source(ErrorKind::StoreUnavailable, "a pending file of an active session did not complete"))

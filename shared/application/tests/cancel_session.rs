@@ -106,6 +106,19 @@ fn waits_for_a_completion_that_the_bucket_works_on() {
     is_clear(&stage);
 }
 
+/// The abort has ended the completion: there is nothing to wait for.
+#[test]
+fn an_upload_that_was_aborted_is_not_waited_for() {
+    let stage = Stage::default();
+    let file = stage.registered("castle.pdf", BYTES);
+    stage.send(&file, BYTES);
+    stage.bucket_faults.before("complete_upload", 1..=1, BucketError::Silent("30 s".into()));
+    assert!(stage.complete(&file, None).is_err());
+    stage.cancel(file.session_id).unwrap();
+    stage.cancel(file.session_id).unwrap();
+    is_clear(&stage);
+}
+
 #[test]
 fn waits_no_longer_than_a_completion_may_take() {
     let stage = Stage::default();

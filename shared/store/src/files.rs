@@ -137,6 +137,12 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         Ok(Some(Completing { since: Timestamp::from_millis(since), requests: number(&row, 1)? }))
     }
 
+    async fn end_completion(&self, file: FileId) -> Result<(), StoreError> {
+        let sql = "UPDATE files SET completing_at = NULL WHERE id = ?1 AND etag IS NULL";
+        self.execute(Statement::new(sql, [text(file)])).await?;
+        Ok(())
+    }
+
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError> {
         let sql = "UPDATE files SET etag = ?2, completed_at = ?3, bytes_completed = size_bytes, parts_completed = ?4
             WHERE id = ?1 AND etag IS NULL

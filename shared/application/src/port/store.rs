@@ -109,6 +109,8 @@ pub trait Files {
     /// Records that a completion of a pending file of an active session is requested from the bucket, before it is;
     /// `None` unless both are.
     async fn begin_completion(&self, file: FileId, now: Timestamp) -> Result<Option<Completing>, StoreError>;
+    /// Records that no completion of a pending file is under way any more.
+    async fn end_completion(&self, file: FileId) -> Result<(), StoreError>;
     /// Completes a pending file of an active session. `false` unless both are.
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;
     /// Marks a completed file as one that a new registration replaces.
