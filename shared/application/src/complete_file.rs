@@ -2,7 +2,7 @@
 //!
 //! S3 may take minutes to assemble a large object, and may show neither the upload nor the object meanwhile. So the
 //! store records that a completion was requested before it is, and until `completion_timeout_ms` later nothing is
-//! concluded from an object that is not there:
+//! concluded from a missing object:
 //!
 //! | the bucket has | response |
 //! |---|---|

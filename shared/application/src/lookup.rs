@@ -68,7 +68,7 @@ pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Er
 }
 
 /// The session without a lock that its finalize has left by a crash: once that is stale, and if the session has no MOC,
-/// it is given back. A finalize that is only slow inserts no MOC then.
+/// it is released. A finalize that is only slow inserts no MOC then.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], or the store's.

@@ -80,7 +80,7 @@ pub async fn run<B: Bucket>(
 }
 
 /// How a part that streams from the client is transferred. Its bytes pass through this program only if something is
-/// computed of them, or if there are few: that costs little, and tells a silent bucket from a silent client.
+/// computed of them, or if there are few: that costs little, and distinguishes a silent bucket from a silent client.
 fn streamed(file: &File, part: &Part<'_>) -> Transfer {
     Transfer {
         size_bytes: part.size_bytes,

@@ -1,4 +1,4 @@
-//! Completing a file beside a bucket that is slow, loses responses, or has lost the upload.
+//! Completing a file in a bucket that is slow, loses responses, or has lost the upload.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 

@@ -1,4 +1,4 @@
-//! Finalizing a session: alone, beside another finalize, and after one that was interrupted.
+//! Finalizing a session: alone, at the same time as another finalize, and after one that was interrupted.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 

@@ -1,4 +1,4 @@
-//! Registering a file beside a store that loses results.
+//! Registering a file while the store loses results.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 

@@ -1,4 +1,4 @@
-//! A part beside a completion, a finalize or a cancellation of its file.
+//! A part, also during a completion, a finalize or a cancellation of its file.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 

@@ -1,8 +1,11 @@
 //! The database that holds the records.
 
-use url::{Origin, Url};
+use url::Url;
 
 use crate::{Values, VariableError};
+
+/// The port of a PostgreSQL server whose URL names none.
+const POSTGRES_PORT: u16 = 5432;
 
 /// The database that holds sessions, files, MOCs and deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,13 +61,12 @@ impl DatabaseSettings {
     }
 }
 
-/// What a host is granted by.
-fn grant(url: &Url) -> (bool, Option<String>, Option<u16>, Option<Origin>) {
-    let is_postgres = matches!(url.scheme(), "postgres" | "postgresql");
-    if is_postgres {
-        return (true, url.host_str().map(str::to_owned), url.port().or(Some(5432)), None);
+/// Scheme, host and port of a URL: what a grant compares.
+fn grant(url: &Url) -> (&str, Option<&str>, Option<u16>) {
+    match url.scheme() {
+        "postgres" | "postgresql" => ("postgres", url.host_str(), url.port().or(Some(POSTGRES_PORT))),
+        scheme => (scheme, url.host_str(), url.port_or_known_default()),
     }
-    (false, None, None, Some(url.origin()))
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ impl Stage {
         run(upload_part::run(&*self.store, &*self.bucket, &self.platform, part, || Some(body)))
     }
 
-    /// Sends parts together; also returns the numbers of those that watchers were told of, in that order.
+    /// Sends parts together; also returns the numbers of those that were emitted to watchers, in that order.
     pub fn batch(&self, file: &File, form: MemoryForm) -> (Result<Taken, Error>, Vec<u16>) {
         let batch = Batch { user: &self.user, session: file.session_id, file: file.id, limits: Self::limits() };
         let emitted = RefCell::new(Vec::new());

@@ -361,7 +361,7 @@ impl Client {
     }
 }
 
-/// What a client tries again after a pause.
+/// Errors after which a client retries.
 fn is_retryable(kind: &ErrorKind) -> bool {
     matches!(
         kind,

@@ -9,7 +9,7 @@
 //! - a pending file's counters are those of its stored parts,
 //! - a file's record is deleted only if its bytes are nowhere, or if a finalize has rejected it,
 //! - a session has one MOC, whose id and title never change, with all completed files,
-//! - a lock is taken from another finalize only when it is stale, and given back only by its holder,
+//! - a lock is taken from another finalize only when it is stale, and released only by its holder,
 //! - a webhook comes after the MOC's files, and is given up only after its last attempt,
 //! - another user finds nothing.
 //!

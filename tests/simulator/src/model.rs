@@ -28,7 +28,7 @@ pub struct Model {
     holders: BTreeMap<String, u64>,
     /// The MOC of a session with its title, once there is one.
     published: BTreeMap<String, (String, String)>,
-    /// Files whose completion a client was told of.
+    /// Files whose completion was acknowledged to a client.
     completed: BTreeSet<String>,
     /// Objects whose bytes were compared, by their key and ETag.
     compared: BTreeSet<(String, String)>,
@@ -90,7 +90,7 @@ impl Model {
         self.stopped.insert(task);
     }
 
-    /// A client was told that a file is complete.
+    /// The completion of a file was acknowledged to a client.
     pub fn completed(&mut self, file: &str) {
         self.completed.insert(file.to_owned());
     }

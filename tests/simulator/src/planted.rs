@@ -10,7 +10,7 @@ use moc_store::{Dialect, Rows, SqlError, SqlExecutor, SqliteFile, Statement, Val
 pub enum Bug {
     /// The bucket acknowledges some parts and drops them.
     PartDropped,
-    /// A finalize that fails gives back a lock that another one holds by now.
+    /// A finalize that fails releases a lock that another one holds by now.
     LockGivenBackTwice,
     /// Neither the unique key on a MOC's session nor the lock keeps a second MOC out. Either of them is enough: a
     /// session has one MOC without the key as well.

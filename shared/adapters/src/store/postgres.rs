@@ -1,7 +1,7 @@
 //! `spin:postgres`: PostgreSQL, and the databases that speak its protocol.
 //!
 //! The host keeps a pool of connections for each component. A connection is taken for one operation of the store and
-//! given back at once: a request that streams a part for minutes must not occupy one.
+//! returned at once: a request that streams a part for minutes must not occupy one.
 
 use std::time::{Duration, Instant};
 

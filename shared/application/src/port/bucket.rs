@@ -67,7 +67,7 @@ pub struct Transfer {
     /// Whether its SHA-256 is computed.
     pub wants_sha256: bool,
     /// Whether its bytes pass through this program although nothing is computed of them: then a silent bucket can be
-    /// told apart from a silent client.
+    /// distinguished from a silent client.
     pub watches: bool,
     /// Longest time that the body may take, in milliseconds.
     pub timeout_ms: u64,

@@ -306,7 +306,7 @@ pub async fn publishes_one_moc_per_session_and_slug(database: &impl Database) {
     assert_eq!(store.insert_moc(&first, token, false).await.unwrap(), Inserted::Done);
     assert_eq!(store.insert_moc(&first, token, false).await.unwrap(), Inserted::Done);
     assert_eq!(store.insert_moc(&moc(&session, "Another"), token, false).await.unwrap(), Inserted::SessionTaken);
-    // The session has a MOC, so its lock is not given back.
+    // The session has a MOC, so its lock is not released.
     store.unlock_session(session.id, token).await.unwrap();
     assert_eq!(store.session(session.id).await.unwrap().expect("the session").status, Status::Finalizing);
 
