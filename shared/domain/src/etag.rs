@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An ETag without its quotes. What it says of the bytes is the bucket's business: here two are equal or not.
+/// An ETag without its quotes. Only the bucket knows what it says about the bytes: here it is only compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ETag(String);
 

@@ -55,8 +55,8 @@ pub const COMPLETION_LOOKS: u32 = 10;
 pub const OBJECT_LOOKS: u32 = 3;
 /// Pause between two of these looks.
 pub const LOOK_PAUSE_MS: u64 = 1_000;
-/// Longest time that the bucket may take to complete a file if none is configured. Only after that is a file given up
-/// of which the bucket has neither the upload nor the object.
+/// Longest time that the bucket may take to complete a file if none is configured. If the bucket has neither
+/// the upload nor the object after that, the file is given up.
 pub const COMPLETION_TIMEOUT_DEFAULT_MINUTES: u64 = 15;
 /// Longest such time that can be configured.
 pub const COMPLETION_TIMEOUT_MAX_MINUTES: u64 = 24 * 60;

@@ -5,7 +5,7 @@ use std::fmt;
 /// Whether executing a statement again may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repetition {
-    /// A concurrent transaction was in the way: again at once.
+    /// It conflicted with a concurrent transaction: again after a short pause.
     Conflict,
     /// The connection broke or the database is busy: again after a pause.
     Unavailable,

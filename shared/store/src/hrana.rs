@@ -60,7 +60,7 @@ fn error(error: &Json) -> SqlError {
     let code = text("code");
     let message = format!("{code}: {}", text("message"));
     match code {
-        // Another writer was in the way: nothing has been executed.
+        // It conflicted with another writer: nothing was executed.
         _ if code.starts_with("SQLITE_BUSY") || code.starts_with("SQLITE_LOCKED") => SqlError::conflict(message),
         // The server has ended the stream.
         _ if code.starts_with("STREAM_") => SqlError::unavailable(message),

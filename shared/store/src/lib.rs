@@ -36,7 +36,7 @@ pub use sqlite_file::SqliteFile;
 const ATTEMPTS_MAX: u32 = 3;
 /// Longest pause before the second of them; it doubles, and half of it is certain.
 const PAUSE_MS: u64 = 100;
-/// Attempts of a statement that concurrent ones are in the way of.
+/// Attempts of a statement that conflicts with concurrent ones.
 const CONFLICT_ATTEMPTS_MAX: u32 = 12;
 /// Longest pause before the second of them; it grows by as much each time.
 const CONFLICT_PAUSE_MS: u64 = 10;
@@ -61,7 +61,7 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
         &self.executor
     }
 
-    /// Executes a statement up to [`ATTEMPTS_MAX`] times: each has the same effect when it runs again.
+    /// Executes a statement, and again if that may help: each has the same effect when it runs again.
     async fn execute(&self, statement: Statement<'_>) -> Result<Vec<Vec<Value>>, StoreError> {
         let mut results = self.execute_all(&[statement]).await?;
         Ok(results.pop().unwrap_or_default())

@@ -10,7 +10,7 @@ use crate::executor::{Dialect, SqlExecutor, Statement, Value};
 mod postgres;
 mod sqlite;
 
-/// How often a migration runs again that another server's was in the way of.
+/// Further attempts of a migration that conflicts with another server's.
 const CONFLICTS_MAX: u32 = 5;
 
 const fn migrations(dialect: Dialect) -> &'static [&'static [&'static str]] {

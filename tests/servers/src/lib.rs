@@ -1,5 +1,5 @@
-//! Real database servers, and an S3 server, for tests and measurements: each listens on a free loopback port, keeps its files in a
-//! temporary folder, and ends with the process that started it.
+//! Real database servers, and an S3 server, for tests and measurements: each listens on a free loopback port, keeps
+//! its files in a temporary folder, and ends with the process that started it.
 
 mod libsql;
 mod moto;

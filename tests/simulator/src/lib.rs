@@ -14,8 +14,9 @@
 //! - another user finds nothing.
 //!
 //! Once every script has ended, nothing fails any more: a client that goes on can publish every session that has enough
-//! time left. Then the clock moves far: sessions that a finalize has left are finalized again, cancelled ones cancelled again, and webhooks swept. Then no session is locked, every webhook has
-//! been delivered or given up, and every object and upload belongs to a file of a session that is not cancelled.
+//! time left. Then the clock moves far: sessions that a finalize has left are finalized again, cancelled ones cancelled
+//! again, and webhooks swept. Then no session is locked, every webhook has been delivered or given up, and every object
+//! and upload belongs to a file of a session that is not cancelled.
 //! Exempt are
 //!
 //! - what belongs to sessions that have expired: nothing sweeps them,

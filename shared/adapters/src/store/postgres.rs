@@ -14,7 +14,7 @@ use crate::platform::{WasiPlatform, within};
 /// Longest wait for a connection. The host waits for a free one of its pool without a limit, but gives up at once if
 /// the server takes no more of them.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest pause before a connection is tried to be opened again; half of it is certain.
+/// Longest pause before another attempt to open a connection; half of it is certain.
 const OPEN_PAUSE_MS: u64 = 40;
 /// Longest time of one operation, the wait included.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -54,7 +54,7 @@ impl Postgres {
         .await
     }
 
-    /// Opens a connection. A server that has too many of them, or restarts, is tried again.
+    /// Opens a connection, in several attempts if the server has too many of them or restarts.
     async fn open(&self, deadline: Instant) -> Result<Connection, SqlError> {
         loop {
             let Some(opened) = within(deadline, Connection::open_async(self.address.clone())).await else {
@@ -71,7 +71,7 @@ impl Postgres {
         }
     }
 
-    /// Does some work with a connection, which the pool has again afterwards.
+    /// Does some work with a connection, which returns to the pool afterwards.
     async fn connected<T>(&self, work: impl AsyncFnOnce(&Connection) -> Result<T, SqlError>) -> Result<T, SqlError> {
         let started = Instant::now();
         let connection = self.open(started + OPEN_TIMEOUT).await?;
