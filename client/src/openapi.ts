@@ -25,6 +25,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/mocs/uploads/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check the service
+         * @description For probes: asks the database and the bucket, waits two seconds at most, and reuses the outcome for five seconds.
+         */
+        get: operations["checkHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/mocs/uploads/sessions": {
         parameters: {
             query?: never;
@@ -248,6 +268,15 @@ export interface components {
             status: 400;
             /** @constant */
             type: "urn:moc-uploads:problem:batch-empty";
+        };
+        /** @description Busy. */
+        BusyProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "BUSY";
+            /** @constant */
+            status: 503;
+            /** @constant */
+            type: "urn:moc-uploads:problem:busy";
         };
         /**
          * @description What a file is for: an instruction is a PDF; a parts list CSV, XML, text or JSON; an image or a thumbnail JPEG, PNG, WebP or GIF.
@@ -493,6 +522,11 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:finalize-in-progress";
         };
+        /** @description The state of the service: 200 of `GET /health`. */
+        Health: {
+            /** @description Always `ok`: what fails is a problem. */
+            status: components["schemas"]["Ok"];
+        };
         /**
          * Format: uuid
          * @description A UUID. Those of the server are of version 7, so they sort by creation.
@@ -653,6 +687,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:not-found";
         };
+        Ok: string;
         /** @description Parts are missing. */
         PartCountMismatchProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -760,7 +795,7 @@ export interface components {
          * @description What is wrong; stable.
          * @enum {string}
          */
-        ProblemCode: "BATCH_EMPTY" | "CHECKSUM_MISMATCH" | "DUPLICATE_FILE" | "EMPTY_BODY" | "FILE_ALREADY_COMPLETED" | "FILE_COUNT_EXCEEDED" | "FILE_TOO_LARGE" | "FILE_VALIDATION_FAILED" | "FINALIZE_IN_PROGRESS" | "INSTRUCTION_FILE_REQUIRED" | "INTERNAL_ERROR" | "INVALID_PART_NUMBER" | "LENGTH_REQUIRED" | "MALFORMED_BODY" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "PART_COUNT_MISMATCH" | "PART_SIZE_MISMATCH" | "PAYLOAD_TOO_LARGE" | "RATE_LIMIT_EXCEEDED" | "REQUEST_TIMEOUT" | "S3_UNAVAILABLE" | "SESSION_EXPIRED" | "SESSION_NOT_ACTIVE" | "STORE_UNAVAILABLE" | "TITLE_CONFLICT" | "UNAUTHORIZED" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR";
+        ProblemCode: "BATCH_EMPTY" | "BUSY" | "CHECKSUM_MISMATCH" | "DUPLICATE_FILE" | "EMPTY_BODY" | "FILE_ALREADY_COMPLETED" | "FILE_COUNT_EXCEEDED" | "FILE_TOO_LARGE" | "FILE_VALIDATION_FAILED" | "FINALIZE_IN_PROGRESS" | "INSTRUCTION_FILE_REQUIRED" | "INTERNAL_ERROR" | "INVALID_PART_NUMBER" | "LENGTH_REQUIRED" | "MALFORMED_BODY" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "PART_COUNT_MISMATCH" | "PART_SIZE_MISMATCH" | "PAYLOAD_TOO_LARGE" | "RATE_LIMIT_EXCEEDED" | "REQUEST_TIMEOUT" | "S3_UNAVAILABLE" | "SESSION_EXPIRED" | "SESSION_NOT_ACTIVE" | "STORE_UNAVAILABLE" | "TITLE_CONFLICT" | "UNAUTHORIZED" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR";
         /** @description Rate limit exceeded. */
         RateLimitExceededProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -1015,6 +1050,9 @@ export interface components {
                  * @example GET, DELETE
                  */
                 Allow: string;
+                "Cache-Control": components["headers"]["Cache-Control"];
+                Vary: components["headers"]["Vary"];
+                "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
             };
@@ -1025,6 +1063,9 @@ export interface components {
         /** @description `NOT_FOUND` */
         NotFound: {
             headers: {
+                "Cache-Control": components["headers"]["Cache-Control"];
+                Vary: components["headers"]["Vary"];
+                "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
             };
@@ -1088,6 +1129,21 @@ export interface components {
     requestBodies: never;
     headers: {
         /**
+         * @description No cache keeps a response.
+         * @example no-store
+         */
+        "Cache-Control": "no-store";
+        /**
+         * @description What the response depends on: `Origin`, too, where pages of other origins may call.
+         * @example Authorization
+         */
+        Vary: string;
+        /**
+         * @description The content type is what it says.
+         * @example nosniff
+         */
+        "X-Content-Type-Options": "nosniff";
+        /**
          * @description The client's `X-Request-Id`, or a new one. The server's log has it too.
          * @example 019bf506-7dd0-7265-b175-6573742d3031
          */
@@ -1130,11 +1186,14 @@ export interface operations {
             /** @description An earlier finalize created the MOC. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Where to go on: the path of what was made.
                      * @example /api/mocs/019bf507-6060-7d6f-a32d-303030303031
                      */
                     Location: string;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1145,11 +1204,14 @@ export interface operations {
             /** @description The MOC is published. */
             201: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Where to go on: the path of what was made.
                      * @example /api/mocs/019bf507-6060-7d6f-a32d-303030303031
                      */
                     Location: string;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1160,6 +1222,9 @@ export interface operations {
             /** @description `CHECKSUM_MISMATCH`, `EMPTY_BODY`, `INSTRUCTION_FILE_REQUIRED`, `MALFORMED_BODY` */
             400: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1170,11 +1235,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1185,6 +1253,9 @@ export interface operations {
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1192,14 +1263,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `REQUEST_TIMEOUT` */
+            408: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RequestTimeoutProblem"];
+                };
+            };
             /** @description `FINALIZE_IN_PROGRESS`, `SESSION_NOT_ACTIVE`, `TITLE_CONFLICT` */
             409: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After"?: number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1210,6 +1297,9 @@ export interface operations {
             /** @description `SESSION_EXPIRED` */
             410: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1220,6 +1310,9 @@ export interface operations {
             /** @description `PAYLOAD_TOO_LARGE` */
             413: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1230,6 +1323,9 @@ export interface operations {
             /** @description `FILE_VALIDATION_FAILED`, `VALIDATION_ERROR` */
             422: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1240,6 +1336,70 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            503: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Seconds to wait before the same request.
+                     * @example 2
+                     */
+                    "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                };
+            };
+        };
+    };
+    checkHealth: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
+                 * @example 019bf506-7dd0-7265-b175-6573742d3031
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Database and bucket respond. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1250,11 +1410,14 @@ export interface operations {
             /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1287,11 +1450,14 @@ export interface operations {
             /** @description The session accepts files. */
             201: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Where to go on: the path of what was made.
                      * @example /api/mocs/uploads/sessions/019bf506-7600-7365-b373-696f6e2d3031
                      */
                     Location: string;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1302,6 +1468,9 @@ export interface operations {
             /** @description `EMPTY_BODY`, `FILE_COUNT_EXCEEDED`, `INSTRUCTION_FILE_REQUIRED`, `MALFORMED_BODY` */
             400: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1312,11 +1481,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1324,9 +1496,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnauthorizedProblem"];
                 };
             };
+            /** @description `REQUEST_TIMEOUT` */
+            408: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RequestTimeoutProblem"];
+                };
+            };
             /** @description `FILE_TOO_LARGE`, `PAYLOAD_TOO_LARGE` */
             413: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1337,6 +1525,9 @@ export interface operations {
             /** @description `UNSUPPORTED_MEDIA_TYPE` */
             415: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1347,6 +1538,9 @@ export interface operations {
             /** @description `VALIDATION_ERROR` */
             422: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1357,11 +1551,14 @@ export interface operations {
             /** @description `RATE_LIMIT_EXCEEDED` */
             429: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 1080
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1372,6 +1569,9 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1379,19 +1579,22 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -1429,11 +1632,14 @@ export interface operations {
             /** @description An earlier finalize created the MOC. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Where to go on: the path of what was made.
                      * @example /api/mocs/019bf507-6060-7d6f-a32d-303030303031
                      */
                     Location: string;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1444,11 +1650,14 @@ export interface operations {
             /** @description The MOC is published. */
             201: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Where to go on: the path of what was made.
                      * @example /api/mocs/019bf507-6060-7d6f-a32d-303030303031
                      */
                     Location: string;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1459,6 +1668,9 @@ export interface operations {
             /** @description `CHECKSUM_MISMATCH`, `EMPTY_BODY`, `INSTRUCTION_FILE_REQUIRED`, `MALFORMED_BODY` */
             400: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1469,11 +1681,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1484,6 +1699,9 @@ export interface operations {
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1491,14 +1709,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `REQUEST_TIMEOUT` */
+            408: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RequestTimeoutProblem"];
+                };
+            };
             /** @description `FINALIZE_IN_PROGRESS`, `SESSION_NOT_ACTIVE`, `TITLE_CONFLICT` */
             409: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After"?: number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1509,6 +1743,9 @@ export interface operations {
             /** @description `SESSION_EXPIRED` */
             410: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1519,6 +1756,9 @@ export interface operations {
             /** @description `PAYLOAD_TOO_LARGE` */
             413: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1529,6 +1769,9 @@ export interface operations {
             /** @description `FILE_VALIDATION_FAILED`, `VALIDATION_ERROR` */
             422: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1539,6 +1782,9 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1546,19 +1792,22 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -1587,6 +1836,9 @@ export interface operations {
             /** @description The state of the session. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1597,11 +1849,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1612,6 +1867,9 @@ export interface operations {
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1622,6 +1880,9 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1632,11 +1893,14 @@ export interface operations {
             /** @description `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1670,6 +1934,9 @@ export interface operations {
             /** @description The session is cancelled, and the bucket has none of its files. */
             204: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1678,11 +1945,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1693,6 +1963,9 @@ export interface operations {
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1703,11 +1976,14 @@ export interface operations {
             /** @description `FINALIZE_IN_PROGRESS`, `SESSION_NOT_ACTIVE` */
             409: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After"?: number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1718,6 +1994,9 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1728,11 +2007,14 @@ export interface operations {
             /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1771,11 +2053,14 @@ export interface operations {
             /** @description The file accepts parts. */
             201: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Where to go on: the path of what was made.
                      * @example /api/mocs/uploads/sessions/019bf506-7600-7365-b373-696f6e2d3031/files/019bf506-79e8-7669-ac65-2d3030303031/parts
                      */
                     Location: string;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1786,6 +2071,9 @@ export interface operations {
             /** @description `EMPTY_BODY`, `FILE_COUNT_EXCEEDED`, `MALFORMED_BODY` */
             400: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1796,11 +2084,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1811,6 +2102,9 @@ export interface operations {
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1818,14 +2112,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `REQUEST_TIMEOUT` */
+            408: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RequestTimeoutProblem"];
+                };
+            };
             /** @description `DUPLICATE_FILE`, `FINALIZE_IN_PROGRESS`, `SESSION_NOT_ACTIVE` */
             409: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After"?: number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1836,6 +2146,9 @@ export interface operations {
             /** @description `SESSION_EXPIRED` */
             410: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1846,6 +2159,9 @@ export interface operations {
             /** @description `FILE_TOO_LARGE`, `PAYLOAD_TOO_LARGE` */
             413: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1856,6 +2172,9 @@ export interface operations {
             /** @description `UNSUPPORTED_MEDIA_TYPE` */
             415: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1866,6 +2185,9 @@ export interface operations {
             /** @description `VALIDATION_ERROR` */
             422: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1876,6 +2198,9 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1883,19 +2208,22 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -1934,6 +2262,9 @@ export interface operations {
             /** @description The object exists in the bucket. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1944,6 +2275,9 @@ export interface operations {
             /** @description `CHECKSUM_MISMATCH`, `INVALID_PART_NUMBER`, `MALFORMED_BODY`, `PART_COUNT_MISMATCH` */
             400: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1954,11 +2288,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1969,6 +2306,9 @@ export interface operations {
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1976,14 +2316,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `REQUEST_TIMEOUT` */
+            408: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RequestTimeoutProblem"];
+                };
+            };
             /** @description `FINALIZE_IN_PROGRESS`, `SESSION_NOT_ACTIVE` */
             409: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After"?: number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1994,6 +2350,9 @@ export interface operations {
             /** @description `SESSION_EXPIRED` */
             410: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2004,6 +2363,9 @@ export interface operations {
             /** @description `PAYLOAD_TOO_LARGE` */
             413: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2014,6 +2376,9 @@ export interface operations {
             /** @description `FILE_VALIDATION_FAILED`, `VALIDATION_ERROR` */
             422: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2024,6 +2389,9 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2031,19 +2399,22 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -2077,6 +2448,9 @@ export interface operations {
             /** @description The parts, in part order. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2087,11 +2461,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2102,6 +2479,9 @@ export interface operations {
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2112,6 +2492,9 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2122,11 +2505,14 @@ export interface operations {
             /** @description `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2172,6 +2558,9 @@ export interface operations {
             /** @description All parts are stored, listed in part order. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2182,6 +2571,9 @@ export interface operations {
             /** @description `BATCH_EMPTY`, `INVALID_PART_NUMBER`, `MALFORMED_BODY`, `PART_SIZE_MISMATCH` */
             400: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2194,11 +2586,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2209,6 +2604,9 @@ export interface operations {
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2219,6 +2617,9 @@ export interface operations {
             /** @description `REQUEST_TIMEOUT` */
             408: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2229,11 +2630,14 @@ export interface operations {
             /** @description `FILE_ALREADY_COMPLETED`, `FINALIZE_IN_PROGRESS`, `SESSION_NOT_ACTIVE` */
             409: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After"?: number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2246,6 +2650,9 @@ export interface operations {
             /** @description `SESSION_EXPIRED` */
             410: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2256,6 +2663,9 @@ export interface operations {
             /** @description `PAYLOAD_TOO_LARGE` */
             413: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2266,6 +2676,9 @@ export interface operations {
             /** @description `UNSUPPORTED_MEDIA_TYPE` */
             415: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2276,6 +2689,9 @@ export interface operations {
             /** @description `FILE_VALIDATION_FAILED` */
             422: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2286,6 +2702,9 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2293,21 +2712,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": {
                         parts?: components["schemas"]["PartOutcomes"];
-                    } & (components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"]);
+                    } & (components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"]);
                 };
             };
         };
@@ -2366,11 +2788,14 @@ export interface operations {
             /** @description The part is stored. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description The part's ETag in the bucket.
                      * @example "11111111111111111111111111111111"
                      */
                     ETag: components["schemas"]["ETag"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2381,6 +2806,9 @@ export interface operations {
             /** @description `CHECKSUM_MISMATCH`, `EMPTY_BODY`, `INVALID_PART_NUMBER`, `MALFORMED_BODY`, `PART_SIZE_MISMATCH` */
             400: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2391,11 +2819,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2406,6 +2837,9 @@ export interface operations {
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2416,6 +2850,9 @@ export interface operations {
             /** @description `REQUEST_TIMEOUT` */
             408: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2426,11 +2863,14 @@ export interface operations {
             /** @description `FILE_ALREADY_COMPLETED`, `FINALIZE_IN_PROGRESS`, `SESSION_NOT_ACTIVE` */
             409: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After"?: number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2441,6 +2881,9 @@ export interface operations {
             /** @description `SESSION_EXPIRED` */
             410: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2451,6 +2894,9 @@ export interface operations {
             /** @description `LENGTH_REQUIRED` */
             411: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2461,6 +2907,9 @@ export interface operations {
             /** @description `FILE_VALIDATION_FAILED`, `VALIDATION_ERROR` */
             422: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2471,6 +2920,9 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2481,11 +2933,14 @@ export interface operations {
             /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2519,6 +2974,9 @@ export interface operations {
             /** @description The MOC. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2529,11 +2987,14 @@ export interface operations {
             /** @description `UNAUTHORIZED` */
             401: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
                     /**
                      * @description How to authenticate (RFC 6750).
                      * @example Bearer
                      */
                     "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2544,6 +3005,9 @@ export interface operations {
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2554,6 +3018,9 @@ export interface operations {
             /** @description `INTERNAL_ERROR` */
             500: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2564,11 +3031,14 @@ export interface operations {
             /** @description `STORE_UNAVAILABLE` */
             503: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     /**
                      * @description Seconds to wait before the same request.
                      * @example 2
                      */
                     "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };

@@ -2,6 +2,8 @@
 
 /// `POST`: create a session.
 pub const SESSIONS: &str = "/api/mocs/uploads/sessions";
+/// `GET`: the state of the service.
+pub const HEALTH: &str = "/api/mocs/uploads/health";
 /// `POST`: finalize.
 pub const FINALIZE: &str = "/api/mocs/uploads/finalize";
 /// `POST`: finalize, by its other path.

@@ -44,6 +44,16 @@ impl Connection {
         tokio::time::timeout(RESPONSE_LIMIT, self.read()).await.expect("a response in time")
     }
 
+    /// Reads the first line of what comes back, which may be an interim response.
+    pub async fn first_line(&mut self) -> String {
+        let mut line = Vec::new();
+        let reading = async {
+            while !line.ends_with(b"\r\n") && self.stream.read_buf(&mut line).await.is_ok_and(|count| count > 0) {}
+        };
+        tokio::time::timeout(RESPONSE_LIMIT, reading).await.expect("a response in time");
+        String::from_utf8_lossy(&line).lines().next().unwrap_or_default().to_owned()
+    }
+
     async fn read(mut self) -> Response {
         let mut bytes = Vec::new();
         let mut response = Head::parse(&bytes);

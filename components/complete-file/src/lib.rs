@@ -20,8 +20,9 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let Route::Complete(session, file) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", session);
     log.show("file", file);
-    let parts = request.optional_json::<CompleteFileBody>(COMPLETE_BODY_MAX_BYTES).await?.check()?;
     let settings = settings::upload().await?;
+    let body: CompleteFileBody = request.optional_json(COMPLETE_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
+    let parts = body.check()?;
     let address = settings::public_address().await?;
     let asked = CompleteRequest {
         user: &user,

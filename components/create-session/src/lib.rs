@@ -18,7 +18,8 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let user = auth::user(request, log).await?;
     request.allow("POST")?;
     let settings = settings::upload().await?;
-    request.json::<CreateSessionBody>(JSON_BODY_MAX_BYTES).await?.check(&settings.files)?;
+    let body: CreateSessionBody = request.json(JSON_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
+    body.check(&settings.files)?;
     let (part_size_bytes, limit) = (settings.part_size_bytes, settings.sessions_per_hour);
     let session =
         create_session::run(&store::open().await?, &WasiPlatform, user.clone(), part_size_bytes, limit).await?;

@@ -26,13 +26,14 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     trace.show("userId", &user);
     request.allow("POST")?;
     let Route::Finalize = request.route()? else { return Err(ErrorKind::NotFound.into()) };
-    let (session, described) = request.json::<FinalizeBody>(JSON_BODY_MAX_BYTES).await?.check()?;
+    let settings = settings::upload().await?;
+    let body: FinalizeBody = request.json(JSON_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
+    let (session, described) = body.check()?;
     log.show("session", session);
     trace.show("sessionId", session);
     let bucket = s3::open().await?;
     let address = settings::public_address().await?;
     let wanted = settings::finalize().await?;
-    let settings = settings::upload().await?;
     let asked = FinalizeRequest {
         user: &user,
         id: session,

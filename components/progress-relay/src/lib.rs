@@ -4,12 +4,12 @@ use moc_adapters::http::{Request, Response};
 use moc_adapters::{progress, trace};
 use moc_contract::event::RawEventBatch;
 use moc_domain::error::Error;
-use moc_domain::limits::EVENT_BATCH_MAX_BYTES;
+use moc_domain::limits::{EVENT_BATCH_MAX_BYTES, PRIVATE_BODY_MAX_MS};
 
 moc_adapters::private_component!(handle);
 
 async fn handle(request: &mut Request) -> Result<Response, Error> {
     request.allow("POST")?;
-    let batch: RawEventBatch = request.json(EVENT_BATCH_MAX_BYTES).await?;
+    let batch: RawEventBatch = request.json(EVENT_BATCH_MAX_BYTES, PRIVATE_BODY_MAX_MS).await?;
     Ok(progress::publish(batch, trace::context_of(request)).await.into())
 }

@@ -21,7 +21,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let Route::Files(session) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", session);
     let settings = settings::upload().await?;
-    let body: RegisterFileBody = request.json(JSON_BODY_MAX_BYTES).await?;
+    let body: RegisterFileBody = request.json(JSON_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
     let (declared, presigned) = body.check(&settings.files)?;
 
     let bounds =

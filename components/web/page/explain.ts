@@ -72,6 +72,7 @@ const EXPLANATIONS: Record<string, Explain> = {
   }),
   S3_UNAVAILABLE: retry(errors.unavailable),
   STORE_UNAVAILABLE: retry(errors.unavailable),
+  BUSY: retry(errors.unavailable),
   INTERNAL_ERROR: retry(errors.server),
 };
 

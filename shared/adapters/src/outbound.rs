@@ -1,6 +1,7 @@
 //! Outbound HTTP: one request, the head of its response, and as much of the body as needed.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use spin_sdk::wasip3::http::types::{
     ErrorCode, Fields, Method, Request, RequestOptions, Response as HostResponse, Scheme, Trailers,
@@ -10,10 +11,11 @@ use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 use url::Url;
 
 use crate::body::Body;
+use crate::platform::within;
 
 /// Longest time to connect.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
-/// Longest wait for the first byte of a response, and between two of its bytes.
+/// Longest time for a request and all of its response that is read here.
 pub const RESPONSE_TIMEOUT_MS: u64 = 30_000;
 /// Bytes that a response is read by.
 const READ_BYTES: usize = 16 * 1024;
@@ -59,7 +61,7 @@ pub enum Payload {
     /// These.
     Bytes(Vec<u8>),
     /// `length` bytes of a stream, whose end says whether they are whole. The time until the
-    /// response's first byte is the caller's to watch: it includes the stream's own.
+    /// response's head is the caller's to watch: it includes the stream's own.
     Stream { bytes: StreamReader<u8>, end: FutureReader<Result<Option<Trailers>, ErrorCode>>, length: u64 },
 }
 
@@ -73,6 +75,8 @@ pub struct Response {
     pub status: u16,
     headers: Vec<(String, Vec<u8>)>,
     response: HostResponse,
+    /// When [`Response::read`] gives up.
+    deadline: Instant,
 }
 
 /// Sends a request and waits for the response's head.
@@ -88,17 +92,37 @@ pub async fn send(
     send_within(RESPONSE_TIMEOUT_MS, method, url, headers, payload).await
 }
 
-/// As [`send`], with another limit for the response's first byte, in milliseconds.
+/// As [`send`], with another limit for the request and its whole response, in milliseconds.
 ///
 /// # Errors
 /// See [`SendError`].
 pub async fn send_within(
-    response_timeout_ms: u64,
+    timeout_ms: u64,
     method: Method,
     url: &Url,
     headers: &[(&str, &str)],
     payload: Payload,
 ) -> Result<Response, SendError> {
+    let timeout = Duration::from_millis(timeout_ms);
+    if let Payload::Stream { .. } = payload {
+        let response = head(method, url, headers, payload).await?;
+        return Ok(Response::new(response, Instant::now() + timeout));
+    }
+    let deadline = Instant::now() + timeout;
+    let response = within(deadline, head(method, url, headers, payload)).await;
+    Ok(Response::new(response.unwrap_or_else(|| Err(too_late()))?, deadline))
+}
+
+fn too_late() -> SendError {
+    SendError::Timeout("the response did not arrive in time".into())
+}
+
+async fn head(
+    method: Method,
+    url: &Url,
+    headers: &[(&str, &str)],
+    payload: Payload,
+) -> Result<HostResponse, SendError> {
     let invalid = |()| SendError::Denied("the request's address is not valid".into());
     let length = match &payload {
         Payload::Empty if matches!(method, Method::Get | Method::Head | Method::Delete) => None,
@@ -112,12 +136,8 @@ pub async fn send_within(
     list.extend(length.map(|length| ("content-length".to_owned(), length.to_string().into_bytes())));
     let fields = Fields::from_list(&list).map_err(|error| SendError::Denied(error.to_string()))?;
 
-    let streamed = matches!(payload, Payload::Stream { .. });
     let options = RequestOptions::new();
     let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_MS * 1_000_000));
-    if !streamed {
-        let _ = options.set_first_byte_timeout(Some(response_timeout_ms * 1_000_000));
-    }
     let _ = options.set_between_bytes_timeout(Some(RESPONSE_TIMEOUT_MS * 1_000_000));
 
     let (contents, writing) = match payload {
@@ -129,7 +149,7 @@ pub async fn send_within(
         Payload::Stream { bytes, end, .. } => {
             let (request, _sent) = Request::new(fields, Some(bytes), end, Some(options));
             address(&request, &method, url).map_err(invalid)?;
-            return Ok(Response::new(client::send(request).await?));
+            return Ok(client::send(request).await?);
         }
     };
     let (end_writer, end) = wit_future::new(|| Ok(None));
@@ -142,7 +162,7 @@ pub async fn send_within(
         let _ = end_writer.write(Ok(None)).await;
     };
     let (response, ()) = futures::future::join(client::send(request), write).await;
-    Ok(Response::new(response?))
+    Ok(response?)
 }
 
 fn address(request: &Request, method: &Method, url: &Url) -> Result<(), ()> {
@@ -158,8 +178,9 @@ fn address(request: &Request, method: &Method, url: &Url) -> Result<(), ()> {
 }
 
 impl Response {
-    fn new(response: HostResponse) -> Self {
-        Self { status: response.get_status_code(), headers: response.get_headers().copy_all(), response }
+    fn new(response: HostResponse, deadline: Instant) -> Self {
+        let headers = response.get_headers().copy_all();
+        Self { status: response.get_status_code(), headers, response, deadline }
     }
 
     /// The first header of this name, where it is UTF-8.
@@ -173,7 +194,7 @@ impl Response {
         self.header("content-length")?.parse().ok()
     }
 
-    /// The body, untouched.
+    /// The body, untouched. Its time is the caller's to watch.
     pub fn body(self) -> Body {
         let (_, result) = wit_future::new(|| Ok(()));
         let (bytes, end) = HostResponse::consume_body(self.response, result);
@@ -189,8 +210,14 @@ impl Response {
     /// Reads the body, at most `limit` bytes of it.
     ///
     /// # Errors
-    /// [`SendError::Connection`] where it ends before its time, or is larger and `whole` is asked.
+    /// [`SendError::Connection`] where it ends before its time, or is larger and `whole` is asked;
+    /// [`SendError::Timeout`].
     pub async fn read(self, limit: usize, whole: bool) -> Result<Vec<u8>, SendError> {
+        let deadline = self.deadline;
+        within(deadline, self.read_untimed(limit, whole)).await.unwrap_or_else(|| Err(too_late()))
+    }
+
+    async fn read_untimed(self, limit: usize, whole: bool) -> Result<Vec<u8>, SendError> {
         let Body { bytes: mut stream, end } = self.body();
         let mut bytes = Vec::new();
         loop {

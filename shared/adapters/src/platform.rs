@@ -36,10 +36,14 @@ pub async fn both(first: impl Future<Output = ()>, second: impl Future<Output = 
 
 /// The output of a future, if it is ready before the deadline.
 pub(crate) async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-    match select(pin!(future), pin!(WasiPlatform.sleep(millis))).await {
+    match select(pin!(future), pin!(sleep_until(deadline))).await {
         Either::Left((outcome, _)) => Some(outcome),
         Either::Right(_) => None,
     }
+}
+
+/// Waits for a point in time.
+pub(crate) async fn sleep_until(deadline: Instant) {
+    let left = deadline.saturating_duration_since(Instant::now());
+    monotonic_clock::wait_for(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)).await;
 }

@@ -5,6 +5,7 @@
 #![allow(async_fn_in_trait, reason = "components run on one thread: no future has to be Send")]
 
 pub mod cancel_session;
+pub mod check_health;
 pub mod complete_file;
 pub mod create_session;
 pub mod deliver_webhook;

@@ -210,7 +210,6 @@ fn in_memory(file: &File, part: &Part<'_>) -> Transfer {
         must_have: Checksums::default(),
         wants_md5: true,
         wants_sha256: file.wants_sha256(),
-        watches: true,
         timeout_ms: part.limits.timeout_ms,
     }
 }

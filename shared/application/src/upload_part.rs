@@ -6,7 +6,7 @@ use moc_domain::checksum::Checksums;
 use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{FileId, SessionId, UserId};
-use moc_domain::limits::{COMPLETION_LOOKS, PART_WATCHED_MAX_BYTES};
+use moc_domain::limits::COMPLETION_LOOKS;
 use moc_domain::part::PartNumber;
 
 use crate::lookup;
@@ -79,15 +79,13 @@ pub async fn run<B: Bucket>(
     record(store, bucket, platform, part, file, verified).await
 }
 
-/// How a part that streams from the client is transferred. Its bytes pass through this program only if something is
-/// computed of them, or if there are few: that costs little, and distinguishes a silent bucket from a silent client.
+/// How a part that streams from the client is transferred.
 fn streamed(file: &File, part: &Part<'_>) -> Transfer {
     Transfer {
         size_bytes: part.size_bytes,
         must_have: part.checksums,
         wants_md5: part.checksums.md5.is_some(),
         wants_sha256: part.checksums.sha256.is_some() || file.wants_sha256(),
-        watches: part.size_bytes <= PART_WATCHED_MAX_BYTES,
         timeout_ms: part.limits.timeout_ms,
     }
 }
@@ -179,8 +177,7 @@ fn upload_error(error: PartError, platform: &impl Platform, part: &Part<'_>, fil
             let detail = "The request body ended before its announced length. Send it again.".into();
             Error::with_source(ErrorKind::MalformedBody { detail }, cause)
         }
-        PartError::TimedOut => {
-            let elapsed_ms = part.limits.timeout_ms;
+        PartError::TimedOut { elapsed_ms } => {
             ErrorKind::RequestTimeout { elapsed_ms, timeout_at: platform.now() }.into()
         }
         PartError::Differs(actual) => match part.checksums.check(&actual) {

@@ -106,6 +106,8 @@ pub struct UploadSettings {
     pub presigned_url_ttl_seconds: u64,
     /// Longest time that one part may take.
     pub part_timeout_seconds: u64,
+    /// Longest time that a JSON body may take, in milliseconds.
+    pub request_timeout_ms: u64,
     /// Longest time that the bucket may take to complete a file, in milliseconds.
     pub completion_timeout_ms: i64,
     /// Files that finalize validates at once.
@@ -125,6 +127,7 @@ impl UploadSettings {
         "rate_limit_bypass",
         "presigned_url_ttl_minutes",
         "part_timeout_seconds",
+        "request_timeout_seconds",
         "completion_timeout_minutes",
         "finalize_concurrency",
     ];
@@ -191,6 +194,12 @@ impl UploadSettings {
                 1..=bounds::PART_TIMEOUT_MAX_SECONDS,
                 bounds::PART_TIMEOUT_DEFAULT_SECONDS,
             )?,
+            request_timeout_ms: 1_000
+                * values.number(
+                    "request_timeout_seconds",
+                    1..=bounds::REQUEST_TIMEOUT_MAX_SECONDS,
+                    bounds::REQUEST_TIMEOUT_DEFAULT_SECONDS,
+                )?,
             completion_timeout_ms: i64::try_from(completion_timeout_minutes * 60_000).unwrap_or(i64::MAX),
             finalize_concurrency: usize::try_from(finalize_concurrency).unwrap_or(1),
         })

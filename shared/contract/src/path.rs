@@ -29,6 +29,8 @@ pub enum Route {
     Complete(SessionId, FileId),
     /// `/api/mocs/uploads/finalize` and `/api/mocs/uploads/sessions/finalize`
     Finalize,
+    /// `/api/mocs/uploads/health`
+    Health,
     /// `/api/mocs/:mocId`
     Moc(MocId),
 }
@@ -50,6 +52,7 @@ impl Route {
             ["api", "mocs", "uploads", "finalize"] | ["api", "mocs", "uploads", "sessions", "finalize"] => {
                 Some(Self::Finalize)
             }
+            ["api", "mocs", "uploads", "health"] => Some(Self::Health),
             ["api", "mocs", "uploads", "sessions"] => Some(Self::Sessions),
             ["api", "mocs", "uploads", "sessions", session, rest @ ..] => {
                 Self::in_session(SessionId::parse(session)?, rest)
@@ -138,6 +141,7 @@ mod tests {
         assert_eq!(part("0"), Some(Route::Part(session, file, None)));
         assert_eq!(part("batch"), Some(Route::Batch(session, file)));
         assert_eq!(at(&format!("/uploads/sessions/{ID}/files/{ID}/complete")), Some(Route::Complete(session, file)));
+        assert_eq!(at("/uploads/health"), Some(Route::Health));
         assert_eq!(at("/uploads/finalize"), Some(Route::Finalize));
         assert_eq!(at("/uploads/sessions/finalize"), Some(Route::Finalize));
         assert_eq!(at(&format!("/{ID}")), Some(Route::Moc(moc)));

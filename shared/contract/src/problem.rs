@@ -281,6 +281,11 @@ impl From<&ErrorKind> for Problem {
                 "Database unavailable",
                 "The database is temporarily unavailable. No data was lost; retry the request.",
             ),
+            ErrorKind::Busy => Self::unavailable(
+                "BUSY",
+                "Busy",
+                "The server is receiving too many large requests at this moment. No data was lost; retry the request.",
+            ),
             ErrorKind::Internal => Self::new(
                 500,
                 "INTERNAL_ERROR",

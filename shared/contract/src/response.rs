@@ -293,6 +293,21 @@ impl FileCompleted {
     }
 }
 
+/// The state of the service: 200 of `GET /health`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Health {
+    /// Always `ok`: what fails is a problem.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Ok))]
+    status: &'static str,
+}
+
+impl Health {
+    /// Store and bucket respond.
+    pub const OK: Self = Self { status: "ok" };
+}
+
 /// A MOC: 201 or 200 of `POST /finalize`, 200 of `GET /api/mocs/:mocId`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Moc))]

@@ -182,6 +182,8 @@ pub enum ErrorKind {
     BucketUnavailable,
     /// The store failed or is unreachable.
     StoreUnavailable,
+    /// There is no memory for the body now.
+    Busy,
     /// A fault of this service or of its configuration.
     Internal,
 }

@@ -14,6 +14,7 @@ pub mod id;
 pub mod limits;
 pub mod moc;
 pub mod name;
+pub mod pace;
 pub mod part;
 pub mod session;
 pub mod time;

@@ -99,8 +99,20 @@ pub const BATCH_PARTS_IN_MEMORY: usize = 4;
 /// Most `/pointer` errors that one validation error lists.
 pub const VALIDATION_ERRORS_MAX: usize = 50;
 
-/// Largest part whose bytes pass through the guest although nothing is computed of them.
-pub const PART_WATCHED_MAX_BYTES: u64 = MIB;
+/// Longest time that a part or a batch may bring no byte.
+pub const BODY_SILENCE_MAX_MS: u64 = 20_000;
+/// Longest time that it may take for [`BODY_PACE_MIN_BYTES`]: 1 KiB/s.
+pub const BODY_PACE_WINDOW_MS: u64 = 60_000;
+/// What it has to bring in that time.
+pub const BODY_PACE_MIN_BYTES: u64 = 60 * KIB;
+/// Longest time that a JSON body may take if none is configured.
+pub const REQUEST_TIMEOUT_DEFAULT_SECONDS: u64 = 10;
+/// Longest such time that can be configured.
+pub const REQUEST_TIMEOUT_MAX_SECONDS: u64 = 60;
+/// Longest time that a health check waits for the store and the bucket.
+pub const HEALTH_CHECK_MAX_MS: u64 = 2_000;
+/// Longest time that a body between two components of the application may take.
+pub const PRIVATE_BODY_MAX_MS: u64 = 10_000;
 /// Longest time that one part may take from the client if none is configured.
 pub const PART_TIMEOUT_DEFAULT_SECONDS: u64 = 300;
 /// Longest part time that can be configured.
@@ -178,6 +190,7 @@ const _: () = {
     assert!(FINALIZE_HEAL_AFTER_MS < FINALIZE_WAIT_MS as i64);
     assert!((FINALIZE_WAIT_MS as i64) < FINALIZE_LOCK_STALE_MS);
     assert!(FILES_PER_SESSION_DEFAULT <= FILES_PER_SESSION_MAX);
+    assert!(BODY_SILENCE_MAX_MS < BODY_PACE_WINDOW_MS);
     assert!(2 * WEBHOOK_ATTEMPT_TIMEOUT_MS < WEBHOOK_LEASE_MS);
     let [first, second, third] = WEBHOOK_BACKOFF_MS;
     let tried_ms = first + second + third + WEBHOOK_ATTEMPTS_MAX as i64 * WEBHOOK_ATTEMPT_TIMEOUT_MS;

@@ -225,7 +225,7 @@ impl Bucket for MemoryBucket {
         body: Self::Body<'_>,
     ) -> Result<UploadedPart, PartError> {
         if body.is_late {
-            return Err(PartError::TimedOut);
+            return Err(PartError::TimedOut { elapsed_ms: transfer.timeout_ms });
         }
         let bytes = body.bytes.into_owned();
         if bytes.len() as u64 != transfer.size_bytes {

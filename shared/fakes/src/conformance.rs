@@ -53,7 +53,6 @@ fn transfer(bytes: &[u8]) -> Transfer {
         must_have: Checksums::default(),
         wants_md5: true,
         wants_sha256: false,
-        watches: true,
         timeout_ms: 60_000,
     }
 }

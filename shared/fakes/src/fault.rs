@@ -198,7 +198,7 @@ impl<B: Bucket, G: Gate<BucketError>> Bucket for Faulty<B, G> {
         let effect = async || self.bucket.upload_part(part, transfer, body).await;
         let to_log = |error: &PartError| match error {
             PartError::Bucket(error) => Some(error.clone()),
-            PartError::Interrupted(_) | PartError::TimedOut | PartError::Differs(_) => None,
+            PartError::Interrupted(_) | PartError::TimedOut { .. } | PartError::Differs(_) => None,
         };
         pass::<_, BucketError, PartError>(&self.gate, call, effect, to_log).await
     }

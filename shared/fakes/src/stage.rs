@@ -217,7 +217,6 @@ impl Stage {
             must_have: Checksums::default(),
             wants_md5: false,
             wants_sha256: false,
-            watches: false,
             timeout_ms: 60_000,
         };
         let etag = run(self.memory.upload_part(address, &transfer, bytes.into())).expect("a part").etag;

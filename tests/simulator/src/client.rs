@@ -249,7 +249,6 @@ impl Client {
             must_have: Checksums::default(),
             wants_md5: false,
             wants_sha256: false,
-            watches: false,
             timeout_ms: 60_000,
         };
         world.scheduler.turn().await;

@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 /// Headers of responses that belong to HTTP itself, or to the requests of other origins.
-const FRAME: [&str; 10] = [
+const FRAME: [&str; 9] = [
     "access-control-allow-headers",
     "access-control-allow-methods",
     "access-control-allow-origin",
@@ -17,7 +17,6 @@ const FRAME: [&str; 10] = [
     "content-length",
     "content-type",
     "date",
-    "vary",
 ];
 
 /// A header, or a part of the path.

@@ -13,6 +13,7 @@ mod faults;
 mod files;
 mod finalize;
 mod foreign;
+mod health;
 mod hosts;
 mod log;
 mod mocs;

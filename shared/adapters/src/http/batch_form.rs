@@ -7,9 +7,10 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::Stream as _;
 use futures::future::{Either, select};
@@ -21,9 +22,9 @@ use moc_domain::part::PartNumber;
 use multer::bytes::Bytes;
 use multer::{Field, Multipart};
 
-use super::part_memory::PartMemory;
+use super::memory::PartMemory;
 use super::request::drain;
-use crate::body::{Body, read};
+use crate::body::{Body, PaceMeter};
 use crate::platform::WasiPlatform;
 
 /// Bytes that multer gets at once.
@@ -45,12 +46,13 @@ pub struct BatchForm {
     read_bytes: u64,
     /// Bytes that were fed since the last part; `None` inside one.
     between_bytes: Option<usize>,
+    meter: Rc<PaceMeter>,
     began: Instant,
-    timeout_ms: u64,
+    timeout: Duration,
 }
 
 impl BatchForm {
-    /// A form whose parts `boundary` divides. All of it must be there within `timeout_ms`.
+    /// A form whose parts `boundary` divides. All of it must be there within `timeout_ms`, and no byte may be too late.
     #[must_use]
     pub fn new(body: Body, boundary: String, timeout_ms: u64) -> Self {
         let fed = Fed::default();
@@ -62,19 +64,20 @@ impl BatchForm {
             rest: Bytes::new(),
             read_bytes: 0,
             between_bytes: Some(0),
+            meter: Rc::default(),
             began: Instant::now(),
-            timeout_ms,
+            timeout: Duration::from_millis(timeout_ms),
         }
     }
 
     async fn in_time<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
-        let elapsed = |began: Instant| u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let began = self.began;
-        let left_ms = self.timeout_ms.saturating_sub(elapsed(began));
-        match select(pin!(work(self)), pin!(WasiPlatform.sleep(left_ms))).await {
+        let (began, meter) = (self.began, Rc::clone(&self.meter));
+        let overdue = meter.overdue(began + self.timeout);
+        match select(pin!(work(self)), pin!(overdue)).await {
             Either::Left((result, _)) => result,
             Either::Right(_) => {
-                Err(ErrorKind::RequestTimeout { elapsed_ms: elapsed(began), timeout_at: WasiPlatform.now() }.into())
+                let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                Err(ErrorKind::RequestTimeout { elapsed_ms, timeout_at: WasiPlatform.now() }.into())
             }
         }
     }
@@ -116,7 +119,7 @@ impl BatchForm {
     /// The next bytes of the body; none at its end.
     async fn read_more(&mut self) -> Result<Bytes, Error> {
         let Some(body) = &mut self.body else { return Ok(Bytes::new()) };
-        if let Some(chunk) = read(&mut body.bytes).await {
+        if let Some(chunk) = self.meter.read(&mut body.bytes).await {
             self.read_bytes += chunk.len() as u64;
             if self.read_bytes > BATCH_MAX_BYTES {
                 return Err(ErrorKind::PayloadTooLarge { limit_bytes: BATCH_MAX_BYTES }.into());
@@ -163,28 +166,23 @@ impl Form for BatchForm {
 
     async fn read(&mut self, expected_bytes: u64) -> Result<Arrived<PartMemory>, Error> {
         // What cannot come whole is counted only.
-        let room = usize::try_from(expected_bytes).ok().filter(|_| expected_bytes <= BATCH_MAX_BYTES);
-        let waiting = Instant::now();
-        let mut kept = match room {
-            Some(bytes) => Some(PartMemory::with_room(bytes).await),
-            None => None,
-        };
-        // It is not the client's fault that others were first.
-        self.began += waiting.elapsed();
-        self.in_time(async |form| {
-            let mut actual_bytes = 0;
-            while let Some(chunk) = form.chunk().await? {
-                actual_bytes += chunk.len() as u64;
-                if kept.as_mut().is_some_and(|kept| !kept.extend(&chunk)) {
-                    kept = None;
-                }
+        let size = usize::try_from(expected_bytes).ok().filter(|_| expected_bytes <= BATCH_MAX_BYTES);
+        let mut kept = size.map(PartMemory::new);
+        let mut actual_bytes = 0;
+        while let Some(chunk) = self.in_time(Self::chunk).await? {
+            actual_bytes += chunk.len() as u64;
+            let Some(memory) = &mut kept else { continue };
+            let waiting = Instant::now();
+            if !memory.extend(&chunk).await? {
+                kept = None;
             }
-            Ok(match kept {
-                Some(bytes) if actual_bytes == expected_bytes => Arrived::Whole(bytes),
-                _ => Arrived::Other(actual_bytes),
-            })
+            // It is not the client's fault that others were first.
+            self.began += waiting.elapsed();
+        }
+        Ok(match kept {
+            Some(bytes) if actual_bytes == expected_bytes => Arrived::Whole(bytes),
+            _ => Arrived::Other(actual_bytes),
         })
-        .await
     }
 }
 

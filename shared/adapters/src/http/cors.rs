@@ -30,7 +30,7 @@ pub fn allow(request: &Request, cors: &CorsSettings, response: &mut Response) {
     if cors.is_closed() {
         return;
     }
-    response.header("vary", "origin");
+    response.vary("Origin");
     if let Some(origin) = origin(request, cors) {
         response.header("access-control-allow-origin", origin);
         response.header("access-control-expose-headers", "ETag, Location, Retry-After, X-Request-Id");

@@ -1,8 +1,7 @@
 //! A request as a component reads it.
 
-use std::pin::pin;
+use std::time::{Duration, Instant};
 
-use futures::future::select;
 use moc_application::port::Platform as _;
 use moc_contract::body;
 use moc_contract::path::Route;
@@ -14,8 +13,9 @@ use spin_sdk::wasip3::http::types::{self, Method};
 use spin_sdk::wasip3::{spawn, wit_future};
 use spin_sdk::wit_bindgen::StreamResult;
 
+use super::memory::WholeBody;
 use crate::body::Body;
-use crate::platform::WasiPlatform;
+use crate::platform::{WasiPlatform, within};
 
 /// Longest `X-Request-Id` that is taken over from a client, in bytes.
 const REQUEST_ID_MAX_BYTES: usize = 128;
@@ -26,7 +26,9 @@ const DISCARD_MAX_BYTES: u64 = PART_SIZE_MAX_MIB * MIB;
 /// Bytes that it is read by.
 const DISCARD_READ_BYTES: usize = 256 * 1024;
 /// Longest time that is spent on it.
-const DISCARD_MAX_MS: u64 = 10_000;
+const DISCARD_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for its next bytes.
+const DISCARD_SILENCE_MAX: Duration = Duration::from_secs(2);
 
 /// A request: its head, and its body until that is taken.
 pub struct Request {
@@ -112,27 +114,33 @@ impl Request {
         Some(Body { bytes, end })
     }
 
-    /// Reads a JSON body of at most `limit_bytes`.
+    /// Reads a JSON body of at most `limit_bytes` that arrives within `timeout_ms`.
     ///
     /// # Errors
-    /// [`ErrorKind::PayloadTooLarge`], or those of [`body::read`].
-    pub async fn json<T: DeserializeOwned>(&mut self, limit_bytes: u64) -> Result<T, Error> {
-        Ok(body::read(&self.bytes(limit_bytes).await?)?)
+    /// Those of [`Request::whole_body`] and [`body::read`].
+    pub async fn json<T: DeserializeOwned>(&mut self, limit_bytes: u64, timeout_ms: u64) -> Result<T, Error> {
+        Ok(body::read(self.whole_body(limit_bytes, timeout_ms).await?.as_ref())?)
     }
 
     /// Reads a JSON body that may be absent.
     ///
     /// # Errors
     /// As [`Request::json`].
-    pub async fn optional_json<T: DeserializeOwned + Default>(&mut self, limit_bytes: u64) -> Result<T, Error> {
-        let bytes = self.bytes(limit_bytes).await?;
-        if bytes.is_empty() { Ok(T::default()) } else { Ok(body::read(&bytes)?) }
+    pub async fn optional_json<T: DeserializeOwned + Default>(
+        &mut self,
+        limit_bytes: u64,
+        timeout_ms: u64,
+    ) -> Result<T, Error> {
+        let body = self.whole_body(limit_bytes, timeout_ms).await?;
+        if body.as_ref().is_empty() { Ok(T::default()) } else { Ok(body::read(body.as_ref())?) }
     }
 
     /// Discards the rest of the body after the response: a client that is
-    /// rejected while it still sends would find its connection closed, and never see why.
+    /// rejected while it still sends would find its connection closed, and never see why. A client that waits for
+    /// `100 Continue` (RFC 9110, section 10.1.1) does not send yet, and reading would make the host ask it to.
     pub(super) fn discard(&mut self) {
-        if self.content_length().is_none_or(|length| !(1..=DISCARD_MAX_BYTES).contains(&length)) {
+        let waits = self.header("expect").is_some();
+        if waits || self.content_length().is_none_or(|length| !(1..=DISCARD_MAX_BYTES).contains(&length)) {
             return;
         }
         if let Some(body) = self.body() {
@@ -140,51 +148,58 @@ impl Request {
         }
     }
 
-    /// Reads a body of at most `limit_bytes`, whole.
+    /// Reads a body of at most `limit_bytes` that arrives within `timeout_ms`.
     ///
     /// # Errors
-    /// [`ErrorKind::PayloadTooLarge`], or [`ErrorKind::MalformedBody`] where it breaks off.
-    pub async fn bytes(&mut self, limit_bytes: u64) -> Result<Vec<u8>, Error> {
-        let too_large = || ErrorKind::PayloadTooLarge { limit_bytes };
-        if self.content_length().is_some_and(|length| length > limit_bytes) {
-            return Err(too_large().into());
+    /// [`ErrorKind::PayloadTooLarge`]; [`ErrorKind::MalformedBody`] where it breaks off; [`ErrorKind::RequestTimeout`];
+    /// [`ErrorKind::Busy`] if there is no memory for it.
+    pub async fn whole_body(&mut self, limit_bytes: u64, timeout_ms: u64) -> Result<WholeBody, Error> {
+        let expected_bytes = self.content_length().unwrap_or_default();
+        if expected_bytes > limit_bytes {
+            return Err(ErrorKind::PayloadTooLarge { limit_bytes }.into());
         }
-        let Some(Body { bytes: mut stream, end }) = self.body() else { return Ok(Vec::new()) };
-        let mut bytes = Vec::new();
-        loop {
-            let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() as u64 > limit_bytes {
-                return Err(too_large().into());
-            }
-            if !matches!(result, StreamResult::Complete(_)) {
-                break;
-            }
-        }
-        drop(stream);
-        end.await.map_err(|error| {
-            let detail = "The request body ended before its announced length. Send it again.".into();
-            Error::with_source(ErrorKind::MalformedBody { detail }, error.to_string())
-        })?;
-        Ok(bytes)
+        let memory = WholeBody::new(limit_bytes, usize::try_from(expected_bytes).unwrap_or_default());
+        let Some(body) = self.body() else { return Ok(memory) };
+        let began = Instant::now();
+        let reading = within(began + Duration::from_millis(timeout_ms), read_whole(body, memory, limit_bytes));
+        reading.await.unwrap_or_else(|| {
+            let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            Err(ErrorKind::RequestTimeout { elapsed_ms, timeout_at: WasiPlatform.now() }.into())
+        })
     }
+}
+
+async fn read_whole(body: Body, mut memory: WholeBody, limit_bytes: u64) -> Result<WholeBody, Error> {
+    let Body { bytes: mut stream, end } = body;
+    loop {
+        let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;
+        if (memory.len() + chunk.len()) as u64 > limit_bytes {
+            return Err(ErrorKind::PayloadTooLarge { limit_bytes }.into());
+        }
+        memory.extend(&chunk).await?;
+        if !matches!(result, StreamResult::Complete(_)) {
+            break;
+        }
+    }
+    drop(stream);
+    end.await.map_err(|error| {
+        let detail = "The request body ended before its announced length. Send it again.".into();
+        Error::with_source(ErrorKind::MalformedBody { detail }, error.to_string())
+    })?;
+    Ok(memory)
 }
 
 /// Discards the rest of a body in the background.
 pub(super) fn drain(Body { mut bytes, end }: Body) {
     spawn(async move {
-        let reading = pin!(async {
-            let mut buffer = Vec::with_capacity(DISCARD_READ_BYTES);
-            loop {
-                let (result, mut read) = bytes.read(buffer).await;
-                if !matches!(result, StreamResult::Complete(_)) {
-                    break;
-                }
-                read.clear();
-                buffer = read;
-            }
-        });
-        select(reading, pin!(WasiPlatform.sleep(DISCARD_MAX_MS))).await;
+        let began = Instant::now();
+        let mut buffer = Vec::with_capacity(DISCARD_READ_BYTES);
+        while began.elapsed() < DISCARD_MAX {
+            let next = within(Instant::now() + DISCARD_SILENCE_MAX, bytes.read(buffer)).await;
+            let Some((StreamResult::Complete(_), mut read)) = next else { break };
+            read.clear();
+            buffer = read;
+        }
         drop(end);
     });
 }

@@ -1,11 +1,23 @@
 //! A response, and the one function that sends it.
 
 use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
-use spin_sdk::wit_bindgen::yield_async;
+use spin_sdk::wit_bindgen::{StreamWriter, yield_async};
+
+use crate::platform::within;
+
+/// Bytes that are written at once.
+const WRITE_BYTES: usize = 64 * 1024;
+/// Longest time that a client may take for them.
+const WRITE_MAX: Duration = Duration::from_secs(20);
+/// Headers that a response has unless the route gives it others: no cache keeps what a token was needed for, and no
+/// browser guesses what it is.
+const DEFAULT_HEADERS: [(&str, &str); 3] =
+    [("cache-control", "no-store"), ("vary", "Authorization"), ("x-content-type-options", "nosniff")];
 
 /// The response of a route: small, and complete before it is sent.
 pub struct Response {
@@ -51,6 +63,14 @@ impl Response {
         self
     }
 
+    /// Says that the response depends on a header of the request, next to the one that it always depends on.
+    pub(super) fn vary(&mut self, name: &str) {
+        match self.headers.iter_mut().find(|(given, _)| given == "vary") {
+            Some((_, value)) => value.extend_from_slice(format!(", {name}").as_bytes()),
+            None => self.header("vary", format!("Authorization, {name}")),
+        }
+    }
+
     /// Adds work to do once the host has the whole response, after the work that was added before is
     /// done. Nothing of it survives a crash.
     #[must_use]
@@ -77,6 +97,11 @@ impl Response {
         if !matches!(self.status, 204 | 304) {
             self.header("content-length", self.body.len().to_string());
         }
+        for (name, value) in DEFAULT_HEADERS {
+            if !self.headers.iter().any(|(given, _)| given == name) {
+                self.header(name, value);
+            }
+        }
         let headers =
             Fields::from_list(&self.headers).map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
         let (end, end_reader) = wit_future::new(|| Ok(None));
@@ -89,10 +114,11 @@ impl Response {
         let (response, _sent) = types::Response::new(headers, contents, end_reader);
         let Self { body, after, .. } = self;
         spawn(async move {
-            if let Some(mut writer) = writer {
-                writer.write_all(body).await;
-            }
-            let _ = end.write(Ok(None)).await;
+            let is_taken = match writer {
+                Some(writer) => write(writer, &body).await,
+                None => true,
+            };
+            let _ = end.write(if is_taken { Ok(None) } else { Err(ErrorCode::HttpResponseTimeout) }).await;
             if let Some(after) = after {
                 after.await;
             }
@@ -101,4 +127,15 @@ impl Response {
         yield_async().await;
         Ok(response)
     }
+}
+
+/// Writes a body; `false` if the client stops taking it, so that it does not occupy the instance.
+async fn write(mut writer: StreamWriter<u8>, body: &[u8]) -> bool {
+    for piece in body.chunks(WRITE_BYTES) {
+        let writing = within(Instant::now() + WRITE_MAX, writer.write_all(piece.to_vec()));
+        if !writing.await.is_some_and(|unwritten| unwritten.is_empty()) {
+            return false;
+        }
+    }
+    true
 }

@@ -1,8 +1,11 @@
 //! Objects: head, reading, putting, deleting.
 
+use std::time::{Duration, Instant};
+
 use moc_application::port::{BucketError, ObjectHead};
 use moc_domain::checksum::Checksums;
 use moc_domain::etag::ETag;
+use moc_domain::limits::KIB;
 use rusty_s3::actions::{DeleteObject, GetObject, HeadObject, PutObject};
 use spin_sdk::wasip3::http::types::Method;
 
@@ -11,7 +14,8 @@ use super::error::{classify, malformed};
 use super::hasher::Hasher;
 use super::{PRESIGNED_FOR, S3Bucket, presigned};
 use crate::body::{Body, read};
-use crate::outbound::{self, Payload, Response, SendError};
+use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError};
+use crate::platform::within;
 
 /// Largest error response that is read, in bytes.
 const ERROR_MAX_BYTES: usize = 64 * 1024;
@@ -69,17 +73,22 @@ pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Response>, BucketErr
     }
 }
 
-/// The checksums of an object that is read for them, 256 KiB at a time.
+/// The checksums of an object that is read for them, 256 KiB at a time, and at 1 MiB/s or faster.
 pub async fn checksums(s3: &S3Bucket, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
     let Some(reply) = get(s3, key).await? else { return Ok(None) };
+    let limit_ms = RESPONSE_TIMEOUT_MS + reply.length().unwrap_or_default() / KIB;
     let Body { mut bytes, end } = reply.body();
-    let mut hasher = Hasher::new(wanted.md5.is_some(), wanted.sha256.is_some());
-    while let Some(chunk) = read(&mut bytes).await {
-        hasher.update(&chunk);
-    }
-    drop(bytes);
-    end.await.map_err(SendError::from)?;
-    Ok(Some(hasher.finish()))
+    let reading = async {
+        let mut hasher = Hasher::new(wanted.md5.is_some(), wanted.sha256.is_some());
+        while let Some(chunk) = read(&mut bytes).await {
+            hasher.update(&chunk);
+        }
+        drop(bytes);
+        end.await.map_err(SendError::from)?;
+        Ok(Some(hasher.finish()))
+    };
+    let outcome = within(Instant::now() + Duration::from_millis(limit_ms), reading).await;
+    outcome.unwrap_or_else(|| Err(BucketError::Silent("GetObject: it takes too long".into())))
 }
 
 /// S3 `PutObject`.

@@ -1,14 +1,12 @@
 //! `UploadPart`: a part on its way to S3.
 //!
-//! If nothing is computed of a part, the client's stream itself is handed to the outbound request: the host moves
-//! the bytes, and the guest never sees them. It does not see when they have arrived either, so the part and S3's
-//! response share one time limit.
-//!
-//! Otherwise the bytes pass through here in large reads and are hashed on the way, and the last of them is held back
-//! until the checksums are verified: a wrong part never becomes one in the bucket.
+//! The bytes of a client pass through here in large reads: so it is seen when they stop coming, and whose fault it is
+//! that a part fails. They are hashed on the way if that is wanted, and the last of them is held back until the
+//! checksums are verified: a wrong part never becomes one in the bucket.
 
 use std::pin::pin;
 use std::slice::Chunks;
+use std::time::{Duration, Instant};
 
 use futures::future::{Either, join, select};
 use moc_application::port::{BucketError, PartAddress, PartError, Platform as _, Transfer, UploadedPart};
@@ -17,14 +15,14 @@ use moc_domain::etag::ETag;
 use rusty_s3::actions::UploadPart;
 use spin_sdk::wasip3::http::types::{ErrorCode, Method, Trailers};
 use spin_sdk::wasip3::{wit_future, wit_stream};
-use spin_sdk::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
+use spin_sdk::wit_bindgen::{FutureWriter, StreamWriter};
 
 use super::error::{classify, malformed};
 use super::hasher::Hasher;
 use super::{PRESIGNED_FOR, S3Bucket, is_kms, presigned};
-use crate::body::{Body, PASS_BYTES, read};
+use crate::body::{Body, PASS_BYTES, PaceMeter};
 use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError};
-use crate::platform::WasiPlatform;
+use crate::platform::{WasiPlatform, sleep_until};
 
 const OPERATION: &str = "UploadPart";
 /// Largest error response that is read, in bytes.
@@ -64,26 +62,18 @@ pub async fn upload(
     body: PartBody<'_>,
 ) -> Result<UploadedPart, PartError> {
     let Transfer { size_bytes: length, timeout_ms, .. } = *transfer;
-    let is_untouched =
-        transfer.must_have.is_empty() && !transfer.wants_md5 && !transfer.wants_sha256 && !transfer.watches;
     let action = UploadPart::new(&s3.bucket, Some(&s3.credentials), part.key, part.number.get(), part.upload_id);
     let url = presigned(&action, PRESIGNED_FOR);
     let source = match body {
-        PartBody::Stream(Body { bytes, end }) if is_untouched => {
-            let sending = outbound::send(Method::Put, &url, &[], Payload::Stream { bytes, end, length });
-            return match select(pin!(sending), pin!(WasiPlatform.sleep(timeout_ms))).await {
-                Either::Left((reply, _)) => Ok(stored(reply?, Checksums::default()).await?),
-                Either::Right(_) => Err(PartError::TimedOut),
-            };
-        }
-        PartBody::Stream(Body { bytes, end }) => Source::Stream { bytes, end },
+        PartBody::Stream(body) => Source::Stream(body),
         PartBody::Bytes(bytes) => Source::Bytes(bytes.chunks(PASS_BYTES)),
     };
     let (writer, bytes) = wit_stream::new();
     let (end_writer, end) = wit_future::new(|| Err(ErrorCode::HttpRequestBodySize(None)));
     let sending = outbound::send(Method::Put, &url, &[], Payload::Stream { bytes, end, length });
-    let arrival = pass(source, transfer, writer, end_writer);
-    let (reply, computed) = response_of(sending, arrival, timeout_ms).await?;
+    let meters = Meters::default();
+    let arrival = pass(source, transfer, writer, end_writer, &meters);
+    let (reply, computed) = response_of(sending, arrival, meters.overdue(timeout_ms)).await?;
     Ok(stored(reply, computed).await?)
 }
 
@@ -98,20 +88,45 @@ async fn stored(reply: Response, computed: Checksums) -> Result<UploadedPart, Bu
     Ok(UploadedPart { etag, computed, is_etag_of_bytes: !is_kms(&reply) })
 }
 
-/// Waits for S3's response while the part arrives: `timeout_ms` for the part, then 30 seconds for
+/// Watch a part on its way.
+#[derive(Default)]
+struct Meters {
+    /// The client sends.
+    client: PaceMeter,
+    /// S3 takes.
+    bucket: PaceMeter,
+}
+
+impl Meters {
+    /// Resolves when the part is not there after `timeout_ms`, or one of the two sides is too slow.
+    async fn overdue(&self, timeout_ms: u64) -> Result<Checksums, PartError> {
+        let began = Instant::now();
+        let deadline = began + Duration::from_millis(timeout_ms);
+        loop {
+            let now = Instant::now();
+            let (client_due, bucket_due) = (self.client.due(now).min(deadline), self.bucket.due(now));
+            if client_due <= now {
+                let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                return Err(PartError::TimedOut { elapsed_ms });
+            }
+            if bucket_due <= now {
+                return Err(BucketError::Silent(format!("{OPERATION}: no more bytes are taken")).into());
+            }
+            sleep_until(client_due.min(bucket_due)).await;
+        }
+    }
+}
+
+/// Waits for S3's response while the part arrives, unless `overdue` is first: then 30 seconds for
 /// the response. `arrival` ends with what was computed.
 async fn response_of(
     sending: impl Future<Output = Result<Response, SendError>>,
     arrival: impl Future<Output = Result<Checksums, PartError>>,
-    timeout_ms: u64,
+    overdue: impl Future<Output = Result<Checksums, PartError>>,
 ) -> Result<(Response, Checksums), PartError> {
-    let timed_out = async {
-        WasiPlatform.sleep(timeout_ms).await;
-        Err(PartError::TimedOut)
-    };
     let sending = pin!(sending);
     let arrival = pin!(arrival);
-    let arrived = async { select(arrival, pin!(timed_out)).await.factor_first().0 };
+    let arrived = async { select(arrival, pin!(overdue)).await.factor_first().0 };
     let (computed, sending) = match select(pin!(arrived), sending).await {
         Either::Left((arrived, sending)) => (arrived?, sending),
         // S3 responded before it had the whole part: the response counts, and is not a success.
@@ -133,14 +148,15 @@ async fn response_of(
 
 /// Where the bytes of a part come from.
 enum Source<'a> {
-    Stream { bytes: StreamReader<u8>, end: FutureReader<Result<Option<Trailers>, ErrorCode>> },
+    Stream(Body),
     Bytes(Chunks<'a, u8>),
 }
 
 impl Source<'_> {
-    async fn next(&mut self) -> Option<Vec<u8>> {
+    /// The next bytes; `None` at the end.
+    async fn next(&mut self, meter: &PaceMeter) -> Option<Vec<u8>> {
         match self {
-            Self::Stream { bytes, .. } => read(bytes).await,
+            Self::Stream(body) => meter.read(&mut body.bytes).await,
             Self::Bytes(chunks) => chunks.next().map(<[u8]>::to_vec),
         }
     }
@@ -148,7 +164,7 @@ impl Source<'_> {
     /// Why there are fewer bytes than announced.
     async fn cause(self) -> String {
         match self {
-            Self::Stream { end, .. } => end.await.err().map_or_else(String::new, |error| error.to_string()),
+            Self::Stream(Body { end, .. }) => end.await.err().map_or_else(String::new, |error| error.to_string()),
             Self::Bytes(_) => String::new(),
         }
     }
@@ -161,10 +177,11 @@ async fn pass(
     transfer: &Transfer,
     mut writer: StreamWriter<u8>,
     end: FutureWriter<Result<Option<Trailers>, ErrorCode>>,
+    Meters { client, bucket }: &Meters,
 ) -> Result<Checksums, PartError> {
     let mut hasher = Hasher::new(transfer.wants_md5, transfer.wants_sha256);
     let mut passed = 0;
-    let mut held = source.next().await;
+    let mut held = source.next(client).await;
     while let Some(chunk) = held.take() {
         passed += chunk.len() as u64;
         hasher.update(&chunk);
@@ -172,7 +189,9 @@ async fn pass(
             held = Some(chunk);
             break;
         }
-        let (unwritten, next) = join(writer.write_all(chunk), source.next()).await;
+        let length = chunk.len();
+        let writing = bucket.measure(writer.write_all(chunk), |unwritten| length - unwritten.len());
+        let (unwritten, next) = join(writing, source.next(client)).await;
         if !unwritten.is_empty() {
             // S3 has closed: its response says why, and ends the wait.
             return futures::future::pending().await;
@@ -184,7 +203,8 @@ async fn pass(
     if transfer.must_have.check(&computed).is_err() {
         return Err(PartError::Differs(computed));
     }
-    writer.write_all(last).await;
+    let length = last.len();
+    bucket.measure(writer.write_all(last), |unwritten| length - unwritten.len()).await;
     drop(writer);
     let _ = end.write(Ok(None)).await;
     Ok(computed)

@@ -42,8 +42,11 @@ pub enum PartError {
     Bucket(BucketError),
     /// The client's body ended or broke before it was complete; the text is for the log.
     Interrupted(String),
-    /// The client's body did not arrive in [`Transfer::timeout_ms`].
-    TimedOut,
+    /// The client's body did not arrive in [`Transfer::timeout_ms`], or too slowly ([`moc_domain::pace::Pace`]).
+    TimedOut {
+        /// How long was waited for it, in milliseconds.
+        elapsed_ms: u64,
+    },
     /// The client's body does not have the checksums that it must have; it has these.
     Differs(Checksums),
 }
@@ -66,9 +69,6 @@ pub struct Transfer {
     pub wants_md5: bool,
     /// Whether its SHA-256 is computed.
     pub wants_sha256: bool,
-    /// Whether its bytes pass through this program although nothing is computed of them: then a silent bucket can be
-    /// distinguished from a silent client.
-    pub watches: bool,
     /// Longest time that the body may take, in milliseconds.
     pub timeout_ms: u64,
 }

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::sample::{self, Sample};
 use crate::path;
-use crate::response::{FileCompleted, FileRegistered, MocResponse, PartList, PartStored, SessionCreated, SessionState};
+use crate::response::{
+    FileCompleted, FileRegistered, Health, MocResponse, PartList, PartStored, SessionCreated, SessionState,
+};
 
 /// Named examples, as the document has them.
 pub type Examples = Map<String, Value>;
@@ -102,6 +104,7 @@ pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
         ("completeFile", _) => {
             vec![example("completed", "A complete file", FileCompleted::new(file, etag, sample::url(&file.key)))]
         }
+        ("checkHealth", _) => vec![example("ok", "Both respond", Health::OK)],
         ("getMoc", _) => vec![example("moc", "A MOC with its thumbnail", moc())],
         ("finalize" | "finalizeSession", "201") => {
             let new = Moc { thumbnail_key: None, ..sample.moc.clone() };

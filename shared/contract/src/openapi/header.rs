@@ -102,12 +102,23 @@ pub fn components() -> Map<String, Value> {
         "example": sample::request_id(),
         "description": "The client's `X-Request-Id`, or a new one. The server's log has it too.",
     });
-    properties_of(json!({ "X-Request-Id": id }))
+    let always =
+        |value: &str, description: &str| required(json!({ "type": "string", "const": value }), value, description);
+    properties_of(json!({
+        "X-Request-Id": id,
+        "Cache-Control": always("no-store", "No cache keeps a response."),
+        "Vary": required(
+            text("^Authorization(, Origin)?$"),
+            "Authorization",
+            "What the response depends on: `Origin`, too, where pages of other origins may call.",
+        ),
+        "X-Content-Type-Options": always("nosniff", "The content type is what it says."),
+    }))
 }
 
 /// What every response has.
 pub fn of_every_response() -> Map<String, Value> {
-    properties_of(json!({ "X-Request-Id": reference("headers", "X-Request-Id") }))
+    components().into_iter().map(|(name, _)| (name.clone(), reference("headers", &name))).collect()
 }
 
 /// A header of an operation's success.

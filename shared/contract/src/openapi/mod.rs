@@ -32,6 +32,7 @@ use sample::Sample;
         (name = "files", description = "One object in the bucket each, made by one S3 multipart upload."),
         (name = "parts", description = "What a file is sent in. All parts but the last have exactly `partSizeBytes`."),
         (name = "mocs", description = "What finalize makes of a session."),
+        (name = "service", description = "The service itself."),
     ),
     paths(
         operation::create_session,
@@ -45,6 +46,7 @@ use sample::Sample;
         operation::finalize,
         operation::finalize_session,
         operation::get_moc,
+        operation::check_health,
     ),
     components(schemas(
         crate::body::FileBody,

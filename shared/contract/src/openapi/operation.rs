@@ -5,7 +5,9 @@
 #![allow(dead_code, reason = "utoipa reads what stands before these functions; nobody calls them")]
 
 use crate::body::{CompleteFileBody, CreateSessionBody, FinalizeBody};
-use crate::response::{FileCompleted, FileRegistered, MocResponse, PartList, PartStored, SessionCreated, SessionState};
+use crate::response::{
+    FileCompleted, FileRegistered, Health, MocResponse, PartList, PartStored, SessionCreated, SessionState,
+};
 
 /// Create a session
 ///
@@ -176,3 +178,16 @@ fn finalize_session() {}
     responses((status = 200, description = "The MOC.", body = MocResponse)),
 )]
 fn get_moc() {}
+
+/// Check the service
+///
+/// For probes: asks the database and the bucket, waits two seconds at most, and reuses the outcome for five seconds.
+#[utoipa::path(
+    get,
+    path = "/api/mocs/uploads/health",
+    operation_id = "checkHealth",
+    tag = "service",
+    security(()),
+    responses((status = 200, description = "Database and bucket respond.", body = Health)),
+)]
+fn check_health() {}
