@@ -1,11 +1,10 @@
 //! One request to S3 without a body that streams, and its response.
 
 use moc_application::port::BucketError;
-use rusty_s3::actions::S3Action;
 use spin_sdk::wasip3::http::types::Method;
 
 use super::error::{ErrorBody, classify};
-use super::{PRESIGNED_FOR, is_kms, presigned};
+use super::{S3Bucket, is_kms};
 use crate::outbound::{self, Payload, Response};
 
 /// Largest response that is read, in bytes: a page of `ListParts` has 1,000 parts.
@@ -16,6 +15,10 @@ pub struct Call<'a> {
     /// The S3 operation, for the log.
     pub operation: &'static str,
     pub method: Method,
+    /// The object's key.
+    pub key: &'a str,
+    /// Sorted by name.
+    pub query: &'a [(&'a str, &'a str)],
     pub headers: &'a [(&'a str, &'a str)],
     pub body: &'a [u8],
     /// How many bytes of the response are wanted, where not all are.
@@ -24,10 +27,10 @@ pub struct Call<'a> {
     pub also: Option<u16>,
 }
 
-impl Call<'_> {
-    /// A request without headers and body.
-    pub const fn new(operation: &'static str, method: Method) -> Self {
-        Self { operation, method, headers: &[], body: &[], first_bytes: None, also: None }
+impl<'a> Call<'a> {
+    /// A request without query, headers and body.
+    pub const fn new(operation: &'static str, method: Method, key: &'a str) -> Self {
+        Self { operation, method, key, query: &[], headers: &[], body: &[], first_bytes: None, also: None }
     }
 }
 
@@ -44,9 +47,9 @@ pub struct S3Response {
 }
 
 /// Sends a request once.
-pub async fn send<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<S3Response, BucketError> {
+pub async fn send(s3: &S3Bucket, call: &Call<'_>) -> Result<S3Response, BucketError> {
     let payload = if call.body.is_empty() { Payload::Empty } else { Payload::Bytes(call.body.to_vec()) };
-    let url = presigned(action, PRESIGNED_FOR);
+    let url = s3.presigned(&call.method, call.key, call.query);
     let reply: Response = outbound::send(call.method.clone(), &url, call.headers, payload).await?;
     let status = reply.status;
     let succeeded = (200..300).contains(&status) || call.also == Some(status);
@@ -57,8 +60,7 @@ pub async fn send<'a>(call: &Call<'_>, action: &impl S3Action<'a>) -> Result<S3R
         (true, Some(wanted)) => reply.read(wanted, false).await?,
         _ => reply.read(RESPONSE_MAX_BYTES, true).await?,
     };
-    let failed_late =
-        call.first_bytes.is_none() && std::str::from_utf8(&body).ok().and_then(ErrorBody::parse).is_some();
+    let failed_late = call.first_bytes.is_none() && ErrorBody::parse(&body).is_some();
     if !succeeded || (failed_late && call.also != Some(status)) {
         return Err(classify(call.operation, status, &body));
     }

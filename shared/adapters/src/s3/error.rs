@@ -3,6 +3,7 @@
 
 use moc_application::port::BucketError;
 
+use super::xml;
 use crate::outbound::SendError;
 
 /// Longest message that is kept for the log, in characters.
@@ -18,28 +19,22 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Reads a response's body, whatever the namespace. `None` if it is not an `<Error>`, also
-    /// under a status of 200: `CompleteMultipartUpload` can fail after it has sent that.
-    pub fn parse(xml: &str) -> Option<Self> {
-        // Bytes that keep the connection alive while S3 works may stand before the declaration.
-        let xml = xml.trim_start();
-        let root = if xml.starts_with("<?") { xml.split_once("?>")?.1.trim_start() } else { xml };
-        let error = root.strip_prefix("<Error").filter(|rest| rest.starts_with(['>', ' ']))?;
-        let code = text_of(error, "Code").filter(|code| !code.is_empty())?;
-        let message = text_of(error, "Message").unwrap_or_default();
-        Some(Self { code: code.to_owned(), message: message.chars().take(MESSAGE_MAX_CHARS).collect() })
+    /// Reads a response's body. `None` if it is not an `<Error>`, also under a status of 200:
+    /// `CompleteMultipartUpload` can fail after it has sent that.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let mut error = Self::default();
+        xml::read(body, &mut |path, text| match path {
+            "Error/Code" => error.code = text.to_owned(),
+            "Error/Message" => error.message = text.chars().take(MESSAGE_MAX_CHARS).collect(),
+            _ => {}
+        })?;
+        (!error.code.is_empty()).then_some(error)
     }
-}
-
-/// The text of the first element of this name. Both are short and without markup of their own.
-fn text_of<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    rest.split_once('<').map(|(text, _)| text.trim())
 }
 
 /// The error of an unsuccessful response.
 pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
-    let error = std::str::from_utf8(body).ok().and_then(ErrorBody::parse).unwrap_or_default();
+    let error = ErrorBody::parse(body).unwrap_or_default();
     let text = format!("{operation}: status {status} {} {}", error.code, error.message);
     match error.code.as_str() {
         "NoSuchUpload" => BucketError::NoSuchUpload,
@@ -76,13 +71,13 @@ mod tests {
         let plain = "<?xml version=\"1.0\"?>\n<Error><Code>SlowDown</Code><Message>Please reduce</Message><RequestId>x</RequestId></Error>";
         let named = "<Error xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Code>SlowDown</Code><Message>Please reduce</Message></Error>";
         let expected = ErrorBody { code: "SlowDown".into(), message: "Please reduce".into() };
-        assert_eq!(ErrorBody::parse(plain).as_ref(), Some(&expected));
-        assert_eq!(ErrorBody::parse(named).as_ref(), Some(&expected));
-        assert_eq!(ErrorBody::parse(&format!("  \n {plain}")), Some(expected));
+        assert_eq!(ErrorBody::parse(plain.as_bytes()).as_ref(), Some(&expected));
+        assert_eq!(ErrorBody::parse(named.as_bytes()).as_ref(), Some(&expected));
+        assert_eq!(ErrorBody::parse(format!("  \n {plain}").as_bytes()), Some(expected));
         for other in
             ["", "<a/>", "<Error/>", "<Error><Code></Code></Error>", "<R><Error><Code>x</Code></Error></R>", "{}"]
         {
-            assert_eq!(ErrorBody::parse(other), None, "{other}");
+            assert_eq!(ErrorBody::parse(other.as_bytes()), None, "{other}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! The bucket over S3's REST interface: addresses presigned by rusty-s3, sent over Spin's outbound
-//! HTTP. Addresses hold signatures, so none is ever logged.
+//! The bucket over S3's REST interface: presigned URLs, requested over Spin's outbound HTTP. They hold
+//! signatures, so none is ever logged.
 
 mod call;
 mod error;
@@ -7,10 +7,11 @@ mod etag;
 mod hasher;
 mod objects;
 mod part_upload;
+mod sign;
 mod uploads;
+mod xml;
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use moc_application::port::{
     Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Platform as _, Transfer,
@@ -20,11 +21,10 @@ use moc_application::retry::{self, Retrying};
 use moc_config::BucketSettings;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
-use moc_domain::error::{Error, ErrorKind};
+use moc_domain::error::Error;
 use moc_domain::etag::ETag;
 use moc_domain::part::PartNumber;
-use rusty_s3::actions::{S3Action, UploadPart};
-use rusty_s3::{Credentials, UrlStyle};
+use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
 pub use part_upload::PartBody;
@@ -33,8 +33,10 @@ use crate::outbound::Response;
 use crate::platform::WasiPlatform;
 use crate::settings;
 
-/// How long an address is valid that is used at once.
-const PRESIGNED_FOR: Duration = Duration::from_secs(60);
+use self::sign::{Signer, Unsigned};
+
+/// How long a URL is valid that is used at once.
+const PRESIGNED_FOR_SECONDS: u64 = 60;
 
 /// The bucket that the variables name. Its requests are repeated where that may help.
 ///
@@ -42,16 +44,12 @@ const PRESIGNED_FOR: Duration = Duration::from_secs(60);
 /// [`ErrorKind::Internal`] where a variable is missing or cannot be read.
 pub async fn open() -> Result<Retrying<S3Bucket, WasiPlatform>, Error> {
     let settings: Rc<BucketSettings> = settings::bucket().await?;
-    let BucketSettings { endpoint, region, bucket, access_key_id, secret_access_key } = (*settings).clone();
-    let bucket = rusty_s3::Bucket::new(endpoint, UrlStyle::Path, bucket, region)
-        .map_err(|error| Error::with_source(ErrorKind::Internal, error.to_string()))?;
-    let bucket = S3Bucket { bucket, credentials: Credentials::new(access_key_id, secret_access_key) };
+    let bucket = S3Bucket { signer: Signer::new((*settings).clone()) };
     Ok(Retrying::new(bucket, WasiPlatform))
 }
 
 pub struct S3Bucket {
-    bucket: rusty_s3::Bucket,
-    credentials: Credentials,
+    signer: Signer,
 }
 
 impl S3Bucket {
@@ -62,13 +60,23 @@ impl S3Bucket {
     pub async fn open_object(&self, key: &str) -> Result<Option<Response>, BucketError> {
         retry::repeated(&WasiPlatform, async || objects::get(self, key).await).await
     }
+
+    /// The URL of a request that is sent at once.
+    fn presigned(&self, method: &Method, key: &str, query: &[(&str, &str)]) -> Url {
+        let request = Unsigned { method: verb(method), key, query, headers: &[], ttl_seconds: PRESIGNED_FOR_SECONDS };
+        self.signer.presign(&request, WasiPlatform.now())
+    }
 }
 
-/// The address of an action. By a clock that is passed in: the one of rusty-s3 brings the texts of
-/// all errors of its calendar with it, 50 KiB of them.
-fn presigned<'a>(action: &impl S3Action<'a>, ttl: Duration) -> Url {
-    let now = jiff::Timestamp::from_millisecond(WasiPlatform.now().as_millis()).unwrap_or_default();
-    action.sign_with_time(ttl, &now)
+/// The methods that S3 has.
+const fn verb(method: &Method) -> &'static str {
+    match method {
+        Method::Delete => "DELETE",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        _ => "GET",
+    }
 }
 
 impl Bucket for S3Bucket {
@@ -130,9 +138,15 @@ impl Bucket for S3Bucket {
     }
 
     fn presign_part(&self, part: PartAddress<'_>, ttl_seconds: u64) -> String {
-        let action =
-            UploadPart::new(&self.bucket, Some(&self.credentials), part.key, part.number.get(), part.upload_id);
-        presigned(&action, Duration::from_secs(ttl_seconds)).to_string()
+        let number = part.number.get().to_string();
+        let request = Unsigned {
+            method: "PUT",
+            key: part.key,
+            query: &[("partNumber", &number), ("uploadId", part.upload_id)],
+            headers: &[],
+            ttl_seconds,
+        };
+        self.signer.presign(&request, WasiPlatform.now()).into()
     }
 
     fn part_etag(&self, md5: [u8; 16]) -> ETag {

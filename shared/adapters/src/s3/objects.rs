@@ -6,13 +6,12 @@ use moc_application::port::{BucketError, ObjectHead};
 use moc_domain::checksum::Checksums;
 use moc_domain::etag::ETag;
 use moc_domain::limits::KIB;
-use rusty_s3::actions::{DeleteObject, GetObject, HeadObject, PutObject};
 use spin_sdk::wasip3::http::types::Method;
 
+use super::S3Bucket;
 use super::call::{Call, send};
 use super::error::{classify, malformed};
 use super::hasher::Hasher;
-use super::{PRESIGNED_FOR, S3Bucket, presigned};
 use crate::body::{Body, read};
 use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError};
 use crate::platform::within;
@@ -23,8 +22,8 @@ const ERROR_MAX_BYTES: usize = 64 * 1024;
 /// S3 `HeadObject`.
 pub async fn head(s3: &S3Bucket, key: &str) -> Result<Option<ObjectHead>, BucketError> {
     let operation = "HeadObject";
-    let call = Call { also: Some(404), ..Call::new(operation, Method::Head) };
-    let response = send(&call, &HeadObject::new(&s3.bucket, Some(&s3.credentials), key)).await?;
+    let call = Call { also: Some(404), ..Call::new(operation, Method::Head, key) };
+    let response = send(s3, &call).await?;
     if response.status == 404 {
         return Ok(None);
     }
@@ -43,9 +42,9 @@ pub async fn read_range(s3: &S3Bucket, key: &str, offset: u64, bytes: u64) -> Re
         headers: &[("range", &range)],
         first_bytes: Some(usize::try_from(bytes).unwrap_or(usize::MAX)),
         also: Some(404),
-        ..Call::new("GetObject", Method::Get)
+        ..Call::new("GetObject", Method::Get, key)
     };
-    match send(&call, &GetObject::new(&s3.bucket, Some(&s3.credentials), key)).await {
+    match send(s3, &call).await {
         Ok(response) if response.status == 404 => Ok(None),
         // A server that ignores the range sends the object from its start.
         Ok(response) if response.status == 200 && offset > 0 => Err(malformed("GetObject")),
@@ -61,7 +60,7 @@ pub async fn read_range(s3: &S3Bucket, key: &str, offset: u64, bytes: u64) -> Re
 
 /// S3 `GetObject`, whose response's head alone is read; `None` if there is none.
 pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Response>, BucketError> {
-    let url = presigned(&GetObject::new(&s3.bucket, Some(&s3.credentials), key), PRESIGNED_FOR);
+    let url = s3.presigned(&Method::Get, key, &[]);
     let reply = outbound::send(Method::Get, &url, &[], Payload::Empty).await?;
     match reply.status {
         200 => Ok(Some(reply)),
@@ -94,12 +93,12 @@ pub async fn checksums(s3: &S3Bucket, key: &str, wanted: &Checksums) -> Result<O
 /// S3 `PutObject`.
 pub async fn put(s3: &S3Bucket, key: &str, media_type: &str, body: &[u8]) -> Result<(), BucketError> {
     let headers = [("content-type", media_type)];
-    let call = Call { headers: &headers, body, ..Call::new("PutObject", Method::Put) };
-    send(&call, &PutObject::new(&s3.bucket, Some(&s3.credentials), key)).await.map(|_| ())
+    let call = Call { headers: &headers, body, ..Call::new("PutObject", Method::Put, key) };
+    send(s3, &call).await.map(|_| ())
 }
 
 /// S3 `DeleteObject`.
 pub async fn delete(s3: &S3Bucket, key: &str) -> Result<(), BucketError> {
-    let call = Call { also: Some(404), ..Call::new("DeleteObject", Method::Delete) };
-    send(&call, &DeleteObject::new(&s3.bucket, Some(&s3.credentials), key)).await.map(|_| ())
+    let call = Call { also: Some(404), ..Call::new("DeleteObject", Method::Delete, key) };
+    send(s3, &call).await.map(|_| ())
 }

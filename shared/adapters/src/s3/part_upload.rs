@@ -12,14 +12,13 @@ use futures::future::{Either, join, select};
 use moc_application::port::{BucketError, PartAddress, PartError, Platform as _, Transfer, UploadedPart};
 use moc_domain::checksum::Checksums;
 use moc_domain::etag::ETag;
-use rusty_s3::actions::UploadPart;
 use spin_sdk::wasip3::http::types::{ErrorCode, Method, Trailers};
 use spin_sdk::wasip3::{wit_future, wit_stream};
 use spin_sdk::wit_bindgen::{FutureWriter, StreamWriter};
 
 use super::error::{classify, malformed};
 use super::hasher::Hasher;
-use super::{PRESIGNED_FOR, S3Bucket, is_kms, presigned};
+use super::{S3Bucket, is_kms};
 use crate::body::{Body, PASS_BYTES, PaceMeter};
 use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError};
 use crate::platform::{WasiPlatform, sleep_until};
@@ -62,8 +61,8 @@ pub async fn upload(
     body: PartBody<'_>,
 ) -> Result<UploadedPart, PartError> {
     let Transfer { size_bytes: length, timeout_ms, .. } = *transfer;
-    let action = UploadPart::new(&s3.bucket, Some(&s3.credentials), part.key, part.number.get(), part.upload_id);
-    let url = presigned(&action, PRESIGNED_FOR);
+    let number = part.number.get().to_string();
+    let url = s3.presigned(&Method::Put, part.key, &[("partNumber", &number), ("uploadId", part.upload_id)]);
     let source = match body {
         PartBody::Stream(body) => Source::Stream(body),
         PartBody::Bytes(bytes) => Source::Bytes(bytes.chunks(PASS_BYTES)),
