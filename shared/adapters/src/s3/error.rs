@@ -38,10 +38,13 @@ pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
     let text = format!("{operation}: status {status} {} {}", error.code, error.message);
     match error.code.as_str() {
         "NoSuchUpload" => BucketError::NoSuchUpload,
-        "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" => BucketError::InvalidPart(text),
-        "InternalError" | "SlowDown" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted" | "Busy" => {
-            BucketError::Unavailable(text)
+        // DigitalOcean's and Ceph's words for an upload that is over.
+        "NoSuchKey" if matches!(operation, "ListParts" | "CompleteMultipartUpload" | "UploadPart") => {
+            BucketError::NoSuchUpload
         }
+        "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" => BucketError::InvalidPart(text),
+        "InternalError" | "SlowDown" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted" | "Busy"
+        | "IncompleteBody" | "TooManyRequests" => BucketError::Unavailable(text),
         _ if status >= 500 || status == 429 || status == 408 => BucketError::Unavailable(text),
         _ => BucketError::Rejected(text),
     }
@@ -70,13 +73,21 @@ mod tests {
     fn errors_are_read_with_and_without_a_namespace() {
         let plain = "<?xml version=\"1.0\"?>\n<Error><Code>SlowDown</Code><Message>Please reduce</Message><RequestId>x</RequestId></Error>";
         let named = "<Error xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Code>SlowDown</Code><Message>Please reduce</Message></Error>";
+        let prefixed = "<!-- c --><e:Error xmlns:e='urn:x' a='b'>\n <e:Resource/>\n <e:Code> SlowDown </e:Code><Message><![CDATA[Please]]> &#114;educe</Message><Detail><Code>Other</Code></Detail></e:Error>";
         let expected = ErrorBody { code: "SlowDown".into(), message: "Please reduce".into() };
         assert_eq!(ErrorBody::parse(plain.as_bytes()).as_ref(), Some(&expected));
         assert_eq!(ErrorBody::parse(named.as_bytes()).as_ref(), Some(&expected));
+        assert_eq!(ErrorBody::parse(prefixed.as_bytes()).as_ref(), Some(&expected));
         assert_eq!(ErrorBody::parse(format!("  \n {plain}").as_bytes()), Some(expected));
-        for other in
-            ["", "<a/>", "<Error/>", "<Error><Code></Code></Error>", "<R><Error><Code>x</Code></Error></R>", "{}"]
-        {
+        for other in [
+            "",
+            "<a/>",
+            "<Error><Code>SlowDown</Code>",
+            "<Error/>",
+            "<Error><Code></Code></Error>",
+            "<R><Error><Code>x</Code></Error></R>",
+            "{}",
+        ] {
             assert_eq!(ErrorBody::parse(other.as_bytes()), None, "{other}");
         }
     }
@@ -89,6 +100,9 @@ mod tests {
         assert!(matches!(classify("op", 200, &body("InternalError")), BucketError::Unavailable(_)));
         assert!(matches!(classify("op", 503, b"<html>"), BucketError::Unavailable(_)));
         assert!(matches!(classify("op", 429, b""), BucketError::Unavailable(_)));
+        assert!(matches!(classify("op", 400, &body("IncompleteBody")), BucketError::Unavailable(_)));
+        assert!(matches!(classify("ListParts", 404, &body("NoSuchKey")), BucketError::NoSuchUpload));
+        assert!(matches!(classify("GetObject", 404, &body("NoSuchKey")), BucketError::Rejected(_)));
         assert!(matches!(classify("op", 403, &body("AccessDenied")), BucketError::Rejected(_)));
     }
 }

@@ -3,6 +3,7 @@
 
 use md5::{Digest as _, Md5};
 use moc_domain::etag::ETag;
+use moc_domain::part::PartNumber;
 
 /// The ETag of an object from its parts' ETags in order. `None` if one of them is not an MD5.
 pub fn of_object(parts: &[ETag]) -> Option<ETag> {
@@ -13,6 +14,13 @@ pub fn of_object(parts: &[ETag]) -> Option<ETag> {
         hasher.update(md5);
     }
     if parts.is_empty() { None } else { ETag::parse(&format!("{}-{}", hex::encode(hasher.finalize()), parts.len())) }
+}
+
+/// Whether an ETag has the form of those that follow from bytes. Some services make up their own.
+pub fn is_of_bytes(etag: &ETag) -> bool {
+    let (digest, parts) = etag.as_str().split_once('-').unwrap_or((etag.as_str(), "1"));
+    let is_md5 = digest.len() == 32 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_md5 && PartNumber::parse(parts).is_some()
 }
 
 #[cfg(test)]
@@ -27,5 +35,23 @@ mod tests {
         assert_eq!(of_object(&parts), ETag::parse("96e024ba2074fe77e8e965ba43a704be-2"));
         assert_eq!(of_object(&[]), None);
         assert_eq!(of_object(&ETag::parse("kms").into_iter().collect::<Vec<_>>()), None);
+    }
+
+    #[test]
+    fn etags_of_other_forms_say_nothing_about_bytes() {
+        let is_of_bytes = |text: &str| is_of_bytes(&ETag::parse(text).unwrap());
+        assert!(is_of_bytes("0cc175b9c0f1b6a831c399e269772661"));
+        assert!(is_of_bytes("\"96e024ba2074fe77e8e965ba43a704be-10000\""));
+        for other in [
+            "CJDb8ZL3kYYDEAE=",
+            "0x8DB1A2B3C4D5E6F",
+            "0CC175B9C0F1B6A831C399E269772661",
+            "0cc175b9c0f1b6a831c399e26977266",
+            "0cc175b9c0f1b6a831c399e269772661-",
+            "0cc175b9c0f1b6a831c399e269772661-x",
+            "0cc175b9-c0f1-b6a8-31c3-99e269772661",
+        ] {
+            assert!(!is_of_bytes(other), "{other}");
+        }
     }
 }

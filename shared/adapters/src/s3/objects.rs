@@ -11,6 +11,7 @@ use spin_sdk::wasip3::http::types::Method;
 use super::S3Bucket;
 use super::call::{Call, send};
 use super::error::{classify, malformed};
+use super::etag::is_of_bytes;
 use super::hasher::Hasher;
 use crate::body::{Body, read};
 use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError};
@@ -29,7 +30,8 @@ pub async fn head(s3: &S3Bucket, key: &str) -> Result<Option<ObjectHead>, Bucket
     }
     let etag = response.etag.as_deref().and_then(ETag::parse);
     let (Some(etag), Some(size_bytes)) = (etag, response.length) else { return Err(malformed(operation)) };
-    Ok(Some(ObjectHead { size_bytes, etag, is_etag_of_bytes: !response.kms }))
+    let is_etag_of_bytes = !response.kms && is_of_bytes(&etag);
+    Ok(Some(ObjectHead { size_bytes, etag, is_etag_of_bytes }))
 }
 
 /// S3 `GetObject` with a `Range` (RFC 9110, section 14.2).

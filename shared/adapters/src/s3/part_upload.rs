@@ -17,6 +17,7 @@ use spin_sdk::wasip3::{wit_future, wit_stream};
 use spin_sdk::wit_bindgen::{FutureWriter, StreamWriter};
 
 use super::error::{classify, malformed};
+use super::etag::is_of_bytes;
 use super::hasher::Hasher;
 use super::{S3Bucket, is_kms};
 use crate::body::{Body, PASS_BYTES, PaceMeter};
@@ -84,7 +85,8 @@ async fn stored(reply: Response, computed: Checksums) -> Result<UploadedPart, Bu
         return Err(classify(OPERATION, status, &body));
     }
     let etag = reply.header("etag").and_then(ETag::parse).ok_or_else(|| malformed(OPERATION))?;
-    Ok(UploadedPart { etag, computed, is_etag_of_bytes: !is_kms(&reply) })
+    let is_etag_of_bytes = !is_kms(&reply) && is_of_bytes(&etag);
+    Ok(UploadedPart { etag, computed, is_etag_of_bytes })
 }
 
 /// Watch a part on its way.

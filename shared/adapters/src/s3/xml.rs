@@ -43,5 +43,8 @@ pub fn read(document: &[u8], ended: &mut dyn FnMut(&str, &str)) -> Option<()> {
             Event::Eof => return (has_root && depth == 0).then_some(()),
             _ => {}
         }
+        if depth == 0 && !text.trim().is_empty() {
+            return None;
+        }
     }
 }
