@@ -60,6 +60,7 @@ fn values_have_the_form_that_the_code_demands() {
     for Variable { name, form, .. } in Variable::all() {
         let said = match form.as_str() {
             "origin" => "an origin, for example https://example.com".to_owned(),
+            "path" => "a path, for example /storage/v1/s3".to_owned(),
             "URL" => "a URL with http or https and without a user".to_owned(),
             "URL, ws or wss" => "a URL with ws or wss and without a user".to_owned(),
             "URL, postgres, http, https or libsql" => form.replacen("URL,", "a URL with", 1),
