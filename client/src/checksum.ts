@@ -13,12 +13,15 @@ export async function digestsOf<Name extends keyof typeof HASHES>(
   blob: Blob,
   names: readonly Name[],
   next?: () => Promise<void>,
-): Promise<Record<Name, Uint8Array>> {
+): Promise<Record<Name, Uint8Array<ArrayBuffer>>> {
   const hashes = names.map((name) => [name, HASHES[name].create()] as const);
   for (let at = 0; at < blob.size; at += CHUNK_BYTES) {
     await next?.();
     const chunk = new Uint8Array(await blob.slice(at, at + CHUNK_BYTES).arrayBuffer());
     hashes.forEach(([, hash]) => hash.update(chunk));
   }
-  return Object.fromEntries(hashes.map(([name, hash]) => [name, hash.digest()])) as Record<Name, Uint8Array>;
+  return Object.fromEntries(hashes.map(([name, hash]) => [name, hash.digest()])) as Record<
+    Name,
+    Uint8Array<ArrayBuffer>
+  >;
 }

@@ -8,7 +8,7 @@ export type ClientErrorCode =
   | "UNEXPECTED_RESPONSE"
   /** Cancelled by `cancel()` or a signal. */
   | "ABORTED"
-  /** A file is not the one that the upload began with, or one is missing. */
+  /** A file that the upload began with is missing, or another one is there. */
   | "FILE_MISMATCH"
   /** A file cannot be read, or has changed since it was chosen. */
   | "FILE_UNREADABLE"
@@ -20,7 +20,7 @@ export type ClientErrorCode =
 /** Parameters of a code of the client itself. */
 export interface ErrorParams {
   /** For `FILE_MISMATCH`: what is wrong with the file `fileName`. */
-  mismatch?: "missing" | "changed" | "unknown";
+  mismatch?: "missing" | "unknown";
 }
 
 /** What an {@link UploadError} is made of. */

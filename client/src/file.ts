@@ -1,6 +1,6 @@
 import type { UploadError } from "./error.js";
 import type { Input } from "./input.js";
-import type { FileProgress, FileUploadState } from "./types.js";
+import type { Digests, FileProgress, FileUploadState } from "./types.js";
 import type { Checksums, FileDeclaration, FileState } from "./wire.js";
 
 /** What is known of a file of an upload. */
@@ -10,8 +10,10 @@ export class UploadFile {
   fileId: string | undefined;
   state: FileUploadState = "waiting";
   error: UploadError | undefined;
-  /** Its fingerprint, once it has been read. */
-  fingerprint = "";
+  /** Of the parts that were sent, or are about to be: by their numbers, the first of which is 1. */
+  digests: Digests = [];
+  /** Whether it has changed since the upload began. */
+  isChanged = false;
   checksums: Checksums | undefined;
   /** Bytes that have left this machine; never less than those that are stored. */
   sentBytes = 0;
@@ -45,9 +47,9 @@ export class UploadFile {
   }
 
   get progress(): FileProgress {
-    const { error, fileId, sentBytes, state, storedBytes } = this;
+    const { error, fileId, isChanged, sentBytes, state, storedBytes } = this;
     const { blob, category, name, type } = this.input;
-    return { name, category, type, fileId, state, sizeBytes: blob.size, sentBytes, storedBytes, error };
+    return { name, category, type, fileId, state, sizeBytes: blob.size, sentBytes, storedBytes, isChanged, error };
   }
 
   /** As declared to the server. */
@@ -57,9 +59,9 @@ export class UploadFile {
   }
 
   /** The bytes of a part. */
-  part(number: number): Blob {
-    const start = (number - 1) * this.#partSizeBytes;
-    return this.input.blob.slice(start, start + this.#partSizeBytes);
+  part(number: number, partSizeBytes = this.#partSizeBytes): Blob {
+    const start = (number - 1) * partSizeBytes;
+    return this.input.blob.slice(start, start + partSizeBytes);
   }
 
   /** Forgets what the server had stored: the file is sent from its beginning. */
@@ -68,6 +70,7 @@ export class UploadFile {
     this.state = "waiting";
     this.error = this.checksums = undefined;
     this.isUnsure = this.isRejected = this.hasBatchFailed = false;
+    this.digests = [];
     this.#sending.clear();
     this.sentBytes = this.storedBytes = 0;
   }

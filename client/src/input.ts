@@ -3,16 +3,12 @@ import { UploadError } from "./error.js";
 import type { FileInput } from "./types.js";
 import type { Category } from "./wire.js";
 
-/** Bytes at each end of a file that its fingerprint covers. */
-const FINGERPRINT_END_BYTES = 64 * 1024;
-
 /** A file to upload, with everything about it known. */
 export interface Input {
   blob: Blob;
   name: string;
   type: string;
   category: Category;
-  lastModified: number | undefined;
 }
 
 /** Fills in what a file says of itself. Throws `UNSUPPORTED_FILE` or `DUPLICATE_FILE`. */
@@ -38,23 +34,7 @@ function inputOf(file: File | FileInput): Input {
     const message = "This kind of file is not supported. PDF, CSV, XML, TXT, JSON, JPEG, PNG, WebP and GIF are.";
     throw new UploadError("UNSUPPORTED_FILE", message, { fileName: name });
   }
-  return { blob, name, type, category, lastModified: file.lastModified };
-}
-
-/**
- * Identifies a file without reading all of it: SHA-256 in hex over its name, size, type, time of the last
- * change, and the first and the last 64 KiB.
- */
-export async function fingerprintOf({ blob, name, type, lastModified }: Input): Promise<string> {
-  const about = JSON.stringify([name, blob.size, type, lastModified]);
-  const start = blob.slice(0, FINGERPRINT_END_BYTES);
-  const end = blob.slice(Math.max(FINGERPRINT_END_BYTES, blob.size - FINGERPRINT_END_BYTES));
-  const bytes = new Blob([about, start, end]);
-  // Pages that did not come by https have no Web Crypto.
-  const digest = globalThis.crypto?.subtle
-    ? new Uint8Array(await crypto.subtle.digest("SHA-256", await bytes.arrayBuffer()))
-    : (await (await import("./checksum.js")).digestsOf(bytes, ["sha256"])).sha256;
-  return toHex(digest);
+  return { blob, name, type, category };
 }
 
 /** Bytes as hex digits. */

@@ -1,19 +1,25 @@
+import { digestOf } from "./digest.js";
 import { type ErrorParams, UploadError } from "./error.js";
 import type { UploadFile } from "./file.js";
 import type { StoredUpload } from "./types.js";
 import type { FileState } from "./wire.js";
 
-/** Compares files with those that an upload began with, in any order. Throws `FILE_MISMATCH` where they differ. */
+/**
+ * Finds the files that an upload began with, in any order, and takes over what is remembered of them. Throws
+ * `FILE_MISMATCH` if one is missing, or another one is there.
+ */
 export function matchRecord(files: readonly UploadFile[], record: StoredUpload): void {
   const left = new Set(files);
-  for (const stored of record.files) {
-    const file = [...left].find(({ fingerprint }) => fingerprint === stored.fingerprint);
+  for (const { category, digests, name } of record.files) {
+    const named = [...left].filter(({ input }) => input.name === name);
+    const file = named.find(({ input }) => input.category === category) ?? named[0];
     if (!file) {
-      const isThere = [...left].some(({ input }) => input.name === stored.name);
-      throw mismatch(stored.name, isThere ? "changed" : "missing");
+      throw mismatch(name, "missing");
     }
     left.delete(file);
-    file.input.category = stored.category;
+    file.input.category = category;
+    // Whoever can write to the storage may have written anything.
+    file.digests = Array.isArray(digests) ? [...digests] : [];
   }
   for (const { input } of left) {
     throw mismatch(input.name, "unknown");
@@ -30,12 +36,31 @@ export function matchSession(files: readonly UploadFile[], states: readonly File
     if (!file) {
       throw mismatch(state.name, "missing");
     }
-    if (file.input.blob.size !== state.bytesTotal) {
-      throw mismatch(state.name, "changed");
-    }
     return [file, state];
   });
   return new Map(matches);
+}
+
+/**
+ * Whether a file can continue what the server has of it: it has the bytes of every part that was sent, and each part of
+ * a completed file is known. `next` is awaited before each part that is read.
+ */
+export async function isContinued(
+  file: UploadFile,
+  { bytesTotal, partsTotal, status }: FileState,
+  partSizeBytes: number,
+  next: () => Promise<void>,
+): Promise<boolean> {
+  const { digests } = file;
+  file.isChanged = file.input.blob.size !== bytesTotal;
+  for (let number = 1; number <= digests.length && !file.isChanged; number += 1) {
+    const digest = digests[number - 1];
+    if (digest) {
+      await next();
+      file.isChanged = (await digestOf(file.part(number, partSizeBytes))) !== digest;
+    }
+  }
+  return !file.isChanged && (status !== "completed" || digests.filter(Boolean).length === partsTotal);
 }
 
 function mismatch(fileName: string, what: NonNullable<ErrorParams["mismatch"]>): UploadError {

@@ -35,15 +35,17 @@ export function uploadRecords({ storage = localStorageIfAny(), baseUrl }: Stored
       return [];
     }
   };
-  const write = (records: StoredUpload[]) => {
+  /** Returns whether it could be written. */
+  const write = (records: StoredUpload[]): boolean => {
     try {
       if (records.length > 0) {
         storage?.setItem(key, JSON.stringify(records.slice(0, RECORDS_MAX)));
       } else {
         storage?.removeItem(key);
       }
+      return true;
     } catch {
-      // The storage is full or forbidden: the upload continues, but cannot be resumed after a reload.
+      return false;
     }
   };
   return {
@@ -51,10 +53,21 @@ export function uploadRecords({ storage = localStorageIfAny(), baseUrl }: Stored
     put: (record) => {
       const records = all();
       const isSame = ({ sessionId }: StoredUpload) => sessionId === record.sessionId;
-      write(records.some(isSame) ? records.map((old) => (isSame(old) ? record : old)) : [record, ...records]);
+      const next = records.some(isSame) ? records.map((old) => (isSame(old) ? record : old)) : [record, ...records];
+      // Digests of 10,000 parts take 250 KB. If the storage is full or forbidden, the upload continues, but cannot be
+      // resumed after a reload, or not without sending everything again.
+      void (
+        write(next) ||
+        write(next.map((old) => (old === record ? old : withoutDigests(old)))) ||
+        write(next.map(withoutDigests))
+      );
     },
-    forget: (id) => write(all().filter(({ sessionId }) => sessionId !== id)),
+    forget: (id) => void write(all().filter(({ sessionId }) => sessionId !== id)),
   };
+}
+
+function withoutDigests(record: StoredUpload): StoredUpload {
+  return { ...record, files: record.files.map((file) => ({ ...file, digests: undefined })) };
 }
 
 function localStorageIfAny(): UploadStorage | null {

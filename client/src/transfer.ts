@@ -1,4 +1,5 @@
 import type { Api, PartCall } from "./api.js";
+import { digestOf } from "./digest.js";
 import { hasCode, problemOf, UploadError, unreadable } from "./error.js";
 import type { UploadFile } from "./file.js";
 import { type Gate, Paused } from "./gate.js";
@@ -29,7 +30,8 @@ export interface TransferOptions {
   concurrency: number;
   policy: RetryPolicy;
   checksums: readonly ("sha256" | "md5")[];
-  onRegistered(): void;
+  /** Called when there is more to remember of a file. */
+  onKnown(): void;
   onProgress(): void;
   onWaiting: OnWaiting;
 }
@@ -43,7 +45,7 @@ export function transferTo({
   concurrency,
   policy,
   checksums,
-  onRegistered,
+  onKnown,
   onProgress,
   onWaiting,
 }: TransferOptions): (file: UploadFile) => Promise<void> {
@@ -77,14 +79,29 @@ export function transferTo({
       file.registered(duplicate.fileId, partSizeBytes);
       file.isUnsure = true;
     }
-    onRegistered();
+    onKnown();
   };
 
+  /** Asks what is stored. A part whose bytes are not known is sent again. */
   const askForParts = async (file: UploadFile) => {
     const { parts } = await gate.once((signal) => api.listParts(sessionId, file.fileId!, { signal }));
-    file.stored(parts.map(({ partNumber }) => partNumber));
+    file.stored(parts.map(({ partNumber }) => partNumber).filter((number) => file.digests[number - 1]));
     file.isUnsure = false;
     onProgress();
+  };
+
+  /** Remembers the bytes of parts before they are sent: whoever resumes the upload has to find the same ones. */
+  const digest = async (file: UploadFile, numbers: number[]) => {
+    for (const number of numbers) {
+      const digest = await digestOf(file.part(number)).catch((cause: unknown) => {
+        throw unreadable(cause);
+      });
+      // Some browsers read what is in the file now, although it is not what was chosen.
+      if ((file.digests[number - 1] ??= digest) !== digest) {
+        throw unreadable(new Error("The file has other bytes than before."));
+      }
+    }
+    onKnown();
   };
 
   /** Makes a request with these parts. */
@@ -101,6 +118,7 @@ export function transferTo({
       onProgress();
     };
     try {
+      await digest(file, numbers);
       await gate.once((signal) => request({ signal, onSent }));
       file.stored(numbers);
     } finally {

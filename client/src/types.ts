@@ -11,8 +11,6 @@ export interface FileInput {
   type?: string | undefined;
   /** What it is for. Default: {@link categoryOf} its name and type. */
   category?: Category | undefined;
-  /** When it was changed last, in milliseconds since 1970; a resumed upload wants it to be the same. */
-  lastModified?: number | undefined;
 }
 
 /** What is published with the files. */
@@ -30,7 +28,7 @@ export interface Metadata {
 /** Where an upload stands. */
 export type UploadState =
   | "idle"
-  /** Reads the files' fingerprints, creates the session or looks at the one that is there. */
+  /** Creates the session, or compares the files with what the one that is there has of them. */
   | "preparing"
   | "uploading"
   | "paused"
@@ -58,6 +56,8 @@ export interface FileProgress {
   sentBytes: number;
   /** Bytes that the server has confirmed. Never more than `sizeBytes`, and back only when the file starts anew. */
   storedBytes: number;
+  /** Whether it was changed since the upload began that is resumed: all of it is sent again. */
+  isChanged?: boolean | undefined;
   /** Why it failed. */
   error?: UploadError | undefined;
 }
@@ -121,7 +121,7 @@ export interface UploadOptions extends ConnectionOptions {
   /** For example a `FileList`. It is copied at once; the files are read by `start()`. */
   files: Iterable<File | FileInput>;
   metadata: Metadata;
-  /** Continues this session, as {@link findUploads} found it; the files must be the same. */
+  /** Continues this session, as {@link findUploads} found it, with files of the same names. */
   sessionId?: string | undefined;
   /** Checksums to compute of every file, which the server compares with what it stored. Default none. */
   checksums?: readonly ("sha256" | "md5")[] | undefined;
@@ -170,15 +170,18 @@ export interface Upload {
   cancel(): Promise<void>;
 }
 
+/** Digests of parts, in their order; there is none of a part that was not sent. */
+export type Digests = (string | null | undefined)[];
+
 /** A file of an upload that is remembered. */
 export interface StoredFile {
   name: string;
   category: Category;
   type: string;
   sizeBytes: number;
-  /** SHA-256 in hex over name, size, type, time of the last change, and the first and the last 64 KiB. */
-  fingerprint: string;
   fileId?: string | undefined;
+  /** Of what was sent of it: 128 bits each, in base64. An upload that is published has none. */
+  digests?: Digests | undefined;
 }
 
 /** An upload that is remembered. */

@@ -4,9 +4,9 @@ import { aborted, hasCode, inFile, problemOf, toUploadError, UploadError, unread
 import { followEvents } from "./events.js";
 import { UploadFile } from "./file.js";
 import { Gate } from "./gate.js";
-import { fingerprintOf, inputsOf } from "./input.js";
+import { inputsOf } from "./input.js";
 import { rejectedFile } from "./rejection.js";
-import { matchRecord, matchSession } from "./resume.js";
+import { isContinued, matchRecord, matchSession } from "./resume.js";
 import { type RetryPolicy, retryPolicy } from "./retry.js";
 import { forEach } from "./slots.js";
 import { SpeedMeter } from "./speed.js";
@@ -59,6 +59,8 @@ class SessionUpload implements Upload {
   #partSizeBytes = 0;
   #createdAt = new Date().toISOString();
   #expiresAt = "";
+  /** The session that was created for these files, or compared with them. */
+  #comparedId: string | undefined;
   #waiting: UploadError | undefined;
   /** What `start()` gives, until it fails. */
   #started: Promise<Moc> | undefined;
@@ -208,7 +210,7 @@ class SessionUpload implements Upload {
 
   async #steps(live: AbortSignal): Promise<Moc> {
     this.#enter("preparing");
-    await this.#readFiles();
+    this.#matchFiles();
     const wsUrl = await this.#openSession();
     this.#follow(wsUrl, live);
     this.#meter.reset(this.progress.sentBytes);
@@ -223,20 +225,14 @@ class SessionUpload implements Upload {
     return this.moc;
   }
 
-  /** Reads the fingerprints, and compares them with those of the upload that is resumed. */
-  async #readFiles(): Promise<void> {
+  /** Matches the files with those of the upload that is resumed. */
+  #matchFiles(): void {
     if (this.#files.length === 0) {
       this.#files = inputsOf(this.#chosen).map((input) => new UploadFile(input));
       this.#throttle.call();
     }
-    for (const file of this.#files.filter(({ fingerprint }) => fingerprint === "")) {
-      await this.#gate.passed();
-      file.fingerprint = await fingerprintOf(file.input).catch((cause: unknown) => {
-        throw inFile(unreadable(cause), file.input.name);
-      });
-    }
     const record = this.#records.all().find(({ sessionId }) => sessionId === this.sessionId);
-    if (record) {
+    if (record && this.#comparedId !== this.sessionId) {
       matchRecord(this.#files, record);
       this.#createdAt = record.createdAt;
     }
@@ -251,7 +247,7 @@ class SessionUpload implements Upload {
     }
     this.#files.forEach((file) => file.startAnew());
     const created = await this.#createSession();
-    this.sessionId = created.sessionId;
+    this.sessionId = this.#comparedId = created.sessionId;
     this.#partSizeBytes = created.partSizeBytes;
     this.#createdAt = new Date().toISOString();
     this.#expiresAt = created.expiresAt;
@@ -259,7 +255,7 @@ class SessionUpload implements Upload {
     return created.wsUrl;
   }
 
-  /** The session as the server has it; one that is over is given up. */
+  /** The session as the server has it; one that is over, or has something else than the files, is given up. */
   async #findSession(): Promise<SessionState | undefined> {
     const id = this.sessionId;
     if (id === undefined) {
@@ -269,7 +265,7 @@ class SessionUpload implements Upload {
     if (state?.status === "cancelled") {
       throw new UploadError("SESSION_NOT_ACTIVE", "The upload was cancelled.");
     }
-    if (state && state.status !== "expired") {
+    if (state && state.status !== "expired" && (await this.#isContinued(state))) {
       return state;
     }
     if (state) {
@@ -280,6 +276,28 @@ class SessionUpload implements Upload {
     this.#records.forget(id);
     this.sessionId = undefined;
     return undefined;
+  }
+
+  /** Whether the files have the bytes that a session has of them. Marks those that were changed. */
+  async #isContinued({ files, partSizeBytes, sessionId, status }: SessionState): Promise<boolean> {
+    if (status === "finalized" || sessionId === this.#comparedId) {
+      return true;
+    }
+    const next = () => this.#gate.passed();
+    let areContinued = true;
+    for (const [file, state] of matchSession(this.#files, files)) {
+      file.state = "hashing";
+      this.#throttle.call();
+      const isSame = await isContinued(file, state, partSizeBytes, next).catch((error: unknown) => {
+        throw inFile(error instanceof UploadError ? error : unreadable(error), file.input.name);
+      });
+      file.state = "waiting";
+      areContinued &&= isSame;
+    }
+    if (areContinued) {
+      this.#comparedId = sessionId;
+    }
+    return areContinued;
   }
 
   async #createSession() {
@@ -348,7 +366,7 @@ class SessionUpload implements Upload {
       concurrency,
       policy: this.#policy,
       checksums,
-      onRegistered: () => this.#remember(),
+      onKnown: () => this.#remember(),
       onProgress: () => this.#throttle.call(),
       onWaiting: this.#onWaiting,
     });
@@ -416,13 +434,13 @@ class SessionUpload implements Upload {
       createdAt: this.#createdAt,
       expiresAt: this.#expiresAt,
       metadata: this.metadata,
-      files: this.#files.map(({ input, fingerprint, fileId }) => ({
+      files: this.#files.map(({ input, digests, fileId }) => ({
         name: input.name,
         category: input.category,
         type: input.type,
         sizeBytes: input.blob.size,
-        fingerprint,
         fileId,
+        digests: mocId === undefined ? digests : undefined,
       })),
       status: mocId === undefined ? "active" : "finalized",
       mocId,

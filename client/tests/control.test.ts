@@ -1,8 +1,8 @@
 /** Pausing, cancelling, and continuing later. */
 
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
-import { createApi, findUploads, forgetUpload, type Upload } from "../src/index.js";
+import { createApi, findUploads, forgetUpload, type Moc, type Upload } from "../src/index.js";
 import { csv, MIB, pdf, png } from "./support/content.js";
 import {
   BATCH,
@@ -51,6 +51,23 @@ async function settle(): Promise<void> {
   await fetch(`${bench.proxy.url}/api/mocs/none`);
   await expect.poll(() => bench.proxy.requests.every(({ isOver }) => isOver)).toBe(true);
   bench.proxy.reset();
+}
+
+/** Interrupts an upload of these files, the first of which is {@link LARGE}, and the others complete. */
+async function interrupted(files: File[]) {
+  const storage = memoryStorage();
+  const upload = bench.upload({ files, storage });
+  await halfway(upload);
+  await reached(upload, ({ progress }) => progress.files.slice(1).every(({ state }) => state === "completed"));
+  // Like a crash: nothing more is sent, and no promise settles.
+  upload.pause();
+  await settle();
+  return { sessionId: upload.sessionId!, storage };
+}
+
+/** Where a file of a MOC is. */
+function urlOf(moc: Moc, name: string): string {
+  return moc.files.find((file) => file.name === name)!.url;
 }
 
 /** The numbers of the parts that have been sent. What was ended on its way has no response. */
@@ -186,36 +203,96 @@ test("another process continues with what is missing", async () => {
   }
 });
 
-test("a file that is registered, but not known to be, is found by its name", async () => {
-  const storage = memoryStorage();
-  const files = [file(LARGE, "castle.pdf")];
-  const before = bench.upload({ files, storage });
-  await halfway(before);
-  before.pause();
-  await settle();
-  const [record] = findUploads({ storage, baseUrl: bench.proxy.url });
-  forgetUpload(record!.sessionId, { storage, baseUrl: bench.proxy.url });
-
-  await bench.upload({ files, sessionId: record!.sessionId, storage }).start();
-  expect(findUploads({ storage, baseUrl: bench.proxy.url })).toMatchObject([{ sessionId: record!.sessionId }]);
-  expect(bench.proxy.count(REGISTER)).toBe(0);
+test("the same bytes with another time of change resume what is stored", async () => {
+  const { sessionId, storage } = await interrupted([file(LARGE, "castle.pdf")]);
+  const touched = new File([LARGE], "castle.pdf", { lastModified: Date.now() });
+  const after = bench.upload({ files: [touched], sessionId, storage });
+  const moc = await after.start();
+  expect(moc.sessionId).toBe(sessionId);
+  expect(after.progress.files[0]!.isChanged).toBe(false);
+  expect(bench.proxy.count(CREATE)).toBe(0);
   expect(storedParts()).toEqual(["3", "4", "5", "6", "7"]);
 });
 
-test("other files than before are rejected by name, before anything is sent", async () => {
-  const storage = memoryStorage();
-  const pictures = file(png(100), "castle.png");
-  const before = bench.upload({ files: [file(LARGE, "castle.pdf"), pictures], storage });
-  await halfway(before);
-  before.pause();
-  await settle();
-  const { sessionId } = before;
+describe("a file that was changed since says so and begins anew", () => {
+  const edited = LARGE.slice();
+  edited[6 * MIB]! ^= 1;
+  test.each([
+    ["in its middle", edited],
+    ["in its size", pdf(32 * MIB + 1)],
+  ])("%s: nothing of the old version is published", async (_, bytes) => {
+    const picture = file(png(6 * MIB), "castle.png");
+    const { sessionId, storage } = await interrupted([file(LARGE, "castle.pdf"), picture]);
+    const after = bench.upload({ files: [file(bytes, "castle.pdf"), picture], sessionId, storage });
+    const moc = await after.start();
+    expect(after.progress.files.map(({ isChanged }) => isChanged)).toEqual([true, false]);
+    expect(moc.sessionId).not.toBe(sessionId);
+    expect(Buffer.compare(await bench.object(urlOf(moc, "castle.pdf")), bytes)).toBe(0);
+    expect((await createApi({ baseUrl: bench.stack.baseUrl }).getSession(sessionId)).status).toBe("cancelled");
+    expect(findUploads({ storage, baseUrl: bench.proxy.url })).toMatchObject([{ sessionId: moc.sessionId }]);
+  });
 
-  const changed = LARGE.slice();
-  changed[LARGE.length - 1]! ^= 1;
+  test("although the server has completed it", async () => {
+    const picture = png(6 * MIB);
+    const { sessionId, storage } = await interrupted([file(LARGE, "castle.pdf"), file(picture, "castle.png")]);
+    const repainted = picture.slice();
+    repainted[5.5 * MIB]! ^= 1;
+    const files = [file(LARGE, "castle.pdf"), file(repainted, "castle.png")];
+    const after = bench.upload({ files, sessionId, storage });
+    const moc = await after.start();
+    expect(after.progress.files.map(({ isChanged }) => isChanged)).toEqual([false, true]);
+    expect(Buffer.compare(await bench.object(urlOf(moc, "castle.png")), repainted)).toBe(0);
+  });
+
+  test("and a pause holds the comparison, a cancellation ends it", async () => {
+    const { sessionId, storage } = await interrupted([file(LARGE, "castle.pdf")]);
+    const after = bench.upload({ files: [file(LARGE, "castle.pdf")], sessionId, storage });
+    after.on("progress", ({ files }) => files[0]?.state === "hashing" && after.pause());
+    const done = after.start();
+    await reached(after, ({ state }) => state === "paused");
+    await settle();
+    expect(bench.proxy.count(LIST_PARTS) + bench.proxy.count(PUT_PART)).toBe(0);
+    await after.cancel();
+    await expect(done).rejects.toMatchObject({ code: "ABORTED" });
+  });
+});
+
+describe("what cannot be compared is not trusted", () => {
+  test("without a record, every part is sent again", async () => {
+    const { sessionId, storage } = await interrupted([file(LARGE, "castle.pdf")]);
+    forgetUpload(sessionId, { storage, baseUrl: bench.proxy.url });
+    const edited = LARGE.slice();
+    edited[MIB]! ^= 1;
+    const moc = await bench.upload({ files: [file(edited, "castle.pdf")], sessionId, storage }).start();
+    expect(findUploads({ storage, baseUrl: bench.proxy.url })).toMatchObject([{ sessionId }]);
+    expect(bench.proxy.count(CREATE) + bench.proxy.count(REGISTER)).toBe(0);
+    expect(storedParts()).toEqual(["1", "2", "3", "4", "5", "6", "7"]);
+    expect(Buffer.compare(await bench.object(moc.files[0]!.url), edited)).toBe(0);
+  });
+
+  test("a record of an earlier version of the client, with a completed file, leads to another session", async () => {
+    const files = [file(LARGE, "castle.pdf"), file(png(6 * MIB), "castle.png")];
+    const { sessionId, storage } = await interrupted(files);
+    const [key, text] = [...storage.entries][0]!;
+    const records = JSON.parse(text) as { files: Record<string, unknown>[] }[];
+    for (const stored of records[0]!.files) {
+      delete stored.digests;
+      stored.fingerprint = "00".repeat(32);
+    }
+    storage.setItem(key, JSON.stringify(records));
+    const after = bench.upload({ files, sessionId, storage });
+    const moc = await after.start();
+    expect(moc.sessionId).not.toBe(sessionId);
+    expect(after.progress.files.map(({ isChanged }) => isChanged)).toEqual([false, false]);
+    expect(Buffer.compare(await bench.object(urlOf(moc, "castle.pdf")), LARGE)).toBe(0);
+  });
+});
+
+test("other files than before are rejected by name, before anything is sent", async () => {
+  const pictures = file(png(100), "castle.png");
+  const { sessionId, storage } = await interrupted([file(LARGE, "castle.pdf"), pictures]);
   for (const [files, fileName, message] of [
     [[pictures], "castle.pdf", "File missing: castle.pdf"],
-    [[file(changed, "castle.pdf"), pictures], "castle.pdf", "File changed: castle.pdf"],
     [[file(LARGE, "castle.pdf"), pictures, file(csv(1), "list.csv")], "list.csv", "File unknown: list.csv"],
   ] as const) {
     const upload = bench.upload({ files, sessionId, storage });

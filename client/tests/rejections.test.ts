@@ -158,6 +158,24 @@ test("a file that has changed on disk since it was chosen cannot be read", async
   }
 });
 
+test("a file whose bytes change without notice is not sent in two versions", async () => {
+  const [before, after] = [pdf(5_000, 1), pdf(5_000, 2)];
+  /** Some browsers read what is in the file now. */
+  class Changing extends Blob {
+    isChanged = false;
+    override slice(start?: number, end?: number): Blob {
+      return new Blob([this.isChanged ? after : before]).slice(start, end);
+    }
+  }
+  const blob = new Changing([before]);
+  bench.proxy.fail(PUT_PART, { response: { status: 503 } });
+  const upload = bench.upload({ files: [{ blob, name: "castle.pdf" }], retry: { attempts: 1 } });
+  await expect(upload.start()).rejects.toMatchObject({ status: 503 });
+  blob.isChanged = true;
+  await expect(upload.start()).rejects.toMatchObject({ code: "FILE_UNREADABLE", fileName: "castle.pdf" });
+  expect(bench.proxy.count(PUT_PART)).toBe(1);
+});
+
 test("another title can be given once all numbers are taken", async () => {
   const files = [PDF];
   const conflict = {

@@ -2,9 +2,10 @@
 
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { digestsOf } from "../src/checksum.js";
+import { digestOf } from "../src/digest.js";
 import { throttle } from "../src/emitter.js";
 import { categoryOf, findUploads, forgetUpload, type Problem, type StoredUpload, UploadError } from "../src/index.js";
-import { fingerprintOf, type Input, toHex } from "../src/input.js";
+import { toHex } from "../src/input.js";
 import { parseRetryAfter, retryDelayMs, retrying, retryPolicy } from "../src/retry.js";
 import { SpeedMeter } from "../src/speed.js";
 import { uploadRecords } from "../src/storage.js";
@@ -174,40 +175,26 @@ describe("a title's number", () => {
   });
 });
 
-describe("a fingerprint", () => {
-  const bytes = noise(200 * 1024, 5);
-  const input = (change: Partial<Input> = {}): Input => {
-    const blob = new Blob([bytes]);
-    return { blob, name: "a.pdf", type: "application/pdf", category: "instruction", lastModified: 1, ...change };
-  };
-  const altered = (at: number) => {
-    const copy = bytes.slice();
-    copy[at]! ^= 1;
-    return new Blob([copy]);
-  };
+describe("the digest of a part", () => {
+  const bytes = noise(2 * 1024 * 1024 + 17, 5);
 
-  test("is the same for the same file, and another for what differs at either end", async () => {
-    const print = await fingerprintOf(input());
-    expect(print).toMatch(/^[0-9a-f]{64}$/);
-    expect(await fingerprintOf(input({ category: "image" }))).toBe(print);
-    for (const change of [
-      { name: "b.pdf" },
-      { type: "text/plain" },
-      { lastModified: 2 },
-      { blob: altered(64 * 1024 - 1) },
-      { blob: altered(200 * 1024 - 64 * 1024) },
-      { blob: new Blob([bytes, "x"]) },
-    ]) {
-      expect(await fingerprintOf(input(change))).not.toBe(print);
+  test("is the same for the same bytes, and another one where any differs", async () => {
+    const digest = await digestOf(new Blob([bytes]));
+    expect(digest).toMatch(/^[\w+/]{22}$/);
+    expect(await digestOf(new Blob([bytes.slice(0, 1_000), bytes.slice(1_000)]))).toBe(digest);
+    for (const at of [0, 1024 * 1024 - 1, 1024 * 1024, bytes.length - 1]) {
+      const altered = bytes.slice();
+      altered[at]! ^= 1;
+      expect(await digestOf(new Blob([altered]))).not.toBe(digest);
     }
-    // What is between them is not read.
-    expect(await fingerprintOf(input({ blob: altered(100 * 1024) }))).toBe(print);
+    expect(await digestOf(new Blob([bytes, "x"]))).not.toBe(digest);
+    expect(await digestOf(new Blob([bytes.slice(0, -1)]))).not.toBe(digest);
   });
 
   test("is the same where there is no Web Crypto", async () => {
-    const print = await fingerprintOf(input());
+    const digest = await digestOf(new Blob([bytes]));
     vi.stubGlobal("crypto", {});
-    expect(await fingerprintOf(input())).toBe(print);
+    expect(await digestOf(new Blob([bytes]))).toBe(digest);
   });
 });
 
@@ -244,6 +231,39 @@ describe("what is remembered", () => {
     expect(found[1]!.title).toBe("Renamed");
     forgetUpload("60", { storage, baseUrl });
     expect(findUploads({ storage, baseUrl })).toHaveLength(49);
+  });
+
+  test("loses the digests of other uploads first where there is little room", () => {
+    const digests = Array.from({ length: 10_000 }, () => "x".repeat(22));
+    const file = { name: "a.pdf", category: "instruction", type: "application/pdf", sizeBytes: 1, digests } as const;
+    const large = (sessionId: string): StoredUpload => ({
+      ...record(sessionId),
+      files: [{ ...file, digests: [...digests] }],
+    });
+    const storage = memoryStorage();
+    const { setItem } = storage;
+    let room = 300_000;
+    storage.setItem = (key, value) => {
+      if (value.length > room) {
+        throw new Error("QuotaExceededError");
+      }
+      setItem(key, value);
+    };
+    const records = uploadRecords({ storage, baseUrl });
+    const known = () => records.all().map(({ sessionId, files }) => [sessionId, files[0]?.digests?.length]);
+    records.put(large("1"));
+    expect(known()).toEqual([["1", 10_000]]);
+    records.put(large("2"));
+    expect(known()).toEqual([
+      ["2", 10_000],
+      ["1", undefined],
+    ]);
+    room = 3_000;
+    records.put(large("2"));
+    expect(known()).toEqual([
+      ["2", undefined],
+      ["1", undefined],
+    ]);
   });
 
   test("does not matter where it cannot be read or written", () => {
