@@ -2,6 +2,7 @@ import { hasCode, unreadable } from "./error.js";
 import { type HttpRequest, read, transport } from "./http.js";
 import { type OnWaiting, type RetryPolicy, retrying, retryPolicy } from "./retry.js";
 import { abortable } from "./signal.js";
+import { wellFormed } from "./text.js";
 import { tokenKeeper } from "./token.js";
 import type { ConnectionOptions } from "./types.js";
 import type {
@@ -87,7 +88,7 @@ export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
   const call = async <T>(method: string, path: string, { signal }: Call = {}, body?: unknown): Promise<T> => {
     const request: HttpRequest = { method, url: base + path, headers: {}, signal };
     if (body !== undefined) {
-      request.body = JSON.stringify(body);
+      request.body = JSON.stringify(body, (_, value) => (typeof value === "string" ? wellFormed(value) : value));
       request.headers["content-type"] = "application/json";
     }
     return (await retrying(() => sendOnce(request), policy, signal, onWaiting)) as T;

@@ -1,5 +1,6 @@
 import { categoryOf, mediaTypeOf } from "./category.js";
 import { UploadError } from "./error.js";
+import { wellFormed } from "./text.js";
 import type { FileInput } from "./types.js";
 import type { Category } from "./wire.js";
 
@@ -27,7 +28,7 @@ export function inputsOf(files: readonly (File | FileInput)[]): Input[] {
 
 function inputOf(file: File | FileInput): Input {
   const { blob, category: given, type: said }: Omit<FileInput, "name"> = "blob" in file ? file : { blob: file };
-  const name = file.name.trim();
+  const name = wellFormed(file.name.trim());
   const type = said ?? mediaTypeOf(name) ?? blob.type;
   const category = given ?? categoryOf(name, type);
   if (category === undefined) {

@@ -124,6 +124,24 @@ test("a listener that throws breaks nothing", async () => {
   expect(reported).toHaveLength(4);
 });
 
+test("text that was truncated inside an emoji is sent well-formed, in every field", async () => {
+  const half = "🏰".slice(0, 1);
+  const metadata = { title: `Keep ${half}`, description: half, tags: [`wall ${half}`, "🏰"], theme: half };
+  const storage = memoryStorage();
+  const files = [file(pdf(100), `castle${half}.pdf`)];
+  const upload = bench.upload({ files, metadata, storage });
+  const moc = await upload.start();
+  expect(moc).toMatchObject({
+    title: "Keep \ufffd",
+    description: "\ufffd",
+    tags: ["wall \ufffd", "🏰"],
+    theme: "\ufffd",
+    files: [{ name: "castle\ufffd.pdf" }],
+  });
+  const [record] = findUploads({ storage, baseUrl: bench.proxy.url });
+  expect(await bench.upload({ ...record!, files, storage }).start()).toMatchObject({ id: moc.id, idempotent: true });
+});
+
 test("a title that is taken gets a number, where the server leaves that to the client", async () => {
   const files = [file(pdf(100), "castle.pdf")];
   const titles = ["The keep", "The keep", "The keep"];
