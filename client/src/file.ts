@@ -12,6 +12,8 @@ export class UploadFile {
   error: UploadError | undefined;
   /** Of the parts that were sent, or are about to be: by their numbers, the first of which is 1. */
   digests: Digests = [];
+  /** Whether its bytes are those to be sent. */
+  isPrepared = false;
   /** Whether it has changed since the upload began. */
   isChanged = false;
   checksums: Checksums | undefined;

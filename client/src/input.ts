@@ -26,6 +26,11 @@ export function inputsOf(files: readonly (File | FileInput)[]): Input[] {
   return inputs;
 }
 
+/** Whether a file is to be a picture. */
+export function isPicture({ category }: Input): boolean {
+  return category === "image" || category === "thumbnail";
+}
+
 function inputOf(file: File | FileInput): Input {
   const { blob, category: given, type: said }: Omit<FileInput, "name"> = "blob" in file ? file : { blob: file };
   const name = wellFormed(file.name.trim());

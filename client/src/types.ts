@@ -28,7 +28,7 @@ export interface Metadata {
 /** Where an upload stands. */
 export type UploadState =
   | "idle"
-  /** Creates the session, or compares the files with what the one that is there has of them. */
+  /** Reads pictures whose location is removed. Creates the session, or compares the files with what the one that is there has of them. */
   | "preparing"
   | "uploading"
   | "paused"
@@ -123,6 +123,11 @@ export interface UploadOptions extends ConnectionOptions {
   metadata: Metadata;
   /** Continues this session, as {@link findUploads} found it, with files of the same names. */
   sessionId?: string | undefined;
+  /**
+   * Whether to remove from JPEG, PNG and WebP pictures where they were taken, before anything is computed or sent.
+   * Default `false`; an upload that is resumed does what it did before.
+   */
+  removeLocation?: boolean | undefined;
   /** Checksums to compute of every file, which the server compares with what it stored. Default none. */
   checksums?: readonly ("sha256" | "md5")[] | undefined;
   /** Requests with parts at once, over all files. Default 4, 16 at most. */
@@ -194,6 +199,8 @@ export interface StoredUpload {
   expiresAt: string;
   metadata: Metadata;
   files: StoredFile[];
+  /** As it was asked for. */
+  removeLocation?: boolean | undefined;
   /** What it became. */
   mocId?: string | undefined;
   status: "active" | "finalized";

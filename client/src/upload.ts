@@ -4,7 +4,7 @@ import { aborted, hasCode, inFile, problemOf, toUploadError, UploadError, unread
 import { followEvents } from "./events.js";
 import { UploadFile } from "./file.js";
 import { Gate } from "./gate.js";
-import { inputsOf } from "./input.js";
+import { type Input, inputsOf, isPicture } from "./input.js";
 import { rejectedFile } from "./rejection.js";
 import { isContinued, matchRecord, matchSession } from "./resume.js";
 import { type RetryPolicy, retryPolicy } from "./retry.js";
@@ -59,6 +59,7 @@ class SessionUpload implements Upload {
   #partSizeBytes = 0;
   #createdAt = new Date().toISOString();
   #expiresAt = "";
+  #removesLocation: boolean | undefined;
   /** The session that was created for these files, or compared with them. */
   #comparedId: string | undefined;
   #waiting: UploadError | undefined;
@@ -75,6 +76,7 @@ class SessionUpload implements Upload {
     this.#records = uploadRecords(options);
     this.metadata = options.metadata;
     this.sessionId = options.sessionId;
+    this.#removesLocation = options.removeLocation;
     options.signal?.addEventListener("abort", this.#onAbort, { once: true });
     if (options.signal?.aborted) {
       this.#onAbort();
@@ -210,7 +212,7 @@ class SessionUpload implements Upload {
 
   async #steps(live: AbortSignal): Promise<Moc> {
     this.#enter("preparing");
-    this.#matchFiles();
+    await this.#prepareFiles();
     const wsUrl = await this.#openSession();
     this.#follow(wsUrl, live);
     this.#meter.reset(this.progress.sentBytes);
@@ -225,16 +227,31 @@ class SessionUpload implements Upload {
     return this.moc;
   }
 
-  /** Matches the files with those of the upload that is resumed. */
-  #matchFiles(): void {
+  /** Removes the location of pictures, and matches the files with those of the upload that is resumed. */
+  async #prepareFiles(): Promise<void> {
     if (this.#files.length === 0) {
       this.#files = inputsOf(this.#chosen).map((input) => new UploadFile(input));
       this.#throttle.call();
     }
     const record = this.#records.all().find(({ sessionId }) => sessionId === this.sessionId);
+    this.#removesLocation ??= record?.removeLocation === true;
+    for (const file of this.#files.filter(({ isPrepared }) => !isPrepared)) {
+      await this.#gate.passed();
+      await this.#prepare(file.input);
+      file.isPrepared = true;
+    }
     if (record && this.#comparedId !== this.sessionId) {
       matchRecord(this.#files, record);
       this.#createdAt = record.createdAt;
+    }
+  }
+
+  async #prepare(input: Input): Promise<void> {
+    if (this.#removesLocation && isPicture(input)) {
+      const { withoutLocation } = await import("./picture/location.js");
+      input.blob = await withoutLocation(input.blob).catch((cause: unknown) => {
+        throw inFile(unreadable(cause), input.name);
+      });
     }
   }
 
@@ -434,6 +451,7 @@ class SessionUpload implements Upload {
       createdAt: this.#createdAt,
       expiresAt: this.#expiresAt,
       metadata: this.metadata,
+      removeLocation: this.#removesLocation,
       files: this.#files.map(({ input, digests, fileId }) => ({
         name: input.name,
         category: input.category,

@@ -2,7 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
-import { createApi, findUploads, forgetUpload, type Moc, type Upload } from "../src/index.js";
+import { createApi, findUploads, forgetUpload, type Moc, type Upload, type UploadOptions } from "../src/index.js";
 import { csv, MIB, pdf, png } from "./support/content.js";
 import {
   BATCH,
@@ -20,6 +20,7 @@ import {
   reached,
   startBench,
 } from "./support/harness.js";
+import { locatedJpeg, SECRET } from "./support/located.js";
 
 let bench: Bench;
 let seeded: Record<string, string>;
@@ -54,9 +55,9 @@ async function settle(): Promise<void> {
 }
 
 /** Interrupts an upload of these files, the first of which is {@link LARGE}, and the others complete. */
-async function interrupted(files: File[]) {
+async function interrupted(files: File[], options: Partial<UploadOptions> = {}) {
   const storage = memoryStorage();
-  const upload = bench.upload({ files, storage });
+  const upload = bench.upload({ files, storage, ...options });
   await halfway(upload);
   await reached(upload, ({ progress }) => progress.files.slice(1).every(({ state }) => state === "completed"));
   // Like a crash: nothing more is sent, and no promise settles.
@@ -212,6 +213,17 @@ test("the same bytes with another time of change resume what is stored", async (
   expect(after.progress.files[0]!.isChanged).toBe(false);
   expect(bench.proxy.count(CREATE)).toBe(0);
   expect(storedParts()).toEqual(["3", "4", "5", "6", "7"]);
+});
+
+test("a resumed upload removes the location of pictures if it did so before", async () => {
+  const files = [file(LARGE, "castle.pdf"), file(locatedJpeg("turned.jpg", 6), "castle.jpg")];
+  const { sessionId, storage } = await interrupted(files, { removeLocation: true });
+  const [record] = findUploads({ storage, baseUrl: bench.proxy.url });
+  expect(record).toMatchObject({ removeLocation: true });
+  const after = bench.upload({ files, sessionId, storage });
+  const moc = await after.start();
+  expect(moc.sessionId).toBe(sessionId);
+  expect(Buffer.from(await bench.object(urlOf(moc, "castle.jpg"))).includes(SECRET)).toBe(false);
 });
 
 describe("a file that was changed since says so and begins anew", () => {

@@ -2,9 +2,10 @@
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
-import { findUploads } from "../src/index.js";
+import { findUploads, type Moc } from "../src/index.js";
 import { csv, MIB, pdf, png } from "./support/content.js";
 import { BATCH, type Bench, COMPLETE, file, memoryStorage, PUT_PART, REGISTER, startBench } from "./support/harness.js";
+import { locatedJpeg, SECRET } from "./support/located.js";
 
 let bench: Bench;
 beforeAll(async () => {
@@ -140,6 +141,22 @@ test("text that was truncated inside an emoji is sent well-formed, in every fiel
   });
   const [record] = findUploads({ storage, baseUrl: bench.proxy.url });
   expect(await bench.upload({ ...record!, files, storage }).start()).toMatchObject({ id: moc.id, idempotent: true });
+});
+
+test("pictures are sent as they are, or without their location where that is asked for", async () => {
+  const picture = locatedJpeg("turned.jpg", 6);
+  const files = [file(pdf(100), "castle.pdf"), file(picture, "castle.jpg")];
+  const urlOf = (moc: Moc) => moc.files.find(({ name }) => name === "castle.jpg")!.url;
+  const asIs = await bench.object(urlOf(await bench.upload({ files }).start()));
+  expect(Buffer.compare(asIs, picture)).toBe(0);
+
+  const upload = bench.upload({ files, removeLocation: true, checksums: ["sha256", "md5"] });
+  const moc = await upload.start();
+  const sent = Buffer.from(await bench.object(urlOf(moc)));
+  expect(sent.includes(SECRET)).toBe(false);
+  expect(sent.length).toBeLessThan(picture.length);
+  expect(moc.totalSizeBytes).toBe(100 + sent.length);
+  expect(upload.progress.totalBytes).toBe(moc.totalSizeBytes);
 });
 
 test("a title that is taken gets a number, where the server leaves that to the client", async () => {
