@@ -36,6 +36,27 @@ test("a reload in the middle: the same file resumes it, with what is missing alo
   expect(stage.stored(file)).toBe(true);
 });
 
+test("a file that was edited since the upload began: the page says so, and its new version is published", async () => {
+  const { page, file, rest } = await stage.halfway("Gate");
+  await reload(page);
+  await rest.has(0);
+  rest.release();
+  const edited = Buffer.from(file.bytes);
+  edited[6 * MIB] = 255 - (edited[6 * MIB] ?? 0);
+  const other = stage.files.write(file.name, edited);
+  const complete = stage.hold(/^POST .*\/complete$/);
+  await page.resume(page.earlier("Gate"), other);
+  await page.page.getByText("has changed since this upload began. All files are sent again.").first().waitFor();
+  await complete.has(1);
+  expect(await inspect(page.page, "changed")).toEqual([]);
+  complete.release();
+  await page.finished("Gate").waitFor();
+  expect(await page.announcements()).toContain("gate.pdf has changed since this upload began");
+  expect(stage.stored(other)).toBe(true);
+  expect(stage.stored(file)).toBe(false);
+  expect(stage.remnants()).toBe(0);
+});
+
 test("an earlier upload that is discarded is deleted on the server as well", async () => {
   const { page, rest } = await stage.halfway("Ruin");
   await reload(page);

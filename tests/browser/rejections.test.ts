@@ -42,14 +42,14 @@ describe("what cannot be uploaded is explained", () => {
 
     // One that has a byte too many reads like the limit.
     await page.button("Change files").click();
-    await page.button("Remove castle.pdf").click();
+    await page.removal("castle.pdf").click();
     await page.choose(stage.files.pdf("close.pdf", MIB + 1));
     await page.button("Upload").click();
     await page.alert.getByText("is 1 byte over the limit of 1 MiB").waitFor();
 
     // Another file in its place, and it works.
     await page.button("Change files").click();
-    await page.button("Remove close.pdf").click();
+    await page.removal("close.pdf").click();
     await page.choose(stage.files.pdf("small.pdf", MIB));
     await page.button("Upload").click();
     await page.finished("Castle").waitFor();

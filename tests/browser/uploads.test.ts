@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { MIB } from "../../client/tests/support/content.ts";
+import { locatedJpeg, SECRET } from "../../client/tests/support/located.ts";
 import { useStage } from "./support/stage.ts";
 
 const stage = useStage({ enable_thumbnail_generation: "true" });
@@ -40,6 +41,32 @@ test("two files: the bars move, the MOC is there with its thumbnail, and the buc
   }
 });
 
+test("a picture is published without its location, which the page says, and as it is turned", async () => {
+  const located = stage.files.write("castle.jpg", locatedJpeg("turned.jpg", 6));
+  const page = await stage.visit();
+  await page.page.getByText("Where JPEG, PNG and WebP pictures were taken is removed").waitFor();
+  await page.upload("Spot", stage.files.pdf("spot.pdf", 1000), located);
+  await page.finished("Spot").waitFor();
+  await page.showsThumbnail("Spot");
+  const url = await page.page.getByRole("link", { name: located.name }).getAttribute("href");
+  const published = Buffer.from(await (await fetch(url ?? "")).arrayBuffer());
+  expect([located.bytes.includes(SECRET), published.includes(SECRET)]).toEqual([true, false]);
+
+  // The browser turns it, too, and sees the same pixels as in the original.
+  const pixels = (bytes: Buffer) =>
+    page.page.evaluate(async (base64) => {
+      const blob = await (await fetch(`data:image/jpeg;base64,${base64}`)).blob();
+      const bitmap = await createImageBitmap(blob);
+      const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+      canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+      const { data = [] } = canvas.getContext("2d")?.getImageData(0, 0, bitmap.width, bitmap.height) ?? {};
+      return [bitmap.width, bitmap.height, [...data].join()];
+    }, bytes.toString("base64"));
+  const [width, height, colours] = await pixels(published);
+  expect(Number(width)).toBeLessThan(Number(height));
+  expect([width, height, colours]).toEqual(await pixels(located.bytes));
+});
+
 test("dropped files are as good as chosen ones, and can be removed again", async () => {
   const page = await stage.visit();
   const files = [
@@ -49,7 +76,7 @@ test("dropped files are as good as chosen ones, and can be removed again", async
   ];
   await page.drop(...files.map(({ path }) => path));
   await page.files.getByText("Parts list, 1 byte", { exact: true }).waitFor();
-  await page.button("Remove spare.csv").click();
+  await page.removal("spare.csv").click();
   expect(await page.files.allInnerTexts()).toEqual([
     expect.stringContaining("tower.pdf"),
     expect.stringContaining("tower.csv"),
@@ -141,7 +168,7 @@ test("bars show what the server has confirmed, not what has left the machine", a
   await page.shows("keep.pdf", 62);
   expect(await page.bar("keep.pdf").getAttribute("aria-valuetext")).toBe("10 of 16 MiB stored");
   await expect.poll(() => page.rate.innerText()).toMatch(/^[\d.]+ [KM]iB\/s, \d+ sec left$/);
-  expect(await page.page.title()).toMatch(/^62% – Keep/);
+  expect(await page.page.title()).toMatch(/^62% – \u2068Keep/);
   expect(Math.max(...(await page.barValues("All files")))).toBe(62);
   rest.release();
   await page.finished("Keep").waitFor();

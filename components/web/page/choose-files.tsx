@@ -129,7 +129,7 @@ function Chooser({ fault, onChoose }: { fault: string | undefined; onChoose: (ch
       </p>
       <input ref={input} type="file" multiple hidden aria-label={t.form.files} onChange={choose} />
       <p id="files-hint" class="quiet small">
-        {t.form.filesHint}
+        {t.form.filesHint} {t.form.locationHint}
       </p>
       <Fault id="files-fault" text={fault} />
     </div>

@@ -46,7 +46,7 @@ const EXPLANATIONS: Record<string, Explain> = {
   REQUEST_TIMEOUT: retry(errors.timeout),
   UNAUTHORIZED: retry(errors.unauthorized),
   FILE_MISMATCH: ({ params, fileName = "" }) => ({
-    happened: errors.mismatch[params?.mismatch ?? "changed"](fileName),
+    happened: errors.mismatch[params?.mismatch ?? "missing"](fileName),
     advice: errors.mismatch.advice,
   }),
   FILE_UNREADABLE: (_, file) => errors.unreadable(file?.name),

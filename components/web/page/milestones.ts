@@ -11,6 +11,7 @@ const MILESTONES_PERCENT = [25, 50, 75];
 /** Announces an upload's start, pauses, milestones and finished files. The returned function ends that. */
 export function announceMilestones(upload: Upload): () => void {
   const done = new Set<string>();
+  let changed = 0;
   let reached = 0;
   let waited = false;
   let before = upload.state;
@@ -29,6 +30,9 @@ export function announceMilestones(upload: Upload): () => void {
       for (const name of arrived) done.add(name);
       const milestone = MILESTONES_PERCENT.findLast((share) => percent(storedBytes, totalBytes) >= share) ?? 0;
       const news: string[] = [];
+      const names = files.flatMap(({ isChanged, name }) => (isChanged ? [name] : []));
+      if (names.length > changed) news.push(t.upload.changed(list(names), names.length));
+      changed = names.length;
       if (waiting && !waited) news.push(announce.stalled);
       if (!waiting && waited) news.push(announce.resumed);
       waited = waiting !== undefined;

@@ -27,7 +27,7 @@ export async function prepareRun(
   const release = resumed === undefined ? undefined : await claim(resumed);
   if (resumed !== undefined && release === undefined) return undefined;
 
-  const upload = createUpload({ ...options, checksums: ["sha256"], token: tokenOrAsk });
+  const upload = createUpload({ ...options, checksums: ["sha256"], removeLocation: true, token: tokenOrAsk });
   const state = signal(upload.state);
   const progress = signal(upload.progress);
   const sessionId = signal(resumed);

@@ -7,7 +7,7 @@ import { t } from "./catalogue/index.ts";
 import { Dialog } from "./dialog.tsx";
 import { useDocumentTitle } from "./document-title.ts";
 import { explain, explainWaiting } from "./explain.ts";
-import { bytesOf, percent, percentText, speed, timeLeft } from "./format.ts";
+import { bytesOf, list, percent, percentText, speed, timeLeft } from "./format.ts";
 import { Heading } from "./heading.tsx";
 import { CategoryIcon, StateIcon } from "./icons.tsx";
 import { TITLE_MAX_CHARS } from "./limits.ts";
@@ -20,6 +20,7 @@ export function Uploading({ run }: { run: Run }) {
   const progress = run.progress.value;
   const { title } = upload.metadata;
   const share = percent(progress.storedBytes, progress.totalBytes);
+  const changed = progress.files.flatMap(({ isChanged, name }) => (isChanged ? [name] : []));
   useDocumentTitle(t.documentTitle(state === "failed" ? t.upload.notUploaded : percentText(share), title));
   useWarningBeforeUnload(state !== "failed" && state !== "cancelled");
   return (
@@ -37,6 +38,7 @@ export function Uploading({ run }: { run: Run }) {
           </span>
         </p>
       </div>
+      {changed.length > 0 && <p class="notice">{t.upload.changed(list(changed), changed.length)}</p>}
       {state === "cancelled" && <p class="notice">{progress.waiting ? t.upload.deletingLater : t.upload.deleting}</p>}
       {state === "uploading" && progress.waiting && <p class="notice">{explainWaiting(progress.waiting)}</p>}
       {state === "failed" && upload.error && <Failure run={run} error={upload.error} />}

@@ -1,5 +1,6 @@
 import type { Locator, Page } from "playwright-core";
 import { expect } from "vitest";
+import { isolated } from "../../../components/web/page/catalogue/intl.ts";
 import type { TestFile } from "./files.ts";
 import type { Watch } from "./watch.ts";
 
@@ -117,6 +118,11 @@ export class UploadPage {
     return within.getByRole("button", { name, exact: true });
   }
 
+  /** The button that takes a chosen file back. */
+  removal(fileName: string): Locator {
+    return this.button(`Remove ${isolated(fileName)}`);
+  }
+
   dialog(name: string): Locator {
     return this.page.getByRole("dialog", { name });
   }
@@ -159,7 +165,7 @@ export class UploadPage {
 
   /** Waits until the thumbnail of a MOC is there to be seen. */
   async showsThumbnail(title: string): Promise<void> {
-    const image = this.page.getByRole("img", { name: `Thumbnail of ${title}` });
+    const image = this.page.getByRole("img", { name: `Thumbnail of ${isolated(title)}` });
     const width = () => image.evaluate((image) => (image as HTMLImageElement).naturalWidth);
     await expect.poll(width, { timeout: PATIENCE_MS }).toBeGreaterThan(0);
   }

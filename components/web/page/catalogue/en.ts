@@ -23,7 +23,7 @@ export const en = {
   heading: "Upload your MOC",
   introduction:
     "Instructions, parts list and pictures of your own creation. Large files are sent in parts: pause when you like, and resume after a lost connection, a reload or a restart.",
-  documentTitle: (status: string, title: string) => `${status} – ${title}`,
+  documentTitle: (status: string, title: string) => `${status} – ${isolated(title)}`,
 
   categories: { instruction: "Instructions", "parts-list": "Parts list", image: "Picture", thumbnail: "Thumbnail" },
 
@@ -41,13 +41,14 @@ export const en = {
     chooseFiles: "Choose files",
     orDrop: "or drop them here",
     filesHint: `${supported} Include one PDF with the instructions.`,
+    locationHint: "Where JPEG, PNG and WebP pictures were taken is removed from them before they are sent.",
     title: "Title",
     description: "Description (optional)",
     tags: "Tags (optional)",
     tagsHint: "Separate tags with commas, for example: castle, medieval",
     upload: "Upload",
-    remove: (name: string) => `Remove ${name}`,
-    removed: (name: string) => `${name} removed.`,
+    remove: (name: string) => `Remove ${isolated(name)}`,
+    removed: (name: string) => `${isolated(name)} removed.`,
     added: (added: number, total: number) =>
       `${added} ${plural(LOCALE, added, { one: "file", other: "files" })} added, ${total} in total.`,
     categoryAndSize: (category: string, size: string) => `${category}, ${size}`,
@@ -68,7 +69,7 @@ export const en = {
     instructionMissing: "The building instructions are missing. Add them as a PDF file.",
     titleMissing: "Enter a title for your MOC.",
     tooManyTags: (count: number, max: number) => `You entered ${count} tags. Use at most ${max}.`,
-    tagTooLong: (tag: string, max: number) => `The tag “${tag}” is too long. Use at most ${max} characters.`,
+    tagTooLong: (tag: string, max: number) => `The tag “${isolated(tag)}” is too long. Use at most ${max} characters.`,
   },
 
   upload: {
@@ -114,9 +115,14 @@ export const en = {
       stalled: "Upload stalled. Waiting for the connection.",
       filesDone: (names: string) => `${names} done.`,
       percent: (percent: string) => `${percent} uploaded.`,
-      published: (title: string) => `${title} is published.`,
+      published: (title: string) => `${isolated(title)} is published.`,
       cancelled: "Upload cancelled.",
     },
+    changed: (names: string, count: number) =>
+      plural(LOCALE, count, {
+        one: `${names} has changed since this upload began. All files are sent again.`,
+        other: `${names} have changed since this upload began. All files are sent again.`,
+      }),
     waitingForConnection: "The connection is lost. The upload resumes automatically when it is back.",
     waitingForServer: "The server is busy. The upload resumes automatically.",
     notCancelled: (reason: string) => `The upload was not cancelled. ${reason}`,
@@ -126,20 +132,20 @@ export const en = {
     state: "Published",
     tags: "Tags",
     another: "Upload another",
-    thumbnailOf: (title: string) => `Thumbnail of ${title}`,
+    thumbnailOf: (title: string) => `Thumbnail of ${isolated(title)}`,
   },
 
   earlier: {
     heading: "Earlier uploads",
     showAll: (count: number) => `Show all ${count}`,
     remove: "Forget",
-    removed: (title: string) => `${title} is removed from this list. It is still published.`,
+    removed: (title: string) => `${isolated(title)} is removed from this list. It is still published.`,
     chooseAgain: (names: string) => `To resume, choose the same files again: ${names}.`,
     resume: "Resume",
     signIn: "Sign in",
     discard: "Discard",
     discarding: "Discarding",
-    discarded: (title: string) => `${title} is discarded.`,
+    discarded: (title: string) => `${isolated(title)} is discarded.`,
     filesToResume: "Files to resume with",
     unfinished: "Unfinished",
     deleted: "Deleted on the server",
@@ -181,9 +187,8 @@ export const en = {
     },
     mismatch: {
       missing: (name: string) => `${quoted(name)} is missing.`,
-      changed: (name: string) => `${quoted(name)} is not the file that the upload began with.`,
       unknown: (name: string) => `${quoted(name)} does not belong to this upload.`,
-      advice: "Choose the same files again, unchanged.",
+      advice: "Choose all files of this upload, and no others.",
     },
     unreadable: (name: string | undefined) => ({
       happened: `${quoted(name)} can no longer be read.`,
