@@ -9,7 +9,7 @@ use moc_domain::limits::THUMBNAIL_PIXELS_MAX;
 use crate::crop::Crop;
 use crate::error::DecodeError;
 use crate::orientation::Orientation;
-use crate::picture::{Picture, Size};
+use crate::picture::{Picture, Size, Space};
 use crate::shrink::Shrink;
 
 /// Where nothing is painted.
@@ -57,7 +57,7 @@ pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
         }
         shrink.push(pixels.as_flattened());
     }
-    let (raster, crop) = shrink.finish();
+    let (raster, crop) = shrink.finish(Space::Rgb);
     Ok(Picture { raster, crop, orientation: Orientation::UPRIGHT, profile: None })
 }
 

@@ -34,9 +34,8 @@ pub fn thumbnail(picture: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let decoder = decoders.into_iter().find(|(content, _)| content.matches(picture, true));
     let (_, decode) = decoder.ok_or(DecodeError::NotAPicture)?;
     let decoded = decode(picture)?;
-    let mut pixels = resample::resample(decoded.raster, &decoded.crop)?;
-    if let Some(profile) = decoded.profile {
-        colour::to_srgb(&mut pixels, &profile);
-    }
+    let space = decoded.raster.space;
+    let samples = resample::resample(decoded.raster, &decoded.crop)?;
+    let pixels = colour::to_srgb(space, samples, decoded.profile);
     resample::encode(&decoded.orientation.turn(pixels, resample::SIDE))
 }

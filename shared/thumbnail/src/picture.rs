@@ -52,14 +52,35 @@ pub fn check_memory(needed_bytes: u64) -> Result<(), DecodeError> {
     if needed_bytes <= THUMBNAIL_MEMORY_MAX_BYTES { Ok(()) } else { Err(DecodeError::Memory { needed_bytes }) }
 }
 
-/// Pixels without alpha, three bytes each, rows from the top, none between them.
+/// What the samples of a pixel are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// Three times the same.
+    Grey,
+    /// Red, green, blue.
+    Rgb,
+    /// Cyan, magenta, yellow, black: 255 is all of an ink.
+    Cmyk,
+}
+
+impl Space {
+    /// Samples of a pixel.
+    pub const fn samples(self) -> usize {
+        match self {
+            Self::Grey | Self::Rgb => 3,
+            Self::Cmyk => 4,
+        }
+    }
+}
+
+/// Pixels without alpha, a byte a sample, rows from the top, nothing between them.
 pub struct Raster {
     /// In pixels.
     pub width: u32,
     /// In pixels.
     pub height: u32,
-    /// Red, green, blue.
-    pub rgb: Vec<u8>,
+    pub space: Space,
+    pub samples: Vec<u8>,
 }
 
 /// What a decoder gives: at least the part of the picture that the thumbnail shows, reduced perhaps.
@@ -69,6 +90,6 @@ pub struct Picture {
     pub crop: Crop,
     /// How it is to be turned.
     pub orientation: Orientation,
-    /// The ICC profile of its colours; if there is none they are sRGB.
+    /// The ICC profile in the file, whatever it is of.
     pub profile: Option<Vec<u8>>,
 }

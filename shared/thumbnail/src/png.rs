@@ -9,7 +9,7 @@ use moc_domain::limits::MIB;
 use crate::crop::Crop;
 use crate::error::DecodeError;
 use crate::orientation::Orientation;
-use crate::picture::{Picture, Size};
+use crate::picture::{Picture, Size, Space};
 use crate::shrink::{Shrink, on_white};
 
 /// Most memory for what comes before the pixels, for example a compressed ICC profile.
@@ -33,15 +33,16 @@ pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
     let orientation = exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
     let profile = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
     let mut shrink = Shrink::new(size, Crop::cover(size, orientation));
-    let (color, _) = reader.output_color_type();
-    // A profile of greys has no meaning for what are red, green and blue then.
-    let profile = profile.filter(|_| matches!(color, ColorType::Rgb | ColorType::Rgba));
+    let space = match reader.output_color_type() {
+        (ColorType::Grayscale | ColorType::GrayscaleAlpha, _) => Space::Grey,
+        _ => Space::Rgb,
+    };
     if interlaced {
         push_whole(&mut reader, size, &mut shrink)?
     } else {
         push_rows(&mut reader, &mut shrink)?
     }
-    let (raster, crop) = shrink.finish();
+    let (raster, crop) = shrink.finish(space);
     Ok(Picture { raster, crop, orientation, profile })
 }
 

@@ -4,7 +4,7 @@
 use moc_domain::limits::THUMBNAIL_SIDE_PIXELS;
 
 use crate::crop::Crop;
-use crate::picture::{Raster, Size};
+use crate::picture::{Raster, Size, Space};
 
 /// Averages squares of pixels of the part that is shown. The result is at least twice as large as
 /// the thumbnail, where the picture is, so that resizing it makes the thumbnail's sharpness.
@@ -74,8 +74,8 @@ impl Shrink {
         self.summed_rows = 0;
     }
 
-    /// What has come of it, and the crop in it.
-    pub fn finish(mut self) -> (Raster, Crop) {
+    /// What has come of it, and the crop in it. `space` is one of three samples.
+    pub fn finish(mut self, space: Space) -> (Raster, Crop) {
         if self.summed_rows > 0 {
             self.average();
         }
@@ -83,7 +83,7 @@ impl Shrink {
         let height = (self.rows.1 - self.rows.0).div_ceil(self.factor);
         let (left, top) = (f64::from(self.columns.0), f64::from(self.rows.0));
         let crop = self.crop.within(left, top, 1.0 / f64::from(self.factor), width, height);
-        (Raster { width, height, rgb: self.rgb }, crop)
+        (Raster { width, height, space, samples: self.rgb }, crop)
     }
 }
 
@@ -114,13 +114,13 @@ mod tests {
             let value = if y % 4 < 2 { 10 } else { 20 };
             shrink.push(&vec![value; ((right - left) * 3) as usize]);
         }
-        let (raster, crop) = shrink.finish();
+        let (raster, crop) = shrink.finish(Space::Grey);
         assert_eq!((raster.width, raster.height), ((right - left).div_ceil(2), (bottom - top).div_ceil(2)));
-        assert_eq!(raster.rgb.len(), (raster.width * raster.height * 3) as usize);
+        assert_eq!(raster.samples.len(), (raster.width * raster.height * 3) as usize);
         assert!(crop.left + crop.width <= f64::from(raster.width), "{crop:?}");
         assert!((crop.width - 600.5).abs() < 1.1 && (crop.height - 600.5).abs() < 1.1, "{crop:?}");
         let first = if top % 4 < 2 { 10 } else { 20 };
-        assert!(top % 2 == 1 || raster.rgb[0] == first, "{top}");
+        assert!(top % 2 == 1 || raster.samples[0] == first, "{top}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use moc_domain::limits::THUMBNAIL_SIDE_PIXELS;
 use crate::crop::Crop;
 use crate::error::DecodeError;
 use crate::orientation::Orientation;
-use crate::picture::{Picture, Size, check_memory};
+use crate::picture::{Picture, Size, Space, check_memory};
 use crate::shrink::{Shrink, on_white};
 
 /// Where nothing is painted.
@@ -70,7 +70,7 @@ pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
         }
         shrink.push(row.as_flattened());
     }
-    let (raster, crop) = shrink.finish();
+    let (raster, crop) = shrink.finish(Space::Rgb);
     Ok(Picture { raster, crop, orientation, profile: container.profile.map(<[u8]>::to_vec) })
 }
 

@@ -273,9 +273,7 @@ impl Target {
         }
         let colours = Colours::of(frame, tables.jfif, tables.adobe);
         let (raster, crop) = plane::raster(frame, &self.region, &self.planes, colours, &self.crop);
-        // Profiles of inks are not applied: their pixels are red, green and blue already.
-        let profile = if frame.components.len() == 3 { tables.profile() } else { None };
-        Ok(Picture { raster, crop, orientation: self.orientation, profile })
+        Ok(Picture { raster, crop, orientation: self.orientation, profile: tables.profile() })
     }
 }
 

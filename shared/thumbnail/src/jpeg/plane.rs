@@ -2,7 +2,7 @@
 
 use super::header::{BLOCK_SAMPLES, Component, Frame};
 use crate::crop::Crop;
-use crate::picture::Raster;
+use crate::picture::{Raster, Space};
 
 /// The part of a picture that is decoded to samples: whole units of it.
 #[derive(Clone, Copy)]
@@ -97,11 +97,20 @@ pub enum Colours {
         /// Whether they are stored so.
         inverted: bool,
     },
-    /// Inks, the first three of them as [`Colours::YCbCr`] of `255 - ink`.
+    /// Inks, the first three of them as [`Colours::YCbCr`], the fourth stored as `255 - ink`.
     Ycck,
 }
 
 impl Colours {
+    /// What pixels are made of them.
+    const fn space(self) -> Space {
+        match self {
+            Self::Grey => Space::Grey,
+            Self::YCbCr | Self::Rgb => Space::Rgb,
+            Self::Cmyk { .. } | Self::Ycck => Space::Cmyk,
+        }
+    }
+
     /// Guesses what libjpeg guesses: the headers say it, or the components' ids.
     pub fn of(frame: &Frame, jfif: bool, adobe: Option<u8>) -> Self {
         let ids: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
@@ -165,8 +174,10 @@ pub fn raster(frame: &Frame, region: &Region, planes: &[Plane], colours: Colours
         })
         .collect();
 
-    let mut rgb = vec![0; width as usize * height as usize * 3];
-    for (y, pixels) in rgb.chunks_exact_mut((width as usize * 3).max(1)).enumerate() {
+    let space = colours.space();
+    let row_samples = width as usize * space.samples();
+    let mut samples = vec![0; row_samples * height as usize];
+    for (y, pixels) in samples.chunks_exact_mut(row_samples.max(1)).enumerate() {
         for (rows, plane) in rows.iter_mut().zip(planes) {
             if rows.whole {
                 rows.row.iter_mut().zip(plane.row(y)).for_each(|(pixel, sample)| *pixel = *sample);
@@ -181,12 +192,14 @@ pub fn raster(frame: &Frame, region: &Region, planes: &[Plane], colours: Colours
             }
         }
         let rows: Vec<&[u8]> = rows.iter().map(|rows| rows.row.as_slice()).collect();
-        let (pixels, _) = pixels.as_chunks_mut::<3>();
-        convert(&rows, colours, pixels);
+        match space {
+            Space::Cmyk => inks(&rows, colours, pixels.as_chunks_mut().0),
+            Space::Grey | Space::Rgb => convert(&rows, colours, pixels.as_chunks_mut().0),
+        }
     }
     let factor = f64::from(side) / f64::from(BLOCK_SAMPLES);
     let crop = crop.within(f64::from(left) / factor, f64::from(top) / factor, factor, width, height);
-    (Raster { width, height, rgb }, crop)
+    (Raster { width, height, space, samples }, crop)
 }
 
 fn interpolate(upper: &[u8], lower: &[u8], weight: u32, columns: &[Between], row: &mut [u8]) {
@@ -200,7 +213,6 @@ fn interpolate(upper: &[u8], lower: &[u8], weight: u32, columns: &[Between], row
 }
 
 fn convert(rows: &[&[u8]], colours: Colours, pixels: &mut [[u8; 3]]) {
-    let under = |ink: u8, black: u8| ((u32::from(ink) * u32::from(black) + 127) / 255) as u8;
     match (rows, colours) {
         ([grey], _) => pixels.iter_mut().zip(*grey).for_each(|(pixel, grey)| *pixel = [*grey; 3]),
         ([y, cb, cr], Colours::YCbCr) => {
@@ -213,17 +225,21 @@ fn convert(rows: &[&[u8]], colours: Colours, pixels: &mut [[u8; 3]]) {
                 *pixel = [*red, *green, *blue];
             }
         }
-        ([cyan, magenta, yellow, black], _) => {
-            for ((((pixel, c), m), y), k) in pixels.iter_mut().zip(*cyan).zip(*magenta).zip(*yellow).zip(*black) {
-                // Without a profile inks are taken for ideal: each takes its part of the light.
-                *pixel = match colours {
-                    Colours::Ycck => from_ycbcr(*c, *m, *y).map(|value| under(255 - value, *k)),
-                    Colours::Cmyk { inverted: false } => [c, m, y].map(|ink| under(255 - ink, 255 - k)),
-                    _ => [c, m, y].map(|value| under(*value, *k)),
-                };
-            }
-        }
         _ => {}
+    }
+}
+
+fn inks(rows: &[&[u8]], colours: Colours, pixels: &mut [[u8; 4]]) {
+    let [cyan, magenta, yellow, black] = rows else { return };
+    for ((((pixel, c), m), y), k) in pixels.iter_mut().zip(*cyan).zip(*magenta).zip(*yellow).zip(*black) {
+        *pixel = match colours {
+            Colours::Ycck => {
+                let [cyan, magenta, yellow] = from_ycbcr(*c, *m, *y);
+                [cyan, magenta, yellow, 255 - k]
+            }
+            Colours::Cmyk { inverted: true } => [255 - c, 255 - m, 255 - y, 255 - k],
+            _ => [*c, *m, *y, *k],
+        };
     }
 }
 
