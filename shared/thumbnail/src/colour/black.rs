@@ -6,6 +6,8 @@
 
 use moxcms::{ColorProfile, DataColorSpace, ProfileVersion};
 
+use super::look_up;
+
 /// Luminance of the darkest colour in tables of the perceptual intent since version 4 (ICC.1:2022, 6.3.4.3).
 const PERCEPTUAL_BLACK: f32 = 0.003_473_1;
 /// The most that LittleCMS takes for black: a lightness of 50.
@@ -29,7 +31,7 @@ pub fn of(profile: &ColorProfile, darkest: [u8; 3]) -> f32 {
 pub fn compensate(pixels: &mut [[u8; 3]], black: f32) {
     if black > 0.0 {
         let values: [u8; 256] = std::array::from_fn(|value| encode(compensated(decode(value as u8), black)));
-        pixels.as_flattened_mut().iter_mut().for_each(|value| *value = values[usize::from(*value)]);
+        look_up(pixels, &values);
     }
 }
 
@@ -52,8 +54,7 @@ fn decode(value: u8) -> f32 {
 
 /// The same back. What is below 0 or above 1 becomes the nearest of these.
 pub fn encode(luminance: f32) -> u8 {
-    let value =
-        if luminance <= 0.003_130_8 { luminance * 12.92 } else { 1.055 * luminance.powf(1.0 / 2.4) - 0.055 };
+    let value = if luminance <= 0.003_130_8 { luminance * 12.92 } else { 1.055 * luminance.powf(1.0 / 2.4) - 0.055 };
     // Casts from floats saturate, and what is not a number becomes 0.
     (value * 255.0).round() as u8
 }

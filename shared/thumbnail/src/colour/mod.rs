@@ -24,7 +24,7 @@ pub fn to_srgb(space: Space, samples: Vec<u8>, profile: Option<Vec<u8>>) -> Vec<
 fn grey(samples: Vec<u8>, profile: Option<ColorProfile>) -> Vec<[u8; 3]> {
     let mut pixels = whole(samples);
     if let Some(tones) = profile.and_then(|profile| tones(&profile)) {
-        pixels.as_flattened_mut().iter_mut().for_each(|sample| *sample = tones[usize::from(*sample)]);
+        look_up(&mut pixels, &tones);
     }
     pixels
 }
@@ -42,6 +42,12 @@ fn cmyk(samples: Vec<u8>, profile: Option<ColorProfile>) -> Vec<[u8; 3]> {
 /// Takes samples for red, green and blue.
 fn whole(samples: Vec<u8>) -> Vec<[u8; 3]> {
     samples.as_chunks().0.to_vec()
+}
+
+/// Changes each value to another.
+fn look_up(pixels: &mut [[u8; 3]], values: &[u8; 256]) {
+    let value = |value: &u8| values.get(usize::from(*value)).copied();
+    pixels.as_flattened_mut().iter_mut().for_each(|sample| *sample = value(sample).unwrap_or_default());
 }
 
 /// What ideal inks leave of the light: each takes its own part of it.

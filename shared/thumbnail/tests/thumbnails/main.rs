@@ -3,6 +3,7 @@
 // The workspace's lints forbid panics, which are how a test fails.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod colours;
 mod golden;
 mod hostile;
 mod made;
