@@ -59,7 +59,7 @@ def nodes(inputs, grid):
 
 
 # Colours of solid inks on paper, in XYZ: Neugebauer's model, with a dot gain and n of Yule and Nielsen.
-PAPER, BLACK = D50 * 0.97, D50 * 0.035
+PAPER, BLACK = D50 * 0.97, D50 * (0.035, 0.035, 0.05)
 INKS = np.array([[0.15, 0.22, 0.52], [0.33, 0.17, 0.16], [0.70, 0.76, 0.09]])
 
 

@@ -1,44 +1,54 @@
 //! Black point compensation (ISO 18619): the darkest colour of a profile becomes black.
 //!
-//! Black ink on paper is a dark grey, which a screen would show as one. Luminances are scaled so that
-//! it is black and white stays white. As the darkest colour is taken for a neutral one, this is the same
-//! scale for red, green and blue, and the conversion to them may come first.
+//! Black ink on paper is a dark grey, which a screen would show as one. Light is scaled so that it becomes black and
+//! white stays white. LittleCMS scales it in XYZ, here it is done to red, green and blue: as blacks are dark, and nearly
+//! neutral, that is the same within a step of a byte.
 
 use moxcms::{ColorProfile, DataColorSpace, ProfileVersion};
 
-use super::look_up;
-
-/// Luminance of the darkest colour in tables of the perceptual intent since version 4 (ICC.1:2022, 6.3.4.3).
+/// Light of the darkest colour in tables of the perceptual intent since version 4 (ICC.1:2022, 6.3.4.3).
 const PERCEPTUAL_BLACK: f32 = 0.003_473_1;
-/// The most that LittleCMS takes for black: a lightness of 50.
+/// The most luminance that LittleCMS takes for black: a lightness of 50.
 const BLACK_MAX: f32 = 0.184_19;
 
-/// Luminance of the darkest colour of a profile, which has become `darkest`.
-pub fn of(profile: &ColorProfile, darkest: [u8; 3]) -> f32 {
+/// Red, green and blue light, from 0 to 1.
+pub type Light = [f32; 3];
+
+/// The light of the darkest colour of a profile, which has become `darkest` in sRGB.
+pub fn of(profile: &ColorProfile, darkest: [u8; 3]) -> Light {
     match (profile.color_space, profile.lut_a_to_b_perceptual.is_some()) {
         // The conversion has compensated it.
-        (DataColorSpace::Rgb, true) if profile.version() >= ProfileVersion::V4_0 => 0.0,
-        (_, true) if profile.version() >= ProfileVersion::V4_0 => PERCEPTUAL_BLACK,
-        _ => {
-            let [red, green, blue] = darkest.map(decode);
-            // Of D50, as profiles have it (ICC.1:2022, 6.3.4.3).
-            (0.2225 * red + 0.7169 * green + 0.0606 * blue).min(BLACK_MAX)
+        (DataColorSpace::Rgb, true) if profile.version() >= ProfileVersion::V4_0 => [0.0; 3],
+        (_, true) if profile.version() >= ProfileVersion::V4_0 => [PERCEPTUAL_BLACK; 3],
+        _ => bounded(darkest.map(decode)),
+    }
+}
+
+/// What may be taken for black of this light.
+pub fn bounded(light: Light) -> Light {
+    let [red, green, blue] = light;
+    // IEC 61966-2-1.
+    let luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    if luminance > BLACK_MAX { light.map(|value| value * BLACK_MAX / luminance) } else { light }
+}
+
+/// Makes what has the light `black` black.
+pub fn compensate(pixels: &mut [[u8; 3]], black: Light) {
+    if black == [0.0; 3] {
+        return;
+    }
+    let values = black
+        .map(|black| -> [u8; 256] { std::array::from_fn(|value| encode(compensated(decode(value as u8), black))) });
+    for pixel in pixels {
+        for (value, values) in pixel.iter_mut().zip(&values) {
+            *value = values.get(usize::from(*value)).copied().unwrap_or_default();
         }
     }
 }
 
-/// Makes a colour of this luminance black.
-pub fn compensate(pixels: &mut [[u8; 3]], black: f32) {
-    if black > 0.0 {
-        let values: [u8; 256] = std::array::from_fn(|value| encode(compensated(decode(value as u8), black)));
-        look_up(pixels, &values);
-    }
-}
-
-/// A luminance, from 0 to 1, where `black` becomes 0.
-pub fn compensated(luminance: f32, black: f32) -> f32 {
-    let black = black.min(BLACK_MAX);
-    (luminance - black) / (1.0 - black)
+/// Light, where `black` becomes 0.
+pub fn compensated(light: f32, black: f32) -> f32 {
+    (light - black) / (1.0 - black)
 }
 
 /// CIE 15:2004, 8.2.1.
@@ -46,15 +56,15 @@ pub fn luminance_of_lightness(lightness: f32) -> f32 {
     if lightness > 8.0 { ((lightness + 16.0) / 116.0).powi(3) } else { lightness * 27.0 / 24_389.0 }
 }
 
-/// IEC 61966-2-1: the luminance of a value.
+/// The light of a value in sRGB (IEC 61966-2-1).
 fn decode(value: u8) -> f32 {
     let value = f32::from(value) / 255.0;
     if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
 }
 
 /// The same back. What is below 0 or above 1 becomes the nearest of these.
-pub fn encode(luminance: f32) -> u8 {
-    let value = if luminance <= 0.003_130_8 { luminance * 12.92 } else { 1.055 * luminance.powf(1.0 / 2.4) - 0.055 };
+pub fn encode(light: f32) -> u8 {
+    let value = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
     // Casts from floats saturate, and what is not a number becomes 0.
     (value * 255.0).round() as u8
 }
@@ -71,11 +81,9 @@ mod tests {
 
     #[test]
     fn black_becomes_black_and_white_stays() {
-        let mut pixels = [[27; 3], [255; 3], [5; 3]];
-        compensate(&mut pixels, decode(27));
-        assert_eq!(pixels, [[0; 3], [255; 3], [0; 3]]);
-        compensate(&mut pixels, 0.0);
-        assert_eq!(pixels, [[0; 3], [255; 3], [0; 3]]);
+        let mut pixels = [[27, 30, 0], [255; 3], [5; 3]];
+        compensate(&mut pixels, [27, 30, 0].map(decode));
+        assert_eq!(pixels, [[0; 3], [255; 3], [0, 0, 5]]);
     }
 
     #[test]
@@ -83,5 +91,8 @@ mod tests {
         assert!((luminance_of_lightness(50.0) - BLACK_MAX).abs() < 1e-5);
         assert!((luminance_of_lightness(8.0) - 0.008_856).abs() < 1e-5);
         assert_eq!(luminance_of_lightness(100.0), 1.0);
+        let [red, green, blue] = bounded([0.8, 0.4, 0.4]);
+        assert!((0.2126 * red + 0.7152 * green + 0.0722 * blue - BLACK_MAX).abs() < 1e-5);
+        assert_eq!(bounded([0.1, 0.1, 0.1]), [0.1, 0.1, 0.1]);
     }
 }

@@ -22,11 +22,9 @@ pub fn to_srgb(space: Space, samples: Vec<u8>, profile: Option<Vec<u8>>) -> Vec<
 }
 
 fn grey(samples: Vec<u8>, profile: Option<ColorProfile>) -> Vec<[u8; 3]> {
-    let mut pixels = whole(samples);
-    if let Some(tones) = profile.and_then(|profile| tones(&profile)) {
-        look_up(&mut pixels, &tones);
-    }
-    pixels
+    let tones = profile.and_then(|profile| tones(&profile));
+    let tone = |grey: u8| tones.as_ref().and_then(|tones| tones.get(usize::from(grey)).copied()).unwrap_or(grey);
+    whole(samples.into_iter().map(tone).collect())
 }
 
 fn rgb(samples: Vec<u8>, profile: Option<ColorProfile>) -> Vec<[u8; 3]> {
@@ -44,12 +42,6 @@ fn whole(samples: Vec<u8>) -> Vec<[u8; 3]> {
     samples.as_chunks().0.to_vec()
 }
 
-/// Changes each value to another.
-fn look_up(pixels: &mut [[u8; 3]], values: &[u8; 256]) {
-    let value = |value: &u8| values.get(usize::from(*value)).copied();
-    pixels.as_flattened_mut().iter_mut().for_each(|sample| *sample = value(sample).unwrap_or_default());
-}
-
 /// What ideal inks leave of the light: each takes its own part of it.
 fn ideal([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
     let light = 255 - u32::from(black);
@@ -63,7 +55,7 @@ fn tones(profile: &ColorProfile) -> Option<[u8; 256]> {
         let value = curve.evaluate_value(grey).clamp(0.0, 1.0);
         if profile.pcs == DataColorSpace::Lab { black::luminance_of_lightness(100.0 * value) } else { value }
     };
-    let black = luminance(0.0);
+    let [black, ..] = black::bounded([luminance(0.0); 3]);
     Some(std::array::from_fn(|grey| black::encode(black::compensated(luminance(grey as f32 / 255.0), black))))
 }
 
