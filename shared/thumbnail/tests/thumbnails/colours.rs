@@ -32,9 +32,13 @@ fn png(name: &str) -> Vec<[u8; 3]> {
     bytes.as_chunks::<3>().0.to_vec()
 }
 
+pub fn photograph() -> Vec<[u8; 3]> {
+    png("photograph")
+}
+
 /// The photograph in greys.
 fn greys() -> Vec<[u8; 3]> {
-    png("photograph").into_iter().map(|[_, green, _]| [green; 3]).collect()
+    photograph().into_iter().map(|[_, green, _]| [green; 3]).collect()
 }
 
 /// The photograph in inks: as much black as there can be.
@@ -44,7 +48,7 @@ fn inks() -> Vec<[u8; 4]> {
         let [cyan, magenta, yellow] = rgb.map(|value| 255 - value - black);
         [cyan, magenta, yellow, black]
     };
-    png("photograph").into_iter().map(inks).collect()
+    photograph().into_iter().map(inks).collect()
 }
 
 /// What inks are without a profile.
@@ -54,7 +58,7 @@ fn ideal() -> Vec<[u8; 3]> {
 }
 
 /// A picture of a photograph: its samples.
-fn enlarged<const N: usize>(photograph: &[[u8; N]]) -> Vec<[u8; N]> {
+pub fn enlarged<const N: usize>(photograph: &[[u8; N]]) -> Vec<[u8; N]> {
     let place = |at: usize| (at / SIDE / SQUARE_SIDE) * PHOTOGRAPH_SIDE + at % SIDE / SQUARE_SIDE;
     (0..SIDE * SIDE).map(|at| photograph[place(at)]).collect()
 }
@@ -112,20 +116,20 @@ fn jpeg<const N: usize>(pixels: &[[u8; N]], kind: ColorType, profile: Option<&[u
     file
 }
 
-fn grey_jpeg(profile: Option<&[u8]>) -> Vec<u8> {
+pub fn grey_jpeg(profile: Option<&[u8]>) -> Vec<u8> {
     let greys: Vec<[u8; 1]> = greys().into_iter().map(|[grey, ..]| [grey]).collect();
     jpeg(&greys, ColorType::Luma, profile, &plain)
 }
 
-fn rgb_jpeg(profile: Option<&[u8]>) -> Vec<u8> {
-    jpeg(&png("photograph"), ColorType::Rgb, profile, &plain)
+pub fn rgb_jpeg(profile: Option<&[u8]>) -> Vec<u8> {
+    jpeg(&photograph(), ColorType::Rgb, profile, &plain)
 }
 
 pub fn cmyk_jpeg(profile: Option<&[u8]>) -> Vec<u8> {
     jpeg(&inks(), ColorType::Cmyk, profile, &plain)
 }
 
-pub fn png_file(
+fn png_file(
     kind: png::ColorType,
     depth: BitDepth,
     profile: Option<&[u8]>,
@@ -135,7 +139,7 @@ pub fn png_file(
     (info.color_type, info.bit_depth) = (kind, depth);
     info.icc_profile = profile.map(Into::into);
     let mut file = Vec::new();
-    let bytes: Vec<u8> = enlarged(&png("photograph")).into_iter().flat_map(pixel).collect();
+    let bytes: Vec<u8> = enlarged(&photograph()).into_iter().flat_map(pixel).collect();
     png::Encoder::with_info(&mut file, info).unwrap().write_header().unwrap().write_image_data(&bytes).unwrap();
     file
 }
@@ -154,7 +158,7 @@ fn webp(profile: Option<&[u8]>) -> Vec<u8> {
     if let Some(profile) = profile {
         encoder.set_icc_profile(profile.to_vec());
     }
-    let (bytes, side) = (enlarged(&png("photograph")), SIDE as u32);
+    let (bytes, side) = (enlarged(&photograph()), SIDE as u32);
     encoder.encode(bytes.as_flattened(), side, side, image_webp::ColorType::Rgb8).unwrap();
     file
 }
@@ -164,7 +168,7 @@ fn a_profile_of_rgb_is_applied_in_every_format() {
     for name in ["wide", "wide-v4", "scanner", "scanner-v4"] {
         let (profile, expected) = (profile(name), png(name));
         assert_like(&rgb_jpeg(Some(&profile)), &expected, &format!("{name}, JPEG"));
-        let file = jpeg(&png("photograph"), ColorType::Rgb, Some(&profile), &progressive);
+        let file = jpeg(&photograph(), ColorType::Rgb, Some(&profile), &progressive);
         assert_like(&file, &expected, &format!("{name}, progressive JPEG"));
         assert_like(&rgb_png(Some(&profile)), &expected, &format!("{name}, PNG"));
         assert_like(&webp(Some(&profile)), &expected, &format!("{name}, WebP"));
@@ -188,7 +192,7 @@ fn a_profile_of_rgb_is_applied_in_png_of_sixteen_bits_with_opacity_and_with_a_pa
     (info.color_type, info.bit_depth) = (png::ColorType::Indexed, BitDepth::Eight);
     info.palette = Some(colours.concat().into());
     info.icc_profile = Some(profile.into());
-    let indices: Vec<u8> = enlarged(&png("photograph")).into_iter().map(index).collect();
+    let indices: Vec<u8> = enlarged(&photograph()).into_iter().map(index).collect();
     let mut indexed = Vec::new();
     png::Encoder::with_info(&mut indexed, info).unwrap().write_header().unwrap().write_image_data(&indices).unwrap();
     assert!(pixels(&indexed) == pixels(&direct));
@@ -236,9 +240,9 @@ fn a_profile_of_inks_is_applied_to_inks_that_are_not_inverted() {
 fn a_profile_of_other_colours_is_ignored() {
     for name in ["grey", "grey-lightness", "press-8", "press-v4"] {
         let profile = profile(name);
-        assert_like(&rgb_jpeg(Some(&profile)), &png("photograph"), &format!("{name}, RGB JPEG"));
-        assert_like(&rgb_png(Some(&profile)), &png("photograph"), &format!("{name}, RGB PNG"));
-        assert_like(&webp(Some(&profile)), &png("photograph"), &format!("{name}, WebP"));
+        assert_like(&rgb_jpeg(Some(&profile)), &photograph(), &format!("{name}, RGB JPEG"));
+        assert_like(&rgb_png(Some(&profile)), &photograph(), &format!("{name}, RGB PNG"));
+        assert_like(&webp(Some(&profile)), &photograph(), &format!("{name}, WebP"));
     }
     for name in ["wide", "scanner", "press-16"] {
         let profile = profile(name);
@@ -252,7 +256,7 @@ fn a_profile_of_other_colours_is_ignored() {
 
 #[test]
 fn colours_without_a_profile_are_those_of_srgb() {
-    assert_like(&rgb_jpeg(None), &png("photograph"), "RGB");
+    assert_like(&rgb_jpeg(None), &photograph(), "RGB");
     assert_like(&grey_jpeg(None), &greys(), "grey");
     assert_like(&cmyk_jpeg(None), &ideal(), "inks");
 }
@@ -266,9 +270,9 @@ fn a_profile_that_leads_nowhere_is_ignored() {
         profile
     };
     for class in [b"link", b"nmcl", b"abst"] {
-        assert_like(&rgb_jpeg(Some(&changed("scanner", 12, class))), &png("photograph"), "a class");
+        assert_like(&rgb_jpeg(Some(&changed("scanner", 12, class))), &photograph(), "a class");
     }
-    assert_like(&rgb_jpeg(Some(&changed("scanner", 20, b"CMYK"))), &png("photograph"), "a connection space");
+    assert_like(&rgb_jpeg(Some(&changed("scanner", 20, b"CMYK"))), &photograph(), "a connection space");
     for (name, file) in
         [("wide", rgb_jpeg as fn(Option<&[u8]>) -> Vec<u8>), ("grey", grey_jpeg), ("press-8", cmyk_jpeg)]
     {

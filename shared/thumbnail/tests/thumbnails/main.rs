@@ -3,12 +3,14 @@
 // The workspace's lints forbid panics, which are how a test fails.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod colour_chunks;
 mod colours;
 mod golden;
 mod hostile;
 mod made;
 mod mutated;
 mod perception;
+mod profiles;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -17,17 +17,17 @@ const TIME_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } 
 const BESIDE_BYTES: usize = 32 << 20;
 
 /// Pseudorandom numbers (Steele, Lea and Flood 2014).
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit.max(1) as u64) as usize
     }
 
@@ -35,6 +35,17 @@ impl Random {
     fn place(&mut self, length: usize) -> usize {
         if self.below(2) == 0 { self.below(length.min(700)) } else { self.below(length) }
     }
+}
+
+/// Numbers of the variants of a file of this length, each with what it is made by. The environment's
+/// `THUMBNAIL_MUTATIONS` says how many instead of `count`, and `THUMBNAIL_SEED` which.
+pub fn variants(count: u64, length: usize) -> impl Iterator<Item = (u64, Random)> {
+    let count = std::env::var("THUMBNAIL_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(count);
+    let seed = std::env::var("THUMBNAIL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0_u64);
+    (0..count).map(move |variant| {
+        let state = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(variant);
+        (variant, Random(state ^ (length as u64) << 32))
+    })
 }
 
 fn mutate(file: &mut Vec<u8>, random: &mut Random) {
@@ -64,8 +75,6 @@ fn mutate(file: &mut Vec<u8>, random: &mut Random) {
 
 #[test]
 fn no_variant_of_a_picture_does_harm() {
-    let variants = std::env::var("THUMBNAIL_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(VARIANTS);
-    let seed = std::env::var("THUMBNAIL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0_u64);
     let names = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let formats = [".jpg", ".png", ".webp", ".gif"];
     let mut names: Vec<String> = names.filter(|name| formats.iter().any(|format| name.ends_with(format))).collect();
@@ -74,10 +83,9 @@ fn no_variant_of_a_picture_does_harm() {
     let (mut pictures, mut rejected, mut wrong) = (0, 0, Vec::new());
     for name in &names {
         let original = picture(name);
-        for variant in 0..variants {
+        for (variant, mut random) in variants(VARIANTS, original.len()) {
             let mut file = original.clone();
-            let state = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(variant);
-            mutate(&mut file, &mut Random(state ^ (original.len() as u64) << 32));
+            mutate(&mut file, &mut random);
             let started = Instant::now();
             let (result, peak_bytes) = peak_of(|| catch_unwind(AssertUnwindSafe(|| thumbnail(&file))));
             let slow = started.elapsed() > TIME_MAX;
