@@ -73,6 +73,7 @@ const EXPLANATIONS: Record<string, Explain> = {
   S3_UNAVAILABLE: retry(errors.unavailable),
   STORE_UNAVAILABLE: retry(errors.unavailable),
   BUSY: retry(errors.unavailable),
+  ISSUER_UNAVAILABLE: retry(errors.unavailable),
   INTERNAL_ERROR: retry(errors.server),
 };
 

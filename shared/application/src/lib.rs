@@ -10,6 +10,7 @@ pub mod complete_file;
 pub mod create_session;
 pub mod deliver_webhook;
 pub mod finalize;
+pub mod issuer_keys;
 pub mod lookup;
 pub mod make_thumbnail;
 pub mod port;

@@ -1,6 +1,7 @@
 //! The ports: what the use cases need from outside.
 
 mod bucket;
+mod issuer;
 mod store;
 
 use moc_domain::delivery::Claim;
@@ -12,6 +13,7 @@ pub use bucket::{
     Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, PartError, PartsPage, Transfer,
     UploadedPart,
 };
+pub use issuer::{FetchState, Issuer, KeySetRecord, KeySets};
 pub use store::{Completing, Files, Inserted, Mocs, Outbox, Registered, Sessions, Settled, Store, StoreError};
 
 /// The clock, randomness and waiting.

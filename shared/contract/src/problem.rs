@@ -286,6 +286,11 @@ impl From<&ErrorKind> for Problem {
                 "Busy",
                 "The server is receiving too many large requests at this moment. No data was lost; retry the request.",
             ),
+            ErrorKind::IssuerUnavailable => Self::unavailable(
+                "ISSUER_UNAVAILABLE",
+                "Issuer unavailable",
+                "The access token cannot be verified because its issuer is unavailable. Retry the request.",
+            ),
             ErrorKind::Internal => Self::new(
                 500,
                 "INTERNAL_ERROR",
@@ -342,6 +347,7 @@ mod tests {
         assert_eq!(headers(ErrorKind::Unauthorized), [("www-authenticate", "Bearer".to_owned())]);
         assert_eq!(headers(ErrorKind::MethodNotAllowed { allow: "GET" }), [("allow", "GET".to_owned())]);
         assert_eq!(headers(ErrorKind::BucketUnavailable), [("retry-after", "2".to_owned())]);
+        assert_eq!(headers(ErrorKind::IssuerUnavailable), [("retry-after", "2".to_owned())]);
         let next_allowed_at = Timestamp::from_millis(0);
         let limited =
             ErrorKind::RateLimitExceeded { limit: 1, window_seconds: 60, retry_after_seconds: 9, next_allowed_at };

@@ -184,6 +184,8 @@ pub enum ErrorKind {
     StoreUnavailable,
     /// There is no memory for the body now.
     Busy,
+    /// The tokens' issuer failed or is unreachable, and no known key verifies the token.
+    IssuerUnavailable,
     /// A fault of this service or of its configuration.
     Internal,
 }

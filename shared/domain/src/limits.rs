@@ -127,6 +127,26 @@ pub const EMIT_TIMEOUT_DEFAULT_MS: u64 = 500;
 pub const EMIT_TIMEOUT_MAX_MS: u64 = 10_000;
 /// How long nothing is sent to a broadcaster that has failed.
 pub const BROADCASTER_PAUSE_MS: i64 = 5_000;
+/// Shortest secret that signs tokens, in bytes
+/// ([RFC 7518, section 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)).
+pub const TOKEN_SECRET_MIN_BYTES: usize = 32;
+/// Shortest secret that signs webhooks, in bytes
+/// ([Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)).
+pub const WEBHOOK_SECRET_MIN_BYTES: usize = 24;
+/// Largest key set of an issuer.
+pub const KEY_SET_MAX_BYTES: usize = 256 * KIB as usize;
+/// How long a fetched key set is used before it is fetched again.
+pub const KEY_SET_FRESH_MS: i64 = 10 * 60 * 1000;
+/// How long it is used while the issuer is unavailable.
+pub const KEY_SET_STALE_MS: i64 = 60 * 60 * 1000;
+/// Longest time that a fetch may take, from its request to the last byte of the response.
+pub const KEY_SET_FETCH_MAX_MS: u64 = 3_000;
+/// Pause after a fetch that failed or that an unknown key id caused, and the lease of a running one.
+pub const KEY_SET_PAUSE_MS: i64 = 5_000;
+/// Longest time that a request waits for a fetch of another one.
+pub const KEY_SET_WAIT_MAX_MS: i64 = 4_000;
+/// Pause between two looks at that fetch.
+pub const KEY_SET_POLL_MS: u64 = 50;
 /// Longest life of a token to watch a session with.
 pub const WATCH_TOKEN_MAX_SECONDS: i64 = 3_600;
 /// Largest batch of events that the relay takes.
@@ -191,6 +211,8 @@ const _: () = {
     assert!((FINALIZE_WAIT_MS as i64) < FINALIZE_LOCK_STALE_MS);
     assert!(FILES_PER_SESSION_DEFAULT <= FILES_PER_SESSION_MAX);
     assert!(BODY_SILENCE_MAX_MS < BODY_PACE_WINDOW_MS);
+    assert!((KEY_SET_FETCH_MAX_MS as i64) < KEY_SET_WAIT_MAX_MS && KEY_SET_WAIT_MAX_MS < KEY_SET_PAUSE_MS);
+    assert!(KEY_SET_FRESH_MS < KEY_SET_STALE_MS);
     assert!(2 * WEBHOOK_ATTEMPT_TIMEOUT_MS < WEBHOOK_LEASE_MS);
     let [first, second, third] = WEBHOOK_BACKOFF_MS;
     let tried_ms = first + second + third + WEBHOOK_ATTEMPTS_MAX as i64 * WEBHOOK_ATTEMPT_TIMEOUT_MS;

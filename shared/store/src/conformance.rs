@@ -6,10 +6,12 @@
 #![allow(clippy::missing_panics_doc, reason = "so does every case")]
 
 mod cases;
+mod key_sets;
 
 use moc_application::port::Platform;
 
 pub use cases::*;
+pub use key_sets::*;
 
 use crate::{SqlExecutor, SqlStore};
 
@@ -52,6 +54,8 @@ macro_rules! store_cases {
             gives_a_slug_to_one_of_two_sessions_at_once,
             claims_each_delivery_once_among_sweeps,
             ends_only_the_last_claim,
+            fetches_a_key_set_once_among_servers,
+            ends_only_the_fetch_that_was_claimed,
             migrates_once_of_several_starts_at_once,
             works_on_a_schema_with_later_additions,
         );

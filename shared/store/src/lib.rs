@@ -12,6 +12,7 @@ mod error;
 mod executor;
 mod files;
 pub mod hrana;
+mod key_sets;
 mod mocs;
 mod outbox;
 mod row;
@@ -41,7 +42,7 @@ const CONFLICT_ATTEMPTS_MAX: u32 = 12;
 /// Longest pause before the second of them; it grows by as much each time.
 const CONFLICT_PAUSE_MS: u64 = 10;
 
-/// Sessions, files, MOCs and webhook deliveries in one SQL database.
+/// Sessions, files, MOCs, webhook deliveries and key sets in one SQL database.
 pub struct SqlStore<E, P> {
     executor: E,
     platform: P,

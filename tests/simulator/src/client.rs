@@ -366,6 +366,7 @@ fn is_retryable(kind: &ErrorKind) -> bool {
         kind,
         ErrorKind::BucketUnavailable
             | ErrorKind::StoreUnavailable
+            | ErrorKind::IssuerUnavailable
             | ErrorKind::FinalizeInProgress
             | ErrorKind::RequestTimeout { .. }
             | ErrorKind::MalformedBody { .. }

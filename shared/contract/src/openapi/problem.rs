@@ -29,7 +29,7 @@ const BATCH_EXAMPLE: &str = "BATCH";
 const BEFORE_PARTS: [&str; 2] = ["UNAUTHORIZED", "UNSUPPORTED_MEDIA_TYPE"];
 
 /// Codes of every operation.
-const ANY: &[&str] = &["UNAUTHORIZED", "INTERNAL_ERROR", "STORE_UNAVAILABLE"];
+const ANY: &[&str] = &["UNAUTHORIZED", "INTERNAL_ERROR", "STORE_UNAVAILABLE", "ISSUER_UNAVAILABLE"];
 /// Codes of operations whose path or body names a resource.
 const NAMED: &[&str] = &["NOT_FOUND"];
 /// Codes of operations that read a JSON body.
@@ -139,6 +139,7 @@ fn kinds() -> Vec<ErrorKind> {
         ErrorKind::BucketUnavailable,
         ErrorKind::StoreUnavailable,
         ErrorKind::Busy,
+        ErrorKind::IssuerUnavailable,
         ErrorKind::Internal,
     ]
 }

@@ -4,7 +4,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE schema_version (version BIGINT PRIMARY KEY)",
@@ -95,4 +95,15 @@ const FIRST: &[&str] = &[
       cause TEXT
     )",
     "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_attempt_at) WHERE status = 'pending'",
+];
+
+const ISSUER_KEYS: &[&str] = &[
+    // The key sets of tokens' issuers, as fetched. A claim moves next_fetch_at to the end of its lease.
+    "CREATE TABLE issuer_keys (
+      url TEXT PRIMARY KEY,
+      document TEXT NOT NULL DEFAULT '',
+      fetched_at BIGINT NOT NULL DEFAULT 0,
+      next_fetch_at BIGINT NOT NULL,
+      state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed'))
+    )",
 ];

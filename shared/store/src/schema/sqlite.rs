@@ -3,7 +3,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
@@ -121,4 +121,15 @@ const THIRD: &[&str] = &[
     // When a completion of the file was first requested, and how many were.
     "ALTER TABLE files ADD COLUMN completing_at INTEGER",
     "ALTER TABLE files ADD COLUMN completions INTEGER NOT NULL DEFAULT 0",
+];
+
+const ISSUER_KEYS: &[&str] = &[
+    // The key sets of tokens' issuers, as fetched. A claim moves next_fetch_at to the end of its lease.
+    "CREATE TABLE issuer_keys (
+      url TEXT PRIMARY KEY,
+      document TEXT NOT NULL DEFAULT '',
+      fetched_at INTEGER NOT NULL DEFAULT 0,
+      next_fetch_at INTEGER NOT NULL,
+      state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed'))
+    ) STRICT, WITHOUT ROWID",
 ];
