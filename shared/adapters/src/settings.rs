@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 
 use moc_config::{
-    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, DatabaseSettings, FinalizeSettings, PageSettings,
-    ProgressSettings, PublicAddress, TraceSettings, UploadSettings, Values, VariableError, WatchSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, DatabaseSettings, FinalizeSettings, Notice,
+    PageSettings, ProgressSettings, PublicAddress, TraceSettings, UploadSettings, Values, VariableError, WatchSettings,
     WebhookSettings,
 };
 use moc_domain::error::{Error, ErrorKind};
@@ -55,7 +55,7 @@ groups! {
         |values| BroadcasterSettings::parse(values).map(logged);
     /// Where clients watch, if they can. A malformed variable only turns watching off.
     watch: Option<WatchSettings> = WatchSettings::NAMES, |values| {
-        let none = |error: VariableError| (None, Some(format!("{error}: clients get no wsUrl")));
+        let none = |error: VariableError| (None, Some(Notice::Warning(format!("{error}: clients get no wsUrl"))));
         Ok(logged(WatchSettings::parse(values).unwrap_or_else(none)))
     };
     /// What follows a finalize. A malformed variable only turns that off.
@@ -67,9 +67,14 @@ groups! {
     trace: Option<TraceSettings> = TraceSettings::NAMES, TraceSettings::parse;
 }
 
-/// The settings, once their warnings are in the log.
-fn logged<T>((settings, warnings): (T, impl IntoIterator<Item = String>)) -> T {
-    warnings.into_iter().for_each(|warning| log::warn(&warning));
+/// The settings, once what was noticed is in the log.
+fn logged<T, N: Into<Notice>>((settings, notices): (T, impl IntoIterator<Item = N>)) -> T {
+    for notice in notices {
+        match notice.into() {
+            Notice::Error(text) => log::error(&text, &[]),
+            Notice::Warning(text) => log::warn(&text),
+        }
+    }
     settings
 }
 

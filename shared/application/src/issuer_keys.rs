@@ -71,8 +71,9 @@ impl<K> KnownKeys<K> {
     }
 }
 
-/// The issuer's keys, of which one is `wanted`. Keys that are not fresh are fetched again, and used while that is not
-/// possible; so they are if no key is wanted.
+/// The issuer's keys, among them the wanted one. Keys that are not fresh are fetched again; they are used while that
+/// runs or fails, for [`KEY_SET_STALE_MS`] at most. A wanted key that is missing may be new, so the keys are fetched
+/// again.
 ///
 /// # Errors
 /// [`ErrorKind::Unauthorized`] if the issuer has no such key, [`ErrorKind::IssuerUnavailable`] if that is unknown
@@ -99,7 +100,7 @@ pub async fn find<I: Issuer>(
             return Ok(keys);
         }
         let is_settled = known.state.get() != FetchState::Running && known.is_paused(now);
-        let was_fetched_for_this = is_fresh && known.fetched_at.get() >= began;
+        let was_fetched_for_this = is_fresh && known.fetched_at.get() > began;
         if was_fetched_for_this || is_settled && !known.is_asking.get() {
             return Err(missing(has_keys && known.state.get() == FetchState::Done));
         }
@@ -150,7 +151,7 @@ async fn ask<I: Issuer>(
         Ok((keys, document)) => {
             known.set(keys, now);
             known.state.set(FetchState::Done);
-            // Keys that are due anyway are no answer to an unknown key id: the next one may cause a fetch at once.
+            // No pause after a fetch that was due anyway: the issuer may publish a new key right after it.
             (Some(document), if is_due { now } else { pause_ends })
         }
         Err(cause) => {

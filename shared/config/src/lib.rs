@@ -3,9 +3,12 @@
 //! A variable that is absent or empty has its default. One that cannot be read is an error that
 //! names it; nothing is guessed.
 
+mod auth;
 mod database;
 mod finalize;
+mod notice;
 mod page;
+mod secret;
 mod webhook_secret;
 mod websocket;
 
@@ -13,15 +16,16 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use moc_domain::file::FileLimits;
-use moc_domain::id::UserId;
 use moc_domain::limits as bounds;
 use url::Url;
 
+pub use auth::{AuthSettings, TokenKey};
 pub use database::DatabaseSettings;
 pub use finalize::{FinalizeSettings, TraceSettings, WebhookSettings};
+pub use notice::Notice;
 pub use page::PageSettings;
 pub use webhook_secret::WebhookSecret;
-pub use websocket::{BroadcasterSettings, ProgressSettings, WatchSettings};
+pub use websocket::{BroadcasterSettings, ProgressSettings, WATCH_AUDIENCE, WatchSettings};
 
 /// The values of some variables, by their names.
 #[derive(Clone, Debug, Default)]
@@ -286,83 +290,6 @@ impl PublicAddress {
     }
 }
 
-/// How users prove who they are.
-#[derive(Clone, Debug)]
-pub enum AuthSettings {
-    /// Everyone is this user. For development only.
-    Bypass(UserId),
-    /// A JWT that verifies with `key`.
-    Token {
-        /// What it verifies with.
-        key: TokenKey,
-        /// The `iss` that it must have.
-        issuer: Option<String>,
-        /// The `aud` that it must have.
-        audience: Option<String>,
-    },
-    /// Nobody can.
-    Closed,
-}
-
-/// What a JWT verifies with.
-#[derive(Clone, Debug)]
-pub enum TokenKey {
-    /// HS256 with this secret.
-    Secret(String),
-    /// RS256 or ES256 with the keys at this address (RFC 7517).
-    JwkSet(Url),
-}
-
-impl AuthSettings {
-    /// The variables that are read.
-    pub const NAMES: &[&str] =
-        &["auth_bypass", "dev_user_sub", "jwt_secret", "jwt_jwks_url", "jwt_jwks_origin", "jwt_issuer", "jwt_audience"];
-
-    /// Reads the variables, and what to warn of.
-    ///
-    /// # Errors
-    /// The first variable that cannot be read.
-    pub fn parse(values: &Values) -> Result<(Self, Vec<String>), VariableError> {
-        let mut warnings = Vec::new();
-        if values.flag("auth_bypass")? {
-            let name = "dev_user_sub";
-            let user = UserId::parse(values.text(name).unwrap_or("dev-user"));
-            let problem = || "must have 1 to 255 bytes without control characters".into();
-            let user = user.ok_or_else(|| VariableError { name, problem: problem() })?;
-            warnings.push(format!("auth_bypass is on: every request is authenticated as {user}"));
-            return Ok((Self::Bypass(user), warnings));
-        }
-        let key = match (values.text("jwt_secret"), jwk_set(values, &mut warnings)?) {
-            (Some(secret), None) => Some(TokenKey::Secret(secret.to_owned())),
-            (None, jwks) => jwks.map(TokenKey::JwkSet),
-            (Some(_), Some(_)) => {
-                let problem = "must not be set together with jwt_jwks_url: set one of the two".into();
-                return Err(VariableError { name: "jwt_secret", problem });
-            }
-        };
-        let text = |name| values.text(name).map(str::to_owned);
-        Ok(match key {
-            Some(key) => (Self::Token { key, issuer: text("jwt_issuer"), audience: text("jwt_audience") }, warnings),
-            None => {
-                warnings.push("neither jwt_secret nor jwt_jwks_url is set: every request is rejected".into());
-                (Self::Closed, warnings)
-            }
-        })
-    }
-}
-
-/// A JWK set's address counts only inside the origin that the components are granted.
-fn jwk_set(values: &Values, warnings: &mut Vec<String>) -> Result<Option<Url>, VariableError> {
-    let Some(url) = values.url("jwt_jwks_url", &["http", "https"])? else { return Ok(None) };
-    let granted = values.origin("jwt_jwks_origin")?;
-    if granted.is_some_and(|origin| origin.origin() == url.origin()) {
-        return Ok(Some(url));
-    }
-    warnings
-        .push("jwt_jwks_url has a different origin than jwt_jwks_origin and is ignored: set both to one origin".into());
-    Ok(None)
-}
-
 /// Which pages may call the routes from a browser.
 #[derive(Clone, Debug, Default)]
 pub struct CorsSettings {
@@ -429,10 +356,13 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
     DatabaseSettings::parse(&values)?;
     PublicAddress::parse(&values)?;
     CorsSettings::parse(&values)?;
-    let mut warnings = AuthSettings::parse(&values)?.1;
+    let mut warnings: Vec<String> = AuthSettings::parse(&values)?.1.into_iter().map(String::from).collect();
     warnings.extend(BroadcasterSettings::parse(&values)?.1);
-    warnings.extend(WatchSettings::parse(&values)?.1);
+    warnings.extend(WatchSettings::parse(&values)?.1.map(String::from));
     warnings.extend(FinalizeSettings::parse(&values).1);
+    // That of a receiver outside its origin is there already. A malformed variable is too.
+    let webhook = WebhookSettings::parse(&values).ok().and_then(|(_, notice)| notice).map(String::from);
+    warnings.extend(webhook.filter(|notice| !warnings.contains(notice)));
     Ok(warnings)
 }
 
@@ -504,24 +434,6 @@ mod tests {
         };
         assert_eq!(limit("false"), Ok(Some(5)));
         assert_eq!(limit("true"), Ok(None));
-    }
-
-    #[test]
-    fn a_key_set_outside_its_origin_counts_as_unset() {
-        let auth = |origin| {
-            let given = values(&[("jwt_jwks_url", "https://id.example.com/keys"), ("jwt_jwks_origin", origin)]);
-            AuthSettings::parse(&given)
-        };
-        assert!(
-            matches!(auth("https://id.example.com"), Ok((AuthSettings::Token { .. }, warnings)) if warnings.is_empty())
-        );
-        for origin in ["", "https://id.example.org", "http://id.example.com", "https://id.example.com:8443"] {
-            let rejected = auth(origin);
-            let warned = rejected.as_ref().is_ok_and(|(_, warnings)| {
-                warnings.iter().any(|w| w.contains("jwt_jwks_url") && w.contains("jwt_jwks_origin"))
-            });
-            assert!(matches!(rejected, Ok((AuthSettings::Closed, _))) && warned, "{origin}");
-        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use moc_domain::limits as bounds;
 use url::Url;
 
-use crate::{Values, VariableError};
+use crate::{Notice, Values, VariableError};
 use moc_contract::broadcast::Format;
 
 /// Whether routes emit events, and how long a request may wait for them.
@@ -82,6 +82,9 @@ impl BroadcasterSettings {
     }
 }
 
+/// The audience of tokens for watching. It tells them from users' tokens, whatever secrets are configured.
+pub const WATCH_AUDIENCE: &str = "moc-uploads-progress";
+
 /// Where clients watch an upload, and how they prove that they may.
 #[derive(Clone, Debug)]
 pub struct WatchSettings {
@@ -95,22 +98,27 @@ impl WatchSettings {
     /// The variables that are read.
     pub const NAMES: &[&str] = &["websocket_server_url", "websocket_token_secret"];
 
-    /// Reads the variables, and what to warn of. `None` if clients cannot watch.
+    /// Reads the variables, and what to log. `None` if clients cannot watch.
     ///
     /// # Errors
     /// Where the address cannot be read.
-    pub fn parse(values: &Values) -> Result<(Option<Self>, Option<String>), VariableError> {
+    pub fn parse(values: &Values) -> Result<(Option<Self>, Option<Notice>), VariableError> {
         let name = "websocket_server_url";
         let Some(url) = values.url(name, &["ws", "wss"])? else { return Ok((None, None)) };
         if url.query().is_some() || url.fragment().is_some() {
             return Err(VariableError { name, problem: "must not have a query or a fragment".into() });
         }
-        let Some(secret) = values.text("websocket_token_secret") else {
-            let warning = "websocket_server_url is set without websocket_token_secret: clients get no wsUrl";
-            return Ok((None, Some(warning.into())));
+        let notice = match values.token_secret("websocket_token_secret") {
+            Ok(Some(secret)) => {
+                let server = url.as_str().trim_end_matches('/').to_owned();
+                return Ok((Some(Self { server, secret: secret.to_owned() }), None));
+            }
+            Ok(None) => Notice::Warning(
+                "websocket_server_url is set without websocket_token_secret: clients get no wsUrl".into(),
+            ),
+            Err(weak) => Notice::Error(format!("{weak}: clients get no wsUrl")),
         };
-        let server = url.as_str().trim_end_matches('/').to_owned();
-        Ok((Some(Self { server, secret: secret.to_owned() }), None))
+        Ok((None, Some(notice)))
     }
 }
 
@@ -173,10 +181,16 @@ mod tests {
     #[test]
     fn clients_watch_where_address_and_secret_are_set() {
         let server = ("websocket_server_url", "wss://b.example/live/");
-        let parsed = WatchSettings::parse(&values(&[server, ("websocket_token_secret", "secret")]));
-        assert!(parsed.is_ok_and(|(settings, _)| settings.is_some_and(|s| s.server == "wss://b.example/live")));
-        let parsed = WatchSettings::parse(&values(&[server]));
-        assert!(parsed.is_ok_and(|(settings, warning)| settings.is_none() && warning.is_some()));
+        let watch = |secret| WatchSettings::parse(&values(&[server, ("websocket_token_secret", secret)]));
+        let parsed = watch("a-secret-for-tokens-to-watch-with");
+        assert!(parsed.is_ok_and(|(settings, notice)| {
+            notice.is_none() && settings.is_some_and(|settings| settings.server == "wss://b.example/live")
+        }));
+        assert!(matches!(watch(""), Ok((None, Some(Notice::Warning(_))))));
+        for weak in ["local-secret", "CHANGE-ME, although it has more than 32 bytes"] {
+            let Ok((None, Some(Notice::Error(text)))) = watch(weak) else { unreachable!("{weak}") };
+            assert!(text.contains("websocket_token_secret") && !text.contains(weak), "{text}");
+        }
         assert!(WatchSettings::parse(&values(&[])).is_ok_and(|parsed| matches!(parsed, (None, None))));
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capability {
-    /// Authenticates users; an issuer's keys are fetched, and cached in the key-value store.
+    /// Authenticates users; an issuer's keys are fetched, and kept in the database.
     Users,
     /// Reads and writes the database.
     Store,
@@ -18,7 +18,7 @@ pub enum Capability {
     Bucket,
     /// Knows the URLs at which clients read objects.
     PublicUrls,
-    /// Emits events to the relay.
+    /// Emits events to the relay; a pause after a failure is kept in the key-value store.
     Progress,
     /// Publishes events to the broadcaster.
     Broadcaster,

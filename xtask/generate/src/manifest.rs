@@ -34,7 +34,7 @@ fn write_component(text: &mut String, component: &Component) -> Result<()> {
     write!(text, "\n[component.{id}]\ndescription = {description:?}\n")?;
     writeln!(text, "source = \"target/wasm32-wasip2/component/{file}.wasm\"")?;
     write_list(text, "allowed_outbound_hosts", &component.hosts())?;
-    if component.uses(Capability::Users) {
+    if component.uses(Capability::Progress) {
         write_list(text, "key_value_stores", &["default"])?;
     }
     if component.uses(Capability::Store) {

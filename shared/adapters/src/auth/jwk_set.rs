@@ -1,116 +1,106 @@
-//! The issuer's keys (RFC 7517), kept for ten minutes in the key-value store, so that instances
-//! share one fetch.
+//! The issuer's keys (RFC 7517): where they come from, and which of them verifies a token.
 
-use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use jsonwebtoken::jwk::{Jwk, JwkSet};
-use moc_application::port::Platform as _;
-use moc_domain::error::{Error, ErrorKind};
-use serde::{Deserialize, Serialize};
-use spin_sdk::key_value::Store;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, Header};
+use moc_application::issuer_keys::{self, KnownKeys};
+use moc_application::port::Issuer;
+use moc_domain::error::Error;
+use moc_domain::limits::{KEY_SET_FETCH_MAX_MS, KEY_SET_MAX_BYTES};
+use serde::Deserialize;
 use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
-use crate::log;
 use crate::outbound::{self, Payload};
-use crate::platform::WasiPlatform;
-
-/// How long fetched keys are used.
-const KEPT_MS: i64 = 10 * 60 * 1000;
-/// An unknown key id makes the keys be fetched again, but not more often than this.
-const REFETCH_PAUSE_MS: i64 = 5_000;
-/// Largest key set, in bytes.
-const KEY_SET_MAX_BYTES: usize = 256 * 1024;
-/// The entry of the key-value store.
-const ENTRY: &str = "jwk-set";
-
-/// Fetched keys.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    url: String,
-    fetched_at_ms: i64,
-    /// When an unknown key id last made them be fetched again.
-    refetched_at_ms: i64,
-    keys: JwkSet,
-}
+use crate::platform::{WasiPlatform, within};
+use crate::{log, store};
 
 thread_local! {
-    static KEPT: RefCell<Option<Rc<Kept>>> = const { RefCell::new(None) };
+    static KNOWN: Rc<KnownKeys<JwkSet>> = Rc::default();
 }
 
-/// The key of this id; without an id, the only key there is. One that is missing may be new: the
-/// keys are fetched once more.
-pub async fn find(url: &Url, id: Option<&str>) -> Result<Jwk, Error> {
-    let now = WasiPlatform.now().as_millis();
-    let kept = current(url, now).await?;
-    if let Some(key) = choose(&kept.keys, id) {
-        return Ok(key);
-    }
-    if now - kept.refetched_at_ms >= REFETCH_PAUSE_MS {
-        let fetched = fetch(url, now, now).await?;
-        if let Some(key) = choose(&fetched.keys, id) {
-            return Ok(key);
-        }
-    }
-    Err(Error::with_source(ErrorKind::Unauthorized, "no key of the issuer has the token's key id"))
+/// The issuer's keys, among them that with the id of the token's header, if it has one.
+///
+/// # Errors
+/// Those of [`issuer_keys::find`].
+pub async fn find(url: &Url, header: &Header) -> Result<Rc<JwkSet>, Error> {
+    let is_wanted = |keys: &JwkSet| header.kid.as_deref().is_none_or(|id| keys.find(id).is_some());
+    let known = KNOWN.with(Rc::clone);
+    let issuer = HttpIssuer(url);
+    Box::pin(issuer_keys::find(&store::open().await?, &issuer, &WasiPlatform, &known, is_wanted)).await
 }
 
-fn choose(keys: &JwkSet, id: Option<&str>) -> Option<Jwk> {
-    match (id, keys.keys.as_slice()) {
-        (Some(id), _) => keys.find(id).cloned(),
-        (None, [only]) => Some(only.clone()),
+/// Whether keys of an issuer can verify tokens of this algorithm.
+pub fn is_possible(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::RS256 | Algorithm::ES256)
+}
+
+/// The key that verifies a token with this header: the one with its key id; without an id, the only key there is. It
+/// has to be a key for signatures, and for the token's algorithm (RFC 7517, sections 4.2 to 4.4).
+pub fn choose<'a>(keys: &'a JwkSet, header: &Header) -> Option<&'a Jwk> {
+    match (&header.kid, keys.keys.as_slice()) {
+        (Some(_), keys) => keys.iter().find(|key| key.common.key_id == header.kid && verifies(key, header.alg)),
+        (None, [only]) => Some(only).filter(|key| verifies(key, header.alg)),
         (None, _) => None,
     }
 }
 
-/// The keys of this instance, of the key-value store, or of the issuer, the first that is fresh.
-async fn current(url: &Url, now: i64) -> Result<Rc<Kept>, Error> {
-    let is_fresh = |kept: &Kept| kept.url == url.as_str() && (0..KEPT_MS).contains(&(now - kept.fetched_at_ms));
-    if let Some(kept) = KEPT.with_borrow(Clone::clone).filter(|kept| is_fresh(kept)) {
-        return Ok(kept);
-    }
-    if let Some(kept) = stored().await.filter(is_fresh) {
-        let kept = Rc::new(kept);
-        KEPT.set(Some(Rc::clone(&kept)));
-        return Ok(kept);
-    }
-    fetch(url, now, 0).await
+fn verifies(key: &Jwk, algorithm: Algorithm) -> bool {
+    let common = &key.common;
+    let named = match (&key.algorithm, algorithm) {
+        (AlgorithmParameters::RSA(_), Algorithm::RS256) => KeyAlgorithm::RS256,
+        (AlgorithmParameters::EllipticCurve(_), Algorithm::ES256) => KeyAlgorithm::ES256,
+        _ => return false,
+    };
+    common.key_algorithm.is_none_or(|given| given == named)
+        && common.public_key_use.as_ref().is_none_or(|given| *given == PublicKeyUse::Signature)
+        && common.key_operations.as_ref().is_none_or(|given| given.contains(&KeyOperations::Verify))
 }
 
-async fn stored() -> Option<Kept> {
-    let store = Store::open_default().await.ok()?;
-    serde_json::from_slice(&store.get(ENTRY).await.ok()??).ok()
-}
+/// The issuer whose key set is at this URL.
+struct HttpIssuer<'a>(&'a Url);
 
-async fn fetch(url: &Url, now: i64, refetched_at_ms: i64) -> Result<Rc<Kept>, Error> {
-    let keys = get(url).await.map_err(|cause| {
+impl Issuer for HttpIssuer<'_> {
+    type Keys = JwkSet;
+
+    fn url(&self) -> &str {
+        self.0.as_str()
+    }
+
+    async fn fetch(&self) -> Result<String, String> {
+        let fetching = async {
+            let headers = [("accept", "application/json")];
+            let reply = outbound::send(Method::Get, self.0, &headers, Payload::Empty).await?;
+            let status = reply.status;
+            Ok((status, reply.read(KEY_SET_MAX_BYTES, true).await?))
+        };
+        let fetched = within(Instant::now() + Duration::from_millis(KEY_SET_FETCH_MAX_MS), fetching).await;
+        let (status, bytes) =
+            fetched.ok_or("no whole response in time")?.map_err(|error: outbound::SendError| error.to_string())?;
+        if status != 200 {
+            return Err(format!("status {status}"));
+        }
+        String::from_utf8(bytes).map_err(|_| "not UTF-8".into())
+    }
+
+    fn parse(&self, document: &str) -> Result<JwkSet, String> {
+        parse(document)
+    }
+
+    fn failed(&self, cause: &str) {
         log::warn(&format!("the keys at jwt_jwks_url cannot be fetched: {cause}"));
-        Error::with_source(ErrorKind::Unauthorized, format!("no keys: {cause}"))
-    })?;
-    let kept = Rc::new(Kept { url: url.as_str().to_owned(), fetched_at_ms: now, refetched_at_ms, keys });
-    KEPT.set(Some(Rc::clone(&kept)));
-    // A store that is unavailable costs a fetch an instance, and nothing else.
-    if let (Ok(store), Ok(bytes)) = (Store::open_default().await, serde_json::to_vec(&*kept)) {
-        let _ = store.set(ENTRY, bytes).await;
     }
-    Ok(kept)
 }
 
-async fn get(url: &Url) -> Result<JwkSet, String> {
-    let headers = [("accept", "application/json")];
-    let reply = outbound::send(Method::Get, url, &headers, Payload::Empty).await.map_err(|error| error.to_string())?;
-    if reply.status != 200 {
-        return Err(format!("status {}", reply.status));
+/// Keys of kinds that are unknown here are skipped, as RFC 7517, section 5, asks.
+fn parse(document: &str) -> Result<JwkSet, String> {
+    #[derive(Deserialize)]
+    struct RawSet {
+        keys: Vec<serde_json::Value>,
     }
-    let bytes = reply.read(KEY_SET_MAX_BYTES, true).await.map_err(|error| error.to_string())?;
-    // Keys of kinds that are unknown here are skipped, as RFC 7517, section 5, asks.
-    let set: RawSet = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let set: RawSet = serde_json::from_str(document).map_err(|error| error.to_string())?;
     let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
     Ok(JwkSet { keys })
-}
-
-#[derive(Deserialize)]
-struct RawSet {
-    keys: Vec<serde_json::Value>,
 }

@@ -1,16 +1,18 @@
 //! Authentication: the bearer token of a request (RFC 6750), verified (RFC 7519); and the tokens that let
 //! a browser watch its session.
 
+mod claims;
 mod jwk_set;
 mod provider;
 pub mod watch_token;
 
-use jsonwebtoken::jwk::AlgorithmParameters;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::dangerous::insecure_decode;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, get_current_timestamp};
 use moc_config::{AuthSettings, TokenKey};
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::UserId;
-use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
 
 use crate::http::Request;
 use crate::log::RequestLog;
@@ -18,18 +20,12 @@ use crate::settings;
 
 /// Longest token that is looked at, in bytes.
 const TOKEN_MAX_BYTES: usize = 8 * 1024;
-/// How far the clocks of the issuer and of this server may be apart.
-const LEEWAY_SECONDS: u64 = 5;
-
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-}
 
 /// The user who sends a request.
 ///
 /// # Errors
-/// [`ErrorKind::Unauthorized`], with the reason for the log; [`ErrorKind::Internal`] where the
+/// [`ErrorKind::Unauthorized`], with the reason for the log; [`ErrorKind::IssuerUnavailable`] or
+/// [`ErrorKind::StoreUnavailable`] if the keys to verify a token with are unknown; [`ErrorKind::Internal`] if the
 /// configuration cannot be read.
 pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Error> {
     let settings = settings::auth().await?;
@@ -39,8 +35,12 @@ pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Error> 
         AuthSettings::Token { key, issuer, audience } => {
             provider::install();
             let token = bearer(request)?;
-            let (key, algorithm) = key_for(key, token).await?;
-            subject(token, &key, algorithm, issuer.as_deref(), audience.as_deref())?
+            let (issuer, audience) = (issuer.as_deref(), audience.as_deref());
+            let (key, algorithm) = match key {
+                TokenKey::Secret(secret) => (DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256),
+                TokenKey::JwkSet(url) => key_for(token, url, issuer, audience).await?,
+            };
+            subject(token, &key, algorithm, issuer, audience)?
         }
     };
     log.set("user", user.as_str());
@@ -52,7 +52,7 @@ fn rejected(cause: impl Into<String>) -> Error {
 }
 
 fn bearer(request: &Request) -> Result<&str, Error> {
-    let header = request.header("authorization").ok_or_else(|| rejected("no Authorization header"))?;
+    let header = request.only_header("authorization").ok_or_else(|| rejected("not one Authorization header"))?;
     let token = match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => return Err(rejected("not a bearer token")),
@@ -60,22 +60,24 @@ fn bearer(request: &Request) -> Result<&str, Error> {
     if token.len() > TOKEN_MAX_BYTES { Err(rejected("the token is too long")) } else { Ok(token) }
 }
 
-/// The key, and the one algorithm that goes with its kind: the token's header chooses a key by its
-/// id at most, never how it is verified.
-async fn key_for(key: &TokenKey, token: &str) -> Result<(DecodingKey, Algorithm), Error> {
-    let url = match key {
-        TokenKey::Secret(secret) => return Ok((DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)),
-        TokenKey::JwkSet(url) => url,
-    };
-    let header = decode_header(token).map_err(|error| rejected(error.to_string()))?;
-    let jwk = jwk_set::find(url, header.kid.as_deref()).await?;
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
-        AlgorithmParameters::EllipticCurve(_) => Algorithm::ES256,
-        _ => return Err(rejected("the key is neither RSA nor of an elliptic curve")),
-    };
-    let key = DecodingKey::from_jwk(&jwk).map_err(|error| rejected(error.to_string()))?;
-    Ok((key, algorithm))
+/// The issuer's key for a token, and the one algorithm that goes with its kind: the token's header chooses a key at
+/// most, never how it is verified. A token that would be rejected anyway causes no fetch of keys.
+async fn key_for(
+    token: &str,
+    url: &Url,
+    issuer: Option<&str>,
+    audience: Option<&str>,
+) -> Result<(DecodingKey, Algorithm), Error> {
+    let unverified = insecure_decode::<Value>(token).map_err(|error| rejected(error.to_string()))?;
+    let header = unverified.header;
+    let can_be_valid = claims::can_be_valid(&unverified.claims, issuer, audience, get_current_timestamp());
+    if !can_be_valid || !jwk_set::is_possible(header.alg) {
+        return Err(rejected("the algorithm or a claim is not valid"));
+    }
+    let keys = jwk_set::find(url, &header).await?;
+    let jwk = jwk_set::choose(&keys, &header).ok_or_else(|| rejected("no key is for this token"))?;
+    let key = DecodingKey::from_jwk(jwk).map_err(|error| rejected(error.to_string()))?;
+    Ok((key, header.alg))
 }
 
 fn subject(
@@ -87,7 +89,7 @@ fn subject(
 ) -> Result<UserId, Error> {
     let mut validation = Validation::new(algorithm);
     let mut required = vec!["exp"];
-    validation.leeway = LEEWAY_SECONDS;
+    validation.leeway = claims::LEEWAY_SECONDS;
     validation.validate_nbf = true;
     validation.validate_aud = audience.is_some();
     if let Some(audience) = audience {
@@ -99,11 +101,10 @@ fn subject(
         required.push("iss");
     }
     validation.set_required_spec_claims(&required);
-    let token = decode::<Claims>(token, key, &validation).map_err(|error| rejected(error.to_string()))?;
+    let token = decode::<Value>(token, key, &validation).map_err(|error| rejected(error.to_string()))?;
     // RFC 7515, section 4.1.11: a critical parameter that is not understood makes a token invalid.
     if token.header.crit.is_some() {
         return Err(rejected("the token has critical header parameters"));
     }
-    UserId::parse(&token.claims.sub)
-        .ok_or_else(|| rejected("the subject is empty, too long, or has control characters"))
+    claims::user(&token.claims).ok_or_else(|| rejected("the subject is invalid, or the token is for watching"))
 }

@@ -1,6 +1,7 @@
 //! Tokens that let a browser watch its session at the broadcaster.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use moc_config::WATCH_AUDIENCE;
 use moc_domain::limits::WATCH_TOKEN_MAX_SECONDS;
 use moc_domain::session::Session;
 use moc_domain::time::Timestamp;
@@ -8,9 +9,6 @@ use serde::Serialize;
 
 use super::provider;
 use crate::settings;
-
-/// What the broadcaster must be named as in a token (RFC 7519, section 4.1.3).
-const AUDIENCE: &str = "moc-uploads-progress";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,7 +33,7 @@ pub async fn url(session: &Session, now: Timestamp) -> Option<String> {
     let claims = Claims {
         sub: session.user.as_str(),
         session_id: session.id.to_string(),
-        aud: AUDIENCE,
+        aud: WATCH_AUDIENCE,
         iat,
         exp: seconds(session.expires_at).min(iat + WATCH_TOKEN_MAX_SECONDS),
     };

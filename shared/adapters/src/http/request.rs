@@ -94,6 +94,14 @@ impl Request {
         std::str::from_utf8(value).ok()
     }
 
+    /// The header of this name (in lower case), where it is UTF-8. `None` if there is more than one.
+    #[must_use]
+    pub fn only_header(&self, name: &str) -> Option<&str> {
+        let mut given = self.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        let (_, value) = given.next()?;
+        std::str::from_utf8(value).ok().filter(|_| given.next().is_none())
+    }
+
     /// The headers of this name (in lower case), those that are not UTF-8 left out.
     pub fn header_lines(&self, name: &str) -> impl Iterator<Item = &str> {
         let lines = self.headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name));
