@@ -16,7 +16,7 @@ use crate::instance::{ComponentConfig, Pool};
 use crate::request::{append_spin_headers, set_absolute_uri, strip_forbidden_headers};
 use crate::routes::{RouteMatch, Routes, WELL_KNOWN_PREFIX};
 use crate::{allowed_hosts::AllowedHosts, engine::Compiler, key_value::KeyValueFile};
-use crate::{guest_log, manifest::Manifest, variables::Variables};
+use crate::{guest_log, manifest::Manifest, private, variables::Variables};
 
 /// The client address of requests from component to component.
 pub const CHAINED_CLIENT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
@@ -126,7 +126,7 @@ impl App {
 
 fn create_directory(state: &Path, name: &str) -> Result<PathBuf> {
     let path = state.join(name);
-    std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    private::create_folder(&path)?;
     Ok(path)
 }
 

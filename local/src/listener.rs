@@ -3,12 +3,22 @@
 use std::{error::Error, net::SocketAddr, time::Duration};
 
 use anyhow::{Result, anyhow};
-use http::{Request, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
-use hyper::{body::Incoming, service::Service};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::{conn::auto::Builder, graceful::GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::host_names::HostNames;
+
+/// Response to a request for a host that is not served.
+pub const MISDIRECTED: &str = "This server serves only localhost and loopback addresses, because it is for development. \
+                               To serve another name, add its origin to allowed_upload_origins.";
 
 /// How long connections may finish what they are doing after a stop.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -24,13 +34,18 @@ pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// Serves connections, each with a service made by `connect`, until `stop` is done.
-pub async fn serve<S, B>(listener: TcpListener, connect: impl Fn(&TcpStream, SocketAddr) -> S, stop: impl Future)
-where
+/// Serves connections, each with a service made by `connect`, until `stop` is done. A request for a host that is not of
+/// `names` gets 421 (RFC 9110, section 15.5.20).
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    names: HostNames,
+    connect: impl Fn(&TcpStream, SocketAddr) -> S,
+    stop: impl Future,
+) where
     S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let mut stop = std::pin::pin!(stop);
     let builder = Builder::new(TokioExecutor::new());
@@ -45,7 +60,16 @@ where
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let service = connect(&stream, client);
+        let (service, names) = (connect(&stream, client), names.clone());
+        let service = service_fn(move |request| {
+            let responding = names.allow(&request).then(|| service.call(request));
+            async move {
+                match responding {
+                    Some(responding) => responding.await.map(|response| response.map(Either::Left)),
+                    None => Ok(misdirected().map(Either::Right)),
+                }
+            }
+        });
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
@@ -55,4 +79,11 @@ where
     }
     drop(listener);
     let _ = tokio::time::timeout(DRAIN, connections.shutdown()).await;
+}
+
+fn misdirected() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(MISDIRECTED));
+    *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
 }

@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use moc_local::{s3_alone, up};
+use moc_local::{private, s3_alone, up};
 
 /// Runs the application, or its S3 alone, on this machine.
 #[derive(Parser)]
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
+    private::restrict_new_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match command {

@@ -4,14 +4,21 @@ use std::{fs::File, net::SocketAddr, path::Path};
 
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
+use http::Request;
+use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3ErrorCode, S3Result};
+use s3s::{Body, HttpError, S3Error, S3ErrorCode, S3Result};
 use s3s_fs::FileSystem;
 use tokio::net::{TcpListener, TcpStream};
+use url::form_urlencoded;
 
+use crate::host_names::HostNames;
 use crate::listener::{bind, serve};
+use crate::private;
 use crate::s3_files::Files;
 
 /// Objects are public, as in a bucket that clients read from; every other request needs a signature.
@@ -20,8 +27,19 @@ struct PublicRead;
 #[async_trait]
 impl S3Access for PublicRead {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let reads = matches!(context.s3_op().name(), "GetObject" | "HeadObject");
-        if reads || context.credentials().is_some() { Ok(()) } else { Err(S3ErrorCode::AccessDenied.into()) }
+        if context.credentials().is_some() {
+            return Ok(());
+        }
+        if !matches!(context.s3_op().name(), "GetObject" | "HeadObject") {
+            return Err(S3ErrorCode::AccessDenied.into());
+        }
+        // `response-content-type` and its like: with them a link would choose as what a browser takes a file.
+        let query = context.uri().query().unwrap_or_default();
+        if form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name.starts_with("response-")) {
+            let message = "Request specific response headers cannot be used for anonymous GET requests.";
+            return Err(S3Error::with_message(S3ErrorCode::InvalidRequest, message));
+        }
+        Ok(())
     }
 }
 
@@ -41,7 +59,8 @@ impl EmbeddedS3 {
             bind(address).await.context("the embedded S3 cannot start (--s3-listen names another address)")?;
         let root = state.join("s3");
         let directory = root.join(bucket);
-        std::fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        private::create_folder(&root)?;
+        private::create_folder(&directory)?;
         let lock = File::create(state.join("s3.lock")).context("cannot create the S3's lock file")?;
         lock.try_lock().map_err(|_| anyhow!("another host serves {} already: name another --state", root.display()))?;
         let files = FileSystem::new(&root).map_err(|error| anyhow!("cannot serve {}: {error:?}", root.display()))?;
@@ -51,13 +70,21 @@ impl EmbeddedS3 {
         Ok((Self { listener, service: builder.build(), _lock: lock }, address))
     }
 
-    /// Serves until the process ends.
-    pub async fn run(self) {
+    /// Serves the hosts of `names` until the process ends.
+    pub async fn run(self, names: HostNames) {
         let connect = |stream: &TcpStream, _| {
             // Responses follow requests at once: Nagle would only add delay.
             let _ = stream.set_nodelay(true);
-            self.service.clone()
+            let service = self.service.clone();
+            service_fn(move |request: Request<Incoming>| {
+                let service = service.clone();
+                async move {
+                    let mut response = service.call(request.map(Body::from)).await?;
+                    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                    Ok::<_, HttpError>(response)
+                }
+            })
         };
-        serve(self.listener, connect, std::future::pending::<()>()).await;
+        serve(self.listener, names, connect, std::future::pending::<()>()).await;
     }
 }

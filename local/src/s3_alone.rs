@@ -2,10 +2,12 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use s3s::auth::SimpleAuth;
 
+use crate::host_names::HostNames;
+use crate::private;
 use crate::s3::EmbeddedS3;
 use crate::up::{S3_ACCESS_KEY_ID, S3_BUCKET, S3_SECRET_ACCESS_KEY, say, stop_signal};
 
@@ -24,13 +26,13 @@ pub struct Options {
 /// Errors: anything that keeps the S3 from starting, in one sentence.
 pub async fn run(options: Options) -> Result<()> {
     let state = &options.state;
-    std::fs::create_dir_all(state).with_context(|| format!("cannot create {}", state.display()))?;
+    private::create_folder(state)?;
     let auth = SimpleAuth::from_single(S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY);
     let (s3, address) = EmbeddedS3::open(options.listen, state, S3_BUCKET, auth).await?;
     let signal = stop_signal()?;
     say(&format!("s3 http://{address} bucket {S3_BUCKET}"));
     tokio::select! {
-        () = s3.run() => {}
+        () = s3.run(HostNames::new(address, Default::default())) => {}
         () = signal => {}
     }
     Ok(())

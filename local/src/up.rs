@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeMap, env, io::Write, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use clap::Args;
 use hyper::service::service_fn;
 use moc_broadcaster::{Broadcaster, Settings};
+use moc_config::{CorsSettings, Values};
 use s3s::auth::SimpleAuth;
 
-use crate::listener::{bind, serve};
+use crate::host_names::HostNames;
+use crate::listener::{MISDIRECTED, bind, serve};
 use crate::variables::{Variables, environment_name};
-use crate::{app::App, manifest::Manifest, s3::EmbeddedS3, spin::Spin};
+use crate::{app::App, manifest::Manifest, private, s3::EmbeddedS3, spin::Spin};
 
 /// Runs the application of a spin.toml, with an S3 and a broadcaster of its events, until Ctrl-C.
 #[derive(Debug, Args)]
@@ -20,7 +22,7 @@ pub struct Options {
     /// Where it listens; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// Databases and bucket.
+    /// Databases and bucket: a folder that becomes private to its user.
     #[arg(long, value_name = "DIR", default_value = ".local")]
     state: PathBuf,
     /// Where the embedded S3 listens; it does not start where SPIN_VARIABLE_S3_ENDPOINT is set.
@@ -53,8 +55,12 @@ pub(crate) fn say(line: &str) {
 pub async fn run(options: Options) -> Result<()> {
     let manifest = Manifest::load(&options.manifest)?;
     let state = &options.state;
-    std::fs::create_dir_all(state).with_context(|| format!("cannot create {}", state.display()))?;
+    private::create_folder(state)?;
     let (listener, address) = bind(options.listen).await?;
+    let origins = manifest.variables.get("allowed_upload_origins").and_then(|variable| variable.default.clone());
+    let origins = env_variable("allowed_upload_origins").or(origins).unwrap_or_default();
+    let origins = Arc::new(CorsSettings::parse(&Values::from_iter([("allowed_upload_origins", origins)]))?);
+    let names = |address| HostNames::new(address, Arc::clone(&origins));
 
     let mut defaults = BTreeMap::new();
     // Sets a default where the environment has no value, and returns the effective value.
@@ -70,12 +76,15 @@ pub async fn run(options: Options) -> Result<()> {
         let (s3, address) = EmbeddedS3::open(options.s3_listen, state, &bucket, auth).await?;
         supply("s3_endpoint", &format!("http://{address}"));
         say(&format!("s3 http://{address} bucket {bucket}"));
-        tokio::spawn(s3.run());
+        tokio::spawn(s3.run(names(address)));
     }
     if env_variable("websocket_api_url").is_none() && manifest.variables.contains_key("websocket_api_url") {
         let key = supply("websocket_api_key", "local-secret");
-        let settings = Settings::new(key, supply("websocket_token_secret", "local-secret"));
+        // Any page may open a WebSocket, so nobody may know what signs the tokens.
+        let settings = Settings::new(key, supply("websocket_token_secret", &random_secret()?));
         let (broadcaster, address) = Broadcaster::bind(options.broadcast_listen, settings).await?;
+        let names = names(address);
+        let broadcaster = broadcaster.guarded(move |request| names.allow(request), MISDIRECTED);
         supply("websocket_api_url", &format!("http://{address}/ws/broadcast"));
         supply("websocket_api_origin", &format!("http://{address}"));
         supply("websocket_server_url", &format!("ws://{address}"));
@@ -126,8 +135,16 @@ pub async fn run(options: Options) -> Result<()> {
             async move { app.response(request, client).await }
         })
     };
-    serve(listener, connect, signal).await;
+    serve(listener, names(address), connect, signal).await;
     Ok(())
+}
+
+/// 32 random bytes, in hex.
+fn random_secret() -> Result<String> {
+    let mut bytes = [0; 32];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut bytes).map_err(|_| anyhow!("the system has no random numbers"))?;
+    Ok(hex::encode(bytes))
 }
 
 fn announce(address: SocketAddr, bypass: bool) {

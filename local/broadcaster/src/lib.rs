@@ -13,8 +13,10 @@ mod token;
 use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use axum::{Router, serve::ListenerExt};
 use tokio::net::TcpListener;
@@ -85,6 +87,26 @@ impl Broadcaster {
         let listener = listener.context("the broadcaster cannot start (--broadcast-listen names another address)")?;
         let address = listener.local_addr()?;
         Ok((Self { listener, router: router(settings) }, address))
+    }
+
+    /// Rejects requests that `allows` does not take with 421 (RFC 9110, section 15.5.20) and this detail.
+    #[must_use]
+    pub fn guarded(
+        mut self,
+        allows: impl Fn(&Request) -> bool + Clone + Send + Sync + 'static,
+        detail: &'static str,
+    ) -> Self {
+        self.router = self.router.layer(middleware::from_fn(move |request: Request, next: Next| {
+            let is_allowed = allows(&request);
+            async move {
+                if is_allowed {
+                    next.run(request).await
+                } else {
+                    Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response()
+                }
+            }
+        }));
+        self
     }
 
     /// Serves until the process ends.

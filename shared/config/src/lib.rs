@@ -331,6 +331,13 @@ impl CorsSettings {
     pub fn allows(&self, origin: &str) -> bool {
         self.origins.iter().any(|allowed| allowed == "*" || allowed == origin)
     }
+
+    /// Whether an allowed origin has this host and port, written as in a `Host` header.
+    #[must_use]
+    pub fn names(&self, authority: &str) -> bool {
+        let of = |origin: &String| origin.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(authority));
+        self.origins.iter().any(of)
+    }
 }
 
 /// Checks all variables at once, before anything starts. Returns what to warn of.

@@ -80,6 +80,10 @@ impl Problem {
         self
     }
 
+    fn unauthorized(detail: &'static str) -> Self {
+        Self::new(401, "UNAUTHORIZED", "Authentication required", detail).header("www-authenticate", "Bearer")
+    }
+
     fn unavailable(code: &'static str, title: &'static str, detail: &'static str) -> Self {
         Self::new(503, code, title, detail).retryable().header("retry-after", RETRY_AFTER_SECONDS)
     }
@@ -142,13 +146,12 @@ impl From<&ErrorKind> for Problem {
             .with("expected", expected.as_str())
             .with("actual", actual.as_str())
             .with("fileId", file_id.to_string()),
-            ErrorKind::Unauthorized => Self::new(
-                401,
-                "UNAUTHORIZED",
-                "Authentication required",
+            ErrorKind::Unauthorized => Self::unauthorized(
                 "The access token is missing or invalid. Send a valid token in the Authorization header, as Bearer.",
-            )
-            .header("www-authenticate", "Bearer"),
+            ),
+            ErrorKind::ForeignOrigin => Self::unauthorized(
+                "Authentication is off, so only pages of this origin may call. Add other origins to allowed_upload_origins.",
+            ),
             ErrorKind::NotFound => Self::new(404, "NOT_FOUND", "Not found", "The resource was not found."),
             ErrorKind::MethodNotAllowed { allow } => {
                 Self::new(405, "METHOD_NOT_ALLOWED", "Method not allowed", format!("Method not allowed. Use {}.", allow.replace(", ", " or ")))
@@ -344,7 +347,9 @@ mod tests {
     #[test]
     fn headers_come_with_the_problems_that_need_them() {
         let headers = |kind: ErrorKind| Problem::from(&kind).headers;
-        assert_eq!(headers(ErrorKind::Unauthorized), [("www-authenticate", "Bearer".to_owned())]);
+        for kind in [ErrorKind::Unauthorized, ErrorKind::ForeignOrigin] {
+            assert_eq!(headers(kind), [("www-authenticate", "Bearer".to_owned())]);
+        }
         assert_eq!(headers(ErrorKind::MethodNotAllowed { allow: "GET" }), [("allow", "GET".to_owned())]);
         assert_eq!(headers(ErrorKind::BucketUnavailable), [("retry-after", "2".to_owned())]);
         assert_eq!(headers(ErrorKind::IssuerUnavailable), [("retry-after", "2".to_owned())]);

@@ -110,6 +110,8 @@ pub enum ErrorKind {
     },
     /// No valid token.
     Unauthorized,
+    /// A page of another origin, where no token is needed.
+    ForeignOrigin,
     /// Missing, or another user's.
     NotFound,
     /// A method that the path does not have.

@@ -3,6 +3,7 @@
 
 mod claims;
 mod jwk_set;
+mod page;
 mod provider;
 pub mod watch_token;
 
@@ -24,13 +25,20 @@ const TOKEN_MAX_BYTES: usize = 8 * 1024;
 /// The user who sends a request.
 ///
 /// # Errors
-/// [`ErrorKind::Unauthorized`], with the reason for the log; [`ErrorKind::IssuerUnavailable`] or
+/// [`ErrorKind::Unauthorized`], with the reason for the log; [`ErrorKind::ForeignOrigin`];
+/// [`ErrorKind::IssuerUnavailable`] or
 /// [`ErrorKind::StoreUnavailable`] if the keys to verify a token with are unknown; [`ErrorKind::Internal`] if the
 /// configuration cannot be read.
 pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Error> {
     let settings = settings::auth().await?;
     let user = match &*settings {
-        AuthSettings::Bypass(user) => user.clone(),
+        AuthSettings::Bypass(user) => {
+            let allowed = settings::cors().await?;
+            if page::is_foreign(request.authority(), request.header_lines("origin"), &allowed) {
+                return Err(ErrorKind::ForeignOrigin.into());
+            }
+            user.clone()
+        }
         AuthSettings::Closed => return Err(rejected("no way to verify a token is configured")),
         AuthSettings::Token { key, issuer, audience } => {
             provider::install();

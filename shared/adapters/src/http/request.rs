@@ -34,6 +34,7 @@ const DISCARD_SILENCE_MAX: Duration = Duration::from_secs(2);
 pub struct Request {
     method: String,
     path: String,
+    authority: String,
     headers: Vec<(String, Vec<u8>)>,
     id: String,
     unread: Option<types::Request>,
@@ -45,7 +46,8 @@ impl Request {
         let target = request.get_path_with_query().unwrap_or_default();
         let path = target.split('?').next().unwrap_or_default().to_owned();
         let method = method_name(request.get_method());
-        let mut request = Self { method, path, headers, id: String::new(), unread: Some(request) };
+        let authority = request.get_authority().unwrap_or_default();
+        let mut request = Self { method, path, authority, headers, id: String::new(), unread: Some(request) };
         let given = request.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
         // Any UUIDv7 does; that of a file has no other meaning here.
         request.id = given.unwrap_or_else(|| FileId::new(WasiPlatform.now(), WasiPlatform.random()).to_string());
@@ -71,6 +73,12 @@ impl Request {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The host and port that the request names; empty if the host passes none on.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// The id that the response and the log name this request by: the client's, or a new one.

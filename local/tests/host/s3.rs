@@ -1,0 +1,110 @@
+//! The program `moc-local s3`, as a browser or another user of the machine meets it.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+struct S3 {
+    child: Child,
+    address: String,
+    state: PathBuf,
+}
+
+impl S3 {
+    /// Starts it with a umask that hides nothing, in a state folder that everyone may read.
+    fn start(name: &str) -> Self {
+        let state = std::env::temp_dir().join(format!("moc-local-s3-{name}-{}", std::process::id()));
+        fs::create_dir(&state).unwrap();
+        fs::set_permissions(&state, Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"umask 0; exec "$@""#, "sh", env!("CARGO_BIN_EXE_moc-local")]);
+        command.args(["s3", "--listen", "127.0.0.1:0", "--state"]).arg(&state);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split_whitespace().nth(1).unwrap().trim_start_matches("http://").to_owned();
+        Self { child, address, state }
+    }
+
+    fn put(&self, name: &str, content: &str) {
+        fs::write(self.state.join("s3/moc-uploads").join(name), content).unwrap();
+    }
+
+    /// The response to an unsigned GET of a path with its query.
+    fn get(&self, host: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.state);
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn objects_are_never_sniffed_and_links_do_not_choose_their_type() {
+    let s3 = S3::start("objects");
+    s3.put("list.csv", "<script>alert(1)</script>");
+    let response = s3.get(&s3.address, "/moc-uploads/list.csv");
+    assert!(response.starts_with("HTTP/1.1 200") && response.ends_with("</script>"), "{response}");
+    assert!(response.contains("x-content-type-options: nosniff\r\n"), "{response}");
+    for query in [
+        "response-content-type=text/html",
+        "response-content-disposition=inline",
+        "response%2Dcontent-type=text%2Fhtml",
+        "x-id=GetObject&response-cache-control=public",
+    ] {
+        let response = s3.get(&s3.address, &format!("/moc-uploads/list.csv?{query}"));
+        assert!(response.starts_with("HTTP/1.1 400") && response.contains("<Code>InvalidRequest</Code>"), "{response}");
+        assert!(!response.contains("<script>"), "{response}");
+    }
+}
+
+#[test]
+fn a_page_whose_name_was_pointed_at_this_machine_reads_nothing() {
+    let s3 = S3::start("rebinding");
+    s3.put("list.csv", "secret");
+    let port = s3.address.rsplit(':').next().unwrap();
+    for host in [format!("evil.example:{port}"), format!("127.0.0.1.evil.example:{port}"), "192.168.1.5".to_owned()] {
+        let response = s3.get(&host, "/moc-uploads/list.csv");
+        assert!(response.starts_with("HTTP/1.1 421") && !response.contains("secret"), "{host}: {response}");
+    }
+    for host in [format!("localhost:{port}"), format!("[::1]:{port}")] {
+        assert!(s3.get(&host, "/moc-uploads/list.csv").ends_with("secret"), "{host}");
+    }
+}
+
+#[test]
+fn the_state_is_private_whatever_the_umask() {
+    let s3 = S3::start("modes");
+    for folder in ["", "s3", "s3/moc-uploads"] {
+        assert_eq!(mode(&s3.state.join(folder)), 0o700, "{folder}");
+    }
+    assert_eq!(mode(&s3.state.join("s3.lock")), 0o600);
+}
+
+#[test]
+fn a_shared_folder_stays_shared() {
+    let shared = std::env::temp_dir().join(format!("moc-local-shared-{}", std::process::id()));
+    fs::create_dir(&shared).unwrap();
+    for (before, after) in [(0o1777, 0o1777), (0o755, 0o700), (0o500, 0o500)] {
+        fs::set_permissions(&shared, Permissions::from_mode(before)).unwrap();
+        moc_local::private::create_folder(&shared).unwrap();
+        assert_eq!(mode(&shared), after, "{before:o}");
+    }
+    fs::remove_dir(&shared).unwrap();
+}
