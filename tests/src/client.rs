@@ -36,7 +36,8 @@ pub fn declared_pdf(size: usize) -> Value {
 }
 
 impl Client {
-    pub(crate) fn new(base_url: &str, token: Option<&str>) -> Self {
+    /// A user of the app at `base_url`, who sends this token.
+    pub fn new(base_url: &str, token: Option<&str>) -> Self {
         let http = reqwest::Client::builder().timeout(RESPONSE_LIMIT).build().expect("a client");
         Self { http, base_url: base_url.to_owned(), token: token.map(str::to_owned) }
     }

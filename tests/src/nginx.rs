@@ -1,9 +1,10 @@
-//! nginx with [nchan](https://nchan.io), as Debian packages it: a broadcaster that is not ours.
+//! nginx, as Debian packages it: with [nchan](https://nchan.io) a broadcaster that is not ours, and with the files of
+//! `deploy/` the proxy before the application.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -17,6 +18,14 @@ const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 /// Where events are published and watched. `MODULE`, `ADDRESS` and `KEY` stand for what is not known before.
 const CONFIGURATION: &str = include_str!("nchan.conf");
 
+/// Where `deploy/nginx.conf` has the application.
+const APPLICATION: &str = "http://127.0.0.1:3000";
+/// What `deploy/nginx.conf` needs around it.
+const SURROUNDINGS: &str = "daemon off; master_process off; pid nginx.pid; error_log stderr; events {}
+http {
+client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+";
+
 /// Longest time a start may take.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
@@ -26,11 +35,11 @@ pub struct Nginx {
     address: SocketAddr,
     /// Bound but not listening, so that the port stays reserved until nginx has it.
     _reserved: TcpSocket,
-    _prefix: TempDir,
+    prefix: TempDir,
 }
 
 impl Nginx {
-    /// Whether it is installed. A machine of a developer may lack it, which the tests' output shows.
+    /// Whether it and nchan are installed. A machine of a developer may lack them, which the tests' output shows.
     pub fn is_installed() -> bool {
         let installed = Path::new(BINARY).exists() && Path::new(MODULE).exists();
         assert!(installed || std::env::var_os("CI").is_none(), "nginx with nchan is not installed: {BINARY}, {MODULE}");
@@ -39,17 +48,52 @@ impl Nginx {
 
     /// Starts one that takes messages from whoever has this key.
     pub fn start(key: &str) -> Self {
+        Self::run(|address, _| CONFIGURATION.replace("MODULE", MODULE).replace("ADDRESS", address).replace("KEY", key))
+    }
+
+    /// Starts one with `deploy/nginx.conf`, without its TLS, before the application at `base_url`.
+    pub fn proxy(base_url: &str) -> Self {
+        Self::run(|address, prefix| {
+            let deployed = proxy_configuration(prefix, "");
+            let lines = deployed.lines().filter(|line| !line.trim_start().starts_with("ssl_"));
+            let deployed = lines.collect::<Vec<_>>().join("\n").replace("listen 80;", "listen unix:redirects;");
+            deployed.replace("listen 443 ssl", &format!("listen {address} reuseport")).replace(APPLICATION, base_url)
+        })
+    }
+
+    /// Has nginx check `deploy/nginx.conf` and `deploy/nginx-files.conf` with a certificate.
+    /// Errors: what nginx says.
+    pub fn check_deployed() -> Result<(), String> {
+        let prefix = TempDir::new().expect("a directory for nginx");
+        let files = fs::read_to_string(deployed("nginx-files.conf")).expect("the sample");
+        let configuration = proxy_configuration(prefix.path(), &files).replace("/etc/ssl/moc-uploads/", "");
+        // Other ports, which need no rights.
+        let configuration =
+            configuration.replace("listen 80;", "listen 127.0.0.1:0;").replace("listen 443", "listen 127.0.0.1:0");
+        fs::write(prefix.path().join("nginx.conf"), configuration).expect("a configuration");
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+        openssl.args(["-keyout", "privkey.pem", "-out", "fullchain.pem", "-subj", "/CN=uploads.example.com"]);
+        let made = openssl.current_dir(prefix.path()).output().expect("the command openssl");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut command = Command::new(BINARY);
+        command.args(["-t", "-q", "-e", "stderr", "-c", "nginx.conf", "-p"]).arg(prefix.path());
+        let checked = command.output().expect("nginx");
+        if checked.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&checked.stderr).into_owned()) }
+    }
+
+    /// Starts one with a configuration that gets its address and its directory.
+    fn run(configuration: impl FnOnce(&str, &Path) -> String) -> Self {
         let prefix = TempDir::new().expect("a directory for nginx");
         let reserved = socket(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = reserved.local_addr().expect("a bound socket has an address");
-        let configuration =
-            CONFIGURATION.replace("MODULE", MODULE).replace("ADDRESS", &address.to_string()).replace("KEY", key);
+        let configuration = configuration(&address.to_string(), prefix.path());
         fs::write(prefix.path().join("nginx.conf"), configuration).expect("a configuration");
         let log = prefix.path().join("log");
         let mut command = kept::command(BINARY);
         command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(prefix.path());
         command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
-        let nginx = Self { _kept: Kept::start(command), address, _reserved: reserved, _prefix: prefix };
+        let nginx = Self { _kept: Kept::start(command), address, _reserved: reserved, prefix };
         let started = Instant::now();
         while TcpStream::connect(address).is_err() {
             let said = || fs::read_to_string(&log).unwrap_or_default();
@@ -57,6 +101,12 @@ impl Nginx {
             std::thread::sleep(Duration::from_millis(10));
         }
         nginx
+    }
+
+    /// Everything that it has logged.
+    pub fn logs(&self) -> String {
+        let read = |name| fs::read_to_string(self.prefix.path().join(name)).unwrap_or_default();
+        ["log", "moc-uploads.log", "moc-uploads.error.log"].map(read).concat()
     }
 
     /// `http://…`, where it takes messages.
@@ -68,4 +118,15 @@ impl Nginx {
     pub fn server_url(&self) -> String {
         format!("ws://{}", self.address)
     }
+}
+
+fn deployed(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name)
+}
+
+/// `deploy/nginx.conf` as a whole configuration, with more servers, and with its logs in `prefix`.
+fn proxy_configuration(prefix: &Path, servers: &str) -> String {
+    let deployed = fs::read_to_string(deployed("nginx.conf")).expect("the sample");
+    let deployed = deployed.replace("/var/log/nginx/", &format!("{}/", prefix.display()));
+    format!("{SURROUNDINGS}{deployed}{servers}}}\n")
 }

@@ -1,7 +1,7 @@
 //! A stack: the app, its database and its bucket.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -200,6 +200,11 @@ impl Stack {
     /// Where the app is, for example `http://127.0.0.1:3000`. Another one after a restart.
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// The folder of the databases (own stacks only).
+    pub fn state(&self) -> &Path {
+        self.own().state.path()
     }
 
     /// Where the S3 is.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use moc_config::check_all;
+use moc_tests::nginx::Nginx;
 use serde_json::Value;
 use toml::Table;
 
@@ -12,6 +13,9 @@ use crate::{files, read};
 
 /// What stands in the files where a secret belongs.
 const PLACEHOLDER: &str = "CHANGE-ME";
+
+/// Where the routes of the API are.
+const UPLOADS: &str = "/api/mocs/uploads";
 
 /// What S3 asks of the access key for an operation
 /// ([Actions](https://docs.aws.amazon.com/service-authorization/latest/reference/list_s3.html)).
@@ -214,6 +218,44 @@ fn the_reverse_proxy_lets_the_largest_part_through() {
     let size = Variable::named("multipart_part_size_mb");
     let (_, largest_mib) = size.form.rsplit_once(" to ").expect("bounds");
     assert!(read("deploy/nginx.conf").contains(&format!("client_max_body_size {largest_mib}m;")));
+}
+
+#[test]
+fn nginx_accepts_the_samples() {
+    if Nginx::is_installed() {
+        assert_eq!(Nginx::check_deployed(), Ok(()));
+    } else {
+        moc_tests::skipped("nginx", file!(), line!());
+    }
+}
+
+#[test]
+fn files_are_served_with_nosniff() {
+    let nginx = read("deploy/nginx-files.conf");
+    assert!(nginx.contains("add_header X-Content-Type-Options nosniff always;"));
+    assert!(nginx.contains("set $args \"\";"), "links do not choose the media type of a file");
+    let policy = json("deploy/s3/response-headers-policy.json");
+    assert_eq!(policy.pointer("/SecurityHeadersConfig/ContentTypeOptions/Override"), Some(&Value::Bool(true)));
+    // S3 itself sends no such header, so only the CDN reads the bucket.
+    let public = json("deploy/s3/bucket-policy.json");
+    assert_eq!(text(&public, "/Statement/0/Principal/Service"), "cloudfront.amazonaws.com");
+    assert!(text(&public, "/Statement/0/Condition/StringEquals/AWS:SourceArn").starts_with("arn:aws:cloudfront::"));
+}
+
+#[test]
+fn pods_get_requests_if_they_are_healthy_and_are_restarted_if_no_component_responds() {
+    let app = resource("SpinApp");
+    let path = |probe: &str| text(&app, &format!("/spec/checks/{probe}/httpGet/path"));
+    assert_eq!(path("readiness"), format!("{UPLOADS}/health"));
+    // A restart repairs no bucket: the page needs nothing but a component.
+    assert_eq!(path("liveness"), "/");
+    for (probe, seconds_min) in [("readiness", 20), ("liveness", 60)] {
+        let number =
+            |name: &str| app.pointer(&format!("/spec/checks/{probe}/{name}")).and_then(Value::as_u64).expect(name);
+        assert!(number("periodSeconds") * number("failureThreshold") >= seconds_min, "{probe}");
+        // The route takes two seconds at most to ask the database and the bucket; the default is one.
+        assert!(number("timeoutSeconds") > 2, "{probe}");
+    }
 }
 
 #[test]
