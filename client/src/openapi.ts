@@ -561,6 +561,15 @@ export interface components {
             /** @description The first and the last number that there is. */
             validRange: components["schemas"]["PartNumber"][];
         };
+        /** @description Issuer unavailable. */
+        IssuerUnavailableProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "ISSUER_UNAVAILABLE";
+            /** @constant */
+            status: 503;
+            /** @constant */
+            type: "urn:moc-uploads:problem:issuer-unavailable";
+        };
         /** @description Content-Length required. */
         LengthRequiredProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -795,7 +804,7 @@ export interface components {
          * @description What is wrong; stable.
          * @enum {string}
          */
-        ProblemCode: "BATCH_EMPTY" | "BUSY" | "CHECKSUM_MISMATCH" | "DUPLICATE_FILE" | "EMPTY_BODY" | "FILE_ALREADY_COMPLETED" | "FILE_COUNT_EXCEEDED" | "FILE_TOO_LARGE" | "FILE_VALIDATION_FAILED" | "FINALIZE_IN_PROGRESS" | "INSTRUCTION_FILE_REQUIRED" | "INTERNAL_ERROR" | "INVALID_PART_NUMBER" | "LENGTH_REQUIRED" | "MALFORMED_BODY" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "PART_COUNT_MISMATCH" | "PART_SIZE_MISMATCH" | "PAYLOAD_TOO_LARGE" | "RATE_LIMIT_EXCEEDED" | "REQUEST_TIMEOUT" | "S3_UNAVAILABLE" | "SESSION_EXPIRED" | "SESSION_NOT_ACTIVE" | "STORE_UNAVAILABLE" | "TITLE_CONFLICT" | "UNAUTHORIZED" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR";
+        ProblemCode: "BATCH_EMPTY" | "BUSY" | "CHECKSUM_MISMATCH" | "DUPLICATE_FILE" | "EMPTY_BODY" | "FILE_ALREADY_COMPLETED" | "FILE_COUNT_EXCEEDED" | "FILE_TOO_LARGE" | "FILE_VALIDATION_FAILED" | "FINALIZE_IN_PROGRESS" | "INSTRUCTION_FILE_REQUIRED" | "INTERNAL_ERROR" | "INVALID_PART_NUMBER" | "ISSUER_UNAVAILABLE" | "LENGTH_REQUIRED" | "MALFORMED_BODY" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "PART_COUNT_MISMATCH" | "PART_SIZE_MISMATCH" | "PAYLOAD_TOO_LARGE" | "RATE_LIMIT_EXCEEDED" | "REQUEST_TIMEOUT" | "S3_UNAVAILABLE" | "SESSION_EXPIRED" | "SESSION_NOT_ACTIVE" | "STORE_UNAVAILABLE" | "TITLE_CONFLICT" | "UNAUTHORIZED" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR";
         /** @description Rate limit exceeded. */
         RateLimitExceededProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -1346,7 +1355,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1361,7 +1370,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -1579,7 +1588,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `BUSY`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1594,7 +1603,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -1792,7 +1801,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1807,7 +1816,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -1890,7 +1899,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `STORE_UNAVAILABLE` */
+            /** @description `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1905,7 +1914,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -2004,7 +2013,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2019,7 +2028,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -2208,7 +2217,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2223,7 +2232,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -2399,7 +2408,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2414,7 +2423,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -2502,7 +2511,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `STORE_UNAVAILABLE` */
+            /** @description `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2517,7 +2526,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -2712,7 +2721,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2729,7 +2738,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         parts?: components["schemas"]["PartOutcomes"];
-                    } & (components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"]);
+                    } & (components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"]);
                 };
             };
         };
@@ -2930,7 +2939,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2945,7 +2954,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -3028,7 +3037,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `STORE_UNAVAILABLE` */
+            /** @description `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -3043,7 +3052,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
