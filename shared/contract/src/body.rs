@@ -11,15 +11,18 @@ use moc_domain::part::PartNumber;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// Reads a JSON body.
+use crate::surrogate::replace_lone_surrogates;
+
+/// Reads a JSON body. An escape of half a character in it, which no `String` can hold, is read as U+FFFD.
 ///
 /// # Errors
 /// [`ErrorKind::EmptyBody`], [`ErrorKind::MalformedBody`] if it is not JSON, [`ErrorKind::Invalid`]
 /// where a field has the wrong type.
-pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ErrorKind> {
+pub fn read<T: DeserializeOwned>(bytes: &mut [u8]) -> Result<T, ErrorKind> {
     if bytes.is_empty() {
         return Err(ErrorKind::EmptyBody);
     }
+    replace_lone_surrogates(bytes);
     // A list would be taken for an object's fields in their order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(ErrorKind::Invalid { errors: vec![FieldError::new("", "must be an object")] });
@@ -353,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_malformed_and_what_has_the_wrong_type_is_invalid() {
-        let body = |text: &str| read::<CreateSessionBody>(text.as_bytes());
+        let body = |text: &str| read::<CreateSessionBody>(&mut text.as_bytes().to_vec());
         assert!(matches!(body(""), Err(ErrorKind::EmptyBody)));
         for text in ["{", "{}x", "malformed", "{\"files\":[{]}"] {
             assert!(matches!(body(text), Err(ErrorKind::MalformedBody { .. })), "{text}");
@@ -365,19 +368,44 @@ mod tests {
     }
 
     #[test]
+    fn half_a_character_is_read_as_the_replacement_character() {
+        let finalize = r#"{"title":"Castle \ud83d","description":"\udff0","tags":["\ud83d"],"theme":"\ud83d\ud83d"}"#;
+        let body: FinalizeBody = read(&mut finalize.as_bytes().to_vec()).unwrap();
+        assert_eq!(body.title.as_deref(), Some("Castle \u{fffd}"));
+        assert_eq!(body.description.as_deref(), Some("\u{fffd}"));
+        assert_eq!(body.tags.as_deref(), Some(["\u{fffd}".to_owned()].as_slice()));
+        assert_eq!(body.theme.as_deref(), Some("\u{fffd}\u{fffd}"));
+        let register = r#"{"fileKey":"\ud83d.pdf","fileSizeBytes":9,"unknown":"\udff0"}"#;
+        let body: RegisterFileBody = read(&mut register.as_bytes().to_vec()).unwrap();
+        assert_eq!(body.file_key.as_deref(), Some("\u{fffd}.pdf"));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_malformed() {
+        for text in
+            [b"{\"title\":\"\xff\"}".as_slice(), b"{\"title\":\"\xed\xa0\xbd\"}", b"{\"\xff\":1}", b"\xff\xfe{\0}\0"]
+        {
+            let read = read::<FinalizeBody>(&mut text.to_vec());
+            assert!(matches!(read, Err(ErrorKind::MalformedBody { .. })), "{text:?}: {read:?}");
+        }
+    }
+
+    #[test]
     fn absent_members_are_all_named() {
-        let body = |text: &str| read::<CreateSessionBody>(text.as_bytes()).and_then(|body| body.check(&LIMITS));
+        let body =
+            |text: &str| read::<CreateSessionBody>(&mut text.as_bytes().to_vec()).and_then(|body| body.check(&LIMITS));
         assert_eq!(pointers(body("{}")), ["/files"]);
         let files = "{\"files\":[{\"name\":\"a.pdf\",\"size\":1},{\"category\":\"image\"}]}";
         let missing = ["/files/0/category", "/files/0/type", "/files/1/name", "/files/1/size", "/files/1/type"];
         assert_eq!(pointers(body(files)), missing);
-        let finalize = read::<FinalizeBody>(b"{}").and_then(|body| body.check());
+        let finalize = read::<FinalizeBody>(&mut b"{}".to_vec()).and_then(|body| body.check());
         assert_eq!(pointers(finalize), ["/uploadSessionId", "/title"]);
     }
 
     #[test]
     fn both_forms_of_register_are_read() {
-        let body = |text: &str| read::<RegisterFileBody>(text.as_bytes()).and_then(|body| body.check(&LIMITS));
+        let body =
+            |text: &str| read::<RegisterFileBody>(&mut text.as_bytes().to_vec()).and_then(|body| body.check(&LIMITS));
         let long =
             "{\"category\":\"instruction\",\"name\":\"a.pdf\",\"size\":9,\"type\":\"application/pdf\",\"partCount\":2}";
         let short = "{\"fileKey\":\"a.pdf\",\"fileSizeBytes\":9}";
@@ -391,7 +419,7 @@ mod tests {
 
     #[test]
     fn sorts_parts_of_complete_and_rejects_duplicates() {
-        let body = |text: &str| read::<CompleteFileBody>(text.as_bytes()).and_then(|body| body.check());
+        let body = |text: &str| read::<CompleteFileBody>(&mut text.as_bytes().to_vec()).and_then(|body| body.check());
         assert_eq!(body("{}"), Ok(None));
         let numbers = body("{\"parts\":[{\"partNumber\":2,\"etag\":\"b\"},{\"partNumber\":1,\"etag\":\"\\\"a\\\"\"}]}")
             .map(|parts| {

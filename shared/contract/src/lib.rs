@@ -10,5 +10,6 @@ pub mod openapi;
 pub mod path;
 pub mod problem;
 pub mod response;
+mod surrogate;
 pub mod trace;
 pub mod webhook;

@@ -336,7 +336,7 @@ mod tests {
     }
 
     fn read(batch: &Value) -> Result<TraceBatch, ErrorKind> {
-        body::read::<TraceBatch>(batch.to_string().as_bytes())?.check()
+        body::read::<TraceBatch>(&mut batch.to_string().into_bytes())?.check()
     }
 
     #[test]

@@ -157,3 +157,9 @@ impl AsRef<[u8]> for WholeBody {
         &self.bytes
     }
 }
+
+impl AsMut<[u8]> for WholeBody {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}

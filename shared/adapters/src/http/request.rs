@@ -135,7 +135,7 @@ impl Request {
     /// # Errors
     /// Those of [`Request::whole_body`] and [`body::read`].
     pub async fn json<T: DeserializeOwned>(&mut self, limit_bytes: u64, timeout_ms: u64) -> Result<T, Error> {
-        Ok(body::read(self.whole_body(limit_bytes, timeout_ms).await?.as_ref())?)
+        Ok(body::read(self.whole_body(limit_bytes, timeout_ms).await?.as_mut())?)
     }
 
     /// Reads a JSON body that may be absent.
@@ -147,8 +147,8 @@ impl Request {
         limit_bytes: u64,
         timeout_ms: u64,
     ) -> Result<T, Error> {
-        let body = self.whole_body(limit_bytes, timeout_ms).await?;
-        if body.as_ref().is_empty() { Ok(T::default()) } else { Ok(body::read(body.as_ref())?) }
+        let mut body = self.whole_body(limit_bytes, timeout_ms).await?;
+        if body.as_ref().is_empty() { Ok(T::default()) } else { Ok(body::read(body.as_mut())?) }
     }
 
     /// Discards the rest of the body after the response: a client that is

@@ -138,7 +138,7 @@ mod tests {
 
     fn read<T: DeserializeOwned>(operation: &str) -> Vec<T> {
         let examples = requests(operation);
-        let read = |example: &Value| body::read(example["value"].to_string().as_bytes());
+        let read = |example: &Value| body::read(&mut example["value"].to_string().into_bytes());
         examples.values().map(|example| read(example).unwrap()).collect()
     }
 
