@@ -52,7 +52,7 @@ pub async fn run(
     let plan = PartPlan::new(declared.size_bytes, session.part_size_bytes).ok_or_else(too_many_parts)?;
 
     let id = FileId::new(now, platform.random());
-    let key = object_key(user, session.id, id, &declared.name);
+    let key = object_key(user, session.id, id, &declared.name, declared.content);
     let upload_id = bucket.create_upload(&key, declared.content).await?;
     let file = File {
         id,

@@ -3,6 +3,7 @@
 use moc_domain::category::Category;
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, StoredPart};
+use moc_domain::limits::FILE_NAME_MAX_CHARS;
 use moc_domain::moc::{Moc, MocFile};
 use moc_domain::part::PartNumber;
 use moc_domain::session::{Session, Status};
@@ -379,9 +380,9 @@ pub(crate) struct MocFileResponse<'a> {
     /// What it is for.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Category))]
     category: &'static str,
-    /// The name that the client gave it.
+    /// The name that the client gave it, with an extension of its type: the name to save it as.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::FileName))]
-    name: &'a str,
+    name: String,
     /// The key of the object in the bucket.
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Text))]
     key: &'a str,
@@ -405,7 +406,7 @@ impl<'a> MocResponse<'a> {
         let file = |file: &'a MocFile| MocFileResponse {
             id: file.id.to_string(),
             category: file.category.as_str(),
-            name: &file.name,
+            name: file.content.named(&file.name, FILE_NAME_MAX_CHARS),
             key: &file.key,
             url: url(&file.key),
             size_bytes: file.size_bytes,

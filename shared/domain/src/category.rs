@@ -62,10 +62,38 @@ impl Category {
         }
     }
 
-    /// The content that `media_type` declares, where this category takes it.
-    #[must_use]
-    pub fn accept(self, media_type: &str) -> Option<Content> {
-        let content = Content::from_media_type(media_type)?;
-        self.contents().contains(&content).then_some(content)
+    /// The one rule for what a file is, from everything that a client says of it: its category, its media type, and
+    /// the extensions that it declares and that its name has, in this order.
+    ///
+    /// The media type decides, or the first known extension where it is absent or says nothing: browsers send an empty
+    /// or a generic type for what they do not know, and `text/plain` says of a text only that it is one. The category
+    /// has to take that content and the content of every known extension, so that nothing is registered as one thing
+    /// and named as another. An unknown extension is only a part of a name (see [`Content::named`]).
+    ///
+    /// # Errors
+    /// The media types that could have been declared.
+    pub fn classify(
+        category: Option<Self>,
+        media_type: Option<&str>,
+        extensions: [Option<&str>; 2],
+    ) -> Result<(Self, Content), Vec<&'static str>> {
+        let named = extensions.map(|extension| extension.and_then(Content::from_extension));
+        let by_name = named.into_iter().flatten().next();
+        let content = match media_type {
+            None | Some("" | "application/octet-stream") => by_name,
+            Some(media_type) => match Content::from_media_type(media_type) {
+                Some(Content::Text) => by_name.filter(|content| content.is_text()).or(Some(Content::Text)),
+                declared => declared,
+            },
+        };
+        let category = category.or(content.map(Self::of_content));
+        let takes = |content: &Content| category.is_some_and(|category| category.contents().contains(content));
+        match (category, content) {
+            (Some(category), Some(content)) if takes(&content) && named.iter().flatten().all(takes) => {
+                Ok((category, content))
+            }
+            (Some(category), _) => Err(category.media_types()),
+            (None, _) => Err(Content::ALL.map(Content::media_type).into()),
+        }
     }
 }

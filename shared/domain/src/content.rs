@@ -1,4 +1,6 @@
-//! Kinds of content: their media types, extensions, and how their first bytes look.
+//! Kinds of content: their media types, extensions, and how their bytes look.
+
+use crate::text::TextCheck;
 
 /// A kind of content that a MOC can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,54 +36,72 @@ impl Content {
         matches!(self, Self::Jpeg | Self::Png | Self::WebP | Self::Gif)
     }
 
-    /// The media type (IANA registry).
+    /// Whether it is text, which every byte of a file decides.
+    #[must_use]
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::Csv | Self::Text | Self::Json | Self::Xml)
+    }
+
+    /// The table of what this kind is called: its media types (IANA registry, then aliases in use) and its extensions
+    /// in lower case. The first of each is the one that the service itself writes.
+    const fn names(self) -> (&'static [&'static str], &'static [&'static str]) {
+        match self {
+            Self::Pdf => (&["application/pdf"], &["pdf"]),
+            Self::Jpeg => (&["image/jpeg", "image/jpg"], &["jpg", "jpeg"]),
+            Self::Png => (&["image/png"], &["png"]),
+            Self::WebP => (&["image/webp"], &["webp"]),
+            Self::Gif => (&["image/gif"], &["gif"]),
+            Self::Csv => (&["text/csv", "application/csv", "application/vnd.ms-excel"], &["csv"]),
+            Self::Text => (&["text/plain"], &["txt"]),
+            Self::Json => (&["application/json", "text/json"], &["json"]),
+            Self::Xml => (&["application/xml", "text/xml"], &["xml"]),
+        }
+    }
+
+    /// The media type.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Pdf => "application/pdf",
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::WebP => "image/webp",
-            Self::Gif => "image/gif",
-            Self::Csv => "text/csv",
-            Self::Text => "text/plain",
-            Self::Json => "application/json",
-            Self::Xml => "application/xml",
-        }
+        let ([first, ..], _) = self.names() else { return "" };
+        first
+    }
+
+    /// The extensions of such a file, in lower case, without their dot.
+    #[must_use]
+    pub const fn extensions(self) -> &'static [&'static str] {
+        self.names().1
     }
 
     /// Reads a media type, its parameters and its case aside; common aliases count.
     #[must_use]
     pub fn from_media_type(media_type: &str) -> Option<Self> {
-        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match essence.as_str() {
-            "image/jpg" => Some(Self::Jpeg),
-            "text/xml" => Some(Self::Xml),
-            "application/csv" | "application/vnd.ms-excel" => Some(Self::Csv),
-            "text/json" => Some(Self::Json),
-            known => Self::ALL.into_iter().find(|content| content.media_type() == known),
-        }
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        let is_named = |content: &Self| content.names().0.iter().any(|name| name.eq_ignore_ascii_case(essence));
+        Self::ALL.into_iter().find(is_named)
     }
 
-    /// Reads a file name's extension, in lower case, without its dot.
+    /// Reads a file name's extension, without its dot.
     #[must_use]
     pub fn from_extension(extension: &str) -> Option<Self> {
-        Some(match extension {
-            "pdf" => Self::Pdf,
-            "jpg" | "jpeg" => Self::Jpeg,
-            "png" => Self::Png,
-            "webp" => Self::WebP,
-            "gif" => Self::Gif,
-            "csv" => Self::Csv,
-            "txt" => Self::Text,
-            "json" => Self::Json,
-            "xml" => Self::Xml,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|content| content.has_extension(extension))
     }
 
-    /// Whether a file whose first bytes are `start` can be of this kind. `whole` says that `start`
-    /// is the whole file, so that a character cut at its end is an error.
+    fn has_extension(self, extension: &str) -> bool {
+        self.extensions().iter().any(|name| name.eq_ignore_ascii_case(extension))
+    }
+
+    /// `name` as a name that ends in an extension of this kind: its own one, or one that is appended. What is before
+    /// it is truncated, so that the whole has at most `max_chars` characters.
+    #[must_use]
+    pub fn named(self, name: &str, max_chars: usize) -> String {
+        let own = name.rsplit_once('.').filter(|(_, extension)| self.has_extension(extension));
+        let appended = self.extensions().first().copied().unwrap_or_default();
+        let (stem, extension) = own.unwrap_or((name, appended));
+        let stem = stem.chars().take(max_chars.saturating_sub(extension.len() + 1));
+        stem.chain(['.']).chain(extension.chars()).collect()
+    }
+
+    /// Whether a file whose first bytes are `start` can be of this kind. `whole` says that `start` is the whole file:
+    /// text is judged by all of it (see [`TextCheck`]), the other kinds by their first bytes.
     #[must_use]
     pub fn matches(self, start: &[u8], whole: bool) -> bool {
         match self {
@@ -90,25 +110,12 @@ impl Content {
             Self::Png => start.starts_with(b"\x89PNG\r\n\x1a\n"),
             Self::WebP => start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP"),
             Self::Gif => start.starts_with(b"GIF87a") || start.starts_with(b"GIF89a"),
-            Self::Csv | Self::Text | Self::Json | Self::Xml => is_text(start, whole),
-        }
-    }
-}
-
-/// UTF-8 without control characters other than white space; not one of the binary kinds.
-fn is_text(start: &[u8], whole: bool) -> bool {
-    let text = match std::str::from_utf8(start) {
-        Ok(text) => text,
-        // A character that the probe cut in two is not the file's fault.
-        Err(error) if error.error_len().is_none() && !whole => {
-            match start.get(..error.valid_up_to()).map(std::str::from_utf8) {
-                Some(Ok(text)) => text,
-                _ => return false,
+            Self::Csv | Self::Text | Self::Json | Self::Xml => {
+                let mut text = TextCheck::default();
+                text.push(start) && (!whole || text.finish()) && !start.starts_with(b"%PDF-")
             }
         }
-        Err(_) => return false,
-    };
-    !text.starts_with("%PDF-") && !text.chars().any(|c| c.is_control() && !c.is_whitespace())
+    }
 }
 
 #[cfg(test)]
@@ -140,9 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn text_is_utf_8_without_control_characters() {
+    fn text_is_utf_8() {
         assert!(Content::Csv.matches("part,count\nBrique 2×4,7\r\n".as_bytes(), true));
         assert!(Content::Json.matches("\u{feff}{\"a\":1}".as_bytes(), true));
+        assert!(!Content::Text.matches(b"%PDF-1.7", true));
         assert!(!Content::Text.matches(b"\xff\xfea\x00", true));
         assert!(!Content::Text.matches(b"MZ\x00\x01", true));
         let cut = &"×".as_bytes()[..1];
@@ -155,8 +163,41 @@ mod tests {
         assert_eq!(Content::from_media_type("Text/CSV; charset=utf-8"), Some(Content::Csv));
         assert_eq!(Content::from_media_type("image/jpg"), Some(Content::Jpeg));
         assert_eq!(Content::from_media_type("application/x-msdownload"), None);
+    }
+
+    #[test]
+    fn no_two_kinds_share_a_name() {
         for content in Content::ALL {
-            assert_eq!(Content::from_media_type(content.media_type()), Some(content));
+            let (media_types, extensions) = content.names();
+            assert_eq!(media_types.first(), Some(&content.media_type()));
+            for media_type in media_types {
+                assert_eq!(Content::from_media_type(media_type), Some(content));
+            }
+            for extension in extensions {
+                assert_eq!(Content::from_extension(extension), Some(content));
+                assert_eq!(Content::from_extension(&extension.to_uppercase()), Some(content));
+            }
+            assert_eq!((media_types.is_empty(), extensions.is_empty()), (false, false));
         }
+        assert_eq!((Content::from_extension(""), Content::from_extension("bat")), (None, None));
+    }
+
+    #[test]
+    fn names_end_in_an_extension_of_the_kind() {
+        for (content, name, named) in [
+            (Content::Csv, "parts.csv", "parts.csv"),
+            (Content::Csv, "parts.CSV", "parts.CSV"),
+            (Content::Csv, "run-me.bat", "run-me.bat.csv"),
+            (Content::Csv, "parts", "parts.csv"),
+            (Content::Csv, "csv", "csv.csv"),
+            (Content::Csv, "parts.", "parts..csv"),
+            (Content::Jpeg, "photo.jpeg", "photo.jpeg"),
+            (Content::Jpeg, "photo.png", "photo.png.jpg"),
+            (Content::Pdf, "Schloß", "Schloß.pdf"),
+        ] {
+            assert_eq!(content.named(name, 255), named);
+        }
+        assert_eq!(Content::Csv.named(&"é".repeat(255), 255), format!("{}.csv", "é".repeat(251)));
+        assert_eq!(Content::Jpeg.named(&format!("{}.jpeg", "x".repeat(96)), 100).len(), 100);
     }
 }

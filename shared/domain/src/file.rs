@@ -98,35 +98,15 @@ impl Declaration {
         if raw.media_type.is_some_and(|media_type| media_type.len() > MEDIA_TYPE_MAX_BYTES) {
             wrong(pointers.media_type, "must have at most 127 bytes");
         }
-        let named = raw.extension.map(|extension| extension.trim_start_matches('.').to_ascii_lowercase());
-        let extension = named.or_else(|| name.as_ref().and_then(FileName::extension));
-        let by_extension = extension.as_deref().and_then(Content::from_extension);
-        let category = match raw.category {
-            Some(text) => Category::parse(text),
-            None => by_extension.map(Category::of_content),
-        };
+        let category = raw.category.and_then(Category::parse);
         if raw.category.is_some() && category.is_none() {
             wrong(pointers.category, "must be instruction, parts-list, image or thumbnail");
         }
-        if !errors.is_empty() {
-            return Err(ErrorKind::Invalid { errors });
-        }
+        let (Some(name), true) = (name, errors.is_empty()) else { return Err(ErrorKind::Invalid { errors }) };
 
-        let Some(category) = category else {
-            let allowed = Content::ALL.iter().map(|content| content.media_type()).collect();
-            return Err(ErrorKind::UnsupportedMediaType { allowed });
-        };
-        // Browsers send an empty or a generic type for what they do not know; the name decides then.
-        let declared = raw.media_type.filter(|text| !text.is_empty() && *text != "application/octet-stream");
-        let content = match declared {
-            Some(media_type) => category.accept(media_type),
-            None => by_extension.filter(|content| category.contents().contains(content)),
-        };
-        // A name that says one thing and a type that says another would be served as what it is not.
-        let named_otherwise = by_extension.is_some_and(|content| !category.contents().contains(&content));
-        let (Some(content), false, Some(name)) = (content, named_otherwise, name) else {
-            return Err(ErrorKind::UnsupportedMediaType { allowed: category.media_types() });
-        };
+        let extensions = [raw.extension.map(|text| text.trim_start_matches('.')), name.extension()];
+        let classified = Category::classify(category, raw.media_type, extensions);
+        let (category, content) = classified.map_err(|allowed| ErrorKind::UnsupportedMediaType { allowed })?;
         let limit_bytes = limits.max_bytes(category);
         if raw.size_bytes > limit_bytes {
             return Err(ErrorKind::FileTooLarge { limit_bytes });
@@ -275,10 +255,11 @@ pub struct ClaimedPart {
     pub index: usize,
 }
 
-/// The key of a file's object: `uploads/{userId}/{sessionId}/{fileId}/{name}`.
+/// The key of a file's object: `uploads/{userId}/{sessionId}/{fileId}/{name}`. The name ends in an extension of
+/// `content`, because whatever serves the object, or saves it, goes by that.
 #[must_use]
-pub fn object_key(user: &UserId, session: SessionId, file: FileId, name: &FileName) -> String {
-    format!("uploads/{}/{session}/{file}/{}", user.key_segment(), name.object_name())
+pub fn object_key(user: &UserId, session: SessionId, file: FileId, name: &FileName, content: Content) -> String {
+    format!("uploads/{}/{session}/{file}/{}", user.key_segment(), name.object_name(content))
 }
 
 /// The ETags of a whole file in part order, or the numbers of the parts that are missing.
@@ -347,6 +328,39 @@ mod tests {
         assert!(matches!(unknown, Err(ErrorKind::UnsupportedMediaType { allowed }) if allowed.len() == 9));
     }
 
+    /// Neither the long form, nor the short one, nor `ext` gives an object a name of another kind.
+    #[test]
+    fn a_key_ends_in_an_extension_of_the_content() {
+        let key = |raw: &RawDeclaration<'_>| {
+            let declared = parse(raw).ok()?;
+            let (user, id) = (UserId::parse("alice")?, FileId::new(Timestamp::from_millis(0), [0; 10]));
+            let session = SessionId::new(Timestamp::from_millis(0), [0; 10]);
+            let key = object_key(&user, session, id, &declared.name, declared.content);
+            let (_, name) = key.rsplit_once('/')?;
+            Some((declared.content, name.to_owned()))
+        };
+        let list = RawDeclaration { category: Some("parts-list"), size_bytes: 1, ..Default::default() };
+        let csv = RawDeclaration { media_type: Some("text/csv"), ..list.clone() };
+        let short = RawDeclaration { category: None, ..csv.clone() };
+        for (raw, content, name) in [
+            (RawDeclaration { name: "run-me.bat", ..csv.clone() }, Content::Csv, "run-me.bat.csv"),
+            (RawDeclaration { name: "x.hta", ..short.clone() }, Content::Csv, "x.hta.csv"),
+            (
+                RawDeclaration { name: "parts.jar", extension: Some("json"), ..list.clone() },
+                Content::Json,
+                "parts.jar.json",
+            ),
+            (RawDeclaration { name: "parts", ..csv.clone() }, Content::Csv, "parts.csv"),
+            (RawDeclaration { name: "parts.txt", ..csv.clone() }, Content::Csv, "parts.txt.csv"),
+            (RawDeclaration { name: "Parts.CSV", ..short.clone() }, Content::Csv, "Parts.CSV"),
+            // `text/plain` is true of every text.
+            (RawDeclaration { name: "p.csv", media_type: Some("text/plain"), ..list.clone() }, Content::Csv, "p.csv"),
+            (RawDeclaration { name: "p", media_type: Some("text/plain"), ..list.clone() }, Content::Text, "p.txt"),
+        ] {
+            assert_eq!(key(&raw), Some((content, name.to_owned())), "{raw:?}");
+        }
+    }
+
     #[test]
     fn every_wrong_member_is_named() {
         let wrong = RawDeclaration { category: Some("virus"), name: " ", size_bytes: 0, ..pdf() };
@@ -366,6 +380,10 @@ mod tests {
         assert!(
             parse(&RawDeclaration { name: "castle", media_type: Some(""), extension: Some(".pdf"), ..pdf() }).is_ok()
         );
+
+        // What the name and `ext` say has to fit too, whichever decides.
+        assert!(rejected(RawDeclaration { name: "castle.png", extension: Some("pdf"), ..pdf() }));
+        assert!(rejected(RawDeclaration { extension: Some("csv"), ..pdf() }));
 
         let limit_bytes = 50 * MIB;
         assert!(parse(&RawDeclaration { size_bytes: limit_bytes, ..pdf() }).is_ok());

@@ -17,4 +17,5 @@ pub mod name;
 pub mod pace;
 pub mod part;
 pub mod session;
+pub mod text;
 pub mod time;

@@ -1,8 +1,10 @@
 //! File names: as the client gave them, and as an object key holds them.
 
+use crate::content::Content;
 use crate::limits::{FILE_NAME_MAX_CHARS, OBJECT_NAME_MAX_CHARS};
 
-/// The name a client gave a file: 1 to 255 characters, none of them a control character.
+/// The name a client gave a file: 1 to 255 characters, none of them a control character, and none that reorders the
+/// others where they are shown.
 /// Kept in the record only; never a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileName(String);
@@ -23,6 +25,9 @@ impl FileName {
         if text.chars().any(char::is_control) {
             return Err("must not contain control characters");
         }
+        if text.chars().any(is_bidirectional_control) {
+            return Err("must not contain bidirectional control characters");
+        }
         Ok(Self(text.to_owned()))
     }
 
@@ -32,17 +37,17 @@ impl FileName {
         &self.0
     }
 
-    /// What follows the last dot, in lower case. `None` if there is no dot, or nothing after it.
+    /// What follows the last dot. `None` if there is no dot, or nothing after it.
     #[must_use]
-    pub fn extension(&self) -> Option<String> {
+    pub fn extension(&self) -> Option<&str> {
         let (_, extension) = self.0.rsplit_once('.')?;
-        (!extension.is_empty()).then(|| extension.to_ascii_lowercase())
+        (!extension.is_empty()).then_some(extension)
     }
 
-    /// The name as the last segment of an object key: letters, digits, `.`, `-` and `_`, runs of
-    /// anything else as one `_`; 100 characters with the extension kept; never hidden, never empty.
+    /// The name as the last segment of the object key of a file of this content: letters, digits, `.`, `-` and `_`,
+    /// runs of anything else as one `_`; 100 characters, ending in an extension of `content`; never hidden.
     #[must_use]
-    pub fn object_name(&self) -> String {
+    pub fn object_name(&self, content: Content) -> String {
         let mut name = String::with_capacity(self.0.len());
         for character in self.0.chars() {
             match character {
@@ -52,19 +57,15 @@ impl FileName {
             }
         }
         let visible = name.trim_start_matches('.');
-        if visible.is_empty() {
-            return "file".to_owned();
-        }
-        if visible.len() <= OBJECT_NAME_MAX_CHARS {
-            return visible.to_owned();
-        }
-        let (stem, extension) = match visible.rsplit_once('.') {
-            Some((stem, extension)) if extension.len() < 20 => (stem, format!(".{extension}")),
-            _ => (visible, String::new()),
-        };
-        let kept = stem.chars().take(OBJECT_NAME_MAX_CHARS - extension.len());
-        kept.chain(extension.chars()).collect()
+        content.named(if visible.is_empty() { "file" } else { visible }, OBJECT_NAME_MAX_CHARS)
     }
+}
+
+/// Whether a character embeds, overrides or isolates a direction of writing (Unicode Standard Annex 9, table 4): with
+/// one, `exe.pdf` is the look of a name that ends in `fdp.exe`. The marks of one direction (U+200E, U+200F, U+061C),
+/// which names in Arabic and Hebrew need, reorder nothing but neutral characters.
+const fn is_bidirectional_control(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -73,7 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn object_name(name: &str) -> String {
-        FileName::parse(name).map(|name| name.object_name()).unwrap_or_default()
+        FileName::parse(name).map(|name| name.object_name(Content::Pdf)).unwrap_or_default()
     }
 
     #[test]
@@ -81,14 +82,17 @@ mod tests {
         for (given, kept) in [
             ("castle.pdf", "castle.pdf"),
             ("My Castle (v2).pdf", "My_Castle_v2_.pdf"),
-            ("../../etc/passwd", "_.._etc_passwd"),
-            ("..", "file"),
-            (".htaccess", "htaccess"),
+            ("../../etc/passwd", "_.._etc_passwd.pdf"),
+            ("..", "file.pdf"),
+            (".pdf", "pdf.pdf"),
+            (".htaccess", "htaccess.pdf"),
+            ("run-me.bat", "run-me.bat.pdf"),
+            ("castle.exe.PDF", "castle.exe.PDF"),
+            ("castle.pdf.", "castle.pdf..pdf"),
             ("a/b\\c.pdf", "a_b_c.pdf"),
             ("château.pdf", "ch_teau.pdf"),
             ("日本語.pdf", "_.pdf"),
             ("con?x=1&y#z%00.pdf", "con_x_1_y_z_00.pdf"),
-            ("\u{202e}fdp.exe", "_fdp.exe"),
         ] {
             assert_eq!(object_name(given), kept);
         }
@@ -102,6 +106,17 @@ mod tests {
     }
 
     #[test]
+    fn characters_that_reorder_a_name_are_rejected() {
+        for bad in ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}') {
+            let rejected = FileName::parse(&format!("castle{bad}fdp.exe"));
+            assert_eq!(rejected, Err("must not contain bidirectional control characters"), "{bad:?}");
+        }
+        for right in ["קלעה.pdf", "\u{200f}قلعة\u{200e}.pdf", "\u{61c}قلعة.pdf"] {
+            assert!(FileName::parse(right).is_ok(), "{right:?}");
+        }
+    }
+
+    #[test]
     fn long_names_keep_their_extension() {
         let long = object_name(&format!("{}.pdf", "x".repeat(200)));
         assert_eq!(long.len(), 100);
@@ -110,10 +125,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_object_name_is_safe(name in "\\PC{1,255}") {
+        fn every_object_name_is_safe(name in "\\PC{1,255}", content in proptest::sample::select(&Content::ALL)) {
             if let Ok(name) = FileName::parse(&name) {
-                let object = name.object_name();
-                prop_assert!((1..=100).contains(&object.len()));
+                let object = name.object_name(content);
+                let (_, extension) = object.rsplit_once('.').unwrap_or_default();
+                prop_assert_eq!(Content::from_extension(extension), Some(content));
+                prop_assert!((5..=100).contains(&object.len()));
                 prop_assert!(!object.starts_with('.'));
                 prop_assert!(object.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b)));
             }

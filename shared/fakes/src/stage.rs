@@ -148,7 +148,7 @@ impl Stage {
     #[must_use]
     pub fn declaration(name: &str, bytes: &[u8]) -> Declaration {
         let name = FileName::parse(name).expect("a name");
-        let content = name.extension().and_then(|extension| Content::from_extension(&extension)).expect("a type");
+        let content = name.extension().and_then(Content::from_extension).expect("a type");
         let category = Category::of_content(content);
         Declaration { category, name, size_bytes: bytes.len() as u64, content, checksums: Checksums::default() }
     }

@@ -158,7 +158,7 @@ impl Fixture {
             category,
             name: file_name.as_str().to_owned(),
             content,
-            key: object_key(&self.session.user, self.session.id, file_id, &file_name),
+            key: object_key(&self.session.user, self.session.id, file_id, &file_name, content),
             upload_id: NO_UPLOAD.to_owned(),
             size_bytes,
             plan: PartPlan::new(size_bytes, self.session.part_size_bytes).context("a file has no plan")?,

@@ -87,7 +87,7 @@ impl Sample {
             finalizing_at: None,
             moc_id: None,
         };
-        let key = object_key(&user, session.id, file_id(), &FileName::parse(NAME).ok()?);
+        let key = object_key(&user, session.id, file_id(), &FileName::parse(NAME).ok()?, Content::Pdf);
         let file = File {
             id: file_id(),
             session_id: session.id,

@@ -81,7 +81,7 @@ values! {
         "type": "integer", "minimum": 1, "maximum": PART_NUMBER_MAX, "description": "The number of a part.",
     });
     FileName = with(chars(1, FILE_NAME_MAX_CHARS), json!({
-        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f\\u202a-\\u202e\\u2066-\\u2069]+$",
         "description": "The name of a file.",
     }));
     RequestId = text(json!({ "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$", "description": "The id of a request." }));
