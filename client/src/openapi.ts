@@ -765,7 +765,7 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:payload-too-large";
         };
-        /** @description Where a part can be put straight into the bucket. */
+        /** @description Where a part can be put straight into the bucket. It takes the part's size, with `Content-Length`, and no other. */
         PresignedUrl: {
             /** @description Until when. */
             expiresAt: components["schemas"]["Time"];

@@ -21,6 +21,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use crate::path_prefix;
+
 /// Largest request head that is read, in bytes.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// How long a test waits for a request to arrive.
@@ -133,6 +135,8 @@ fn count(requests: &[(Operation, String)], operation: Operation, scope: &str) ->
 
 struct Shared {
     upstream: SocketAddr,
+    /// Path below which the S3 is.
+    prefix: &'static str,
     state: Mutex<State>,
 }
 
@@ -177,13 +181,18 @@ pub struct FaultProxy {
 impl FaultProxy {
     /// Starts a proxy in front of the S3 at `upstream`, an origin for example `http://127.0.0.1:9000`.
     pub fn start(upstream: &str) -> Self {
+        Self::start_below("", upstream)
+    }
+
+    /// The same, with the S3 below a path, which requests have to be signed with. Without a trailing slash.
+    pub fn start_below(prefix: &'static str, upstream: &str) -> Self {
         let upstream = upstream.trim_start_matches("http://").trim_end_matches('/');
         let upstream = upstream.parse().expect("an origin with an IP address and a port");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let reserved = socket(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = reserved.local_addr().expect("a bound socket has an address");
-        let shared = Arc::new(Shared { upstream, state: Mutex::default() });
+        let shared = Arc::new(Shared { upstream, prefix, state: Mutex::default() });
         let proxy = Self { address, shared, listening: Mutex::default(), _reserved: reserved, runtime: Some(runtime) };
         proxy.listen();
         proxy
@@ -288,7 +297,13 @@ struct Head {
 
 async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let Some(request) = read_head(&mut client).await? else { return Ok(()) };
+    let Some(mut request) = read_head(&mut client).await? else { return Ok(()) };
+    if !shared.prefix.is_empty() {
+        match path_prefix::strip(&request.bytes, shared.prefix) {
+            Some(bytes) => request.bytes = bytes,
+            None => return response(client, 403, &error_xml("SignatureDoesNotMatch")).await,
+        }
+    }
     match shared.arrived(&request) {
         None => forward(client, &request, shared.upstream).await,
         Some(Fault::Delay(time)) => {

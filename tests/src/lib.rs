@@ -23,6 +23,7 @@ mod kept;
 pub mod nginx;
 pub mod openapi;
 pub mod path;
+mod path_prefix;
 pub mod raw;
 pub mod receiver;
 mod response;

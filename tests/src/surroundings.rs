@@ -22,6 +22,11 @@ const BUCKET: [(&str, &str); 4] = [
     ("s3_access_key_id", "local"),
     ("s3_secret_access_key", "local-secret"),
 ];
+/// The value of one of [`BUCKET`].
+pub(crate) fn bucket_setting(name: &str) -> &'static str {
+    BUCKET.iter().find(|(given, _)| *given == name).expect("a setting of the bucket").1
+}
+
 /// Key and secret of a broadcaster whose stack does not set them.
 const BROADCASTER_SECRET: &str = "local-secret";
 

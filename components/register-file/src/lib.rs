@@ -37,7 +37,9 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let expire_at = WasiPlatform.now().plus_millis(i64::try_from(ttl_seconds * 1000).unwrap_or(i64::MAX));
     let address = |number| PartAddress { key: &file.key, upload_id: &file.upload_id, number };
     let numbers = file.plan.numbers().take(presigned.into());
-    let urls = numbers.map(|number| (number, bucket.presign_part(address(number), ttl_seconds))).collect();
+    let sized = numbers.filter_map(|number| Some((number, file.plan.bytes_of(number)?)));
+    let presign = |(number, size)| (number, bucket.presign_part(address(number), size, ttl_seconds));
+    let urls = sized.map(presign).collect();
     let response = FileRegistered::new(&session, &file, urls, expire_at);
     Ok(Response::json(201, &response).with_header("location", path::parts(session.id, file.id)))
 }

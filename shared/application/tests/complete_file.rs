@@ -253,6 +253,18 @@ fn completes_presigned_parts_that_the_store_does_not_know() {
     }
 }
 
+/// The bucket may not look at the size that its URL is signed for.
+#[test]
+fn a_presigned_part_of_another_size_does_not_count() {
+    for other in [&b"a"[..], b"more than it has"] {
+        let stage = Stage::default();
+        let file = stage.registered("castle.pdf", BYTES);
+        let mut claimed = presigned(&stage, &file);
+        claimed[1] = stage.presigned(&file, 2, other);
+        assert_eq!(rejection(&stage, &file, Some(&claimed)), ErrorKind::PartCountMismatch { missing: vec![2] });
+    }
+}
+
 /// Then the bucket lists no parts: the object shows whether the client's claims are right.
 #[test]
 fn presigned_parts_are_taken_at_their_word_while_the_bucket_completes_them() {

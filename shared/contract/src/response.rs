@@ -174,7 +174,7 @@ pub struct FileRegistered {
     presigned_urls: Vec<PresignedUrl>,
 }
 
-/// Where a part can be put straight into the bucket.
+/// Where a part can be put straight into the bucket. It takes the part's size, with `Content-Length`, and no other.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

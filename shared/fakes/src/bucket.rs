@@ -324,10 +324,10 @@ impl Bucket for MemoryBucket {
         Ok(())
     }
 
-    fn presign_part(&self, part: PartAddress<'_>, ttl_seconds: u64) -> String {
+    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, ttl_seconds: u64) -> String {
         let PartAddress { key, upload_id, number } = part;
-        let query = format!("partNumber={}&uploadId={upload_id}&X-Amz-Expires={ttl_seconds}", number.get());
-        format!("https://bucket.example/{key}?{query}")
+        let signed = format!("X-Amz-Expires={ttl_seconds}&X-Amz-SignedHeaders=content-length%3Bhost&size={size_bytes}");
+        format!("https://bucket.example/{key}?{signed}&partNumber={}&uploadId={upload_id}", number.get())
     }
 
     fn part_etag(&self, md5: [u8; 16]) -> ETag {

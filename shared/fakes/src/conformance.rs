@@ -283,6 +283,11 @@ pub async fn computes_checksums_of_objects<B: Bucket>(bucket: &B, prefix: &str) 
 
 pub async fn presigns_without_a_request<B: Bucket>(bucket: &B, prefix: &str) {
     let number = PartNumber::new(7).expect("a part number");
-    let url = bucket.presign_part(PartAddress { key: &format!("{prefix}/a.pdf"), upload_id: "id", number }, 900);
-    assert!(url.starts_with("http") && url.contains("partNumber=7") && url.contains("X-Amz-Expires=900"), "{url}");
+    let key = format!("{prefix}/a.pdf");
+    let url = |size_bytes| bucket.presign_part(PartAddress { key: &key, upload_id: "id", number }, size_bytes, 900);
+    let url_of_5 = url(5);
+    for part in ["partNumber=7", "X-Amz-Expires=900", "X-Amz-SignedHeaders=content-length%3Bhost"] {
+        assert!(url_of_5.starts_with("http") && url_of_5.contains(part), "{url_of_5}");
+    }
+    assert_ne!(url(6), url_of_5);
 }

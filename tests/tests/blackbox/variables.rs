@@ -1,6 +1,7 @@
 //! The effects of the variables.
 
-use moc_tests::content::{MIB, pdf};
+use moc_tests::content::{MIB, PART_BYTES, pdf};
+use moc_tests::fault_proxy::FaultProxy;
 use moc_tests::{Stack, declared, declared_pdf, local_host, own_stack, path, unique_title};
 use serde_json::json;
 
@@ -52,6 +53,33 @@ async fn part_size_limits_and_addresses_are_configured() {
     assert!(stack.bucket().get(&key).await == Some(bytes), "byte for byte");
     let moc = client.finalize(&session, &unique_title()).await.success(201);
     assert_eq!((&moc["userId"], &moc["files"][0]["url"]), (&json!("somebody"), &completed["fileUrl"]));
+}
+
+/// Requests of the host, of a client to presigned URLs, and of readers.
+#[tokio::test]
+async fn an_s3_may_be_below_a_path() {
+    own_stack!();
+    let below = "/storage/v1/s3";
+    let proxy = FaultProxy::start_below(below, moc_tests::s3_url());
+    let stack = Stack::start(&[("s3_endpoint", &proxy.endpoint()), ("s3_path", below)]);
+    let client = stack.client();
+    let bytes = pdf(PART_BYTES + 9);
+    let session = client.create_session().await;
+    let body = json!({ "fileKey": "castle.pdf", "fileSizeBytes": bytes.len(), "partCount": 1 });
+    let registered = client.post(&path::files(&session), &body).await;
+    let file = registered.text_of("fileId");
+    let url = registered.success(201)["presignedUrls"][0]["url"].as_str().expect("a URL").to_owned();
+    let first = stack.bucket().put_presigned(&url, bytes[..PART_BYTES].to_vec()).await;
+    let second = client.put_part(&session, &file, 2, bytes[PART_BYTES..].to_vec()).await.success(200);
+    let parts = json!([{ "partNumber": 1, "etag": first }, { "partNumber": 2, "etag": second["etag"] }]);
+    let completed = client.post(&path::complete(&session, &file), &json!({ "parts": parts })).await.success(200);
+    let key = format!("uploads/dev-user/{session}/{file}/castle.pdf");
+    let url = format!("{}{below}/moc-uploads/{key}", proxy.endpoint());
+    assert_eq!(completed["fileUrl"], json!(url));
+    let moc = client.finalize(&session, &unique_title()).await.success(201);
+    assert_eq!(moc["files"][0]["url"], json!(url));
+    let read = reqwest::get(&url).await.expect("a response").bytes().await.expect("the whole object");
+    assert!(read == bytes, "byte for byte");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use moc_servers::{LibsqlServer, MotoServer, PostgresServer};
+use moc_tests::fault_proxy::FaultProxy;
 use moc_tests::host::{Host, HostKind, Log, Settings};
 use moc_tests::own_stack;
 use reqwest::Client;
@@ -181,6 +182,15 @@ async fn store_over_libsql() {
 async fn bucket_over_the_embedded_s3() {
     own_stack!();
     bucket("bucket over the embedded S3", &[], &[]).await;
+}
+
+/// As Supabase has it.
+#[tokio::test]
+async fn bucket_below_a_path() {
+    own_stack!();
+    let proxy = FaultProxy::start_below("/storage/v1/s3", moc_tests::s3_url());
+    let variables = [("s3_endpoint", proxy.endpoint()), ("s3_path", "/storage/v1/s3/".to_owned())];
+    bucket("bucket below a path", &variables, &[]).await;
 }
 
 #[tokio::test]

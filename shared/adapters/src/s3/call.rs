@@ -19,6 +19,7 @@ pub struct Call<'a> {
     pub key: &'a str,
     /// Sorted by name.
     pub query: &'a [(&'a str, &'a str)],
+    /// Sorted by name, lowercase; they are signed.
     pub headers: &'a [(&'a str, &'a str)],
     pub body: &'a [u8],
     /// How many bytes of the response are wanted, where not all are.
@@ -49,7 +50,7 @@ pub struct S3Response {
 /// Sends a request once.
 pub async fn send(s3: &S3Bucket, call: &Call<'_>) -> Result<S3Response, BucketError> {
     let payload = if call.body.is_empty() { Payload::Empty } else { Payload::Bytes(call.body.to_vec()) };
-    let url = s3.presigned(&call.method, call.key, call.query);
+    let url = s3.presigned(&call.method, call.key, call.query, call.headers);
     let reply: Response = outbound::send(call.method.clone(), &url, call.headers, payload).await?;
     let status = reply.status;
     let succeeded = (200..300).contains(&status) || call.also == Some(status);

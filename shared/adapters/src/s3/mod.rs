@@ -61,9 +61,9 @@ impl S3Bucket {
         retry::repeated(&WasiPlatform, async || objects::get(self, key).await).await
     }
 
-    /// The URL of a request that is sent at once.
-    fn presigned(&self, method: &Method, key: &str, query: &[(&str, &str)]) -> Url {
-        let request = Unsigned { method: verb(method), key, query, headers: &[], ttl_seconds: PRESIGNED_FOR_SECONDS };
+    /// The URL of a request that is sent at once. See [`Unsigned`].
+    fn presigned(&self, method: &Method, key: &str, query: &[(&str, &str)], headers: &[(&str, &str)]) -> Url {
+        let request = Unsigned { method: verb(method), key, query, headers, ttl_seconds: PRESIGNED_FOR_SECONDS };
         self.signer.presign(&request, WasiPlatform.now())
     }
 }
@@ -137,13 +137,14 @@ impl Bucket for S3Bucket {
         objects::delete(self, key).await
     }
 
-    fn presign_part(&self, part: PartAddress<'_>, ttl_seconds: u64) -> String {
-        let number = part.number.get().to_string();
+    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, ttl_seconds: u64) -> String {
+        let (number, length) = (part.number.get().to_string(), size_bytes.to_string());
         let request = Unsigned {
             method: "PUT",
             key: part.key,
             query: &[("partNumber", &number), ("uploadId", part.upload_id)],
-            headers: &[],
+            // Clients send it by themselves.
+            headers: &[("content-length", &length)],
             ttl_seconds,
         };
         self.signer.presign(&request, WasiPlatform.now()).into()

@@ -62,7 +62,7 @@ pub async fn read_range(s3: &S3Bucket, key: &str, offset: u64, bytes: u64) -> Re
 
 /// S3 `GetObject`, whose response's head alone is read; `None` if there is none.
 pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Response>, BucketError> {
-    let url = s3.presigned(&Method::Get, key, &[]);
+    let url = s3.presigned(&Method::Get, key, &[], &[]);
     let reply = outbound::send(Method::Get, &url, &[], Payload::Empty).await?;
     match reply.status {
         200 => Ok(Some(reply)),

@@ -63,7 +63,8 @@ pub async fn upload(
 ) -> Result<UploadedPart, PartError> {
     let Transfer { size_bytes: length, timeout_ms, .. } = *transfer;
     let number = part.number.get().to_string();
-    let url = s3.presigned(&Method::Put, part.key, &[("partNumber", &number), ("uploadId", part.upload_id)]);
+    let query = [("partNumber", number.as_str()), ("uploadId", part.upload_id)];
+    let url = s3.presigned(&Method::Put, part.key, &query, &[]);
     let source = match body {
         PartBody::Stream(body) => Source::Stream(body),
         PartBody::Bytes(bytes) => Source::Bytes(bytes.chunks(PASS_BYTES)),
