@@ -1,5 +1,5 @@
 import { categoryOf, mediaTypeOf } from "./category.js";
-import { UploadError } from "./error.js";
+import { inFile, UploadError, unreadable } from "./error.js";
 import { wellFormed } from "./text.js";
 import type { FileInput } from "./types.js";
 import type { Category } from "./wire.js";
@@ -26,9 +26,14 @@ export function inputsOf(files: readonly (File | FileInput)[]): Input[] {
   return inputs;
 }
 
-/** Whether a file is to be a picture. */
-export function isPicture({ category }: Input): boolean {
-  return category === "image" || category === "thumbnail";
+/** Removes from a picture where it was taken. Throws `FILE_UNREADABLE`. */
+export async function removeLocation(input: Input): Promise<void> {
+  if (input.category === "image" || input.category === "thumbnail") {
+    const { withoutLocation } = await import("./picture/location.js");
+    input.blob = await withoutLocation(input.blob).catch((cause: unknown) => {
+      throw inFile(unreadable(cause), input.name);
+    });
+  }
 }
 
 function inputOf(file: File | FileInput): Input {

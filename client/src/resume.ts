@@ -1,8 +1,8 @@
 import { digestOf } from "./digest.js";
-import { type ErrorParams, UploadError } from "./error.js";
+import { type ErrorParams, inFile, UploadError, unreadable } from "./error.js";
 import type { UploadFile } from "./file.js";
 import type { StoredUpload } from "./types.js";
-import type { FileState } from "./wire.js";
+import type { FileState, SessionState } from "./wire.js";
 
 /**
  * Finds the files that an upload began with, in any order, and takes over what is remembered of them. Throws
@@ -42,25 +42,43 @@ export function matchSession(files: readonly UploadFile[], states: readonly File
 }
 
 /**
- * Whether a file can continue what the server has of it: it has the bytes of every part that was sent, and each part of
- * a completed file is known. `next` is awaited before each part that is read.
+ * Whether files continue what a session has of them: each has the bytes of every part that was sent of it, and all parts
+ * of a completed file are known. Marks files that were changed. `next` is awaited before each part that is read.
  */
-export async function isContinued(
-  file: UploadFile,
-  { bytesTotal, partsTotal, status }: FileState,
-  partSizeBytes: number,
+export async function areContinuedBy(
+  files: readonly UploadFile[],
+  session: SessionState,
   next: () => Promise<void>,
 ): Promise<boolean> {
-  const { digests } = file;
+  let areContinued = true;
+  for (const [file, state] of matchSession(files, session.files)) {
+    file.state = "hashing";
+    try {
+      await compare(file, state, session.partSizeBytes, next);
+    } catch (error) {
+      throw inFile(error instanceof UploadError ? error : unreadable(error), file.input.name);
+    } finally {
+      file.state = "waiting";
+    }
+    const isKnown = state.status !== "completed" || file.digests.filter(Boolean).length === state.partsTotal;
+    areContinued &&= isKnown && !file.isChanged;
+  }
+  return areContinued;
+}
+
+async function compare(
+  file: UploadFile,
+  { bytesTotal }: FileState,
+  partSizeBytes: number,
+  next: () => Promise<void>,
+): Promise<void> {
   file.isChanged = file.input.blob.size !== bytesTotal;
-  for (let number = 1; number <= digests.length && !file.isChanged; number += 1) {
-    const digest = digests[number - 1];
-    if (digest) {
+  for (const [index, digest] of file.digests.entries()) {
+    if (digest && !file.isChanged) {
       await next();
-      file.isChanged = (await digestOf(file.part(number, partSizeBytes))) !== digest;
+      file.isChanged = (await digestOf(file.part(index + 1, partSizeBytes))) !== digest;
     }
   }
-  return !file.isChanged && (status !== "completed" || digests.filter(Boolean).length === partsTotal);
 }
 
 function mismatch(fileName: string, what: NonNullable<ErrorParams["mismatch"]>): UploadError {

@@ -28,7 +28,7 @@ export interface Metadata {
 /** Where an upload stands. */
 export type UploadState =
   | "idle"
-  /** Reads pictures whose location is removed. Creates the session, or compares the files with what the one that is there has of them. */
+  /** Removes the location of pictures, and creates the session, or compares the files with what was sent of them. */
   | "preparing"
   | "uploading"
   | "paused"

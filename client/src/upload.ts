@@ -1,12 +1,12 @@
 import { type Api, connect } from "./api.js";
 import { Emitter, throttle } from "./emitter.js";
-import { aborted, hasCode, inFile, problemOf, toUploadError, UploadError, unreadable } from "./error.js";
+import { aborted, hasCode, inFile, problemOf, toUploadError, UploadError } from "./error.js";
 import { followEvents } from "./events.js";
 import { UploadFile } from "./file.js";
 import { Gate } from "./gate.js";
-import { type Input, inputsOf, isPicture } from "./input.js";
+import { inputsOf, removeLocation } from "./input.js";
 import { rejectedFile } from "./rejection.js";
-import { isContinued, matchRecord, matchSession } from "./resume.js";
+import { areContinuedBy, matchRecord, matchSession } from "./resume.js";
 import { type RetryPolicy, retryPolicy } from "./retry.js";
 import { forEach } from "./slots.js";
 import { SpeedMeter } from "./speed.js";
@@ -237,21 +237,14 @@ class SessionUpload implements Upload {
     this.#removesLocation ??= record?.removeLocation === true;
     for (const file of this.#files.filter(({ isPrepared }) => !isPrepared)) {
       await this.#gate.passed();
-      await this.#prepare(file.input);
+      if (this.#removesLocation) {
+        await removeLocation(file.input);
+      }
       file.isPrepared = true;
     }
     if (record && this.#comparedId !== this.sessionId) {
       matchRecord(this.#files, record);
       this.#createdAt = record.createdAt;
-    }
-  }
-
-  async #prepare(input: Input): Promise<void> {
-    if (this.#removesLocation && isPicture(input)) {
-      const { withoutLocation } = await import("./picture/location.js");
-      input.blob = await withoutLocation(input.blob).catch((cause: unknown) => {
-        throw inFile(unreadable(cause), input.name);
-      });
     }
   }
 
@@ -296,24 +289,17 @@ class SessionUpload implements Upload {
   }
 
   /** Whether the files have the bytes that a session has of them. Marks those that were changed. */
-  async #isContinued({ files, partSizeBytes, sessionId, status }: SessionState): Promise<boolean> {
+  async #isContinued(state: SessionState): Promise<boolean> {
+    const { sessionId, status } = state;
     if (status === "finalized" || sessionId === this.#comparedId) {
       return true;
     }
-    const next = () => this.#gate.passed();
-    let areContinued = true;
-    for (const [file, state] of matchSession(this.#files, files)) {
-      file.state = "hashing";
+    const next = async () => {
       this.#throttle.call();
-      const isSame = await isContinued(file, state, partSizeBytes, next).catch((error: unknown) => {
-        throw inFile(error instanceof UploadError ? error : unreadable(error), file.input.name);
-      });
-      file.state = "waiting";
-      areContinued &&= isSame;
-    }
-    if (areContinued) {
-      this.#comparedId = sessionId;
-    }
+      await this.#gate.passed();
+    };
+    const areContinued = await areContinuedBy(this.#files, state, next);
+    this.#comparedId = areContinued ? sessionId : this.#comparedId;
     return areContinued;
   }
 
