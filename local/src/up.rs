@@ -41,6 +41,7 @@ pub(crate) const S3_BUCKET: &str = "moc-uploads";
 pub(crate) const S3_ACCESS_KEY_ID: &str = "local";
 pub(crate) const S3_SECRET_ACCESS_KEY: &str = "local-secret";
 
+
 fn env_variable(name: &str) -> Option<String> {
     env::var(environment_name(name)).ok()
 }
@@ -91,9 +92,10 @@ pub async fn run(options: Options) -> Result<()> {
         say(&format!("broadcaster ws://{address}"));
         tokio::spawn(broadcaster.run());
     }
+    // A variable that is set, but empty, was meant to hold a secret: that must not let everyone in.
     let is_set = |name: &str| {
         let default = || manifest.variables.get(name)?.default.clone();
-        env_variable(name).or_else(default).is_some_and(|value| !value.is_empty())
+        env_variable(name).is_some() || default().is_some_and(|value| !value.is_empty())
     };
     if !is_set("jwt_secret") && !is_set("jwt_jwks_url") {
         supply("auth_bypass", "true");

@@ -28,7 +28,8 @@ pub(crate) fn bucket_setting(name: &str) -> &'static str {
 }
 
 /// Key and secret of a broadcaster whose stack does not set them.
-const BROADCASTER_SECRET: &str = "local-secret";
+const BROADCASTER_KEY: &str = "local-secret";
+const TOKEN_SECRET: &str = "local-secret-of-tokens-for-watching";
 
 /// Where servers of the tests run that none of them stops.
 pub(crate) fn background() -> &'static Runtime {
@@ -97,16 +98,16 @@ pub(crate) fn complete(variables: &[(&str, &str)]) -> Vec<(String, String)> {
         supply(name, value);
     }
     if given("websocket_api_url").is_none() {
-        let secret = |name: &str| given(name).unwrap_or(BROADCASTER_SECRET);
-        let address = broadcaster(secret("websocket_api_key"), secret("websocket_token_secret"));
-        supply("websocket_api_key", BROADCASTER_SECRET);
-        supply("websocket_token_secret", BROADCASTER_SECRET);
+        let key = given("websocket_api_key").unwrap_or(BROADCASTER_KEY);
+        let secret = given("websocket_token_secret").unwrap_or(TOKEN_SECRET);
+        let address = broadcaster(key, secret);
+        supply("websocket_api_key", key);
+        supply("websocket_token_secret", secret);
         supply("websocket_api_url", &format!("http://{address}/ws/broadcast"));
         supply("websocket_api_origin", &format!("http://{address}"));
         supply("websocket_server_url", &format!("ws://{address}"));
     }
-    let is_set = |name: &str| given(name).is_some_and(|value| !value.is_empty());
-    if !is_set("jwt_secret") && !is_set("jwt_jwks_url") {
+    if given("jwt_secret").is_none() && given("jwt_jwks_url").is_none() {
         supply("auth_bypass", "true");
         supply("dev_user_sub", "dev-user");
     }

@@ -148,6 +148,8 @@ struct Issuer {
 struct IssuerState {
     status: u16,
     body: String,
+    /// Whether the body of a response never ends.
+    stalls: bool,
     fetches: usize,
 }
 
@@ -163,12 +165,20 @@ impl Issuer {
                 break;
             }
         }
-        let (status, body) = {
+        let (status, body, stalls) = {
             let mut state = self.state();
             state.fetches += 1;
-            (state.status, state.body.clone())
+            (state.status, state.body.clone(), state.stalls)
         };
         let length = body.len();
+        if stalls {
+            write!(stream, "HTTP/1.1 200 Stalled\r\ncontent-length: {length}\r\n\r\n")?;
+            while !self.over.load(Ordering::Relaxed) {
+                stream.write_all(b" ")?;
+                thread::sleep(Duration::from_millis(200));
+            }
+            return Ok(());
+        }
         write!(
             stream,
             "HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
@@ -182,7 +192,7 @@ impl JwksServer {
     pub fn start(keys: &[Value]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let state = IssuerState { status: 200, body: key_set(keys), fetches: 0 };
+        let state = IssuerState { status: 200, body: key_set(keys), stalls: false, fetches: 0 };
         let shared = Arc::new(Issuer { state: Mutex::new(state), over: AtomicBool::new(false) });
         let issuer = Arc::clone(&shared);
         thread::spawn(move || {
@@ -190,7 +200,8 @@ impl JwksServer {
                 if issuer.over.load(Ordering::Relaxed) {
                     break;
                 }
-                let _ = stream.and_then(|stream| issuer.response(stream));
+                let issuer = Arc::clone(&issuer);
+                thread::spawn(move || stream.and_then(|stream| issuer.response(stream)));
             }
         });
         Self { address, shared }
@@ -214,7 +225,13 @@ impl JwksServer {
     pub fn response(&self, status: u16, body: &str) {
         let mut state = self.shared.state();
         state.status = status;
+        state.stalls = false;
         body.clone_into(&mut state.body);
+    }
+
+    /// Responds from now on with a byte every 200 ms, without an end.
+    pub fn stall(&self) {
+        self.shared.state().stalls = true;
     }
 
     /// How often the key set was asked for.

@@ -69,7 +69,7 @@ fn with_broadcaster(project: &Project, port: u16) -> Result<Host> {
             ("websocket_api_origin", &origin),
             ("websocket_api_key", "local-key"),
             ("websocket_server_url", &format!("ws://127.0.0.1:{port}")),
-            ("websocket_token_secret", "local-token-secret"),
+            ("websocket_token_secret", "local-secret-of-tokens-for-watching"),
         ],
     )
 }

@@ -104,3 +104,101 @@ fn parse(document: &str) -> Result<JwkSet, String> {
     let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
     Ok(JwkSet { keys })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn rsa(more: &Value) -> Value {
+        merged(json!({ "kty": "RSA", "kid": "rsa", "n": "AQAB", "e": "AQAB" }), more)
+    }
+
+    fn p256(more: &Value) -> Value {
+        merged(json!({ "kty": "EC", "kid": "ec", "crv": "P-256", "x": "AQAB", "y": "AQAB" }), more)
+    }
+
+    fn merged(mut key: Value, more: &Value) -> Value {
+        for (name, value) in more.as_object().into_iter().flatten() {
+            key[name] = value.clone();
+        }
+        key
+    }
+
+    fn header(algorithm: Algorithm, id: Option<&str>) -> Header {
+        Header { kid: id.map(str::to_owned), ..Header::new(algorithm) }
+    }
+
+    fn finds(keys: &[Value], header: &Header) -> bool {
+        let keys = parse(&json!({ "keys": keys }).to_string()).unwrap_or_else(|_| JwkSet { keys: Vec::new() });
+        choose(&keys, header).is_some()
+    }
+
+    #[test]
+    fn a_key_verifies_only_what_it_is_for() {
+        for more in [
+            json!({}),
+            json!({ "use": "sig" }),
+            json!({ "key_ops": ["verify"] }),
+            json!({ "key_ops": ["sign", "verify"], "use": "sig" }),
+        ] {
+            assert!(finds(&[rsa(&more)], &header(Algorithm::RS256, Some("rsa"))), "{more}");
+            assert!(finds(&[p256(&more)], &header(Algorithm::ES256, Some("ec"))), "{more}");
+        }
+        assert!(finds(&[rsa(&json!({ "alg": "RS256" }))], &header(Algorithm::RS256, Some("rsa"))));
+        assert!(finds(&[p256(&json!({ "alg": "ES256" }))], &header(Algorithm::ES256, Some("ec"))));
+        for more in [
+            json!({ "use": "enc" }),
+            json!({ "use": "" }),
+            json!({ "use": "a use of tomorrow" }),
+            json!({ "key_ops": [] }),
+            json!({ "key_ops": ["encrypt", "wrapKey"] }),
+            json!({ "use": "sig", "key_ops": ["sign"] }),
+            json!({ "use": "enc", "key_ops": ["verify"] }),
+            json!({ "alg": "RS512" }),
+            json!({ "alg": "PS256" }),
+            json!({ "alg": "RSA-OAEP" }),
+            json!({ "alg": "ES384" }),
+            json!({ "alg": "an algorithm of tomorrow" }),
+            json!({ "alg": 256 }),
+        ] {
+            for id in [Some("rsa"), None] {
+                assert!(!finds(&[rsa(&more)], &header(Algorithm::RS256, id)), "{more}");
+            }
+            for id in [Some("ec"), None] {
+                assert!(!finds(&[p256(&more)], &header(Algorithm::ES256, id)), "{more}");
+            }
+        }
+        assert!(!finds(&[rsa(&json!({ "alg": "ES256" }))], &header(Algorithm::RS256, Some("rsa"))));
+        assert!(!finds(&[rsa(&json!({}))], &header(Algorithm::ES256, Some("rsa"))));
+        assert!(!finds(&[rsa(&json!({}))], &header(Algorithm::RS512, Some("rsa"))));
+        assert!(!finds(&[p256(&json!({}))], &header(Algorithm::RS256, Some("ec"))));
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_id_and_the_only_one_without() {
+        let keys = [rsa(&json!({ "use": "enc" })), rsa(&json!({ "use": "sig" })), p256(&json!({}))];
+        assert!(finds(&keys, &header(Algorithm::RS256, Some("rsa"))), "one of two keys with that id is for it");
+        assert!(!finds(&keys, &header(Algorithm::RS256, Some("other"))));
+        assert!(!finds(&keys, &header(Algorithm::ES256, None)));
+        assert!(finds(&[p256(&json!({}))], &header(Algorithm::ES256, None)));
+        assert!(!finds(&[], &header(Algorithm::ES256, None)));
+    }
+
+    #[test]
+    fn a_document_is_a_set_of_keys_or_an_error() {
+        for document in ["", "<html>", "{}", "[]", r#"{"keys":{}}"#, r#"{"keys":null}"#] {
+            assert!(parse(document).is_err(), "{document}");
+        }
+        let keys = json!([json!("no key"), { "kty": "RSA" }, { "kty": "oct", "k": "AQAB" }, p256(&json!({}))]);
+        assert!(finds(keys.as_array().unwrap_or(&Vec::new()), &header(Algorithm::ES256, Some("ec"))));
+    }
+
+    #[test]
+    fn only_algorithms_of_public_keys_are_possible() {
+        assert!(is_possible(Algorithm::RS256) && is_possible(Algorithm::ES256));
+        for algorithm in [Algorithm::HS256, Algorithm::RS384, Algorithm::PS256, Algorithm::ES384, Algorithm::EdDSA] {
+            assert!(!is_possible(algorithm), "{algorithm:?}");
+        }
+    }
+}

@@ -113,19 +113,25 @@ async fn its_token_is_the_users() {
 #[tokio::test]
 async fn its_token_opens_nothing_else_whose_secret_is_the_same() {
     own_stack!();
-    let stack = Stack::start(&[
-        ("jwt_secret", TOKEN_SECRET),
-        ("jwt_audience", "moc-uploads"),
-        ("websocket_api_url", ""),
-        ("websocket_server_url", SERVER),
-        ("websocket_token_secret", TOKEN_SECRET),
-    ]);
-    let mut user = token::claims("alice");
-    user["aud"] = json!("moc-uploads");
-    let created = create(&stack.client_as(&token::hs256(TOKEN_SECRET, &user))).await;
-    let token = created["wsUrl"].as_str().and_then(|url| url.split_once("token=")).expect("a token").1;
-    let path = path::session(created["sessionId"].as_str().expect("an id"));
-    let _ = stack.client_as(token).get(&path).await.problem(401, "UNAUTHORIZED");
+    for audience in [None, Some("moc-uploads")] {
+        let mut variables = vec![
+            ("jwt_secret", TOKEN_SECRET),
+            ("websocket_api_url", ""),
+            ("websocket_server_url", SERVER),
+            ("websocket_token_secret", TOKEN_SECRET),
+        ];
+        variables.extend(audience.map(|audience| ("jwt_audience", audience)));
+        let stack = Stack::start(&variables);
+        let mut user = token::claims("alice");
+        user["aud"] = json!(audience);
+        let created = create(&stack.client_as(&token::hs256(TOKEN_SECRET, &user))).await;
+        let token = created["wsUrl"].as_str().and_then(|url| url.split_once("token=")).expect("a token").1;
+        let path = path::session(created["sessionId"].as_str().expect("an id"));
+        let _ = stack.client_as(token).get(&path).await.problem(401, "UNAUTHORIZED");
+        // Nor one that is for both.
+        user["aud"] = json!(["moc-uploads", "moc-uploads-progress"]);
+        let _ = stack.client_as(&token::hs256(TOKEN_SECRET, &user)).get(&path).await.problem(401, "UNAUTHORIZED");
+    }
 }
 
 #[tokio::test]
