@@ -662,7 +662,7 @@ export interface components {
             id: components["schemas"]["Id"];
             /** @description The key of the object in the bucket. */
             key: string;
-            /** @description The name that the client gave it. */
+            /** @description The name that the client gave it, with an extension of its type: the name to save it as. */
             name: components["schemas"]["FileName"];
             /** Format: int64 */
             sizeBytes: number;
@@ -1416,7 +1416,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1431,7 +1431,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };

@@ -41,7 +41,6 @@ pub(crate) const S3_BUCKET: &str = "moc-uploads";
 pub(crate) const S3_ACCESS_KEY_ID: &str = "local";
 pub(crate) const S3_SECRET_ACCESS_KEY: &str = "local-secret";
 
-
 fn env_variable(name: &str) -> Option<String> {
     env::var(environment_name(name)).ok()
 }

@@ -29,5 +29,9 @@ mod tests {
             PageSettings { objects: Some("https://s3.example".into()), sockets: Some("wss://live.example".into()) };
         let policy = security_policy(&page);
         assert!(policy.contains("blob: https://s3.example; connect-src 'self' wss://live.example; base"), "{policy}");
+        for directive in policy.split("; ").filter(|directive| directive.contains("s3.example")) {
+            assert!(directive.starts_with("img-src "), "a file must not run as a script or a style: {directive}");
+        }
+        assert!(policy.contains("script-src 'self'; "), "{policy}");
     }
 }
