@@ -1,7 +1,8 @@
 //! A local host for tests: started on free ports, stopped when it is dropped.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +42,10 @@ impl Host {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("moc-local-{}-{number}", std::process::id()));
-        std::fs::create_dir(&dir).with_context(|| format!("the folder {} cannot be made", dir.display()))?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&dir)
+            .with_context(|| format!("the folder {} cannot be made", dir.display()))?;
         let mut command = Command::new(project.program(LOCAL_HOST));
         command
             .args(["up", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0", "--state"])
