@@ -210,14 +210,14 @@ impl UploadSettings {
     }
 }
 
-/// The S3 endpoint: its origin, which a host can be granted by, and the path below it. Ends without a slash if it has one.
+/// The S3 endpoint: its origin, which grants the host, with the path below it, without the path's trailing slash.
 fn s3_endpoint(values: &Values) -> Result<Url, VariableError> {
     let name = "s3_endpoint";
     let mut endpoint = values.origin(name)?.ok_or_else(|| VariableError { name, problem: "is not set".into() })?;
     let name = "s3_path";
     if let Some(path) = values.text(name) {
         endpoint.set_path(path);
-        // Whatever is no path, or leads elsewhere, is not what it was.
+        // Setting it escapes what is not part of a path, and resolves `..`.
         if endpoint.path() != path {
             return Err(VariableError { name, problem: "must be a path, for example /storage/v1/s3".into() });
         }

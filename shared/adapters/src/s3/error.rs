@@ -38,7 +38,7 @@ pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
     let text = format!("{operation}: status {status} {} {}", error.code, error.message);
     match error.code.as_str() {
         "NoSuchUpload" => BucketError::NoSuchUpload,
-        // DigitalOcean's and Ceph's words for an upload that is over.
+        // DigitalOcean and Ceph respond so if the upload is over.
         "NoSuchKey" if matches!(operation, "ListParts" | "CompleteMultipartUpload" | "UploadPart") => {
             BucketError::NoSuchUpload
         }

@@ -1,6 +1,6 @@
 //! Presigned URLs
 //! ([Signature Version 4 in the query](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html)).
-//! A crate for this brings a calendar with all its errors, a sixteenth of a component. The tests compare with rusty-s3.
+//! rusty-s3 would add about 130 KB to a component, most of it jiff's formats and error texts; the tests compare with it.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use moc_config::BucketSettings;

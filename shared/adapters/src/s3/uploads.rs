@@ -13,7 +13,7 @@ use super::error::malformed;
 use super::etag::is_of_bytes;
 use super::xml;
 
-/// Parts of a page of `ListParts`. Some servers would send 10,000, which are too many bytes.
+/// Parts per page of `ListParts`. Some servers send 10,000 by default, more bytes than are read.
 const PAGE_PARTS: &str = "1000";
 
 /// S3 `CreateMultipartUpload`.
