@@ -55,8 +55,8 @@ test("a picture is published without its location, which the page says, and as i
   // The browser turns it, too, and sees the same pixels as in the original.
   const pixels = (bytes: Buffer) =>
     page.page.evaluate(async (base64) => {
-      const blob = await (await fetch(`data:image/jpeg;base64,${base64}`)).blob();
-      const bitmap = await createImageBitmap(blob);
+      const bytes = Uint8Array.from(atob(base64), (byte) => byte.charCodeAt(0));
+      const bitmap = await createImageBitmap(new Blob([bytes]));
       const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
       canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
       const { data = [] } = canvas.getContext("2d")?.getImageData(0, 0, bitmap.width, bitmap.height) ?? {};
