@@ -44,7 +44,7 @@ test("two files: the bars move, the MOC is there with its thumbnail, and the buc
 test("a picture is published without its location, which the page says, and as it is turned", async () => {
   const located = stage.files.write("castle.jpg", locatedJpeg("turned.jpg", 6));
   const page = await stage.visit();
-  await page.page.getByText("Where JPEG, PNG and WebP pictures were taken is removed").waitFor();
+  await page.page.getByText("The location is removed from JPEG, PNG and WebP pictures").waitFor();
   await page.upload("Spot", stage.files.pdf("spot.pdf", 1000), located);
   await page.finished("Spot").waitFor();
   await page.showsThumbnail("Spot");

@@ -41,7 +41,7 @@ export const en = {
     chooseFiles: "Choose files",
     orDrop: "or drop them here",
     filesHint: `${supported} Include one PDF with the instructions.`,
-    locationHint: "Where JPEG, PNG and WebP pictures were taken is removed from them before they are sent.",
+    locationHint: "The location is removed from JPEG, PNG and WebP pictures before they are sent.",
     title: "Title",
     description: "Description (optional)",
     tags: "Tags (optional)",
