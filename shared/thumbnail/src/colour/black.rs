@@ -6,7 +6,7 @@
 
 use moxcms::{ColorProfile, DataColorSpace, ProfileVersion};
 
-/// Light of the darkest colour in tables of the perceptual intent since version 4 (ICC.1:2022, 6.3.4.3).
+/// Light of the darkest colour in tables of the perceptual intent since version 4 (ICC.1:2022, clause 6.3).
 const PERCEPTUAL_BLACK: f32 = 0.003_473_1;
 /// The most luminance that LittleCMS takes for black: a lightness of 50.
 const BLACK_MAX: f32 = 0.184_19;

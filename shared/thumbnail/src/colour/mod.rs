@@ -48,7 +48,7 @@ fn ideal([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
     [cyan, magenta, yellow].map(|ink| (((255 - u32::from(ink)) * light + 127) / 255) as u8)
 }
 
-/// The value in sRGB of each grey (ICC.1:2022, 8.3.4 and F.2). `None` if the profile has no curve.
+/// The value in sRGB of each grey (ICC.1:2022, annex F). `None` if the profile has no curve.
 fn tones(profile: &ColorProfile) -> Option<[u8; 256]> {
     let curve = profile.gray_trc.as_ref()?.make_linear_evaluator().ok()?;
     let luminance = |grey: f32| {

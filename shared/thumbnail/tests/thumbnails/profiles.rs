@@ -19,12 +19,12 @@ const PROFILE_MAX_BYTES: usize = 4 << 20;
 /// Variants of each profile, unless the environment has `THUMBNAIL_MUTATIONS`.
 const VARIANTS: u64 = 40;
 
-/// A picture with the colours of a profile, and with that profile.
-fn with(profile: &[u8]) -> Vec<u8> {
-    match profile.get(16..20) {
-        Some(b"CMYK") => cmyk_jpeg(Some(profile)),
-        Some(b"GRAY") => grey_jpeg(Some(profile)),
-        _ => rgb_jpeg(Some(profile)),
+/// A picture with the colours of the profile `of`, and with `profile`.
+fn with(of: &[u8], profile: Option<&[u8]>) -> Vec<u8> {
+    match &of[16..20] {
+        b"CMYK" => cmyk_jpeg(profile),
+        b"GRAY" => grey_jpeg(profile),
+        _ => rgb_jpeg(profile),
     }
 }
 
@@ -100,7 +100,7 @@ fn a_hostile_profile_costs_little() {
         ("a profile of five megabytes", [cube, vec![0; PROFILE_MAX_BYTES]].concat()),
     ];
     for (name, profile) in cases {
-        let file = with(&profile);
+        let file = with(&profile, Some(&profile));
         let started = Instant::now();
         let (result, peak_bytes) = peak_of(|| thumbnail(&file));
         let took = started.elapsed();
@@ -180,20 +180,11 @@ fn no_variant_of_a_profile_does_harm() {
     let names = ["wide-v4", "scanner", "scanner-v4", "grey", "grey-lightness", "press-8", "press-16", "press-v4"];
     for name in names {
         let original = profile(name);
-        let without = thumbnail(&match &original[16..20] {
-            b"CMYK" => cmyk_jpeg(None),
-            b"GRAY" => grey_jpeg(None),
-            _ => rgb_jpeg(None),
-        });
+        let without = thumbnail(&with(&original, None));
         for (variant, mut random) in variants(VARIANTS, original.len()) {
             let mut changed = original.clone();
             mutate(&mut changed, &mut random);
-            // Of the picture that the original is of.
-            let file = match &original[16..20] {
-                b"CMYK" => cmyk_jpeg(Some(&changed)),
-                b"GRAY" => grey_jpeg(Some(&changed)),
-                _ => rgb_jpeg(Some(&changed)),
-            };
+            let file = with(&original, Some(&changed));
             let started = Instant::now();
             let (result, peak_bytes) = peak_of(|| catch_unwind(AssertUnwindSafe(|| thumbnail(&file))));
             let result = result.unwrap_or_else(|_| panic!("{name}, variant {variant}: a panic"));
