@@ -6,11 +6,6 @@ use moc_domain::time::Timestamp;
 use crate::SqlStore;
 use crate::executor::{SqlExecutor, Statement, Value, text};
 
-/// The values of the column `state`.
-const DONE: &str = "done";
-const FAILED: &str = "failed";
-const RUNNING: &str = "running";
-
 impl<E: SqlExecutor, P: Platform> KeySets for SqlStore<E, P> {
     async fn key_set(&self, url: &str) -> Result<Option<KeySetRecord>, StoreError> {
         let sql = "SELECT document, fetched_at, next_fetch_at, state FROM issuer_keys WHERE url = ?1";
@@ -20,8 +15,8 @@ impl<E: SqlExecutor, P: Platform> KeySets for SqlStore<E, P> {
                 [Value::Text(document), Value::Integer(fetched_at), Value::Integer(next_fetch_at), Value::Text(state)],
             ) => {
                 let state = match state.as_str() {
-                    DONE => FetchState::Done,
-                    FAILED => FetchState::Failed,
+                    "done" => FetchState::Done,
+                    "failed" => FetchState::Failed,
                     _ => FetchState::Running,
                 };
                 let [fetched_at, next_fetch_at] = [fetched_at, next_fetch_at].map(Timestamp::from_millis);
@@ -34,11 +29,9 @@ impl<E: SqlExecutor, P: Platform> KeySets for SqlStore<E, P> {
     async fn claim_fetch(&self, url: &str, now: Timestamp, lease: Timestamp) -> Result<bool, StoreError> {
         // A time after the lease is that of a wrong clock. If the result is lost and the statement runs again, it finds
         // its own lease and claims nothing: the next fetch waits until the lease ends.
-        let sql = format!(
-            "INSERT INTO issuer_keys (url, next_fetch_at, state) VALUES (?1, ?3, '{RUNNING}')
-             ON CONFLICT (url) DO UPDATE SET next_fetch_at = excluded.next_fetch_at, state = excluded.state
-             WHERE issuer_keys.next_fetch_at <= ?2 OR issuer_keys.next_fetch_at > ?3 RETURNING 1"
-        );
+        let sql = "INSERT INTO issuer_keys (url, next_fetch_at, state) VALUES (?1, ?3, 'running')
+            ON CONFLICT (url) DO UPDATE SET next_fetch_at = excluded.next_fetch_at, state = excluded.state
+            WHERE issuer_keys.next_fetch_at <= ?2 OR issuer_keys.next_fetch_at > ?3 RETURNING 1";
         self.changed(Statement::new(sql, [text(url), now.into(), lease.into()])).await
     }
 
@@ -50,17 +43,14 @@ impl<E: SqlExecutor, P: Platform> KeySets for SqlStore<E, P> {
         next_fetch_at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut parameters = vec![text(url), lease.into(), next_fetch_at.into()];
-        let change = match fetched {
-            Some((document, fetched_at)) => {
-                parameters.extend([text(document), fetched_at.into()]);
-                "state = 'done', document = ?4, fetched_at = ?5"
-            }
-            None => "state = 'failed'",
+        let sql = if let Some((document, fetched_at)) = fetched {
+            parameters.extend([text(document), fetched_at.into()]);
+            "UPDATE issuer_keys SET next_fetch_at = ?3, state = 'done', document = ?4, fetched_at = ?5
+             WHERE url = ?1 AND next_fetch_at = ?2 AND state = 'running'"
+        } else {
+            "UPDATE issuer_keys SET next_fetch_at = ?3, state = 'failed'
+             WHERE url = ?1 AND next_fetch_at = ?2 AND state = 'running'"
         };
-        let sql = format!(
-            "UPDATE issuer_keys SET next_fetch_at = ?3, {change}
-             WHERE url = ?1 AND next_fetch_at = ?2 AND state = '{RUNNING}'"
-        );
         self.execute(Statement::new(sql, parameters)).await?;
         Ok(())
     }

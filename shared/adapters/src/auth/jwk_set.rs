@@ -9,7 +9,7 @@ use moc_application::issuer_keys::{self, KnownKeys};
 use moc_application::port::Issuer;
 use moc_domain::error::Error;
 use moc_domain::limits::{KEY_SET_FETCH_MAX_MS, KEY_SET_MAX_BYTES};
-use serde::Deserialize;
+use serde_json::Value;
 use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
@@ -96,19 +96,17 @@ impl Issuer for HttpIssuer<'_> {
 
 /// Keys of kinds that are unknown here are skipped, as RFC 7517, section 5, asks.
 fn parse(document: &str) -> Result<JwkSet, String> {
-    #[derive(Deserialize)]
-    struct RawSet {
-        keys: Vec<serde_json::Value>,
-    }
-    let set: RawSet = serde_json::from_str(document).map_err(|error| error.to_string())?;
-    let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
-    Ok(JwkSet { keys })
+    let set: Value = serde_json::from_slice(document.as_bytes()).map_err(|error| error.to_string())?;
+    let keys = set.get("keys").and_then(Value::as_array).ok_or("no list of keys")?;
+    // As text once more: jsonwebtoken reads a key in a token's header in this way too, and the code is there once.
+    let key = |key: &Value| serde_json::from_slice(key.to_string().as_bytes()).ok();
+    Ok(JwkSet { keys: keys.iter().filter_map(key).collect() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn rsa(more: &Value) -> Value {
         merged(json!({ "kty": "RSA", "kid": "rsa", "n": "AQAB", "e": "AQAB" }), more)
