@@ -17,6 +17,18 @@ use moc_domain::part::PartNumber;
 
 use crate::hash::{checksums, md5};
 
+/// How a bucket responds to a completion of an upload that it has completed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecondCompletion {
+    /// S3 `NoSuchUpload`.
+    #[default]
+    NoSuchUpload,
+    /// S3 `InvalidPart`, and `ListParts` lists them still if `lists` is set.
+    InvalidPart { lists: bool },
+    /// Like the first one, whichever parts are named; S3 `NoSuchUpload` until the object is there.
+    Succeeds,
+}
+
 /// Where a bucket may differ from another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BucketOptions {
@@ -26,12 +38,21 @@ pub struct BucketOptions {
     pub page_parts: usize,
     /// `false` under SSE-KMS, where ETags say nothing of the bytes.
     pub is_etag_of_bytes: bool,
+    /// `false` if a completion takes the parts that there are, whatever their ETags.
+    pub checks_etags: bool,
+    pub second_completion: SecondCompletion,
 }
 
 impl Default for BucketOptions {
     /// As S3 without SSE-KMS.
     fn default() -> Self {
-        Self { part_min_bytes: PART_SIZE_MIN_MIB * MIB, page_parts: 1_000, is_etag_of_bytes: true }
+        Self {
+            part_min_bytes: PART_SIZE_MIN_MIB * MIB,
+            page_parts: 1_000,
+            is_etag_of_bytes: true,
+            checks_etags: true,
+            second_completion: SecondCompletion::default(),
+        }
     }
 }
 
@@ -78,8 +99,12 @@ struct State {
     created: u64,
     uploads: BTreeMap<String, Upload>,
     objects: BTreeMap<String, Object>,
+    /// Uploads that were completed.
+    completed: BTreeMap<String, Upload>,
     /// Objects of completed uploads that the bucket does not show yet.
     assembling: Vec<(String, Object)>,
+    /// Completions on their way to the bucket: key, upload and parts.
+    held: Vec<(String, String, Vec<ETag>)>,
 }
 
 /// A bucket in memory with the semantics of S3. Clones share it.
@@ -88,6 +113,7 @@ pub struct MemoryBucket {
     options: BucketOptions,
     state: Rc<RefCell<State>>,
     is_slow: Rc<Cell<bool>>,
+    is_held: Rc<Cell<bool>>,
 }
 
 impl MemoryBucket {
@@ -114,6 +140,20 @@ impl MemoryBucket {
         let mut state = self.state.borrow_mut();
         let assembled: Vec<_> = state.assembling.extract_if(.., |(it, _)| it == key).collect();
         state.objects.extend(assembled);
+    }
+
+    /// Holds the next completion up on its way, or no longer: its client hears nothing, and the bucket gets it with
+    /// [`Self::deliver`].
+    pub fn hold_completion(&self, is_held: bool) {
+        self.is_held.set(is_held);
+    }
+
+    /// Gives the bucket the completions of a key that were held up.
+    pub fn deliver(&self, key: &str) {
+        let held: Vec<_> = self.state.borrow_mut().held.extract_if(.., |(it, ..)| it == key).collect();
+        for (key, upload_id, parts) in held {
+            let _ = self.completed(&key, &upload_id, &parts);
+        }
     }
 
     /// The keys of all objects, in order.
@@ -181,6 +221,32 @@ impl MemoryBucket {
         state.uploads.get(upload_id).filter(|upload| upload.key == key).ok_or(BucketError::NoSuchUpload)
     }
 
+    fn completed(&self, key: &str, upload_id: &str, parts: &[ETag]) -> Result<CompletedUpload, BucketError> {
+        let mut state = self.state.borrow_mut();
+        let is_etag_of_bytes = self.options.is_etag_of_bytes;
+        if state.completed.contains_key(upload_id) {
+            return match (self.options.second_completion, state.objects.get(key)) {
+                (SecondCompletion::InvalidPart { .. }, _) => {
+                    Err(BucketError::InvalidPart("InvalidPart: it is over".into()))
+                }
+                (SecondCompletion::Succeeds, Some(object)) => {
+                    Ok(CompletedUpload { etag: object.etag.clone(), is_etag_of_bytes })
+                }
+                _ => Err(BucketError::NoSuchUpload),
+            };
+        }
+        let object = self.assembled(Self::no_such_upload(&state, key, upload_id)?, parts)?;
+        let etag = object.etag.clone();
+        let upload = state.uploads.remove(upload_id);
+        state.completed.extend(upload.map(|upload| (upload_id.to_owned(), upload)));
+        if self.is_slow.take() {
+            state.assembling.push((key.to_owned(), object));
+        } else {
+            state.objects.insert(key.to_owned(), object);
+        }
+        Ok(CompletedUpload { etag, is_etag_of_bytes })
+    }
+
     /// The object that S3 makes of an upload.
     fn assembled(&self, upload: &Upload, etags: &[ETag]) -> Result<Object, BucketError> {
         if etags.is_empty() {
@@ -189,7 +255,7 @@ impl MemoryBucket {
         let (mut bytes, mut digests) = (Vec::new(), Vec::new());
         for (number, etag) in (1..).zip(etags) {
             let part = PartNumber::new(number).and_then(|number| upload.parts.get(&number));
-            let part = part.filter(|part| self.etag(part) == *etag);
+            let part = part.filter(|part| !self.options.checks_etags || self.etag(part) == *etag);
             let part = part.ok_or_else(|| BucketError::InvalidPart(format!("InvalidPart: {number}, {etag}")))?;
             if number < etags.len() as u64 && (part.len() as u64) < self.options.part_min_bytes {
                 return Err(BucketError::InvalidPart(format!("EntityTooSmall: {number}")));
@@ -254,7 +320,11 @@ impl Bucket for MemoryBucket {
         after: Option<PartNumber>,
     ) -> Result<PartsPage, BucketError> {
         let state = self.state.borrow();
-        let upload = Self::no_such_upload(&state, key, upload_id)?;
+        let is_listed = self.options.second_completion == SecondCompletion::InvalidPart { lists: true };
+        let upload = match state.completed.get(upload_id).filter(|_| is_listed) {
+            Some(upload) => upload,
+            None => Self::no_such_upload(&state, key, upload_id)?,
+        };
         let mut rest = upload.parts.iter().filter(|(number, _)| after.is_none_or(|after| **number > after));
         let listed = |(number, bytes): (&PartNumber, &Vec<u8>)| ListedPart {
             number: *number,
@@ -272,16 +342,11 @@ impl Bucket for MemoryBucket {
         upload_id: &str,
         parts: &[ETag],
     ) -> Result<CompletedUpload, BucketError> {
-        let mut state = self.state.borrow_mut();
-        let object = self.assembled(Self::no_such_upload(&state, key, upload_id)?, parts)?;
-        let etag = object.etag.clone();
-        state.uploads.remove(upload_id);
-        if self.is_slow.take() {
-            state.assembling.push((key.to_owned(), object));
-        } else {
-            state.objects.insert(key.to_owned(), object);
+        if self.is_held.take() {
+            self.state.borrow_mut().held.push((key.to_owned(), upload_id.to_owned(), parts.to_vec()));
+            return Err(BucketError::Silent("held up".into()));
         }
-        Ok(CompletedUpload { etag, is_etag_of_bytes: self.options.is_etag_of_bytes })
+        self.completed(key, upload_id, parts)
     }
 
     async fn abort_upload(&self, key: &str, upload_id: &str) -> Result<(), BucketError> {

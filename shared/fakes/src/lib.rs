@@ -18,7 +18,7 @@ mod sql;
 pub mod stage;
 mod trace;
 
-pub use bucket::{Body, BucketOptions, MemoryBucket};
+pub use bucket::{Body, BucketOptions, MemoryBucket, SecondCompletion};
 pub use fault::{Call, Faulty, Gate, Script, Verdict};
 pub use form::MemoryForm;
 pub use hash::{checksums, md5, sha256};
