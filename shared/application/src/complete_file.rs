@@ -1,27 +1,33 @@
 //! `POST /sessions/:sessionId/files/:fileId/complete`
 //!
 //! S3 may take minutes to assemble a large object, and may show neither the upload nor the object meanwhile. So the
-//! store records that a completion was requested before it is, and until `completion_timeout_ms` later nothing is
-//! concluded from a missing object:
+//! store records that a completion is requested before it is, and until `completion_timeout_ms` later nothing is
+//! concluded from a missing object. A call that finds such a record looks first:
 //!
 //! | the bucket has | response |
 //! |---|---|
 //! | the object | the file is completed, whichever request the bucket has worked for |
 //! | the upload | it is asked for the completion again |
 //! | neither | 503 until `completion_timeout_ms` are over, then the file is given up: 422 |
-//! | neither, and no completion was requested before | the upload was lost: 422 at once |
+//!
+//! Without such a record the bucket is asked at once. If it then has neither, and nobody else has asked, the upload was
+//! lost before: 422.
+//!
+//! Two rules keep every finished file: only a HEAD shows that an object is missing, and a record is deleted by one
+//! statement that fails if another completion has begun; the object is deleted after that.
 
 use moc_domain::checksum::Mismatch;
 use moc_domain::error::{Error, ErrorKind, FieldError, FileFault};
 use moc_domain::etag::ETag;
 use moc_domain::file::{ClaimedPart, File, StoredPart, in_order};
 use moc_domain::id::{FileId, SessionId, UserId};
-use moc_domain::limits::{COMPLETION_LOOKS, VALIDATION_ERRORS_MAX};
-use moc_domain::part::PartNumber;
+use moc_domain::limits::{COMPLETION_LOOKS, LOOK_PAUSE_MS, VALIDATION_ERRORS_MAX};
 use moc_domain::session::Status;
+use moc_domain::time::Timestamp;
 
+use crate::lookup;
 use crate::port::{Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, Platform, Store};
-use crate::{lookup, retry};
+use crate::retry::{self, ATTEMPTS_MAX};
 
 /// A file to complete.
 #[derive(Clone, Copy, Debug)]
@@ -63,54 +69,25 @@ pub async fn run(
     request: CompleteRequest<'_>,
 ) -> Result<Completed, Error> {
     let CompleteRequest { user, session, file, .. } = request;
-    let (session, file, recorded) = lookup::file_with_parts(store, user, session, file).await?;
+    let (session, mut file, recorded) = lookup::file_with_parts(store, user, session, file).await?;
     if let Some(etag) = file.etag.clone() {
         return Ok(Completed { file, etag, idempotent: true });
     }
     let session = lookup::without_stale_lock(store, platform, session).await?;
     session.accepts_uploads(platform.now())?;
 
-    let etags = parts(bucket, &file, &recorded, request.parts).await?;
-    if let Some(claimed) = request.parts {
-        check_claimed(claimed, &etags)?;
-    }
-    let Some(completing) = store.begin_completion(file.id, platform.now()).await? else {
-        return overtaken(store, bucket, platform, request, false).await;
+    let etags = parts(store, bucket, platform, &mut file, &recorded, request.parts).await?;
+    let etag = match earlier(store, bucket, platform, request, &mut file, &etags).await? {
+        None => ask(store, bucket, platform, request, &mut file, etags).await?,
+        etag => etag,
     };
-    let CompletedUpload { etag, is_etag_of_bytes } = match complete(bucket, platform, &file, &etags).await? {
-        Completion::Made(completed) => completed,
-        Completion::PartsDiffer(missing) => return Err(ErrorKind::PartCountMismatch { missing }.into()),
-        Completion::NotThere { was_requested_once } => {
-            let is_first = completing.requests == 1 && was_requested_once;
-            // Another request may have begun later, and have been the first that the bucket got.
-            let was_lost_before = is_first
-                && match store.begin_completion(file.id, platform.now()).await? {
-                    Some(again) => again.requests == 2,
-                    None => return overtaken(store, bucket, platform, request, false).await,
-                };
-            let waited_ms = platform.now().millis_since(completing.since);
-            if !was_lost_before && waited_ms < request.completion_timeout_ms {
-                let cause =
-                    format!("the bucket has neither the upload nor the object {waited_ms} ms after a completion");
-                return Err(Error::with_source(ErrorKind::BucketUnavailable, cause));
-            }
-            store.forget_file(file.id).await?;
-            return Err(file.failed(FileFault::ObjectMissing).into());
+    match etag {
+        Some(etag) if store.complete_file(&file, &etag, platform.now()).await? => {
+            lookup::extend(store, platform, &session, request.session_lifetime_max_ms).await;
+            Ok(Completed { file, etag, idempotent: false })
         }
-    };
-    if let Some(expected) = bucket.object_etag(&etags).filter(|expected| is_etag_of_bytes && *expected != etag) {
-        if lookup::forget(store, &file).await? {
-            // The object that stays in the bucket belongs to no file any more.
-            let _ = bucket.delete(&file.key).await;
-        }
-        let mismatch = Mismatch { algorithm: "md5", expected: expected.to_string(), actual: etag.to_string() };
-        return Err(file.differs(mismatch).into());
+        etag => overtaken(store, bucket, platform, request, &file.key, etag.is_some()).await,
     }
-    if !store.complete_file(&file, &etag, platform.now()).await? {
-        return overtaken(store, bucket, platform, request, true).await;
-    }
-    lookup::extend(store, platform, &session, request.session_lifetime_max_ms).await;
-    Ok(Completed { file, etag, idempotent: false })
 }
 
 /// The response where another completion, a cancellation or a finalize came first; `is_made` says that the bucket has
@@ -120,52 +97,76 @@ async fn overtaken(
     bucket: &impl Bucket,
     platform: &impl Platform,
     request: CompleteRequest<'_>,
+    key: &str,
     is_made: bool,
 ) -> Result<Completed, Error> {
-    let (session, file) = lookup::file(store, request.user, request.session, request.file).await?;
+    let found = lookup::file(store, request.user, request.session, request.file).await;
+    let is_over = match &found {
+        Ok((session, file)) => session.status == Status::Cancelled && file.etag.is_none(),
+        Err(error) => error.kind == ErrorKind::NotFound,
+    };
+    // A cancellation has cleared the bucket already, or the file was given up: clear what came after it. An object that
+    // was made is the end of every completion.
+    if is_over && bucket.delete(key).await.is_ok() && is_made {
+        let _ = store.end_completion(request.file).await;
+    }
+    let (session, file) = found?;
     if let Some(etag) = file.etag.clone() {
         return Ok(Completed { file, etag, idempotent: true });
     }
-    if session.status == Status::Cancelled {
-        // The cancellation has cleared the bucket already: clear what came after it. An object that was made is the
-        // end of every completion.
-        if bucket.delete(&file.key).await.is_ok() && is_made {
-            let _ = store.end_completion(file.id).await;
-        }
-    }
     session.accepts_uploads(platform.now())?;
-    Err(Error::with_source(ErrorKind::StoreUnavailable, "a pending file of an active session did not complete"))
+    Err(unsettled("another completion of the file came first"))
 }
 
-/// The ETags of the file's parts, in order: as recorded, or as the bucket lists parts that clients have sent straight
-/// to it, to presigned URLs. A bucket that works on a completion may no longer list any: then the object will show
-/// whether the client's claims are right.
+/// A client that retries later finds out.
+fn unsettled(cause: &str) -> Error {
+    Error::with_source(ErrorKind::BucketUnavailable, cause)
+}
+
+/// The ETags of the file's parts, in order: as recorded, or as the bucket lists them if the client claims other ones.
+/// It may have sent parts straight to the bucket, to presigned URLs, or one part twice at once. A bucket that works on
+/// a completion may no longer list any: then the object will show whether the client's claims are right.
 async fn parts(
+    store: &impl Store,
     bucket: &impl Bucket,
-    file: &File,
+    platform: &impl Platform,
+    file: &mut File,
     recorded: &[StoredPart],
     claimed: Option<&[ClaimedPart]>,
 ) -> Result<Vec<ETag>, Error> {
-    let missing = match (in_order(file.plan, recorded), claimed) {
-        (Ok(etags), _) => return Ok(etags),
-        (Err(missing), None) => return Err(ErrorKind::PartCountMismatch { missing }.into()),
-        (Err(missing), Some(_)) => missing,
+    let recorded = in_order(file.plan, recorded);
+    let Some(claimed) = claimed else {
+        return recorded.map_err(|missing| ErrorKind::PartCountMismatch { missing }.into());
     };
-    let etags = match list(bucket, file).await {
-        Ok(listed) => in_order(file.plan, &listed),
-        Err(BucketError::NoSuchUpload) if file.completing_at.is_some() => {
-            let claimed = claimed.unwrap_or_default();
+    let rejected = match &recorded {
+        Ok(etags) => match check_claimed(claimed, etags) {
+            Ok(()) => return Ok(etags.clone()),
+            Err(kind @ ErrorKind::Invalid { .. }) => kind,
+            Err(kind) => return Err(kind.into()),
+        },
+        Err(missing) => ErrorKind::PartCountMismatch { missing: missing.clone() },
+    };
+    let listed = match list(bucket, file, platform.now()).await {
+        Ok(listed) => listed,
+        Err(BucketError::NoSuchUpload) => {
             let is_whole = file.plan.numbers().eq(claimed.iter().map(|part| part.number));
-            if is_whole { Ok(claimed.iter().map(|part| part.etag.clone()).collect()) } else { Err(missing) }
+            if recorded.is_err() && file.completing_at.is_some() && is_whole {
+                return Ok(claimed.iter().map(|part| part.etag.clone()).collect());
+            }
+            return Err(rejected.into());
         }
-        Err(BucketError::NoSuchUpload) => Err(missing),
         Err(error) => return Err(error.into()),
     };
-    etags.map_err(|missing| ErrorKind::PartCountMismatch { missing }.into())
+    let etags = in_order(file.plan, &listed).map_err(|missing| ErrorKind::PartCountMismatch { missing })?;
+    check_claimed(claimed, &etags)?;
+    if let Ok(recorded) = &recorded {
+        correct(store, file, recorded, &listed).await?;
+    }
+    Ok(etags)
 }
 
 /// Every part of an upload that the bucket lists.
-async fn list(bucket: &impl Bucket, file: &File) -> Result<Vec<StoredPart>, BucketError> {
+async fn list(bucket: &impl Bucket, file: &File, now: Timestamp) -> Result<Vec<StoredPart>, BucketError> {
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
         let page = bucket.list_parts(&file.key, &file.upload_id, after).await?;
@@ -173,7 +174,7 @@ async fn list(bucket: &impl Bucket, file: &File) -> Result<Vec<StoredPart>, Buck
             number,
             etag,
             size_bytes,
-            uploaded_at: file.created_at,
+            uploaded_at: now,
         }));
         // A server that repeats a page must not be asked for ever.
         match page.next.filter(|next| after.is_none_or(|after| after < *next)) {
@@ -181,6 +182,22 @@ async fn list(bucket: &impl Bucket, file: &File) -> Result<Vec<StoredPart>, Buck
             None => return Ok(listed),
         }
     }
+}
+
+/// The listed parts that are not those of `etags`.
+fn differing<'a>(etags: &'a [ETag], listed: &'a [StoredPart]) -> impl Iterator<Item = &'a StoredPart> {
+    let etag = |part: &StoredPart| etags.get(usize::from(part.number.get()) - 1);
+    listed.iter().filter(move |part| etag(part).is_some_and(|etag| *etag != part.etag))
+}
+
+/// Records the parts that the bucket has under other ETags than the store: parts that were sent twice at once and
+/// recorded in another order than the bucket stored them. What is known of their bytes was of the other ones.
+async fn correct(store: &impl Store, file: &mut File, recorded: &[ETag], listed: &[StoredPart]) -> Result<(), Error> {
+    for part in differing(recorded, listed) {
+        store.record_part(file.id, part, None).await?;
+        file.last_part_sha256 = None;
+    }
+    Ok(())
 }
 
 /// Every part that the client names must be in the plan, under that ETag, and none left out.
@@ -202,10 +219,116 @@ fn check_claimed(claimed: &[ClaimedPart], etags: &[ETag]) -> Result<(), ErrorKin
     if errors.is_empty() { Ok(()) } else { Err(ErrorKind::Invalid { errors }) }
 }
 
+/// Whether an object has the ETag that follows from its parts, as far as ETags say anything.
+fn follows(bucket: &impl Bucket, parts: &[ETag], etag: &ETag, is_etag_of_bytes: bool) -> bool {
+    !is_etag_of_bytes || bucket.object_etag(parts).is_none_or(|expected| expected == *etag)
+}
+
+/// The ETag of the object that a completion has made which was requested before, if one was; `None` if the bucket has
+/// to be asked for one.
+///
+/// Nothing but a completion of this upload writes to the file's key, and a bucket completes only parts that it has. So
+/// an object of the file's size is the file, even if the record of a part has changed since its completion; only a
+/// client's claims have to fit it.
+async fn earlier(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    request: CompleteRequest<'_>,
+    file: &mut File,
+    etags: &[ETag],
+) -> Result<Option<ETag>, Error> {
+    if file.completing_at.is_none() {
+        return Ok(None);
+    }
+    let is_whole = |head: &ObjectHead| head.size_bytes == file.size_bytes;
+    let is_of_parts = |head: &ObjectHead| follows(bucket, etags, &head.etag, head.is_etag_of_bytes);
+    let mut head = bucket.head(&file.key).await?;
+    if !head.as_ref().is_some_and(|head| is_whole(head) && is_of_parts(head)) {
+        match bucket.list_parts(&file.key, &file.upload_id, None).await {
+            Err(BucketError::NoSuchUpload) => {
+                head = lookup::object(bucket, platform, file, COMPLETION_LOOKS, |_| true).await?;
+            }
+            Ok(_) | Err(BucketError::Rejected(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match head {
+        Some(head) if is_whole(&head) && (request.parts.is_none() || is_of_parts(&head)) => {
+            if !is_of_parts(&head) {
+                file.last_part_sha256 = None;
+            }
+            Ok(Some(head.etag))
+        }
+        None if !file.is_completing(platform.now(), request.completion_timeout_ms)
+            && lookup::forget(store, file, file.completing_at).await? =>
+        {
+            Err(file.failed(FileFault::ObjectMissing).into())
+        }
+        Some(_) => Err(unsettled("the bucket has no such upload, and another object than its parts make")),
+        None => Err(unsettled("the bucket has neither the upload nor the object: it may be completing it")),
+    }
+}
+
+/// Asks the bucket for the object; returns its ETag, `None` if another request came first.
+async fn ask(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    request: CompleteRequest<'_>,
+    file: &mut File,
+    mut etags: Vec<ETag>,
+) -> Result<Option<ETag>, Error> {
+    let now = platform.now();
+    let over_before = now.plus_millis(-request.completion_timeout_ms);
+    let Some(completing) = store.begin_completion(file.id, now, over_before).await? else { return Ok(None) };
+    let completion = complete(store, bucket, platform, file, &mut etags, request.parts.is_some()).await?;
+    // Where nobody else has begun a completion.
+    let forget = async |file: &File| -> Result<bool, Error> {
+        Ok(completing.requests == 1 && lookup::forget(store, file, Some(completing.at)).await?)
+    };
+    match completion {
+        Completion::Made(CompletedUpload { etag, is_etag_of_bytes }) => {
+            if follows(bucket, &etags, &etag, is_etag_of_bytes) {
+                return Ok(Some(etag));
+            }
+            // A bucket may have taken a part while it made the object: then the part's record follows in a moment.
+            platform.sleep(LOOK_PAUSE_MS).await;
+            let (_, again, recorded) =
+                lookup::file_with_parts(store, request.user, request.session, request.file).await?;
+            let is_of = |parts: Vec<ETag>| follows(bucket, &parts, &etag, is_etag_of_bytes);
+            if request.parts.is_none() && in_order(file.plan, &recorded).is_ok_and(is_of) {
+                *file = again;
+                return Ok(Some(etag));
+            }
+            if !forget(file).await? {
+                return Ok(None);
+            }
+            // The object that stays in the bucket belongs to no file any more.
+            let _ = bucket.delete(&file.key).await;
+            let expected = bucket.object_etag(&etags).map_or_else(String::new, |expected| expected.to_string());
+            Err(file.differs(Mismatch { algorithm: "md5", expected, actual: etag.to_string() }).into())
+        }
+        Completion::Found(head) => {
+            let is_file =
+                head.size_bytes == file.size_bytes && follows(bucket, &etags, &head.etag, head.is_etag_of_bytes);
+            Ok(is_file.then_some(head.etag))
+        }
+        // The upload was lost before.
+        Completion::NotThere { was_requested_once } if was_requested_once && forget(file).await? => {
+            Err(file.failed(FileFault::ObjectMissing).into())
+        }
+        Completion::NotThere { .. } => {
+            Err(unsettled("the bucket has neither the upload nor the object: it may be completing it"))
+        }
+    }
+}
+
 enum Completion {
+    /// The bucket has made an object.
     Made(CompletedUpload),
-    /// The bucket lacks these parts, or has them under other ETags.
-    PartsDiffer(Vec<u16>),
+    /// The bucket has failed, and has an object.
+    Found(ObjectHead),
     /// Neither the upload nor the object is there.
     NotThere {
         /// Whether this call has sent one request for it.
@@ -213,66 +336,85 @@ enum Completion {
     },
 }
 
-/// Completes the upload. A response that was lost, or one that came to an earlier request, is recovered
-/// by looking at the object: it is ours if its ETag is the one that these parts make. Some servers
-/// reject an upload that is over where S3 says that there is none.
+/// Requests the completion. A response that was lost, or one that came to an earlier request, is recovered by looking
+/// at the object. Some servers reject an upload that is over where S3 says that there is none.
+///
+/// S3's `InvalidPart` says that it lacks a part, has it under another ETag, or has begun to complete it: what it lists
+/// decides. Other ETags are taken over into `etags` and the store, unless the client `claims` some.
 async fn complete(
+    store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,
-    file: &File,
-    etags: &[ETag],
+    file: &mut File,
+    etags: &mut Vec<ETag>,
+    claims: bool,
 ) -> Result<Completion, Error> {
     let mut requests = 1;
-    let error = loop {
-        match bucket.complete_upload(&file.key, &file.upload_id, etags).await {
+    loop {
+        let error = match bucket.complete_upload(&file.key, &file.upload_id, etags).await {
             Ok(completed) => return Ok(Completion::Made(completed)),
-            Err(error) if retry::pause(platform, requests, &error).await => requests += 1,
-            Err(error) => break error,
+            // The client has waited long enough; its next request looks.
+            Err(error @ BucketError::Silent(_)) => return Err(error.into()),
+            Err(error) => error,
+        };
+        if !retry::pause(platform, requests, &error).await {
+            let looks = match error {
+                BucketError::NoSuchUpload | BucketError::Rejected(_) => COMPLETION_LOOKS,
+                _ => 1,
+            };
+            if let Some(head) = lookup::object(bucket, platform, file, looks, |_| true).await? {
+                return Ok(Completion::Found(head));
+            }
+            match error {
+                BucketError::NoSuchUpload => {
+                    return Ok(Completion::NotThere { was_requested_once: requests == 1 });
+                }
+                BucketError::InvalidPart(_) if requests < ATTEMPTS_MAX => {
+                    take_over(store, bucket, platform, file, etags, claims).await?;
+                }
+                error => return Err(error.into()),
+            }
         }
-    };
-    let expected = bucket.object_etag(etags);
-    let is_ours = |head: &ObjectHead| {
-        let has_etag = !head.is_etag_of_bytes || expected.as_ref().is_none_or(|expected| head.etag == *expected);
-        head.size_bytes == file.size_bytes && has_etag
-    };
-    let head = match &error {
-        BucketError::InvalidPart(_) => match parts_that_differ(bucket, file, etags).await? {
-            Some(differing) => return Ok(Completion::PartsDiffer(differing)),
-            None => lookup::object(bucket, platform, file, COMPLETION_LOOKS, is_ours).await?,
-        },
-        BucketError::NoSuchUpload | BucketError::Rejected(_) => {
-            lookup::object(bucket, platform, file, COMPLETION_LOOKS, is_ours).await?
-        }
-        BucketError::Unavailable(_) => bucket.head(&file.key).await?,
-        // The client has waited long enough; its next request looks.
-        BucketError::Silent(_) => return Err(error.into()),
-    };
-    match (head, error) {
-        (Some(head), _) if is_ours(&head) => {
-            let ObjectHead { etag, is_etag_of_bytes, .. } = head;
-            Ok(Completion::Made(CompletedUpload { etag, is_etag_of_bytes }))
-        }
-        (None, BucketError::NoSuchUpload | BucketError::InvalidPart(_)) => {
-            Ok(Completion::NotThere { was_requested_once: requests == 1 })
-        }
-        (_, error) => Err(error.into()),
+        requests += 1;
     }
 }
 
-/// The parts that the bucket lacks or has under other ETags; `None` if it has no such upload.
-async fn parts_that_differ(bucket: &impl Bucket, file: &File, etags: &[ETag]) -> Result<Option<Vec<u16>>, Error> {
-    let parts = match list(bucket, file).await {
-        Ok(parts) => parts,
-        Err(BucketError::NoSuchUpload) => return Ok(None),
+/// Takes over what the bucket lists. If it lists what it was asked for, or nothing because it is completing it, another
+/// attempt after a pause may succeed.
+async fn take_over(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    file: &mut File,
+    etags: &mut Vec<ETag>,
+    claims: bool,
+) -> Result<(), Error> {
+    let listed = match list(bucket, file, platform.now()).await {
+        Ok(listed) => listed,
+        Err(BucketError::NoSuchUpload) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let stands = |number: PartNumber, etag: &ETag| parts.iter().any(|part| part.number == number && part.etag == *etag);
-    let differing = file.plan.numbers().zip(etags).filter(|(number, etag)| !stands(*number, etag));
-    Ok(Some(differing.map(|(number, _)| number.get()).collect()))
+    let missing = match in_order(file.plan, &listed) {
+        Ok(stored) if stored == *etags => Vec::new(),
+        Ok(stored) if !claims => {
+            correct(store, file, etags, &listed).await?;
+            *etags = stored;
+            return Ok(());
+        }
+        Ok(_) => differing(etags, &listed).map(|part| part.number.get()).collect(),
+        Err(missing) => missing,
+    };
+    if missing.is_empty() || listed.is_empty() {
+        platform.sleep(LOOK_PAUSE_MS).await;
+        return Ok(());
+    }
+    Err(ErrorKind::PartCountMismatch { missing }.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use moc_domain::part::PartNumber;
+
     use super::*;
 
     #[test]

@@ -6,6 +6,7 @@ use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::limits::{FINALIZE_LOCK_STALE_MS, LOOK_PAUSE_MS};
 use moc_domain::moc::Moc;
 use moc_domain::session::Session;
+use moc_domain::time::Timestamp;
 
 use crate::port::{Bucket, ObjectHead, Platform, Store, StoreError};
 
@@ -88,13 +89,14 @@ pub async fn without_stale_lock(
     store.session(session.id).await?.ok_or_else(|| ErrorKind::NotFound.into())
 }
 
-/// Deletes the record of a file; `true` if it does not exist any more. If the result of the deletion was lost, the
-/// record is looked up: whoever forgets a file has to know whether its object is to be deleted.
+/// Deletes the record of a pending file whose last completion began at `completing_at`; `true` if it does not exist
+/// any more. If the result of the deletion was lost, the record is looked up: whoever forgets a file has to know
+/// whether its object is to be deleted.
 ///
 /// # Errors
 /// The store's.
-pub async fn forget(store: &impl Store, file: &File) -> Result<bool, StoreError> {
-    let forgotten = store.forget_file(file.id).await;
+pub async fn forget(store: &impl Store, file: &File, completing_at: Option<Timestamp>) -> Result<bool, StoreError> {
+    let forgotten = store.forget_file(file.id, completing_at).await;
     if matches!(forgotten, Ok(true)) {
         return forgotten;
     }

@@ -73,17 +73,26 @@ pub async fn run(
         completing_at: None,
         created_at: now,
     };
-    let inserting = async {
-        if let Some(old) = replaced
-            && lookup::forget(store, old).await?
-        {
-            // The object that stays in the bucket belongs to no file any more.
-            let _ = bucket.delete(&old.key).await;
-        }
-        store.insert_file(&file, bounds.files_max).await
+    let registered = match replaced {
+        Some(old) => store.replace_file(old.id, &file).await,
+        None => store.insert_file(&file, bounds.files_max).await,
     };
-    let kind: Error = match inserting.await {
+    let registered = match registered {
+        Err(error) => match store.file(session.id, file.id).await {
+            // Only the result was lost.
+            Ok(Some(_)) => Ok(Registered::Done),
+            Ok(None) => Err(error),
+            // There may be a record, which needs its upload.
+            Err(_) => return Err(error.into()),
+        },
+        registered => registered,
+    };
+    let kind: Error = match registered {
         Ok(Registered::Done) => {
+            if let Some(old) = replaced {
+                // The object that stays in the bucket belongs to no file any more.
+                let _ = bucket.delete(&old.key).await;
+            }
             lookup::extend(store, platform, &session, bounds.session_lifetime_max_ms).await;
             return Ok((session, file));
         }
@@ -96,13 +105,7 @@ pub async fn run(
             }
             Err(error) => error,
         },
-        Err(error) => match store.file(session.id, file.id).await {
-            // Only the result of the insertion was lost.
-            Ok(Some((session, file))) => return Ok((session, file)),
-            Ok(None) => error.into(),
-            // There may be a record, which needs its upload.
-            Err(_) => return Err(error.into()),
-        },
+        Err(error) => error.into(),
     };
     let _ = bucket.abort_upload(&file.key, &file.upload_id).await;
     Err(kind)

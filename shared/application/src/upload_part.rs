@@ -152,22 +152,25 @@ async fn no_longer_accepted(
     if file.is_completing(platform.now(), part.limits.completion_timeout_ms) {
         return match bucket.head(&file.key).await {
             Ok(Some(_)) => ErrorKind::FileAlreadyCompleted.into(),
-            Ok(None) => {
-                let cause = "the bucket has no such upload: it may be completing it";
-                Error::with_source(ErrorKind::BucketUnavailable, cause)
-            }
+            Ok(None) => may_be_completing(),
             Err(error) => error.into(),
         };
     }
     match lookup::object(bucket, platform, &file, COMPLETION_LOOKS, |_| true).await {
-        Ok(None) => match store.forget_file(file.id).await {
-            Ok(_) => file.failed(FileFault::ObjectMissing).into(),
+        Ok(None) => match lookup::forget(store, &file, file.completing_at).await {
+            Ok(true) => file.failed(FileFault::ObjectMissing).into(),
+            // A completion has begun meanwhile.
+            Ok(false) => may_be_completing(),
             Err(error) => error.into(),
         },
         // It was completed, and the record of that was lost: `complete` finds it.
         Ok(Some(_)) => ErrorKind::FileAlreadyCompleted.into(),
         Err(error) => error,
     }
+}
+
+fn may_be_completing() -> Error {
+    Error::with_source(ErrorKind::BucketUnavailable, "the bucket has no such upload: it may be completing it")
 }
 
 fn upload_error(error: PartError, platform: &impl Platform, part: &Part<'_>, file: &File) -> Error {

@@ -2,10 +2,11 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use moc_application::port::BucketError;
+use moc_application::port::{Bucket as _, BucketError};
 use moc_domain::error::ErrorKind;
 use moc_domain::session::Status;
 use moc_fakes::Stage;
+use moc_fakes::stage::run;
 use moc_store::SqlError;
 
 const BYTES: &[u8] = b"%PDF-1.7 castle";
@@ -126,10 +127,69 @@ fn the_object_of_a_replaced_file_is_deleted_although_a_result_was_lost() {
         let wrong = b"not a PDF at all";
         let file = stage.upload(session.id, Stage::declaration("castle.pdf", wrong), wrong);
         assert!(stage.finalize(session.id, "Castle").is_err());
-        stage.store_faults.after("DELETE FROM files", 1..=lost, broken());
+        stage.store_faults.after("UPDATE files SET id", 1..=lost, broken());
         let registered = stage.register(session.id, Stage::declaration("castle.pdf", BYTES), 10);
         assert_eq!(stage.files(session.id), [registered.unwrap()]);
         assert_eq!(stage.file_now(&file), None);
         assert_eq!(stage.memory.keys(), [""; 0], "{lost} lost");
     }
+}
+
+/// A finalize comes just before the file is replaced: it publishes no MOC without the file.
+#[test]
+fn a_rejected_file_is_replaced_at_once_or_not_at_all() {
+    let stage = Stage::default();
+    let session = stage.uploaded();
+    let wrong = b"no picture at all";
+    let declared = Stage::declaration("castle.png", wrong);
+    let rejected = stage.upload(session.id, declared.clone(), wrong);
+    assert!(stage.finalize(session.id, "Castle").is_err());
+    // Before every statement of the registration.
+    for call in 1..=5 {
+        let (registering, other) = (stage.another(), stage.another());
+        registering.store_faults.meanwhile("", call, move || {
+            let refused = other.finalize(session.id, "Castle").unwrap_err().kind;
+            assert!(matches!(refused, ErrorKind::FileValidationFailed { .. }), "{refused:?}");
+        });
+        registering.register(session.id, declared.clone(), 10).unwrap();
+        let file = stage.files(session.id).into_iter().find(|file| file.name == "castle.png").unwrap();
+        assert_ne!(file.id, rejected.id);
+        stage.send(&file, wrong);
+        stage.complete(&file, None).unwrap();
+        assert!(stage.finalize(session.id, "Castle").is_err());
+    }
+}
+
+/// The finalize that holds the session may publish the file: it and its object stay.
+#[test]
+fn a_rejected_file_of_a_locked_session_stays() {
+    let stage = Stage::default();
+    let session = stage.uploaded();
+    let (key, memory) = (stage.files(session.id)[0].key.clone(), stage.memory.clone());
+    run(memory.delete(&key)).unwrap();
+    assert!(stage.finalize(session.id, "Castle").is_err());
+    run(memory.put(&key, "application/pdf", BYTES)).unwrap();
+    let (other, id) = (stage.another(), session.id);
+    stage.bucket_faults.meanwhile("create_upload", 1, move || drop(other.finalize(id, "Castle").unwrap()));
+    let refused = stage.register(session.id, Stage::declaration("castle.pdf", BYTES), 10).unwrap_err().kind;
+    assert_eq!(refused, ErrorKind::SessionNotActive { status: Status::Finalized });
+    assert_eq!((stage.memory.keys(), stage.memory.uploads()), (vec![key], vec![]));
+}
+
+#[test]
+fn of_two_replacements_at_once_one_gets_the_name() {
+    let stage = Stage::default();
+    let session = stage.session();
+    let wrong = b"not a PDF at all";
+    stage.upload(session.id, Stage::declaration("castle.pdf", wrong), wrong);
+    assert!(stage.finalize(session.id, "Castle").is_err());
+    let other = stage.another();
+    stage.store_faults.meanwhile("UPDATE files SET id", 1, move || {
+        other.upload(session.id, Stage::declaration("castle.pdf", BYTES), BYTES);
+    });
+    let refused = stage.register(session.id, Stage::declaration("castle.pdf", BYTES), 10).unwrap_err().kind;
+    let [file] = stage.files(session.id).try_into().unwrap();
+    assert_eq!(refused, ErrorKind::DuplicateFile { file_id: file.id });
+    assert_eq!((stage.memory.keys(), stage.memory.uploads()), (vec![file.key], vec![]));
+    stage.finalize(session.id, "Castle").unwrap();
 }

@@ -7,11 +7,13 @@
 
 mod cases;
 mod key_sets;
+mod taken_away;
 
 use moc_application::port::Platform;
 
 pub use cases::*;
 pub use key_sets::*;
+pub use taken_away::*;
 
 use crate::{SqlExecutor, SqlStore};
 
@@ -46,7 +48,13 @@ macro_rules! store_cases {
             counts_parts_that_are_stored_at_once,
             stores_no_part_after_completion_or_cancellation,
             completes_once_beside_late_parts,
-            forgets_pending_and_rejected_files_only,
+            counts_completions_that_may_still_run,
+            completes_with_the_checksum_that_the_caller_has_seen,
+            forgets_pending_files_only,
+            forgets_no_file_whose_completion_has_begun_since,
+            replaces_a_rejected_file,
+            replaces_no_file_of_a_session_that_is_not_active,
+            replaces_once_and_not_under_a_lock,
             locks_once_and_unlocks_for_the_holder_only,
             publishes_one_moc_per_session_and_slug,
             inserts_no_moc_after_the_lock_was_lost,

@@ -43,6 +43,51 @@ const RECORD_PART_POSTGRES: &str = "WITH f AS (
     FROM p WHERE files.id = p.file_id
     RETURNING parts_completed, bytes_completed";
 
+/// Replaces a rejected file in SQLite: it becomes another one.
+const REPLACE_FILE_SQLITE: &str = "UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
+      size_bytes = ?6, created_at = ?7, metadata = ?8, parts_completed = 0, bytes_completed = 0, etag = NULL,
+      completed_at = NULL, completing_at = NULL, completions = 0, last_part_sha256 = NULL, rejected = 0
+    WHERE id = ?9 AND session_id = ?2 AND etag IS NOT NULL AND rejected = 1
+      AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
+    RETURNING 1";
+
+/// Replaces a rejected file in PostgreSQL. The session is locked meanwhile, so a finalize that gets its lock sees one
+/// of the two files and keeps it.
+const REPLACE_FILE_POSTGRES: &str = "WITH s AS (
+      SELECT id FROM sessions WHERE id = ?2 AND status = 'active' FOR UPDATE)
+    UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
+      size_bytes = CAST(?6 AS BIGINT), created_at = CAST(?7 AS BIGINT), metadata = ?8, parts_completed = 0,
+      bytes_completed = 0, etag = NULL, completed_at = NULL, completing_at = NULL, completions = 0,
+      last_part_sha256 = NULL, rejected = 0
+    FROM s WHERE files.id = ?9 AND files.session_id = s.id AND files.etag IS NOT NULL AND files.rejected = 1
+    RETURNING 1";
+
+/// Deletes the parts of a file that no longer exists.
+const DELETE_PARTS: &str = "DELETE FROM parts WHERE file_id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE id = ?1)";
+
+impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
+    /// What keeps a file out that would replace `rejected`, or that it is there already: looked up only when that is
+    /// needed.
+    async fn not_registered(&self, file: &File, rejected: Option<FileId>) -> Result<Registered, StoreError> {
+        let Some((session, files)) = self.session_with_files(file.session_id).await? else {
+            return Ok(Registered::NotActive);
+        };
+        let same = |other: &&File| other.category == file.category && other.name == file.name;
+        Ok(match files.iter().find(same) {
+            Some(other) if other.id == file.id => Registered::Done,
+            Some(other) if Some(other.id) != rejected => Registered::Duplicate(other.id),
+            None if rejected.is_none() && session.status == Status::Active => Registered::Full,
+            _ => Registered::NotActive,
+        })
+    }
+
+    /// Executes a statement that takes the record of `file` away, and deletes its parts; whether it has.
+    async fn take_away(&self, statement: Statement<'_>, file: FileId) -> Result<bool, StoreError> {
+        let results = self.execute_all(&[statement, Statement::new(DELETE_PARTS, [text(file)])]).await?;
+        Ok(results.first().is_some_and(|rows| !rows.is_empty()))
+    }
+}
+
 impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
     async fn insert_file(&self, file: &File, files_max: u64) -> Result<Registered, StoreError> {
         let sql = "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id, size_bytes,
@@ -66,17 +111,26 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         if self.changed(Statement::new(sql, parameters)).await? {
             return Ok(Registered::Done);
         }
-        // The reason is looked up only now that it is needed.
-        let Some((session, files)) = self.session_with_files(file.session_id).await? else {
-            return Ok(Registered::NotActive);
-        };
-        let same = |other: &&File| other.category == file.category && other.name == file.name;
-        Ok(match files.iter().find(same) {
-            Some(other) if other.id == file.id => Registered::Done,
-            Some(other) => Registered::Duplicate(other.id),
-            None if session.status != Status::Active => Registered::NotActive,
-            None => Registered::Full,
-        })
+        self.not_registered(file, None).await
+    }
+
+    async fn replace_file(&self, rejected: FileId, file: &File) -> Result<Registered, StoreError> {
+        let sql = if self.is_postgres() { REPLACE_FILE_POSTGRES } else { REPLACE_FILE_SQLITE };
+        let parameters = [
+            text(file.id),
+            text(file.session_id),
+            text(file.content.media_type()),
+            text(&file.key),
+            text(&file.upload_id),
+            file.size_bytes.into(),
+            file.created_at.into(),
+            metadata(&file.checksums),
+            text(rejected),
+        ];
+        if self.take_away(Statement::new(sql, parameters), rejected).await? {
+            return Ok(Registered::Done);
+        }
+        self.not_registered(file, Some(rejected)).await
     }
 
     async fn file(&self, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError> {
@@ -127,14 +181,22 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         Ok(Some(Progress { parts_completed, bytes_completed: number(&row, 1)? }))
     }
 
-    async fn begin_completion(&self, file: FileId, now: Timestamp) -> Result<Option<Completing>, StoreError> {
-        let sql = "UPDATE files SET completing_at = coalesce(completing_at, ?2), completions = completions + 1
+    async fn begin_completion(
+        &self,
+        file: FileId,
+        now: Timestamp,
+        over_before: Timestamp,
+    ) -> Result<Option<Completing>, StoreError> {
+        let sql = "UPDATE files SET completing_at = CASE WHEN coalesce(completing_at, 0) < ?2 THEN ?2
+                ELSE completing_at + 1 END,
+              completions = CASE WHEN coalesce(completing_at, 0) <= ?3 THEN 1 ELSE completions + 1 END
             WHERE id = ?1 AND etag IS NULL
               AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
             RETURNING completing_at, completions";
-        let Some(row) = self.first(Statement::new(sql, [text(file), now.into()])).await? else { return Ok(None) };
-        let since = i64::try_from(number(&row, 0)?).unwrap_or(i64::MAX);
-        Ok(Some(Completing { since: Timestamp::from_millis(since), requests: number(&row, 1)? }))
+        let parameters = [text(file), now.into(), over_before.into()];
+        let Some(row) = self.first(Statement::new(sql, parameters)).await? else { return Ok(None) };
+        let at = i64::try_from(number(&row, 0)?).unwrap_or(i64::MAX);
+        Ok(Some(Completing { at: Timestamp::from_millis(at), requests: number(&row, 1)? }))
     }
 
     async fn end_completion(&self, file: FileId) -> Result<(), StoreError> {
@@ -144,12 +206,15 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
     }
 
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "UPDATE files SET etag = ?2, completed_at = ?3, bytes_completed = size_bytes, parts_completed = ?4
+        let sql = "UPDATE files SET etag = ?2, completed_at = ?3, bytes_completed = size_bytes, parts_completed = ?4,
+              last_part_sha256 = ?5
             WHERE id = ?1 AND etag IS NULL
               AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
             RETURNING 1";
         let total = u64::from(file.plan.total());
-        self.changed(Statement::new(sql, [text(file.id), text(etag), now.into(), total.into()])).await
+        let sha256 = file.last_part_sha256.map(hex::encode);
+        let parameters = [text(file.id), text(etag), now.into(), total.into(), sha256.into()];
+        self.changed(Statement::new(sql, parameters)).await
     }
 
     async fn reject_file(&self, file: FileId) -> Result<(), StoreError> {
@@ -158,12 +223,9 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         Ok(())
     }
 
-    async fn forget_file(&self, file: FileId) -> Result<bool, StoreError> {
-        let of_file = "DELETE FROM files WHERE id = ?1 AND (etag IS NULL OR (rejected = 1
-              AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active'))) RETURNING 1";
-        let of_parts = "DELETE FROM parts WHERE file_id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE id = ?1)";
-        let statements = [of_file, of_parts].map(|sql| Statement::new(sql, [text(file)]));
-        let results = self.execute_all(&statements).await?;
-        Ok(results.first().is_some_and(|rows| !rows.is_empty()))
+    async fn forget_file(&self, file: FileId, completing_at: Option<Timestamp>) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM files WHERE id = ?1 AND etag IS NULL AND coalesce(completing_at, 0) = ?2 RETURNING 1";
+        let completing_at = completing_at.unwrap_or(Timestamp::from_millis(0));
+        self.take_away(Statement::new(sql, [text(file), completing_at.into()]), file).await
     }
 }

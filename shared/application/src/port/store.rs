@@ -48,12 +48,13 @@ pub enum Inserted {
     LockLost,
 }
 
-/// What is known of a file that is being completed.
+/// A completion that is about to be requested from the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completing {
-    /// When its completion was first requested.
-    pub since: Timestamp,
-    /// How many requests there were, this one included. The store may count one of them twice.
+    /// When it began. No other completion of the file has the same time, so that it shows whether another one has begun
+    /// since.
+    pub at: Timestamp,
+    /// How many completions the bucket may be working on, this one included. The store may count one of them twice.
     pub requests: u64,
 }
 
@@ -90,6 +91,9 @@ pub trait Sessions {
 pub trait Files {
     /// Adds a file to an active session that has fewer than `files_max`.
     async fn insert_file(&self, file: &File, files_max: u64) -> Result<Registered, StoreError>;
+    /// Puts a file in the place of a rejected one of the same session, category and name, while the session is active:
+    /// at any time the session has one of the two.
+    async fn replace_file(&self, rejected: FileId, file: &File) -> Result<Registered, StoreError>;
     /// A file and its session.
     async fn file(&self, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError>;
     /// A file and its session, with its stored parts in the order of their numbers.
@@ -107,17 +111,23 @@ pub trait Files {
         sha256: Option<[u8; 32]>,
     ) -> Result<Option<Progress>, StoreError>;
     /// Records that a completion of a pending file of an active session is requested from the bucket, before it is;
-    /// `None` unless both are.
-    async fn begin_completion(&self, file: FileId, now: Timestamp) -> Result<Option<Completing>, StoreError>;
+    /// `None` unless both are. If the last one began at or before `over_before`, all earlier ones are over.
+    async fn begin_completion(
+        &self,
+        file: FileId,
+        now: Timestamp,
+        over_before: Timestamp,
+    ) -> Result<Option<Completing>, StoreError>;
     /// Records that no completion of a pending file is under way any more.
     async fn end_completion(&self, file: FileId) -> Result<(), StoreError>;
-    /// Completes a pending file of an active session. `false` unless both are.
+    /// Completes a pending file of an active session, with the SHA-256 of its last part as `file` has it. `false`
+    /// unless both are.
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;
     /// Marks a completed file as one that a new registration replaces.
     async fn reject_file(&self, file: FileId) -> Result<(), StoreError>;
-    /// Deletes a pending file whose multipart upload no longer exists, or a rejected file of an active session, so
-    /// that it can be registered again. `false` if there was nothing to delete.
-    async fn forget_file(&self, file: FileId) -> Result<bool, StoreError>;
+    /// Deletes a pending file whose multipart upload no longer exists, so that it can be registered again; `false`
+    /// unless its last completion began at `completing_at`, or none did.
+    async fn forget_file(&self, file: FileId, completing_at: Option<Timestamp>) -> Result<bool, StoreError>;
 }
 
 /// Published MOCs.

@@ -18,10 +18,10 @@ use moc_domain::time::Timestamp;
 use super::Database;
 use crate::{Dialect, SqlExecutor, SqlStore, Statement, Value, version};
 
-const PART_BYTES: u64 = 5 << 20;
-const FILES_MAX: u64 = 3;
+pub(super) const PART_BYTES: u64 = 5 << 20;
+pub(super) const FILES_MAX: u64 = 3;
 /// Clients of the concurrent cases.
-const CLIENTS: usize = 8;
+pub(super) const CLIENTS: usize = 8;
 
 /// The time of every case.
 pub fn now() -> Timestamp {
@@ -38,11 +38,11 @@ pub fn random() -> [u8; 10] {
     bytes
 }
 
-fn after(millis: i64) -> Timestamp {
+pub(super) fn after(millis: i64) -> Timestamp {
     now().plus_millis(millis)
 }
 
-fn token() -> LockToken {
+pub(super) fn token() -> LockToken {
     LockToken::new(now(), random())
 }
 
@@ -64,7 +64,7 @@ fn session() -> Session {
 }
 
 /// A file of `parts` parts, the last of one byte.
-fn file(session: &Session, name: &str, parts: u64) -> File {
+pub(super) fn file(session: &Session, name: &str, parts: u64) -> File {
     let id = FileId::new(now(), random());
     let size_bytes = (parts - 1) * PART_BYTES + 1;
     File {
@@ -88,12 +88,12 @@ fn file(session: &Session, name: &str, parts: u64) -> File {
     }
 }
 
-fn part(number: u64, size_bytes: u64, etag: &str) -> StoredPart {
+pub(super) fn part(number: u64, size_bytes: u64, etag: &str) -> StoredPart {
     let number = PartNumber::new(number).expect("a part number");
     StoredPart { number, etag: etag_of(etag), size_bytes, uploaded_at: now() }
 }
 
-fn etag_of(text: &str) -> ETag {
+pub(super) fn etag_of(text: &str) -> ETag {
     ETag::parse(text).expect("an ETag")
 }
 
@@ -112,7 +112,7 @@ fn moc(session: &Session, title: &str) -> Moc {
 }
 
 /// A session with one file of this many parts.
-async fn registered(store: &SqlStore<impl SqlExecutor, impl Platform>, parts: u64) -> (Session, File) {
+pub(super) async fn registered(store: &SqlStore<impl SqlExecutor, impl Platform>, parts: u64) -> (Session, File) {
     let session = session();
     store.insert_session(&session).await.unwrap();
     let file = file(&session, "a.pdf", parts);
@@ -249,26 +249,6 @@ pub async fn completes_once_beside_late_parts(database: &impl Database) {
     let winner = outcomes.iter().position(|completed| *completed).expect("one that completed");
     assert_eq!(completed.etag, Some(etag_of(&format!("whole-{winner}"))));
     assert_eq!((completed.parts_completed, completed.bytes_completed), (2, file.size_bytes));
-}
-
-pub async fn forgets_pending_and_rejected_files_only(database: &impl Database) {
-    let store = &database.store().await;
-    let (session, pending) = registered(store, 1).await;
-    store.record_part(pending.id, &part(1, 1, "a"), None).await.unwrap();
-    assert!(store.forget_file(pending.id).await.unwrap());
-    assert!(!store.forget_file(pending.id).await.unwrap());
-    // The same id, so that parts that were left behind would be found again.
-    assert_eq!(store.insert_file(&pending, FILES_MAX).await.unwrap(), Registered::Done);
-    let (_, _, parts) = store.file_with_parts(session.id, pending.id).await.unwrap().expect("the file");
-    assert!(parts.is_empty());
-
-    store.reject_file(pending.id).await.unwrap();
-    assert!(!store.file(session.id, pending.id).await.unwrap().expect("the file").1.rejected);
-    assert!(store.complete_file(&pending, &etag_of("whole-1"), now()).await.unwrap());
-    assert!(!store.forget_file(pending.id).await.unwrap());
-    store.reject_file(pending.id).await.unwrap();
-    assert!(store.file(session.id, pending.id).await.unwrap().expect("the file").1.rejected);
-    assert!(store.forget_file(pending.id).await.unwrap());
 }
 
 pub async fn locks_once_and_unlocks_for_the_holder_only(database: &impl Database) {
