@@ -7,8 +7,9 @@
 //! - a part has the bytes of the last acknowledged version, or of one that was sent at the same time,
 //! - so does a completed file's object, which stays,
 //! - a pending file's counters are those of its stored parts,
-//! - a file's record is deleted only if its bytes are nowhere, or if a finalize has rejected it,
-//! - a session has one MOC, whose id and title never change, with all completed files,
+//! - a file's record is deleted only if its bytes are nowhere and its completion was not acknowledged; one that a
+//!   finalize has rejected gives its place to another one in the same step,
+//! - a session has one MOC, whose id and title never change, with all completed files, and its objects exist,
 //! - a lock is taken from another finalize only when it is stale, and released only by its holder,
 //! - a webhook comes after the MOC's files, and is given up only after its last attempt,
 //! - another user finds nothing.

@@ -165,10 +165,10 @@ impl Model {
         now: i64,
     ) -> Result<(), String> {
         self.check_sessions(&after, task, now)?;
-        self.check_mocs(&after)?;
+        self.check_mocs(&after, bucket)?;
         for (id, file) in &self.before.files.clone() {
             if !after.files.contains_key(id) {
-                self.check_forgotten(id, file, bucket)?;
+                self.check_forgotten(id, file, &after, bucket)?;
                 self.forgotten.insert(file.key.clone(), task);
             }
         }
@@ -221,14 +221,15 @@ impl Model {
         Ok(())
     }
 
-    /// A record is deleted only if its upload is over without an object, or a finalize has rejected it.
-    fn check_forgotten(&self, id: &str, file: &FileRow, bucket: &MemoryBucket) -> Result<(), String> {
+    /// A record is deleted only if its upload is over without an object, or replaced if a finalize has rejected it.
+    fn check_forgotten(&self, id: &str, file: &FileRow, after: &Snapshot, bucket: &MemoryBucket) -> Result<(), String> {
         let is_active = self.before.sessions[&file.session].status == "active";
-        if file.etag.is_some() {
-            return if file.is_rejected && is_active {
-                Ok(())
-            } else {
-                Err(format!("the completed file {id} is lost"))
+        if file.etag.is_some() || self.completed.contains(id) {
+            let same = |other: &FileRow| (&other.session, &other.name) == (&file.session, &file.name);
+            return match (file.is_rejected && is_active, after.files.values().any(same)) {
+                (true, true) => Ok(()),
+                (true, false) => Err(format!("the rejected file {id} is gone, and no other has its place")),
+                (false, _) => Err(format!("the completed file {id} is lost")),
             };
         }
         let (is_assembling, exists) = (bucket.is_assembling(&file.key), bucket.exists(&file.key));
@@ -266,8 +267,11 @@ impl Model {
         Ok(())
     }
 
-    fn check_mocs(&mut self, after: &Snapshot) -> Result<(), String> {
+    fn check_mocs(&mut self, after: &Snapshot, bucket: &MemoryBucket) -> Result<(), String> {
         for (id, moc) in &after.mocs {
+            if let Some(key) = moc.keys.iter().find(|key| !bucket.exists(key)) {
+                return Err(format!("MOC {id} has lost its object {key}"));
+            }
             self.finalized(&moc.session, id, &moc.title)?;
             let session = &after.sessions[&moc.session];
             if session.user != moc.user {

@@ -15,6 +15,10 @@ pub enum Bug {
     /// Neither the unique key on a MOC's session nor the lock keeps a second MOC out. Either of them is enough: a
     /// session has one MOC without the key as well.
     SecondMoc,
+    /// A file is given up although another completion of it has begun.
+    GivenUpWhileCompleting,
+    /// A rejected file is replaced while a finalize holds its session.
+    ReplacedUnderALock,
 }
 
 /// A database with a bug.
@@ -48,7 +52,14 @@ impl Bug {
                 .sql
                 .replace("status = 'finalizing' AND lock_token = ?2\n", "status = 'finalizing' AND ?2 = ?2\n"),
             Self::SecondMoc => statement.sql.replace("AND status = 'finalizing' AND lock_token = ?11", "AND ?11 = ?11"),
-            Self::PartDropped => statement.sql.to_string(),
+            Self::GivenUpWhileCompleting => statement
+                .sql
+                .replace("AND coalesce(completing_at, 0) = ?2", "AND ?2 = ?2")
+                .replace("ELSE completions + 1 END", "ELSE 1 END"),
+            Self::ReplacedUnderALock if statement.sql.starts_with("UPDATE files SET id") => {
+                statement.sql.replace("s.status = 'active'", "s.status <> 'cancelled'")
+            }
+            Self::ReplacedUnderALock | Self::PartDropped => statement.sql.to_string(),
         };
         Statement::new(sql, statement.parameters.clone())
     }

@@ -159,7 +159,20 @@ async fn upload_registered(client: &Client, file: &File, local: &Local) -> Fate 
         {
             return fate;
         }
-        match client.complete(file, claimed).await {
+        let completed = if scheduler.chance(300) {
+            // Another tab of the client completes it too, or sends a part again.
+            let other = async {
+                if scheduler.chance(500) {
+                    let _ = client.complete(file, claimed.clone()).await;
+                } else {
+                    let _ = send(client, file, local, &[scheduler.pick(&local.numbers())]).await;
+                }
+            };
+            join(client.complete(file, claimed.clone()), other).await.0
+        } else {
+            client.complete(file, claimed).await
+        };
+        match completed {
             Ok(()) => return Fate::Complete,
             Err(GaveUp::Rejected(ErrorKind::PartCountMismatch { missing: numbers })) => {
                 missing = numbers.into_iter().filter_map(|number| PartNumber::new(number.into())).collect();

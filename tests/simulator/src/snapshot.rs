@@ -18,6 +18,7 @@ pub struct SessionRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRow {
     pub session: String,
+    pub name: String,
     pub key: String,
     pub upload_id: String,
     pub size_bytes: i64,
@@ -35,6 +36,8 @@ pub struct MocRow {
     pub title: String,
     /// The ids of its files.
     pub files: Vec<String>,
+    /// The keys of its objects.
+    pub keys: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,10 +76,10 @@ pub fn read(database: &SqliteFile) -> Snapshot {
     let statements = [
         "SELECT id, user_id, status, lock_token, finalizing_at, moc_id, expires_at FROM sessions",
         "SELECT id, session_id, object_key, upload_id, size_bytes, parts_completed, bytes_completed, etag, rejected,
-            completing_at FROM files",
+            completing_at, name FROM files",
         "SELECT file_id, part_number, size_bytes FROM parts",
         "SELECT id, session_id, user_id, title FROM mocs",
-        "SELECT moc_id, file_id FROM moc_files",
+        "SELECT moc_id, file_id, object_key FROM moc_files",
         "SELECT moc_id, status, attempts FROM webhook_deliveries",
     ]
     .map(|sql| Statement::new(sql, []));
@@ -99,6 +102,7 @@ pub fn read(database: &SqliteFile) -> Snapshot {
         let count = |column: usize| number(&row[column]).expect("a number");
         let file = FileRow {
             session: id(&row[1]),
+            name: id(&row[10]),
             key: id(&row[2]),
             upload_id: id(&row[3]),
             size_bytes: count(4),
@@ -114,12 +118,14 @@ pub fn read(database: &SqliteFile) -> Snapshot {
         snapshot.parts.insert((id(&row[0]), number(&row[1]).expect("a number")), number(&row[2]).expect("a number"));
     }
     for row in mocs {
-        let moc = MocRow { session: id(&row[1]), user: id(&row[2]), title: id(&row[3]), files: Vec::new() };
+        let moc =
+            MocRow { session: id(&row[1]), user: id(&row[2]), title: id(&row[3]), files: Vec::new(), keys: Vec::new() };
         snapshot.mocs.insert(id(&row[0]), moc);
     }
     for row in moc_files {
         if let Some(moc) = snapshot.mocs.get_mut(&id(&row[0])) {
             moc.files.push(id(&row[1]));
+            moc.keys.push(id(&row[2]));
         }
     }
     for row in deliveries {

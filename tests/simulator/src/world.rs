@@ -12,7 +12,7 @@ use moc_domain::error::Error;
 use moc_domain::id::{MocId, SessionId};
 use moc_domain::part::PartNumber;
 use moc_domain::time::Timestamp;
-use moc_fakes::{BucketOptions, Call, Faulty, FaultyExecutor, Gate, MemoryBucket, Verdict};
+use moc_fakes::{BucketOptions, Call, Faulty, FaultyExecutor, Gate, MemoryBucket, SecondCompletion, Verdict};
 use moc_store::{SqlError, SqlStore, SqliteFile};
 
 use crate::Options;
@@ -33,13 +33,17 @@ pub type SimStore = SqlStore<FaultyExecutor<Planted, SqlGate>, SimPlatform>;
 pub type SimBucket = Retrying<Faulty<MemoryBucket, BucketGate>, SimPlatform>;
 
 /// How often things fail, of 1,000 calls each.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Rates {
     pub bucket: u64,
     pub store: u64,
     pub receiver: u64,
     /// Completions that are slow.
     pub slow: u64,
+    /// Completions that are held up on their way to the bucket: their clients hear nothing.
+    pub held: u64,
+    /// Completions that the bucket rejects as S3 `InvalidPart` for no reason, whether they take effect or not.
+    pub invalid: u64,
     /// Responses that do not reach the client.
     pub lost: u64,
     /// Steps before which an instance crashes, of 1,000,000.
@@ -85,6 +89,8 @@ impl World {
             store: level(60),
             receiver: level(300),
             slow: level(500),
+            held: level(300),
+            invalid: level(200),
             lost: level(100),
             crash: level(2_000),
             disconnect: level(3_000),
@@ -96,6 +102,13 @@ impl World {
             part_min_bytes: 1,
             page_parts: 1 + scheduler.below(4) as usize,
             is_etag_of_bytes: !scheduler.chance(100),
+            second_completion: scheduler.pick(&[
+                SecondCompletion::NoSuchUpload,
+                SecondCompletion::InvalidPart { lists: false },
+                SecondCompletion::InvalidPart { lists: true },
+                SecondCompletion::Succeeds,
+            ]),
+            ..BucketOptions::default()
         });
         let bug = options.bug;
         Rc::new_cyclic(|world| {
@@ -150,8 +163,7 @@ impl World {
 
     /// Nothing fails from now on.
     pub fn calm(&self) {
-        let quiet = Rates { bucket: 0, store: 0, receiver: 0, slow: 0, lost: 0, crash: 0, disconnect: 0 };
-        self.rates.set(quiet);
+        self.rates.set(Rates::default());
     }
 
     pub fn snapshot(&self) -> snapshot::Snapshot {
@@ -283,7 +295,25 @@ impl Gate<BucketError> for BucketGate {
         scheduler.turn().await;
         world.changed();
         world.memory.complete_slowly(false);
+        world.memory.hold_completion(false);
         let rates = world.rates.get();
+        if call.operation == "complete_upload" && scheduler.chance(rates.held) {
+            world.memory.hold_completion(true);
+            let takes_ms = scheduler.below(world.slow_max_ms);
+            let (key, delivering) = (call.target.clone(), world.clone());
+            scheduler.log(|| format!("the next completion takes {takes_ms} ms to the bucket"));
+            scheduler.spawn("network", None, None, async move {
+                delivering.scheduler.sleep(takes_ms).await;
+                delivering.memory.deliver(&key);
+                delivering.changed();
+                delivering.scheduler.log(|| format!("the bucket gets the completion of {key}"));
+            });
+            return Verdict::Proceed;
+        }
+        if call.operation == "complete_upload" && scheduler.chance(rates.invalid) {
+            let error = BucketError::InvalidPart("injected".into());
+            return if scheduler.chance(500) { Verdict::Before(error) } else { Verdict::After(error) };
+        }
         if call.operation == "complete_upload" && scheduler.chance(rates.slow) {
             world.memory.complete_slowly(true);
             let takes_ms = scheduler.below(world.slow_max_ms);

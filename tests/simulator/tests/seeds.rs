@@ -74,3 +74,13 @@ fn finds_a_lock_that_is_given_back_twice() {
 fn finds_a_second_moc_of_a_session() {
     finds(Bug::SecondMoc, "was published as", 3_000);
 }
+
+#[test]
+fn finds_a_file_that_is_given_up_while_another_completion_runs() {
+    finds(Bug::GivenUpWhileCompleting, "was given up although its bytes are in the bucket", 3_000);
+}
+
+#[test]
+fn finds_a_file_that_is_replaced_while_a_finalize_holds_its_session() {
+    finds(Bug::ReplacedUnderALock, "the completed file", 3_000);
+}
