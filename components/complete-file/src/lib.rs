@@ -5,6 +5,7 @@ use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
 use moc_adapters::{auth, progress, s3, settings, store};
 use moc_application::complete_file::{self, CompleteRequest, Completed};
+use moc_application::lookup;
 use moc_contract::body::CompleteFileBody;
 use moc_contract::event;
 use moc_contract::path::Route;
@@ -20,6 +21,9 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let Route::Complete(session, file) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", session);
     log.show("file", file);
+    let store = store::open().await?;
+    // A body is read only for who has the file.
+    lookup::file(&store, &user, session, file).await?;
     let settings = settings::upload().await?;
     let body: CompleteFileBody = request.optional_json(COMPLETE_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
     let parts = body.check()?;
@@ -33,7 +37,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         completion_timeout_ms: settings.completion_timeout_ms,
     };
     let Completed { file, etag, idempotent } =
-        complete_file::run(&store::open().await?, &s3::open().await?, &WasiPlatform, asked).await?;
+        complete_file::run(&store, &s3::open().await?, &WasiPlatform, asked).await?;
     log.set("bytes", file.size_bytes);
     log.set("etag", etag.as_str());
     if !idempotent {

@@ -4,6 +4,7 @@ use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
 use moc_adapters::{auth, progress, s3, settings, store};
+use moc_application::lookup;
 use moc_application::port::{Bucket as _, PartAddress, Platform as _};
 use moc_application::register_file::{self, Bounds};
 use moc_contract::body::RegisterFileBody;
@@ -20,6 +21,9 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     request.allow("POST")?;
     let Route::Files(session) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", session);
+    let store = store::open().await?;
+    // A body is read only for who has the session.
+    lookup::session(&store, &user, session).await?;
     let settings = settings::upload().await?;
     let body: RegisterFileBody = request.json(JSON_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
     let (declared, presigned) = body.check(&settings.files)?;
@@ -27,8 +31,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let bounds =
         Bounds { files_max: settings.files.files_max, session_lifetime_max_ms: settings.session_lifetime_max_ms };
     let bucket = s3::open().await?;
-    let (session, file) =
-        register_file::run(&store::open().await?, &bucket, &WasiPlatform, &user, session, declared, bounds).await?;
+    let (session, file) = register_file::run(&store, &bucket, &WasiPlatform, &user, session, declared, bounds).await?;
     log.show("file", file.id);
     log.set("bytes", file.size_bytes);
     progress::emit(&user, session.id, |now| event::file_registered(&file, now)).await;
