@@ -10,17 +10,21 @@ use moc_application::make_thumbnail;
 use moc_application::port::{Step, Trace as _};
 use moc_application::retry::Retrying;
 use moc_config::FinalizeSettings;
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::moc::Moc;
 
-/// Makes the thumbnail that the MOC does not have yet, and has its webhook delivered if it is not.
+/// Makes the thumbnail that the MOC does not have yet, with others that are due, and has its webhook delivered if it
+/// is not.
 pub async fn run(wanted: &FinalizeSettings, bucket: Retrying<S3Bucket, WasiPlatform>, moc: &Moc, trace: &Trace) {
     let thumbnail = async {
-        if wanted.thumbnail && moc.thumbnail_key.is_none() {
+        if wanted.thumbnail {
             let thumbnailer = Thumbnailer { bucket, context: trace.context_of(Step::GenerateThumbnail) };
-            let making = async { make_thumbnail::run(&store::open().await?, &thumbnailer, moc).await };
-            if let Err(error) = trace.step(Step::GenerateThumbnail, making).await {
-                let cause = error.source.unwrap_or_default();
-                log::warn(&format!("MOC {} gets no thumbnail: {cause}", moc.id));
+            let making = async { make_thumbnail::run(&store::open().await?, &thumbnailer, &WasiPlatform, moc).await };
+            // The thumbnailer has logged every other error.
+            if let Err(Error { kind: ErrorKind::StoreUnavailable, source }) =
+                trace.step(Step::GenerateThumbnail, making).await
+            {
+                log::warn(&format!("MOC {} gets no thumbnail yet: {}", moc.id, source.unwrap_or_default()));
             }
         }
     };

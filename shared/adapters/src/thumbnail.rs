@@ -3,15 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-use moc_application::port::{Bucket as _, Thumbnails};
+use moc_application::port::{Bucket as _, BucketError, ThumbnailError, Thumbnails};
 use moc_application::retry::Retrying;
 use moc_contract::trace::TraceContext;
-use moc_domain::error::{Error, ErrorKind};
+use moc_domain::error::Error;
+use moc_domain::id::MocId;
 use moc_domain::limits::{THUMBNAIL_MAX_BYTES, THUMBNAIL_MAX_MS};
 use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
 use crate::body::Body;
+use crate::log;
 use crate::outbound::{self, Payload, Response, SendError};
 use crate::platform::{WasiPlatform, within};
 use crate::s3::S3Bucket;
@@ -27,19 +29,27 @@ pub struct Thumbnailer {
 }
 
 impl Thumbnails for Thumbnailer {
-    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), Error> {
+    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), ThumbnailError> {
         let deadline = Instant::now() + Duration::from_millis(THUMBNAIL_MAX_MS);
-        let made = within(deadline, self.render(picture)).await;
-        let jpeg = made.unwrap_or_else(|| Err(failed(format!("it took more than {THUMBNAIL_MAX_MS} ms"))))?;
-        Ok(self.bucket.put(thumbnail, "image/jpeg", &jpeg).await?)
+        let making = async {
+            let jpeg = self.render(picture).await?;
+            self.bucket.put(thumbnail, "image/jpeg", &jpeg).await.map_err(of_bucket)
+        };
+        let made = within(deadline, making).await;
+        made.unwrap_or_else(|| Err(failed(format!("it took more than {THUMBNAIL_MAX_MS} ms"))))
+    }
+
+    fn failed(&self, moc: MocId, cause: &str, is_retried: bool) {
+        let yet = if is_retried { " yet" } else { "" };
+        log::warn(&format!("MOC {moc} gets no thumbnail{yet}: {cause}"));
     }
 }
 
 impl Thumbnailer {
     /// The picture goes from the bucket to the thumbnailer as it streams: it is never here as a whole.
-    async fn render(&self, picture: &str) -> Result<Vec<u8>, Error> {
+    async fn render(&self, picture: &str) -> Result<Vec<u8>, ThumbnailError> {
         let missing = || failed("it is not in the bucket");
-        let object = self.bucket.get_ref().open_object(picture).await?.ok_or_else(missing)?;
+        let object = self.bucket.get_ref().open_object(picture).await.map_err(of_bucket)?.ok_or_else(missing)?;
         let length = object.length().ok_or_else(|| failed("its length is not known"))?;
         let Body { bytes, end } = object.body();
         let url = Url::parse(THUMBNAILER).map_err(|error| failed(error.to_string()))?;
@@ -49,19 +59,23 @@ impl Thumbnailer {
         self.jpeg(reply.map_err(unreachable)?).await
     }
 
-    async fn jpeg(&self, reply: Response) -> Result<Vec<u8>, Error> {
-        if reply.status == 200 {
-            return reply.read(THUMBNAIL_MAX_BYTES, true).await.map_err(unreachable);
+    async fn jpeg(&self, reply: Response) -> Result<Vec<u8>, ThumbnailError> {
+        match reply.status {
+            200 => reply.read(THUMBNAIL_MAX_BYTES, true).await.map_err(unreachable),
+            422 => Err(ThumbnailError::Undecodable(reply.cause().await)),
+            status => Err(failed(format!("the thumbnailer responded {status}: {}", reply.cause().await))),
         }
-        let status = reply.status;
-        Err(failed(format!("the thumbnailer responded {status}: {}", reply.cause().await)))
     }
 }
 
-fn failed(cause: impl Into<String>) -> Error {
-    Error::with_source(ErrorKind::Internal, cause)
+fn failed(cause: impl Into<String>) -> ThumbnailError {
+    ThumbnailError::Failed(cause.into())
 }
 
-fn unreachable(error: SendError) -> Error {
+fn of_bucket(error: BucketError) -> ThumbnailError {
+    failed(Error::from(error).source.unwrap_or_default())
+}
+
+fn unreachable(error: SendError) -> ThumbnailError {
     failed(format!("the thumbnailer: {error}"))
 }

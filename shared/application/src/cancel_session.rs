@@ -12,7 +12,7 @@ use crate::port::{Bucket, BucketError, Platform, Store};
 
 /// Cancels a session: its open uploads are aborted and its objects deleted. The state changes
 /// first, so that nothing new comes while the bucket is cleared; if the bucket is unavailable or may still be
-/// completing a file, the same call again clears the rest.
+/// completing a file, the same call again clears the rest. A file that is cleared is not asked about again.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], [`ErrorKind::SessionNotActive`], [`ErrorKind::FinalizeInProgress`], or those
@@ -36,7 +36,7 @@ pub async fn run(
         }
     }
     // Read after the cancellation: no file comes from now on.
-    let (_, files) = lookup::session_with_files(store, user, id).await?;
+    let files = store.uncleared_files(id).await?;
     let clear = async |file: &File| {
         let is_completing = file.is_completing(platform.now(), completion_timeout_ms);
         let cleared = clear(bucket, file, again, is_completing).await;
@@ -44,12 +44,19 @@ pub async fn run(
             // Its upload was aborted or its object deleted: no completion can make one any more.
             let _ = store.end_completion(file.id).await;
         }
-        cleared
+        cleared.map(|()| file.id)
     };
-    let mut cleared = stream::iter(&files).map(clear).buffer_unordered(ABORT_CONCURRENCY);
-    let mut error = None;
-    while let Some(result) = cleared.next().await {
-        error = error.or(result.err());
+    let mut clearing = stream::iter(&files).map(clear).buffer_unordered(ABORT_CONCURRENCY);
+    let (mut cleared, mut error) = (Vec::new(), None);
+    while let Some(result) = clearing.next().await {
+        match result {
+            Ok(file) => cleared.push(file),
+            Err(failed) => error = error.or(Some(failed)),
+        }
+    }
+    if !cleared.is_empty() {
+        // Without this record the same call again asks the bucket again.
+        let _ = store.clear_files(id, &cleared).await;
     }
     error.map_or(Ok(()), |error| Err(error.into()))
 }

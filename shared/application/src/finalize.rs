@@ -12,7 +12,9 @@
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::{LockToken, MocId, SessionId, UserId};
-use moc_domain::limits::{FINALIZE_HEAL_AFTER_MS, FINALIZE_LOCK_STALE_MS, FINALIZE_POLL_MS, FINALIZE_WAIT_MS};
+use moc_domain::limits::{
+    FINALIZE_HEAL_AFTER_MS, FINALIZE_LOCK_STALE_MS, FINALIZE_POLL_MAX_MS, FINALIZE_POLL_MS, FINALIZE_WAIT_MS,
+};
 use moc_domain::moc::{Description, Moc, slug_candidates, title_conflict};
 use moc_domain::session::{Session, Status};
 
@@ -105,6 +107,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
     async fn find(&self) -> Result<Found, Error> {
         let FinalizeRequest { user, id, .. } = self.request;
         let started = self.platform.now();
+        let mut pause_ms = FINALIZE_POLL_MS;
         loop {
             let session = lookup::session(self.store, user, id).await?;
             let now = self.platform.now();
@@ -127,10 +130,12 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
                     }
                 }
             }
-            if self.platform.now().millis_since(started).unsigned_abs() >= FINALIZE_WAIT_MS {
+            let waited_ms = self.platform.now().millis_since(started).unsigned_abs();
+            let Some(left_ms @ 1..) = FINALIZE_WAIT_MS.checked_sub(waited_ms) else {
                 return Err(ErrorKind::FinalizeInProgress.into());
-            }
-            self.platform.sleep(FINALIZE_POLL_MS).await;
+            };
+            self.platform.sleep(pause_ms.min(left_ms)).await;
+            pause_ms = (2 * pause_ms).min(FINALIZE_POLL_MAX_MS);
         }
     }
 

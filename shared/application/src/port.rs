@@ -6,6 +6,7 @@ mod store;
 
 use moc_domain::delivery::Claim;
 use moc_domain::error::Error;
+use moc_domain::id::MocId;
 use moc_domain::part::PartNumber;
 use moc_domain::time::Timestamp;
 
@@ -14,7 +15,9 @@ pub use bucket::{
     UploadedPart,
 };
 pub use issuer::{FetchState, Issuer, KeySetRecord, KeySets};
-pub use store::{Completing, Files, Inserted, Mocs, Outbox, Registered, Sessions, Settled, Store, StoreError};
+pub use store::{
+    Completing, Files, Inserted, Mocs, Outbox, Registered, Sessions, Settled, Store, StoreError, ThumbnailQueue,
+};
 
 /// The clock, randomness and waiting.
 pub trait Platform {
@@ -92,11 +95,20 @@ pub trait Receiver {
     fn given_up(&self, claim: &Claim, cause: &str);
 }
 
+/// Why a thumbnail was not made; the texts are for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ThumbnailError {
+    /// Another attempt fails in the same way.
+    Undecodable(String),
+    /// The bucket or the thumbnailer failed, or it took too long.
+    Failed(String),
+}
+
 /// Makes thumbnails.
 pub trait Thumbnails {
-    /// Makes the thumbnail of an object of the bucket and puts it there, by their keys.
-    ///
-    /// # Errors
-    /// [`moc_domain::error::ErrorKind::Internal`] with the cause, or the bucket's.
-    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), Error>;
+    /// Makes the thumbnail of an object of the bucket and puts it there, by their keys, in
+    /// [`moc_domain::limits::THUMBNAIL_MAX_MS`] at most.
+    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), ThumbnailError>;
+    /// Called when an attempt has failed.
+    fn failed(&self, moc: MocId, cause: &str, is_retried: bool);
 }

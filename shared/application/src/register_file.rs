@@ -70,6 +70,8 @@ pub async fn run(
         checksums: declared.checksums,
         last_part_sha256: None,
         rejected: false,
+        rejection: None,
+        verified_etag: None,
         completing_at: None,
         created_at: now,
     };

@@ -1,15 +1,21 @@
 //! What finalize checks of every file before it makes a MOC.
+//!
+//! What is cheap comes first, of all files: what the store knows, then what the bucket knows of each object and its
+//! first bytes. Only if all of them pass is an object read as a whole, and what such a read has shown is recorded.
 
+use std::cell::Cell;
+
+use futures::future::LocalBoxFuture;
 use futures::stream::{self, StreamExt as _};
 use moc_domain::category::Category;
-use moc_domain::checksum::Checksums;
+use moc_domain::checksum::{Checksums, Mismatch};
 use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::etag::ETag;
-use moc_domain::file::File;
+use moc_domain::file::{File, Rejection};
 use moc_domain::limits::{CONTENT_PROBE_BYTES, OBJECT_LOOKS};
 
 use crate::lookup;
-use crate::port::{Bucket, ObjectHead, Platform, Store};
+use crate::port::{Bucket, BucketError, ObjectHead, Platform, Store};
 
 /// How long the checks of a session's files took.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +25,41 @@ pub struct Timing {
     /// Each of them, added up: what they would have taken one after the other.
     pub sequential_ms: i64,
 }
+
+/// Why a file does not pass.
+enum Failure {
+    /// It has to be replaced.
+    Rejected(Rejection),
+    /// It could not be checked.
+    Failed(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<BucketError> for Failure {
+    fn from(error: BucketError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<FileFault> for Failure {
+    fn from(fault: FileFault) -> Self {
+        Self::Rejected(Rejection::Fault(fault))
+    }
+}
+
+impl From<Mismatch> for Failure {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Rejected(Rejection::Differs(mismatch))
+    }
+}
+
+/// The check of a file; gives its object if that has to be read as a whole.
+type Check<'a> = LocalBoxFuture<'a, (&'a File, Result<Option<ObjectHead>, Failure>)>;
 
 /// Checks that there is an instruction, and that every file's object is there with the declared
 /// size, the declared kind of content and the announced checksums. One file is one task;
@@ -37,82 +78,115 @@ pub async fn files(
     concurrency: usize,
     completion_timeout_ms: i64,
 ) -> Result<Timing, Error> {
+    let began = platform.now();
     let is_instruction = |file: &File| file.category == Category::Instruction && file.is_completed();
     if !files.iter().any(is_instruction) {
         return Err(ErrorKind::InstructionFileRequired.into());
     }
-    let task = async |file| {
+    known(files, |file| file.is_completing(began, completion_timeout_ms))?;
+
+    let sequential_ms = Cell::new(0);
+    let timed = async |file, check: LocalBoxFuture<'_, Result<Option<ObjectHead>, Failure>>| {
         let began = platform.now();
-        let result = check(bucket, platform, file, completion_timeout_ms).await;
-        (file, result, platform.now().millis_since(began))
+        let result = check.await;
+        sequential_ms.set(sequential_ms.get() + platform.now().millis_since(began));
+        (file, result)
     };
-    let began = platform.now();
-    let mut sequential_ms = 0;
-    let mut failed = None;
-    {
-        let mut tasks = stream::iter(files).map(task).buffer_unordered(concurrency);
-        while let Some((file, result, took_ms)) = tasks.next().await {
-            sequential_ms += took_ms;
-            if let Err(error) = result {
-                failed = Some((file, error));
-                break;
-            }
+    let looks = files.iter().map(|file| -> Check<'_> { Box::pin(timed(file, Box::pin(look(bucket, platform, file)))) });
+    let unread = all(store, looks.collect(), concurrency).await?;
+    let read = |(file, object)| -> Check<'_> { Box::pin(timed(file, Box::pin(read(store, bucket, file, object)))) };
+    all(store, unread.into_iter().map(read).collect(), concurrency).await?;
+    Ok(Timing { elapsed_ms: platform.now().millis_since(began), sequential_ms: sequential_ms.get() })
+}
+
+/// What the store knows already. A file whose completion may still succeed is no reason to reject another one later.
+fn known(files: &[File], is_completing: impl Fn(&File) -> bool) -> Result<(), Error> {
+    for file in files {
+        match &file.rejection {
+            // The bucket may have been late.
+            None | Some(Rejection::Fault(FileFault::ObjectMissing)) => {}
+            Some(rejection) => return Err(file.rejected_for(rejection.clone()).into()),
+        }
+        if !file.is_completed() && !is_completing(file) {
+            return Err(file.failed(FileFault::ObjectMissing).into());
         }
     }
-    match failed {
-        None => Ok(Timing { elapsed_ms: platform.now().millis_since(began), sequential_ms }),
-        Some((file, error @ Error { kind: ErrorKind::BucketUnavailable, .. })) => {
-            let cause = error.source.unwrap_or_default();
-            Err(Error::with_source(error.kind, format!("file {}: {cause}", file.id)))
-        }
-        Some((file, error)) => {
-            store.reject_file(file.id).await?;
-            Err(error)
+    match files.iter().find(|file| is_completing(file)) {
+        None => Ok(()),
+        Some(file) => {
+            let cause = format!("file {}: its completion was requested, and has not succeeded yet", file.id);
+            Err(Error::with_source(ErrorKind::BucketUnavailable, cause))
         }
     }
 }
 
-/// Whether a file is what it was declared to be. What the bucket knows of it is asked for at once:
-/// one round trip a file. The object is read only for a checksum that is not known otherwise.
-async fn check(
-    bucket: &impl Bucket,
-    platform: &impl Platform,
-    file: &File,
-    completion_timeout_ms: i64,
-) -> Result<(), Error> {
-    let failed = |reason| Err(file.failed(reason).into());
-    if file.is_completing(platform.now(), completion_timeout_ms) {
-        let cause = "its completion was requested, and has not succeeded yet";
-        return Err(Error::with_source(ErrorKind::BucketUnavailable, cause));
+/// Makes these checks, `concurrency` at once; gives the objects that have to be read. The first check that fails ends
+/// the rest, and its file is rejected.
+async fn all<'a>(
+    store: &impl Store,
+    checks: Vec<Check<'a>>,
+    concurrency: usize,
+) -> Result<Vec<(&'a File, ObjectHead)>, Error> {
+    let mut unread = Vec::new();
+    let (file, failure) = {
+        let mut checks = stream::iter(checks).buffer_unordered(concurrency);
+        loop {
+            match checks.next().await {
+                None => return Ok(unread),
+                Some((file, Ok(object))) => unread.extend(object.map(|object| (file, object))),
+                Some((file, Err(failure))) => break (file, failure),
+            }
+        }
+    };
+    match failure {
+        Failure::Rejected(rejection) => {
+            store.reject_file(file.id, &rejection).await?;
+            Err(file.rejected_for(rejection).into())
+        }
+        Failure::Failed(error) => {
+            let cause = error.source.unwrap_or_default();
+            Err(Error::with_source(error.kind, format!("file {}: {cause}", file.id)))
+        }
     }
-    if !file.is_completed() {
-        return failed(FileFault::ObjectMissing);
-    }
+}
+
+/// What the bucket knows of a file's object, and its first bytes: one round trip. Gives the object if only its bytes
+/// show whether they are right.
+async fn look(bucket: &impl Bucket, platform: &impl Platform, file: &File) -> Result<Option<ObjectHead>, Failure> {
     let start = bucket.read(&file.key, 0, CONTENT_PROBE_BYTES);
     let (mut head, mut start) = futures::future::try_join(bucket.head(&file.key), start).await?;
-    if head.is_none() || start.is_none() {
+    if (head.is_none() || start.is_none()) && !file.rejected {
         // One look is not enough: the object was there when the file was completed.
         head = lookup::object(bucket, platform, file, OBJECT_LOOKS, |_| true).await?;
         start = bucket.read(&file.key, 0, CONTENT_PROBE_BYTES).await?;
     }
-    let (Some(head), Some(start)) = (head, start) else { return failed(FileFault::ObjectMissing) };
+    let (Some(head), Some(start)) = (head, start) else { return Err(FileFault::ObjectMissing.into()) };
     if head.size_bytes != file.size_bytes {
-        return failed(FileFault::SizeMismatch);
+        return Err(FileFault::SizeMismatch.into());
     }
     let whole = file.size_bytes <= CONTENT_PROBE_BYTES;
     if !file.content.matches(&start, whole) {
-        return failed(FileFault::ContentMismatch);
+        return Err(FileFault::ContentMismatch.into());
     }
     let known = known_checksums(bucket, file, &head);
-    file.checksums.check(&known).map_err(|mismatch| file.differs(mismatch))?;
-    let unknown = file.checksums.unknown_in(&known);
-    if !unknown.is_empty() {
-        let Some(read) = bucket.checksums(&file.key, &unknown).await? else {
-            return failed(FileFault::ObjectMissing);
-        };
-        unknown.check(&read).map_err(|mismatch| file.differs(mismatch))?;
-    }
-    Ok(())
+    file.checksums.check(&known)?;
+    let is_verified = file.verified_etag.as_ref() == Some(&head.etag) || file.checksums.unknown_in(&known).is_empty();
+    Ok((!is_verified).then_some(head))
+}
+
+/// Reads an object once for everything that only its bytes show, and records that they are right.
+async fn read(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    file: &File,
+    object: ObjectHead,
+) -> Result<Option<ObjectHead>, Failure> {
+    let unknown = file.checksums.unknown_in(&known_checksums(bucket, file, &object));
+    let read = bucket.checksums(&file.key, &unknown).await?.ok_or(FileFault::ObjectMissing)?;
+    unknown.check(&read)?;
+    // Without this record the next finalize reads it again.
+    let _ = store.verify_file(file.id, &object.etag).await;
+    Ok(None)
 }
 
 /// What is known of an object's checksums without reading it. An only part's SHA-256 was computed while it streamed,

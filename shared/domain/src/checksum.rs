@@ -21,6 +21,9 @@ pub struct Mismatch {
 }
 
 impl Checksums {
+    /// The names of their algorithms, as [`Mismatch`] has them.
+    pub const ALGORITHMS: [&'static str; 2] = ["md5", "sha-256"];
+
     /// Whether none is known.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

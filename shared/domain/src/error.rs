@@ -53,6 +53,26 @@ pub enum FileFault {
     ContentMismatch,
 }
 
+impl FileFault {
+    const NAMES: [(Self, &str); 3] = [
+        (Self::ObjectMissing, "object-missing"),
+        (Self::SizeMismatch, "size-mismatch"),
+        (Self::ContentMismatch, "content-mismatch"),
+    ];
+
+    /// The name in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(fault, _)| *fault == self).map_or("", |(_, name)| name)
+    }
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, name)| *name == text).map(|(fault, _)| *fault)
+    }
+}
+
 /// A file that failed its validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFailure {

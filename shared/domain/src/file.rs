@@ -129,6 +129,37 @@ pub fn check_declared(files: &[Declaration], limits: &FileLimits) -> Result<(), 
     Ok(())
 }
 
+/// Why a finalize has rejected a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// It is not there, or not what it was declared to be.
+    Fault(FileFault),
+    /// Its bytes have another checksum than was announced.
+    Differs(Mismatch),
+}
+
+impl Rejection {
+    /// The text in the store: a fault's name, or algorithm, expected and actual checksum.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Fault(fault) => fault.as_str().to_owned(),
+            Self::Differs(Mismatch { algorithm, expected, actual }) => [algorithm, &**expected, actual].join(" "),
+        }
+    }
+
+    /// Reads the text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let (Some(name), Some(expected), Some(actual)) = (words.next(), words.next(), words.next()) else {
+            return FileFault::parse(text).map(Self::Fault);
+        };
+        let algorithm = Checksums::ALGORITHMS.into_iter().find(|algorithm| *algorithm == name)?;
+        Some(Self::Differs(Mismatch { algorithm, expected: expected.to_owned(), actual: actual.to_owned() }))
+    }
+}
+
 /// A file that was registered: one S3 multipart upload, then one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -161,6 +192,10 @@ pub struct File {
     /// Whether a finalize has found that it is not what it was declared to be: a new registration
     /// takes its place.
     pub rejected: bool,
+    /// Why, unless an earlier version of this service has rejected it.
+    pub rejection: Option<Rejection>,
+    /// The ETag of its object when a read of all its bytes has shown that they are right.
+    pub verified_etag: Option<ETag>,
     /// When a completion of it was first requested, if one was: the bucket may be working on it.
     pub completing_at: Option<Timestamp>,
     /// When it was registered.
@@ -191,6 +226,15 @@ impl File {
     pub fn differs(&self, mismatch: Mismatch) -> ErrorKind {
         let Mismatch { algorithm, expected, actual } = mismatch;
         ErrorKind::ChecksumMismatch { algorithm, expected, actual, file_id: self.id }
+    }
+
+    /// The error for a file that was rejected.
+    #[must_use]
+    pub fn rejected_for(&self, rejection: Rejection) -> ErrorKind {
+        match rejection {
+            Rejection::Fault(fault) => self.failed(fault),
+            Rejection::Differs(mismatch) => self.differs(mismatch),
+        }
     }
 
     /// The error for a file that has a fault.
@@ -299,6 +343,23 @@ mod tests {
             size_bytes: 1,
             media_type: Some("application/pdf"),
             extension: None,
+        }
+    }
+
+    #[test]
+    fn a_rejection_survives_its_text() {
+        let differs = |algorithm| Mismatch { algorithm, expected: "00ff".into(), actual: "ff00".into() };
+        for rejection in [
+            Rejection::Fault(FileFault::ObjectMissing),
+            Rejection::Fault(FileFault::SizeMismatch),
+            Rejection::Fault(FileFault::ContentMismatch),
+            Rejection::Differs(differs("md5")),
+            Rejection::Differs(differs("sha-256")),
+        ] {
+            assert_eq!(Rejection::parse(&rejection.to_text()), Some(rejection));
+        }
+        for unknown in ["", "other", "crc32 00 ff", "md5 00"] {
+            assert_eq!(Rejection::parse(unknown), None, "{unknown}");
         }
     }
 

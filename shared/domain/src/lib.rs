@@ -18,4 +18,5 @@ pub mod pace;
 pub mod part;
 pub mod session;
 pub mod text;
+pub mod thumbnail;
 pub mod time;

@@ -41,8 +41,10 @@ pub const SESSION_LIFETIME_MAX_HOURS: u64 = 7 * 24;
 pub const FINALIZE_LOCK_STALE_MS: i64 = 5 * 60 * 1000;
 /// How long a finalize that lost the race waits for the winner before it responds 409.
 pub const FINALIZE_WAIT_MS: u64 = 10_000;
-/// Pause between two looks at the winner.
+/// Pause between the first two looks at the winner; it doubles.
 pub const FINALIZE_POLL_MS: u64 = 100;
+/// Longest pause between two of them.
+pub const FINALIZE_POLL_MAX_MS: u64 = 1_000;
 /// A MOC that has stood this long next to an unfinished session was left by a crash: heal it.
 pub const FINALIZE_HEAL_AFTER_MS: i64 = 1_000;
 /// Files that finalize validates at once if nothing is configured.
@@ -162,6 +164,15 @@ pub const THUMBNAIL_SOURCE_SIDE_MAX_PIXELS: u32 = 65_535;
 pub const THUMBNAIL_MEMORY_MAX_BYTES: u64 = 256 * MIB;
 /// Longest time that one may take, from the first byte of its picture on.
 pub const THUMBNAIL_MAX_MS: u64 = 60_000;
+/// Attempts of one, the first included.
+pub const THUMBNAIL_ATTEMPTS_MAX: u32 = 3;
+/// Pauses between them. After each the next finalize of any session retries.
+pub const THUMBNAIL_PAUSES_MS: [i64; THUMBNAIL_ATTEMPTS_MAX as usize - 1] = [5_000, 300_000];
+/// How long a claim on an attempt holds. After that the attempt counts as interrupted by a crash. Next to the attempt
+/// it has room for the statements before and after, which wait for a busy store.
+pub const THUMBNAIL_LEASE_MS: i64 = 90_000;
+/// Most thumbnails that are made after the response of one finalize.
+pub const THUMBNAILS_PER_FINALIZE_MAX: u32 = 16;
 /// Largest thumbnail, far above what its pixels can come to.
 pub const THUMBNAIL_MAX_BYTES: usize = MIB as usize;
 /// Width and height of a thumbnail, in pixels.
@@ -218,4 +229,5 @@ const _: () = {
     let tried_ms = first + second + third + WEBHOOK_ATTEMPTS_MAX as i64 * WEBHOOK_ATTEMPT_TIMEOUT_MS;
     assert!(tried_ms < WEBHOOK_DELIVERY_MAX_MS && WEBHOOK_DELIVERY_MAX_MS <= WEBHOOK_SWEEP_TIMEOUT_MS);
     assert!(WEBHOOK_ATTEMPTS_MAX < WEBHOOK_CLAIMS_MAX);
+    assert!((THUMBNAIL_MAX_MS as i64) < THUMBNAIL_LEASE_MS);
 };

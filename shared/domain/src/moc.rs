@@ -146,6 +146,12 @@ impl Moc {
         self.files.iter().map(|file| file.size_bytes).sum()
     }
 
+    /// Its first picture, of which its thumbnail is made.
+    #[must_use]
+    pub fn picture(&self) -> Option<&MocFile> {
+        self.files.iter().find(|file| file.content.is_image())
+    }
+
     /// The keys of its files of these categories.
     #[must_use]
     pub fn keys_of(&self, categories: &[Category]) -> Vec<&str> {

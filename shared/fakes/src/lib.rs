@@ -16,6 +16,7 @@ mod receiver;
 mod sql;
 #[cfg(feature = "sql")]
 pub mod stage;
+mod thumbnails;
 mod trace;
 
 pub use bucket::{Body, BucketOptions, MemoryBucket, SecondCompletion};
@@ -28,4 +29,5 @@ pub use receiver::MemoryReceiver;
 pub use sql::FaultyExecutor;
 #[cfg(feature = "sql")]
 pub use stage::Stage;
+pub use thumbnails::{FailedThumbnail, MemoryThumbnails};
 pub use trace::Steps;

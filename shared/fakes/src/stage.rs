@@ -15,7 +15,7 @@ use moc_application::register_file::{self, Bounds};
 use moc_application::retry::Retrying;
 use moc_application::upload_batch::{self, Batch, Taken};
 use moc_application::upload_part::{self, Part, PartLimits, Stored};
-use moc_application::{cancel_session, create_session, deliver_webhook, lookup};
+use moc_application::{cancel_session, create_session, deliver_webhook, lookup, make_thumbnail};
 use moc_domain::category::Category;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
@@ -23,15 +23,15 @@ use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{ClaimedPart, Declaration, File};
 use moc_domain::id::{SessionId, UserId};
 use moc_domain::limits::WEBHOOK_SWEEP_MAX;
-use moc_domain::moc::Description;
+use moc_domain::moc::{Description, Moc};
 use moc_domain::name::FileName;
 use moc_domain::part::PartNumber;
 use moc_domain::session::Session;
 use moc_store::{SqlError, SqlStore, SqliteFile};
 
 use crate::{
-    Body, BucketOptions, Faulty, FaultyExecutor, ManualPlatform, MemoryBucket, MemoryForm, MemoryReceiver, Script,
-    Steps,
+    Body, BucketOptions, Faulty, FaultyExecutor, ManualPlatform, MemoryBucket, MemoryForm, MemoryReceiver,
+    MemoryThumbnails, Script, Steps,
 };
 
 /// When a test begins, in milliseconds since the Unix epoch.
@@ -282,6 +282,14 @@ impl Stage {
     pub fn cancel(&self, id: SessionId) -> Result<(), Error> {
         let (store, bucket) = (&*self.store, &*self.bucket);
         run(cancel_session::run(store, bucket, &self.platform, &self.user, id, COMPLETION_TIMEOUT_MS))
+    }
+
+    /// Does what follows the finalize of a MOC where thumbnails are on.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub fn thumbnail(&self, thumbnails: &MemoryThumbnails, moc: &Moc) -> Result<(), Error> {
+        run(make_thumbnail::run(&*self.store, thumbnails, &self.platform, moc))
     }
 
     /// Delivers webhooks that are due.

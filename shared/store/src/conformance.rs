@@ -55,6 +55,8 @@ macro_rules! store_cases {
             replaces_a_rejected_file,
             replaces_no_file_of_a_session_that_is_not_active,
             replaces_once_and_not_under_a_lock,
+            keeps_what_was_verified_of_completed_files,
+            clears_files_of_cancelled_sessions_only,
             locks_once_and_unlocks_for_the_holder_only,
             publishes_one_moc_per_session_and_slug,
             inserts_no_moc_after_the_lock_was_lost,
@@ -64,6 +66,8 @@ macro_rules! store_cases {
             ends_only_the_last_claim,
             fetches_a_key_set_once_among_servers,
             ends_only_the_fetch_that_was_claimed,
+            makes_one_thumbnail_at_a_time,
+            attempts_a_thumbnail_again_when_it_is_due,
             migrates_once_of_several_starts_at_once,
             works_on_a_schema_with_later_additions,
         );

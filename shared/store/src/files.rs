@@ -2,13 +2,13 @@
 
 use moc_application::port::{Completing, Files, Platform, Registered, Sessions, StoreError};
 use moc_domain::etag::ETag;
-use moc_domain::file::{File, Progress, StoredPart};
+use moc_domain::file::{File, Progress, Rejection, StoredPart};
 use moc_domain::id::{FileId, SessionId};
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 
 use crate::SqlStore;
-use crate::executor::{SqlExecutor, Statement, text};
+use crate::executor::{SqlExecutor, Statement, Value, text};
 use crate::row::{self, FILE, PART, SESSION, list, metadata, number, one, record, records};
 
 /// Records a part in SQLite: the trigger on `last_part_number` writes the part, the counters say whether it is new,
@@ -217,9 +217,33 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         self.changed(Statement::new(sql, parameters)).await
     }
 
-    async fn reject_file(&self, file: FileId) -> Result<(), StoreError> {
-        let sql = "UPDATE files SET rejected = 1 WHERE id = ?1 AND etag IS NOT NULL";
-        self.execute(Statement::new(sql, [text(file)])).await?;
+    async fn reject_file(&self, file: FileId, rejection: &Rejection) -> Result<(), StoreError> {
+        let sql = "UPDATE files SET rejected = 1, rejection = ?2 WHERE id = ?1 AND etag IS NOT NULL";
+        self.execute(Statement::new(sql, [text(file), text(rejection.to_text())])).await?;
+        Ok(())
+    }
+
+    async fn verify_file(&self, file: FileId, etag: &ETag) -> Result<(), StoreError> {
+        let sql = "UPDATE files SET verified_etag = ?2 WHERE id = ?1 AND etag IS NOT NULL AND rejected = 0";
+        self.execute(Statement::new(sql, [text(file), text(etag)])).await?;
+        Ok(())
+    }
+
+    async fn uncleared_files(&self, session: SessionId) -> Result<Vec<File>, StoreError> {
+        let files = list(FILE, "(SELECT * FROM files WHERE session_id = ?1 AND cleared = 0) f");
+        let row = self.first(Statement::new(format!("SELECT {files}"), [text(session)])).await?;
+        records(&row.unwrap_or_default(), 0, row::file)
+    }
+
+    async fn clear_files(&self, session: SessionId, files: &[FileId]) -> Result<(), StoreError> {
+        let placeholders: Vec<String> = (2..files.len() + 2).map(|number| format!("?{number}")).collect();
+        let sql = format!(
+            "UPDATE files SET cleared = 1 WHERE session_id = ?1 AND id IN ({})
+               AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'cancelled')",
+            placeholders.join(", ")
+        );
+        let parameters: Vec<Value> = [text(session)].into_iter().chain(files.iter().map(text)).collect();
+        self.execute(Statement::new(sql, parameters)).await?;
         Ok(())
     }
 

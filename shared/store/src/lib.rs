@@ -20,6 +20,7 @@ mod schema;
 mod sessions;
 #[cfg(feature = "sqlite-file")]
 mod sqlite_file;
+mod thumbnails;
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -83,8 +83,11 @@ impl<E: SqlExecutor, P: Platform> Mocs for SqlStore<E, P> {
     }
 
     async fn set_thumbnail(&self, moc: MocId, key: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE mocs SET thumbnail_key = ?2 WHERE id = ?1";
-        self.execute(Statement::new(sql, [text(moc), text(key)])).await?;
+        let statements = [
+            Statement::new("UPDATE mocs SET thumbnail_key = ?2 WHERE id = ?1", [text(moc), text(key)]),
+            Statement::new("DELETE FROM thumbnails WHERE moc_id = ?1", [text(moc)]),
+        ];
+        self.execute_all(&statements).await?;
         Ok(())
     }
 

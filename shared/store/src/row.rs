@@ -10,11 +10,12 @@ use moc_domain::checksum::{Checksums, from_hex};
 use moc_domain::content::Content;
 use moc_domain::delivery::{Claim, MocFinalized};
 use moc_domain::etag::ETag;
-use moc_domain::file::{File, StoredPart};
+use moc_domain::file::{File, Rejection, StoredPart};
 use moc_domain::id::{FileId, MocId, SessionId, UserId};
 use moc_domain::moc::{Description, Moc, MocFile};
 use moc_domain::part::{PartNumber, PartPlan};
 use moc_domain::session::{Session, Status};
+use moc_domain::thumbnail::ThumbnailClaim;
 use moc_domain::time::Timestamp;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
@@ -33,7 +34,8 @@ pub const FILE: &str = "json_object('id', f.id, 'session_id', f.session_id, 'cat
     'part_size_bytes', (SELECT part_size_bytes FROM sessions WHERE id = f.session_id),
     'parts_completed', f.parts_completed, 'bytes_completed', f.bytes_completed, 'etag', f.etag,
     'created_at', f.created_at, 'metadata', f.metadata, 'last_part_sha256', f.last_part_sha256,
-    'rejected', f.rejected, 'completing_at', f.completing_at)";
+    'rejected', f.rejected, 'rejection', f.rejection, 'verified_etag', f.verified_etag,
+    'completing_at', f.completing_at)";
 
 /// A stored part, of the table `p`: [`part`].
 pub const PART: &str =
@@ -51,6 +53,9 @@ pub const MOC_FILE: &str = "json_object('id', f.file_id, 'category', f.category,
 /// A claimed delivery: [`claim`].
 pub const DELIVERY: &str = "json_object('moc', moc_id, 'session', session_id, 'user', user_id,
     'at', occurred_at, 'attempts', attempts)";
+
+/// A claimed thumbnail: [`thumbnail`].
+pub const THUMBNAIL: &str = "json_object('moc', moc_id, 'attempts', attempts)";
 
 /// The expression of one record, as text.
 pub fn one(record: &str) -> String {
@@ -265,6 +270,8 @@ pub fn file(record: &Record<'_>) -> Result<File, StoreError> {
         checksums: record.parsed_or_null("metadata", announced)?.unwrap_or_default(),
         last_part_sha256: record.parsed_or_null("last_part_sha256", from_hex)?,
         rejected: record.number("rejected")? != 0,
+        rejection: record.parsed_or_null("rejection", Rejection::parse)?,
+        verified_etag: record.parsed_or_null("verified_etag", ETag::parse)?,
         completing_at: record.time_or_null("completing_at")?,
         created_at: record.time("created_at")?,
     })
@@ -323,6 +330,12 @@ pub fn claim(record: &Record<'_>, leased_until: Timestamp) -> Result<Claim, Stor
     };
     let attempt = u32::try_from(record.number("attempts")?).map_err(|_| corrupt("attempts"))?;
     Ok(Claim { event, attempt, leased_until })
+}
+
+/// See [`THUMBNAIL`].
+pub fn thumbnail(record: &Record<'_>) -> Result<ThumbnailClaim, StoreError> {
+    let attempt = u32::try_from(record.number("attempts")?).map_err(|_| corrupt("attempts"))?;
+    Ok(ThumbnailClaim { moc: record.parsed("moc", MocId::parse)?, attempt })
 }
 
 #[cfg(test)]

@@ -80,6 +80,7 @@ impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
     async fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
         let statements = [
             "DELETE FROM moc_files WHERE moc_id IN (SELECT id FROM mocs WHERE session_id = ?1)",
+            "DELETE FROM thumbnails WHERE moc_id IN (SELECT id FROM mocs WHERE session_id = ?1)",
             "DELETE FROM webhook_deliveries WHERE session_id = ?1",
             "DELETE FROM mocs WHERE session_id = ?1",
             "DELETE FROM parts WHERE file_id IN (SELECT id FROM files WHERE session_id = ?1)",

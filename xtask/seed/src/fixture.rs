@@ -168,6 +168,8 @@ impl Fixture {
             checksums: Checksums::default(),
             last_part_sha256: None,
             rejected: false,
+            rejection: None,
+            verified_etag: None,
             completing_at: None,
             created_at: self.session.created_at,
         };

@@ -6,10 +6,11 @@
 use moc_domain::delivery::Claim;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::etag::ETag;
-use moc_domain::file::{File, Progress, StoredPart};
+use moc_domain::file::{File, Progress, Rejection, StoredPart};
 use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::moc::Moc;
 use moc_domain::session::Session;
+use moc_domain::thumbnail::ThumbnailClaim;
 use moc_domain::time::Timestamp;
 
 /// The store failed or is unreachable; the text is for the log.
@@ -123,8 +124,15 @@ pub trait Files {
     /// Completes a pending file of an active session, with the SHA-256 of its last part as `file` has it. `false`
     /// unless both are.
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;
-    /// Marks a completed file as one that a new registration replaces.
-    async fn reject_file(&self, file: FileId) -> Result<(), StoreError>;
+    /// Marks a completed file as one that a new registration replaces, and keeps why.
+    async fn reject_file(&self, file: FileId, rejection: &Rejection) -> Result<(), StoreError>;
+    /// Records that a read of all bytes of a completed file, whose object has this ETag, has found nothing wrong.
+    async fn verify_file(&self, file: FileId, etag: &ETag) -> Result<(), StoreError>;
+    /// The files of a session that may still have an upload or an object in the bucket: those that no cancellation
+    /// has cleared.
+    async fn uncleared_files(&self, session: SessionId) -> Result<Vec<File>, StoreError>;
+    /// Records that a cancellation of their session has cleared the bucket of these files.
+    async fn clear_files(&self, session: SessionId, files: &[FileId]) -> Result<(), StoreError>;
     /// Deletes a pending file whose multipart upload no longer exists, so that it can be registered again; `false`
     /// unless its last completion began at `completing_at`, or none did.
     async fn forget_file(&self, file: FileId, completing_at: Option<Timestamp>) -> Result<bool, StoreError>;
@@ -138,7 +146,7 @@ pub trait Mocs {
     /// Gives a MOC the completed files of its session and ends the session; returns the MOC, `None` if it does not
     /// exist.
     async fn complete_moc(&self, moc: MocId, session: SessionId) -> Result<Option<Moc>, StoreError>;
-    /// Sets the object key of a MOC's thumbnail.
+    /// Sets the object key of a MOC's thumbnail, which has not to be made any more.
     async fn set_thumbnail(&self, moc: MocId, key: &str) -> Result<(), StoreError>;
     /// Those of `slugs` that the user's MOCs have.
     async fn taken_slugs(&self, user: &UserId, slugs: &[String]) -> Result<Vec<String>, StoreError>;
@@ -170,6 +178,23 @@ pub trait Outbox {
     async fn postpone(&self, claim: &Claim, due: Timestamp, cause: &str) -> Result<bool, StoreError>;
     /// The number of deliveries that have not ended.
     async fn pending(&self) -> Result<u64, StoreError>;
+}
+
+/// Thumbnails that are to be made. A claim is a lease, of the thumbnail and of a slot: no two instances make one
+/// thumbnail at once, nor more thumbnails than there are slots, and one whose instance crashed is due again when the
+/// lease ends.
+pub trait ThumbnailQueue {
+    /// Makes the thumbnail of a MOC due, unless it has one or there was an attempt already.
+    async fn want_thumbnail(&self, moc: MocId, now: Timestamp) -> Result<(), StoreError>;
+    /// Claims the thumbnail that has been due longest, and a slot for `holder`, which may have it already; `None` if
+    /// no thumbnail is due or other holders have all slots.
+    async fn claim_thumbnail(&self, holder: LockToken, now: Timestamp) -> Result<Option<ThumbnailClaim>, StoreError>;
+    /// Ends an attempt that failed: the thumbnail is due again at `due`, or given up. Does nothing if the claim is no
+    /// longer the last one.
+    async fn end_thumbnail(&self, claim: ThumbnailClaim, due: Option<Timestamp>, cause: &str)
+    -> Result<(), StoreError>;
+    /// Gives a slot back; `true` if `holder` had one and a thumbnail is due.
+    async fn leave_thumbnails(&self, holder: LockToken, now: Timestamp) -> Result<bool, StoreError>;
 }
 
 /// Sessions, files and MOCs in one store.

@@ -104,6 +104,8 @@ impl Sample {
             checksums: Checksums::default(),
             last_part_sha256: None,
             rejected: false,
+            rejection: None,
+            verified_etag: None,
             completing_at: None,
             created_at: BEGIN.plus_millis(1_000),
         };

@@ -1,5 +1,7 @@
 //! The cases.
 
+mod once;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use moc_application::port::{Files, Inserted, Mocs, Outbox, Platform, Registered, Sessions, Settled};
@@ -14,6 +16,8 @@ use moc_domain::moc::{Description, Moc};
 use moc_domain::part::{PartNumber, PartPlan};
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
+
+pub use once::*;
 
 use super::Database;
 use crate::{Dialect, SqlExecutor, SqlStore, Statement, Value, version};
@@ -83,6 +87,8 @@ pub(super) fn file(session: &Session, name: &str, parts: u64) -> File {
         checksums: Checksums { md5: Some([1; 16]), sha256: None },
         last_part_sha256: None,
         rejected: false,
+        rejection: None,
+        verified_etag: None,
         completing_at: None,
         created_at: now(),
     }
@@ -426,7 +432,8 @@ pub async fn works_on_a_schema_with_later_additions(database: &impl Database) {
         Dialect::Sqlite => "INTEGER",
         Dialect::Postgres => "BIGINT",
     };
-    let tables = ["sessions", "files", "parts", "mocs", "moc_files", "webhook_deliveries"];
+    let tables =
+        ["sessions", "files", "parts", "mocs", "moc_files", "webhook_deliveries", "thumbnails", "thumbnail_slots"];
     let mut statements: Vec<String> =
         tables.iter().map(|table| format!("ALTER TABLE {table} ADD COLUMN later {integer} DEFAULT 7")).collect();
     statements.push("INSERT INTO schema_version (version) VALUES (99)".into());

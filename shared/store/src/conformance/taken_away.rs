@@ -2,12 +2,15 @@
 
 use moc_application::port::{Completing, Files, Platform, Registered, Sessions};
 use moc_domain::checksum::Checksums;
-use moc_domain::file::File;
+use moc_domain::error::FileFault;
+use moc_domain::file::{File, Rejection};
 use moc_domain::session::Session;
 
 use super::Database;
 use super::cases::{CLIENTS, FILES_MAX, PART_BYTES, after, etag_of, file, now, part, registered, token};
 use crate::{SqlExecutor, SqlStore};
+
+const REJECTION: Rejection = Rejection::Fault(FileFault::ContentMismatch);
 
 /// A session with one rejected file of two parts.
 async fn rejected(store: &SqlStore<impl SqlExecutor, impl Platform>) -> (Session, File) {
@@ -17,7 +20,7 @@ async fn rejected(store: &SqlStore<impl SqlExecutor, impl Platform>) -> (Session
     }
     store.begin_completion(file.id, now(), after(-1)).await.unwrap();
     assert!(store.complete_file(&file, &etag_of("whole-2"), now()).await.unwrap());
-    store.reject_file(file.id).await.unwrap();
+    store.reject_file(file.id, &REJECTION).await.unwrap();
     (session, file)
 }
 
@@ -74,12 +77,13 @@ pub async fn forgets_pending_files_only(database: &impl Database) {
     let (_, _, parts) = store.file_with_parts(session.id, pending.id).await.unwrap().expect("the file");
     assert!(parts.is_empty());
 
-    store.reject_file(pending.id).await.unwrap();
+    store.reject_file(pending.id, &REJECTION).await.unwrap();
     assert!(!store.file(session.id, pending.id).await.unwrap().expect("the file").1.rejected);
     assert!(store.complete_file(&pending, &etag_of("whole-1"), now()).await.unwrap());
     assert!(!store.forget_file(pending.id, None).await.unwrap());
-    store.reject_file(pending.id).await.unwrap();
-    assert!(store.file(session.id, pending.id).await.unwrap().expect("the file").1.rejected);
+    store.reject_file(pending.id, &REJECTION).await.unwrap();
+    let (_, rejected) = store.file(session.id, pending.id).await.unwrap().expect("the file");
+    assert_eq!((rejected.rejected, rejected.rejection), (true, Some(REJECTION)));
     assert!(!store.forget_file(pending.id, None).await.unwrap());
 }
 

@@ -3,7 +3,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
@@ -132,4 +132,29 @@ const ISSUER_KEYS: &[&str] = &[
       next_fetch_at INTEGER NOT NULL,
       state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed'))
     ) STRICT, WITHOUT ROWID",
+];
+
+const OUTCOMES: &[&str] = &[
+    // Why a finalize has rejected the file: the name of a fault, or algorithm, expected and actual checksum.
+    "ALTER TABLE files ADD COLUMN rejection TEXT",
+    // The ETag of the object of which all bytes were read and found right.
+    "ALTER TABLE files ADD COLUMN verified_etag TEXT",
+    // 1 if a cancellation has cleared the bucket of the file.
+    "ALTER TABLE files ADD COLUMN cleared INTEGER NOT NULL DEFAULT 0",
+    // Thumbnails that are to be made. One is due from due_at on; a claim moves that to the end of its lease, and it is
+    // NULL once the thumbnail is given up. cause is why the last attempt failed.
+    "CREATE TABLE thumbnails (
+      moc_id TEXT PRIMARY KEY,
+      attempts INTEGER NOT NULL DEFAULT 0,
+      due_at INTEGER,
+      cause TEXT
+    ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX thumbnails_due ON thumbnails (due_at) WHERE due_at IS NOT NULL",
+    // Each row lets one instance make thumbnails, one after the other.
+    "CREATE TABLE thumbnail_slots (
+      slot INTEGER PRIMARY KEY,
+      holder TEXT,
+      leased_until INTEGER NOT NULL DEFAULT 0
+    ) STRICT",
+    "INSERT INTO thumbnail_slots (slot) VALUES (1)",
 ];

@@ -1,0 +1,120 @@
+//! The cases of what is done once: checks of a file, its removal from the bucket, and thumbnails.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use moc_application::port::{Files, Inserted, Mocs, Platform, Registered, Sessions, ThumbnailQueue};
+use moc_domain::limits::THUMBNAIL_LEASE_MS;
+use moc_domain::moc::Moc;
+
+use super::{CLIENTS, Database, FILES_MAX, after, etag_of, file, locked, moc, now, registered, token};
+use crate::{SqlExecutor, SqlStore};
+
+pub async fn keeps_what_was_verified_of_completed_files(database: &impl Database) {
+    let store = &database.store().await;
+    let (session, file) = registered(store, 1).await;
+    let verified = async || store.file(session.id, file.id).await.unwrap().expect("the file").1.verified_etag;
+    let etag = etag_of("whole-1");
+    store.verify_file(file.id, &etag).await.unwrap();
+    assert_eq!(verified().await, None);
+    assert!(store.complete_file(&file, &etag, now()).await.unwrap());
+    store.verify_file(file.id, &etag).await.unwrap();
+    assert_eq!(verified().await, Some(etag));
+}
+
+pub async fn clears_files_of_cancelled_sessions_only(database: &impl Database) {
+    let store = &database.store().await;
+    let (session, first) = registered(store, 1).await;
+    let second = file(&session, "second.pdf", 1);
+    assert_eq!(store.insert_file(&second, FILES_MAX).await.unwrap(), Registered::Done);
+    let (_, other) = registered(store, 1).await;
+    let uncleared = async || {
+        let files = store.uncleared_files(session.id).await.unwrap();
+        files.into_iter().map(|file| file.id).collect::<BTreeSet<_>>()
+    };
+    store.clear_files(session.id, &[first.id]).await.unwrap();
+    assert_eq!(uncleared().await, BTreeSet::from([first.id, second.id]));
+    assert!(store.cancel_session(session.id).await.unwrap());
+    store.clear_files(session.id, &[first.id, other.id]).await.unwrap();
+    assert_eq!(uncleared().await, BTreeSet::from([second.id]));
+    store.clear_files(session.id, &[first.id, second.id]).await.unwrap();
+    assert!(uncleared().await.is_empty());
+    assert_eq!(store.session_with_files(session.id).await.unwrap().expect("the session").1.len(), 2);
+    assert_eq!(store.uncleared_files(other.session_id).await.unwrap().len(), 1);
+}
+
+/// A MOC that is published.
+async fn published(store: &SqlStore<impl SqlExecutor, impl Platform>) -> Moc {
+    let (session, _, token) = locked(store).await;
+    let moc = moc(&session, "A");
+    assert_eq!(store.insert_moc(&moc, token, false).await.unwrap(), Inserted::Done);
+    moc
+}
+
+pub async fn makes_one_thumbnail_at_a_time(database: &impl Database) {
+    let mut expected = {
+        let store = &database.store().await;
+        let mut ids = Vec::new();
+        for _ in 0..CLIENTS {
+            ids.push(published(store).await.id);
+        }
+        ids
+    };
+    let (mocs, working) = (expected.clone(), &AtomicU64::new(0));
+    let made = database
+        .concurrently(CLIENTS, async |store, client| {
+            let (holder, mut made) = (token(), Vec::new());
+            store.want_thumbnail(mocs[client], now()).await.unwrap();
+            loop {
+                while let Some(claim) = store.claim_thumbnail(holder, now()).await.unwrap() {
+                    assert_eq!((working.fetch_add(1, Ordering::SeqCst), claim.attempt), (0, 1));
+                    store.set_thumbnail(claim.moc, "thumbnail.jpg").await.unwrap();
+                    made.push(claim.moc);
+                    working.fetch_sub(1, Ordering::SeqCst);
+                }
+                if !store.leave_thumbnails(holder, now()).await.unwrap() {
+                    return made;
+                }
+            }
+        })
+        .await;
+    let mut made = made.concat();
+    made.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(made, expected);
+}
+
+pub async fn attempts_a_thumbnail_again_when_it_is_due(database: &impl Database) {
+    let store = &database.store().await;
+    let moc = published(store).await.id;
+    let [first, second] = [token(), token()];
+    assert_eq!(store.claim_thumbnail(first, now()).await.unwrap(), None);
+    store.want_thumbnail(moc, now()).await.unwrap();
+    let claim = store.claim_thumbnail(first, now()).await.unwrap().expect("a claim");
+    assert_eq!((claim.moc, claim.attempt), (moc, 1));
+    // The lease of the thumbnail, and that of the slot.
+    assert_eq!(store.claim_thumbnail(first, after(THUMBNAIL_LEASE_MS - 1)).await.unwrap(), None);
+    assert_eq!(store.claim_thumbnail(second, after(THUMBNAIL_LEASE_MS - 1)).await.unwrap(), None);
+    let ended = after(THUMBNAIL_LEASE_MS);
+    let again = store.claim_thumbnail(second, ended).await.unwrap().expect("a claim");
+    assert_eq!(again.attempt, 2);
+    // The first one's lease has ended: it has no slot, and changes nothing.
+    store.end_thumbnail(claim, None, "late").await.unwrap();
+    assert!(!store.leave_thumbnails(first, ended).await.unwrap());
+    let due = ended.plus_millis(5_000);
+    store.end_thumbnail(again, Some(due), "503").await.unwrap();
+    assert!(!store.leave_thumbnails(second, ended).await.unwrap());
+    store.want_thumbnail(moc, ended).await.unwrap();
+    assert_eq!(store.claim_thumbnail(first, due.plus_millis(-1)).await.unwrap(), None);
+    let last = store.claim_thumbnail(first, due).await.unwrap().expect("a claim");
+    assert_eq!(last.attempt, 3);
+    store.end_thumbnail(last, None, "no PNG").await.unwrap();
+    let later = due.plus_millis(THUMBNAIL_LEASE_MS);
+    store.want_thumbnail(moc, later).await.unwrap();
+    assert_eq!(store.claim_thumbnail(second, later).await.unwrap(), None);
+    // A MOC that has a thumbnail wants no other one.
+    let other = published(store).await.id;
+    store.set_thumbnail(other, "thumbnail.jpg").await.unwrap();
+    store.want_thumbnail(other, later).await.unwrap();
+    assert_eq!(store.claim_thumbnail(second, later).await.unwrap(), None);
+}
