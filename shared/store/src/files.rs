@@ -46,7 +46,8 @@ const RECORD_PART_POSTGRES: &str = "WITH f AS (
 /// Replaces a rejected file in SQLite: it becomes another one.
 const REPLACE_FILE_SQLITE: &str = "UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
       size_bytes = ?6, created_at = ?7, metadata = ?8, parts_completed = 0, bytes_completed = 0, etag = NULL,
-      completed_at = NULL, completing_at = NULL, completions = 0, last_part_sha256 = NULL, rejected = 0
+      completed_at = NULL, completing_at = NULL, completions = 0, last_part_sha256 = NULL, rejected = 0,
+      rejection = NULL, verified_etag = NULL
     WHERE id = ?9 AND session_id = ?2 AND etag IS NOT NULL AND rejected = 1
       AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
     RETURNING 1";
@@ -58,7 +59,7 @@ const REPLACE_FILE_POSTGRES: &str = "WITH s AS (
     UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
       size_bytes = CAST(?6 AS BIGINT), created_at = CAST(?7 AS BIGINT), metadata = ?8, parts_completed = 0,
       bytes_completed = 0, etag = NULL, completed_at = NULL, completing_at = NULL, completions = 0,
-      last_part_sha256 = NULL, rejected = 0
+      last_part_sha256 = NULL, rejected = 0, rejection = NULL, verified_etag = NULL
     FROM s WHERE files.id = ?9 AND files.session_id = s.id AND files.etag IS NOT NULL AND files.rejected = 1
     RETURNING 1";
 

@@ -127,11 +127,33 @@ async fn a_thumbnail_that_was_lost_is_made_by_a_finalize_again() {
     let title = unique_title();
     proxy.fail(Operation::Other, "thumbnail.jpg", Times::Always, Fault::internal_error());
     let moc = client.finalize(&session, &title).await.success(201);
-    let _ = stack.logged(&format!("MOC {} gets no thumbnail: ", id(&moc))).await;
+    let _ = stack.logged(&format!("MOC {} gets no thumbnail yet: ", id(&moc))).await;
     proxy.lift("thumbnail.jpg");
-    let again = client.finalize(&session, &title).await.success(200);
-    assert_eq!((&again["idempotent"], &again["thumbnailUrl"]), (&Value::Bool(true), &Value::Null));
-    let _ = thumbnail_url(&client, id(&moc)).await;
+    // The next attempt is made after a pause.
+    let finalize = async || client.finalize(&session, &title).await.success(200)["thumbnailUrl"].as_str().map(str::to_owned);
+    let _ = wait_for("a thumbnail", PATIENCE, finalize).await;
+}
+
+/// Requests of 75 bytes must not have it decoded again, one after the other or at once.
+#[tokio::test]
+async fn a_picture_that_cannot_be_decoded_is_decoded_once() {
+    own_stack!();
+    let proxy = FaultProxy::start(moc_tests::s3_url());
+    let stack = Stack::start(&[ON, ("s3_endpoint", &proxy.endpoint())]);
+    let client = stack.client();
+    let session = upload(&client, &[("none.gif", "image/gif", b"GIF89a..")]).await;
+    let title = unique_title();
+    let moc = client.finalize(&session, &title).await.success(201);
+    let _ = stack.logged(&format!("MOC {} gets no thumbnail: ", id(&moc))).await;
+    let read = proxy.count(Operation::Get, "none.gif");
+    let finalizes = (0..20).map(async |_| client.finalize(&session, &title).await.success(200));
+    let _ = futures::future::join_all(finalizes).await;
+    // The picture of a later one is made after all of these had their turn.
+    let next = upload(&client, &[("a.jpg", "image/jpeg", JPEG)]).await;
+    let next = client.finalize(&next, &unique_title()).await.success(201);
+    let _ = thumbnail_url(&client, id(&next)).await;
+    assert_eq!(proxy.count(Operation::Get, "none.gif"), read);
+    assert_eq!(stack.log().matches(&format!("MOC {} gets no thumbnail", id(&moc))).count(), 1);
 }
 
 /// The component gets them as they are, by a route of the test: none of them traps, which would end its neighbours.

@@ -80,10 +80,26 @@ impl Api {
         Ok(session)
     }
 
+    /// Uploads a file into a session, with an announced SHA-256 in hex.
+    pub async fn upload_file(&mut self, session: &str, name: &str, bytes: Vec<u8>, sha256: Option<&str>) -> Result<()> {
+        let mut body = json!({ "fileKey": name, "fileSizeBytes": bytes.len() });
+        if let (Some(sha256), Some(body)) = (sha256, body.as_object_mut()) {
+            body.insert("checksums".to_owned(), json!({ "sha256": sha256 }));
+        }
+        let target = format!("{SESSIONS}/{session}/files");
+        let file = self.ask(message(&self.origin, Method::POST, &target, body.to_string().into())?).await?;
+        let part_bytes =
+            file.get("partSizeBytes").and_then(Value::as_u64).context("a response has no partSizeBytes")?;
+        let file = RemoteFile { id: text(&file, "fileId")?, session: session.to_owned() };
+        for (number, part) in (1..).zip(bytes.chunks(usize::try_from(part_bytes)?)) {
+            self.ask(put_part(&self.origin, &file, number, Bytes::copy_from_slice(part))?).await?;
+        }
+        self.complete(&file).await.map(|_| ())
+    }
+
     /// Makes a MOC of a session.
     pub async fn finalize(&mut self, session: &str) -> Result<()> {
-        let body = json!({ "uploadSessionId": session, "title": format!("Bench {session}") }).to_string().into();
-        self.ask(message(&self.origin, Method::POST, FINALIZE, body)?).await.map(|_| ())
+        self.ask(finalize(&self.origin, session)?).await.map(|_| ())
     }
 
     async fn ask(&mut self, request: Message) -> Result<Value> {
@@ -96,6 +112,17 @@ impl Api {
 pub fn create_session(origin: &Url, size_bytes: usize) -> Result<Message> {
     let body = json!({ "files": [declaration(size_bytes)] }).to_string().into();
     message(origin, Method::POST, SESSIONS, body)
+}
+
+/// The request that makes a MOC of a session.
+pub fn finalize(origin: &Url, session: &str) -> Result<Message> {
+    let body = json!({ "uploadSessionId": session, "title": format!("Bench {session}") }).to_string().into();
+    message(origin, Method::POST, FINALIZE, body)
+}
+
+/// The request that cancels a session.
+pub fn cancel(origin: &Url, session: &str) -> Result<Message> {
+    message(origin, Method::DELETE, &format!("{SESSIONS}/{session}"), Bytes::new())
 }
 
 /// The request that puts a part.

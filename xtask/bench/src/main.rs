@@ -13,6 +13,7 @@ mod manifest;
 mod measurement;
 mod object_store;
 mod pgbench;
+mod process_cpu;
 mod process_memory;
 mod report;
 mod slow_s3;
@@ -60,7 +61,7 @@ struct Options {
     /// Where the figures are written to
     #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
     json: PathBuf,
-    /// What to measure [default: everything but database and endurance]
+    /// What to measure [default: everything but database, endurance and attacks]
     #[arg(value_enum)]
     measurements: Vec<Measurement>,
 }

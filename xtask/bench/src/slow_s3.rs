@@ -1,6 +1,8 @@
-//! A proxy in front of an S3 that lets each request wait.
+//! A proxy in front of an S3 that counts requests and lets each one wait.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -20,6 +22,7 @@ use crate::client::Connection;
 pub struct SlowS3 {
     /// Where it listens.
     pub origin: Url,
+    requests: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
 
@@ -28,19 +31,28 @@ impl SlowS3 {
     pub async fn start(upstream: &Url, delay: Duration) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let origin = Url::parse(&format!("http://{}", listener.local_addr()?))?;
-        let upstream = upstream.clone();
+        let (upstream, requests) = (upstream.clone(), Arc::new(AtomicUsize::new(0)));
+        let counter = requests.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let upstream = upstream.clone();
+                let (upstream, counter) = (upstream.clone(), counter.clone());
                 tokio::spawn(async move {
                     let _ = stream.set_nodelay(true);
-                    let service = service_fn(|request| response(&upstream, delay, request));
+                    let service = service_fn(|request| {
+                        counter.fetch_add(1, Ordering::Relaxed);
+                        response(&upstream, delay, request)
+                    });
                     // A broken connection is its client's to notice.
                     let _ = server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
             }
         });
-        Ok(Self { origin, accepting })
+        Ok(Self { origin, requests, accepting })
+    }
+
+    /// How many requests there were.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
     }
 }
 

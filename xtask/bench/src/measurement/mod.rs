@@ -1,5 +1,6 @@
 //! What is measured: one module each.
 
+mod attack;
 mod database;
 mod endurance;
 mod finalize;
@@ -45,6 +46,12 @@ pub enum Measurement {
     Database,
     /// A minute of load on libSQL and on PostgreSQL that restarts: nothing is lost
     Endurance,
+    /// Attack: what many finalizes of a picture cost that cannot be decoded
+    AttackUndecodablePicture,
+    /// Attack: what many finalizes of a file cost that has another checksum
+    AttackRejectedFile,
+    /// Attack: what many cancellations of one session cost
+    AttackCancelledSession,
 }
 
 /// The variables of a stack that reports nobody of its uploads.
@@ -85,7 +92,10 @@ impl Measurement {
     pub const fn own_time_limit(self) -> Option<Duration> {
         match self {
             Self::Database => Some(Duration::from_mins(20)),
-            Self::Endurance => Some(Duration::from_mins(10)),
+            Self::Endurance
+            | Self::AttackUndecodablePicture
+            | Self::AttackRejectedFile
+            | Self::AttackCancelledSession => Some(Duration::from_mins(10)),
             _ => None,
         }
     }
@@ -103,6 +113,9 @@ impl Measurement {
             Self::Finalize => finalize::measure(bench, report).await,
             Self::Database => database::measure(bench, report).await,
             Self::Endurance => endurance::measure(bench, report).await,
+            Self::AttackUndecodablePicture => attack::undecodable_picture::measure(bench, report).await,
+            Self::AttackRejectedFile => attack::rejected_file::measure(bench, report).await,
+            Self::AttackCancelledSession => attack::cancelled_session::measure(bench, report).await,
         }
     }
 }
@@ -119,6 +132,9 @@ impl fmt::Display for Measurement {
             Self::Thumbnail => "thumbnail",
             Self::Database => "database",
             Self::Endurance => "endurance",
+            Self::AttackUndecodablePicture => "attack-undecodable-picture",
+            Self::AttackRejectedFile => "attack-rejected-file",
+            Self::AttackCancelledSession => "attack-cancelled-session",
             Self::Finalize => "finalize",
         })
     }
