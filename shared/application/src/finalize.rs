@@ -168,7 +168,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         // Read under the lock: from here on no file comes and none completes.
         let (_, files) = lookup::session_with_files(self.store, user, id).await?;
         let (store, bucket, platform) = (self.store, self.bucket, self.platform);
-        let validating = validate::files(store, bucket, platform, &files, concurrency, completion_timeout_ms);
+        let validating = validate::files(store, bucket, platform, token, &files, concurrency, completion_timeout_ms);
         let validation = self.trace.step(Step::ValidateFiles, validating).await?;
         let now = self.platform.now();
         let moc = Moc {

@@ -11,7 +11,7 @@ use moc_domain::part::PartNumber;
 use moc_domain::time::Timestamp;
 
 pub use bucket::{
-    Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, PartError, PartsPage, Transfer,
+    Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, PartError, PartsPage, Scan, Transfer,
     UploadedPart,
 };
 pub use issuer::{FetchState, Issuer, KeySetRecord, KeySets};

@@ -7,7 +7,7 @@ use moc_domain::etag::ETag;
 use moc_domain::part::PartNumber;
 
 use crate::port::{
-    Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Platform, Transfer,
+    Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Platform, Scan, Transfer,
     UploadedPart,
 };
 
@@ -108,8 +108,8 @@ impl<B: Bucket, P: Platform> Bucket for Retrying<B, P> {
         repeated(&self.platform, async || self.bucket.read(key, offset, bytes).await).await
     }
 
-    async fn checksums(&self, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
-        repeated(&self.platform, async || self.bucket.checksums(key, wanted).await).await
+    async fn scan(&self, key: &str, wanted: &Checksums) -> Result<Option<Scan>, BucketError> {
+        repeated(&self.platform, async || self.bucket.scan(key, wanted).await).await
     }
 
     async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError> {

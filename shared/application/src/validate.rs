@@ -12,10 +12,11 @@ use moc_domain::checksum::{Checksums, Mismatch};
 use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Rejection};
+use moc_domain::id::LockToken;
 use moc_domain::limits::{CONTENT_PROBE_BYTES, OBJECT_LOOKS};
 
 use crate::lookup;
-use crate::port::{Bucket, BucketError, ObjectHead, Platform, Store};
+use crate::port::{Bucket, BucketError, ObjectHead, Platform, Scan, Store};
 
 /// How long the checks of a session's files took.
 #[derive(Clone, Copy, Debug)]
@@ -64,16 +65,18 @@ type Check<'a> = LocalBoxFuture<'a, (&'a File, Result<Option<ObjectHead>, Failur
 /// Checks that there is an instruction, and that every file's object is there with the declared
 /// size, the declared kind of content and the announced checksums. One file is one task;
 /// `concurrency` of them run at once, and the first that fails ends the rest. A completed file that
-/// fails can be registered again.
+/// fails can be registered again; the record keeps why it failed, and its object is deleted. `token` holds the
+/// session's lock.
 ///
 /// # Errors
 /// [`ErrorKind::InstructionFileRequired`], [`ErrorKind::FileValidationFailed`] or
-/// [`ErrorKind::ChecksumMismatch`] with the file, the store's, or the bucket's, whose cause names the
-/// file.
+/// [`ErrorKind::ChecksumMismatch`] with the file, [`ErrorKind::FinalizeInProgress`] if `token` no longer holds the
+/// lock, the store's, or the bucket's, whose cause names the file.
 pub async fn files(
     store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,
+    token: LockToken,
     files: &[File],
     concurrency: usize,
     completion_timeout_ms: i64,
@@ -93,9 +96,9 @@ pub async fn files(
         (file, result)
     };
     let looks = files.iter().map(|file| -> Check<'_> { Box::pin(timed(file, Box::pin(look(bucket, platform, file)))) });
-    let unread = all(store, looks.collect(), concurrency).await?;
+    let unread = all(store, bucket, token, looks.collect(), concurrency).await?;
     let read = |(file, object)| -> Check<'_> { Box::pin(timed(file, Box::pin(read(store, bucket, file, object)))) };
-    all(store, unread.into_iter().map(read).collect(), concurrency).await?;
+    all(store, bucket, token, unread.into_iter().map(read).collect(), concurrency).await?;
     Ok(Timing { elapsed_ms: platform.now().millis_since(began), sequential_ms: sequential_ms.get() })
 }
 
@@ -124,6 +127,8 @@ fn known(files: &[File], is_completing: impl Fn(&File) -> bool) -> Result<(), Er
 /// the rest, and its file is rejected.
 async fn all<'a>(
     store: &impl Store,
+    bucket: &impl Bucket,
+    token: LockToken,
     checks: Vec<Check<'a>>,
     concurrency: usize,
 ) -> Result<Vec<(&'a File, ObjectHead)>, Error> {
@@ -140,7 +145,15 @@ async fn all<'a>(
     };
     match failure {
         Failure::Rejected(rejection) => {
-            store.reject_file(file.id, &rejection).await?;
+            if !store.reject_file(file.id, &rejection, token).await? {
+                // This call was so slow that its lock went stale: the file may be a part of another one's MOC.
+                return Err(ErrorKind::FinalizeInProgress.into());
+            }
+            // An object that is missing may yet appear, and then it may be right.
+            if rejection != Rejection::Fault(FileFault::ObjectMissing) {
+                // One that stays is deleted with the session, or when the file is replaced.
+                let _ = bucket.delete(&file.key).await;
+            }
             Err(file.rejected_for(rejection).into())
         }
         Failure::Failed(error) => {
@@ -170,7 +183,8 @@ async fn look(bucket: &impl Bucket, platform: &impl Platform, file: &File) -> Re
     }
     let known = known_checksums(bucket, file, &head);
     file.checksums.check(&known)?;
-    let is_verified = file.verified_etag.as_ref() == Some(&head.etag) || file.checksums.unknown_in(&known).is_empty();
+    let is_known = file.checksums.unknown_in(&known).is_empty() && (whole || !file.content.is_text());
+    let is_verified = file.verified_etag.as_ref() == Some(&head.etag) || is_known;
     Ok((!is_verified).then_some(head))
 }
 
@@ -182,8 +196,11 @@ async fn read(
     object: ObjectHead,
 ) -> Result<Option<ObjectHead>, Failure> {
     let unknown = file.checksums.unknown_in(&known_checksums(bucket, file, &object));
-    let read = bucket.checksums(&file.key, &unknown).await?.ok_or(FileFault::ObjectMissing)?;
-    unknown.check(&read)?;
+    let Scan { checksums, is_text } = bucket.scan(&file.key, &unknown).await?.ok_or(FileFault::ObjectMissing)?;
+    if file.content.is_text() && !is_text {
+        return Err(FileFault::ContentMismatch.into());
+    }
+    unknown.check(&checksums)?;
     // Without this record the next finalize reads it again.
     let _ = store.verify_file(file.id, &object.etag).await;
     Ok(None)

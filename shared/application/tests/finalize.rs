@@ -145,7 +145,7 @@ fn announced_checksums_are_compared() {
             Ok(_) => assert!(is_right),
             Err(error) => assert!(!is_right && matches!(error.kind, ErrorKind::ChecksumMismatch { .. })),
         }
-        assert_eq!(stage.bucket_faults.count("checksums"), reads);
+        assert_eq!(stage.bucket_faults.count("scan"), reads);
     }
 }
 
@@ -158,7 +158,7 @@ fn an_only_part_is_not_read_for_its_checksums() {
     declared.checksums = moc_fakes::checksums(b"%PDF-1.7", true, true);
     stage.upload(id, declared, b"%PDF-1.7");
     stage.finalize(id, "Castle").unwrap();
-    assert_eq!(stage.bucket_faults.count("checksums"), 0);
+    assert_eq!(stage.bucket_faults.count("scan"), 0);
 }
 
 /// A bucket may show an object a moment later, or only after its file was rejected.

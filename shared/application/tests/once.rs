@@ -87,7 +87,7 @@ fn every_file_is_looked_at_before_one_is_read_whole() {
     let gif = b"GIF89a in a PNG";
     stage.upload(id, Stage::declaration("wrong.png", gif), gif);
     assert!(stage.finalize(id, "Castle").is_err());
-    assert_eq!(stage.bucket_faults.count("checksums"), 0);
+    assert_eq!(stage.bucket_faults.count("scan"), 0);
     // What the store knows comes before everything that the bucket is asked for.
     let pending = stage.session().id;
     announced(&stage, pending, "castle.pdf", CASTLE, CASTLE);
@@ -108,10 +108,10 @@ fn a_file_that_was_verified_is_not_read_whole_again() {
     announced(&stage, id, "wrong.pdf", TOWER, TOWER);
     stage.store_faults.before("INSERT INTO mocs", 1..=3, moc_store::SqlError::unavailable("broken"));
     assert_eq!(kind(stage.finalize(id, "Castle")), ErrorKind::StoreUnavailable);
-    let read = stage.bucket_faults.count("checksums");
+    let read = stage.bucket_faults.count("scan");
     stage.store_faults.before("INSERT INTO mocs", 1..=3, moc_store::SqlError::unavailable("broken"));
     assert_eq!(kind(stage.finalize(id, "Castle")), ErrorKind::StoreUnavailable);
-    assert_eq!(stage.bucket_faults.count("checksums"), read);
+    assert_eq!(stage.bucket_faults.count("scan"), read);
     assert_eq!(stage.finalize(id, "Castle").unwrap().moc.files.len(), 3);
 }
 

@@ -135,8 +135,9 @@ impl SessionState {
             parts_total: file.plan.total(),
             bytes_completed: file.bytes_completed,
             bytes_total: file.size_bytes,
-            // A cancellation has deleted its objects.
-            file_url: (file.is_completed() && session.status != Status::Cancelled).then(|| url(&file.key)),
+            // A cancellation has deleted its objects, and a finalize those that it has rejected.
+            file_url: (file.is_completed() && !file.rejected && session.status != Status::Cancelled)
+                .then(|| url(&file.key)),
             etag: file.etag.as_ref().map(ETag::quoted),
         };
         Self {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use moc_application::port::{
-    Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, PartError, PartsPage, Transfer,
+    Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, PartError, PartsPage, Scan, Transfer,
     UploadedPart,
 };
 use moc_domain::checksum::Checksums;
@@ -14,6 +14,7 @@ use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::limits::{MIB, PART_SIZE_MIN_MIB};
 use moc_domain::part::PartNumber;
+use moc_domain::text::TextCheck;
 
 use crate::hash::{checksums, md5};
 
@@ -372,10 +373,15 @@ impl Bucket for MemoryBucket {
         Ok(Some(object.bytes.iter().skip(offset).take(bytes).copied().collect()))
     }
 
-    async fn checksums(&self, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
+    async fn scan(&self, key: &str, wanted: &Checksums) -> Result<Option<Scan>, BucketError> {
         let state = self.state.borrow();
-        let object = state.objects.get(key);
-        Ok(object.map(|object| checksums(&object.bytes, wanted.md5.is_some(), wanted.sha256.is_some())))
+        let scan = |object: &Object| {
+            let mut text = TextCheck::default();
+            text.push(&object.bytes);
+            let checksums = checksums(&object.bytes, wanted.md5.is_some(), wanted.sha256.is_some());
+            Scan { checksums, is_text: text.finish() }
+        };
+        Ok(state.objects.get(key).map(scan))
     }
 
     async fn put(&self, key: &str, _: &str, bytes: &[u8]) -> Result<(), BucketError> {

@@ -5,7 +5,7 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "it is a test")]
 
-use moc_application::port::{Bucket, BucketError, PartAddress, PartError, Transfer, UploadedPart};
+use moc_application::port::{Bucket, BucketError, PartAddress, PartError, Scan, Transfer, UploadedPart};
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
@@ -91,6 +91,7 @@ cases!(
     deletes_twice,
     verifies_checksums_before_it_stores,
     computes_checksums_of_objects,
+    judges_the_whole_of_an_object,
     presigns_without_a_request,
 );
 
@@ -239,7 +240,7 @@ pub async fn knows_no_missing_object<B: Bucket>(bucket: &B, prefix: &str) {
     let wanted = Checksums { md5: Some([0; 16]), sha256: None };
     assert_eq!(bucket.head(&key).await.unwrap(), None);
     assert_eq!(bucket.read(&key, 0, 1).await.unwrap(), None);
-    assert_eq!(bucket.checksums(&key, &wanted).await.unwrap(), None);
+    assert_eq!(bucket.scan(&key, &wanted).await.unwrap(), None);
 }
 
 pub async fn deletes_twice<B: Bucket>(bucket: &B, prefix: &str) {
@@ -274,10 +275,22 @@ pub async fn computes_checksums_of_objects<B: Bucket>(bucket: &B, prefix: &str) 
     bucket.put(&key, "text/csv", b"3001,4").await.unwrap();
     let all = checksums(b"3001,4", true, true);
     let wanted = Checksums { md5: None, sha256: Some([0; 32]) };
-    let computed = bucket.checksums(&key, &wanted).await.unwrap().expect("an object");
-    assert_eq!(computed, Checksums { md5: None, ..all });
+    let scan = bucket.scan(&key, &wanted).await.unwrap().expect("an object");
+    assert_eq!(scan, Scan { checksums: Checksums { md5: None, ..all }, is_text: true });
     let wanted = Checksums { md5: Some([0; 16]), ..wanted };
-    assert_eq!(bucket.checksums(&key, &wanted).await.unwrap(), Some(all));
+    assert_eq!(bucket.scan(&key, &wanted).await.unwrap(), Some(Scan { checksums: all, is_text: true }));
+    bucket.delete(&key).await.unwrap();
+}
+
+pub async fn judges_the_whole_of_an_object<B: Bucket>(bucket: &B, prefix: &str) {
+    let key = format!("{prefix}/list.txt");
+    // Longer than what is read at once, which ends inside of a character.
+    let text = format!("x{}", "🏰".repeat(200_000));
+    for (end, is_text) in [("", true), ("\0", false)] {
+        bucket.put(&key, "text/plain", format!("{text}{end}").as_bytes()).await.unwrap();
+        let scan = bucket.scan(&key, &Checksums::default()).await.unwrap();
+        assert_eq!(scan, Some(Scan { checksums: Checksums::default(), is_text }));
+    }
     bucket.delete(&key).await.unwrap();
 }
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use moc_application::port::{
-    Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Transfer, UploadedPart,
+    Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Scan, Transfer, UploadedPart,
 };
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
@@ -233,8 +233,8 @@ impl<B: Bucket, G: Gate<BucketError>> Bucket for Faulty<B, G> {
         self.pass("read", key, async || self.bucket.read(key, offset, bytes).await).await
     }
 
-    async fn checksums(&self, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
-        self.pass("checksums", key, async || self.bucket.checksums(key, wanted).await).await
+    async fn scan(&self, key: &str, wanted: &Checksums) -> Result<Option<Scan>, BucketError> {
+        self.pass("scan", key, async || self.bucket.scan(key, wanted).await).await
     }
 
     async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError> {

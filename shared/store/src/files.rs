@@ -3,7 +3,7 @@
 use moc_application::port::{Completing, Files, Platform, Registered, Sessions, StoreError};
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Progress, Rejection, StoredPart};
-use moc_domain::id::{FileId, SessionId};
+use moc_domain::id::{FileId, LockToken, SessionId};
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 
@@ -218,10 +218,13 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         self.changed(Statement::new(sql, parameters)).await
     }
 
-    async fn reject_file(&self, file: FileId, rejection: &Rejection) -> Result<(), StoreError> {
-        let sql = "UPDATE files SET rejected = 1, rejection = ?2 WHERE id = ?1 AND etag IS NOT NULL";
-        self.execute(Statement::new(sql, [text(file), text(rejection.to_text())])).await?;
-        Ok(())
+    async fn reject_file(&self, file: FileId, rejection: &Rejection, token: LockToken) -> Result<bool, StoreError> {
+        let sql = "UPDATE files SET rejected = 1, rejection = ?2 WHERE id = ?1 AND etag IS NOT NULL
+              AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'finalizing'
+                AND s.lock_token = ?3)
+              AND NOT EXISTS (SELECT 1 FROM mocs m WHERE m.session_id = files.session_id)
+            RETURNING 1";
+        self.changed(Statement::new(sql, [text(file), text(rejection.to_text()), text(token)])).await
     }
 
     async fn verify_file(&self, file: FileId, etag: &ETag) -> Result<(), StoreError> {

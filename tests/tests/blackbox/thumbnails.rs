@@ -130,7 +130,8 @@ async fn a_thumbnail_that_was_lost_is_made_by_a_finalize_again() {
     let _ = stack.logged(&format!("MOC {} gets no thumbnail yet: ", id(&moc))).await;
     proxy.lift("thumbnail.jpg");
     // The next attempt is made after a pause.
-    let finalize = async || client.finalize(&session, &title).await.success(200)["thumbnailUrl"].as_str().map(str::to_owned);
+    let finalize =
+        async || client.finalize(&session, &title).await.success(200)["thumbnailUrl"].as_str().map(str::to_owned);
     let _ = wait_for("a thumbnail", PATIENCE, finalize).await;
 }
 

@@ -14,7 +14,7 @@ mod xml;
 use std::rc::Rc;
 
 use moc_application::port::{
-    Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Platform as _, Transfer,
+    Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Platform as _, Scan, Transfer,
     UploadedPart,
 };
 use moc_application::retry::{self, Retrying};
@@ -125,8 +125,8 @@ impl Bucket for S3Bucket {
         objects::read_range(self, key, offset, bytes).await
     }
 
-    async fn checksums(&self, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
-        objects::checksums(self, key, wanted).await
+    async fn scan(&self, key: &str, wanted: &Checksums) -> Result<Option<Scan>, BucketError> {
+        objects::scan(self, key, wanted).await
     }
 
     async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError> {

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use moc_application::port::{BucketError, ObjectHead};
+use moc_application::port::{BucketError, ObjectHead, Scan};
 use moc_domain::checksum::Checksums;
 use moc_domain::etag::ETag;
 use moc_domain::limits::KIB;
+use moc_domain::text::TextCheck;
 use spin_sdk::wasip3::http::types::Method;
 
 use super::S3Bucket;
@@ -74,19 +75,21 @@ pub async fn get(s3: &S3Bucket, key: &str) -> Result<Option<Response>, BucketErr
     }
 }
 
-/// The checksums of an object that is read for them, 256 KiB at a time, and at 1 MiB/s or faster.
-pub async fn checksums(s3: &S3Bucket, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError> {
+/// Reads an object, 256 KiB at a time, and at 1 MiB/s or faster.
+pub async fn scan(s3: &S3Bucket, key: &str, wanted: &Checksums) -> Result<Option<Scan>, BucketError> {
     let Some(reply) = get(s3, key).await? else { return Ok(None) };
     let limit_ms = RESPONSE_TIMEOUT_MS + reply.length().unwrap_or_default() / KIB;
     let Body { mut bytes, end } = reply.body();
     let reading = async {
         let mut hasher = Hasher::new(wanted.md5.is_some(), wanted.sha256.is_some());
+        let mut text = TextCheck::default();
         while let Some(chunk) = read(&mut bytes).await {
             hasher.update(&chunk);
+            text.push(&chunk);
         }
         drop(bytes);
         end.await.map_err(SendError::from)?;
-        Ok(Some(hasher.finish()))
+        Ok(Some(Scan { checksums: hasher.finish(), is_text: text.finish() }))
     };
     let outcome = within(Instant::now() + Duration::from_millis(limit_ms), reading).await;
     outcome.unwrap_or_else(|| Err(BucketError::Silent("GetObject: it takes too long".into())))

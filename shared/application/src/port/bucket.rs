@@ -93,6 +93,15 @@ pub struct ObjectHead {
     pub is_etag_of_bytes: bool,
 }
 
+/// What a read of all bytes of an object has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Those that were wanted.
+    pub checksums: Checksums,
+    /// As [`moc_domain::text::TextCheck`] judges.
+    pub is_text: bool,
+}
+
 /// An object that S3 has assembled from parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedUpload {
@@ -154,9 +163,9 @@ pub trait Bucket {
     /// `bytes` bytes of an object from `offset` on (S3 `GetObject` with a range), fewer where it ends before; `None`
     /// if there is no object.
     async fn read(&self, key: &str, offset: u64, bytes: u64) -> Result<Option<Vec<u8>>, BucketError>;
-    /// Reads a whole object (S3 `GetObject`) and computes those checksums that `wanted` has; `None` if there is
-    /// no object. The memory that it takes does not grow with the object.
-    async fn checksums(&self, key: &str, wanted: &Checksums) -> Result<Option<Checksums>, BucketError>;
+    /// Reads a whole object (S3 `GetObject`) once: computes those checksums that `wanted` has, and judges whether it is
+    /// text; `None` if there is no object. The memory that it takes does not grow with the object.
+    async fn scan(&self, key: &str, wanted: &Checksums) -> Result<Option<Scan>, BucketError>;
     /// Writes an object (S3 `PutObject`).
     async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError>;
     /// Deletes an object (S3 `DeleteObject`). One that is missing is no error.

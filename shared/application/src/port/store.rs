@@ -124,8 +124,9 @@ pub trait Files {
     /// Completes a pending file of an active session, with the SHA-256 of its last part as `file` has it. `false`
     /// unless both are.
     async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;
-    /// Marks a completed file as one that a new registration replaces, and keeps why.
-    async fn reject_file(&self, file: FileId, rejection: &Rejection) -> Result<(), StoreError>;
+    /// Marks a completed file as one that a new registration replaces, and keeps why, while `token` holds the lock of
+    /// its session and that has no MOC. `false` otherwise: the file is, or may become, a part of a MOC.
+    async fn reject_file(&self, file: FileId, rejection: &Rejection, token: LockToken) -> Result<bool, StoreError>;
     /// Records that a read of all bytes of a completed file, whose object has this ETag, has found nothing wrong.
     async fn verify_file(&self, file: FileId, etag: &ETag) -> Result<(), StoreError>;
     /// The files of a session that may still have an upload or an object in the bucket: those that no cancellation

@@ -8,8 +8,9 @@ use moc_application::port::{Files, Inserted, Mocs, Outbox, Platform, Registered,
 use moc_domain::category::Category;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
+use moc_domain::error::FileFault;
 use moc_domain::etag::ETag;
-use moc_domain::file::{File, Progress, StoredPart};
+use moc_domain::file::{File, Progress, Rejection, StoredPart};
 use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::limits::WEBHOOK_LEASE_MS;
 use moc_domain::moc::{Description, Moc};
@@ -255,6 +256,21 @@ pub async fn completes_once_beside_late_parts(database: &impl Database) {
     let winner = outcomes.iter().position(|completed| *completed).expect("one that completed");
     assert_eq!(completed.etag, Some(etag_of(&format!("whole-{winner}"))));
     assert_eq!((completed.parts_completed, completed.bytes_completed), (2, file.size_bytes));
+}
+
+/// Whoever rejects a file deletes its object, so only the finalize that would publish it may.
+pub async fn rejects_for_the_holder_only_and_before_the_moc(database: &impl Database) {
+    let store = &database.store().await;
+    let (session, file, late) = locked(store).await;
+    let rejection = Rejection::Fault(FileFault::SizeMismatch);
+    let rejects = async |token| store.reject_file(file.id, &rejection, token).await.unwrap();
+    let holder = token();
+    assert!(store.lock_session(session.id, holder, after(1), now()).await.unwrap());
+    assert!(!rejects(late).await);
+    // A result that was lost is asked for again.
+    assert!(rejects(holder).await && rejects(holder).await);
+    assert_eq!(store.insert_moc(&moc(&session, "rejected"), holder, false).await.unwrap(), Inserted::Done);
+    assert!(!rejects(holder).await);
 }
 
 pub async fn locks_once_and_unlocks_for_the_holder_only(database: &impl Database) {

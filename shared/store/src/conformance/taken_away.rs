@@ -12,6 +12,15 @@ use crate::{SqlExecutor, SqlStore};
 
 const REJECTION: Rejection = Rejection::Fault(FileFault::ContentMismatch);
 
+/// Rejects a file as a finalize does, under the session's lock.
+async fn rejects(store: &SqlStore<impl SqlExecutor, impl Platform>, file: &File) -> bool {
+    let token = token();
+    assert!(store.lock_session(file.session_id, token, now(), after(-1_000)).await.unwrap());
+    let is_rejected = store.reject_file(file.id, &REJECTION, token).await.unwrap();
+    store.unlock_session(file.session_id, token).await.unwrap();
+    is_rejected
+}
+
 /// A session with one rejected file of two parts.
 async fn rejected(store: &SqlStore<impl SqlExecutor, impl Platform>) -> (Session, File) {
     let (session, file) = registered(store, 2).await;
@@ -20,7 +29,7 @@ async fn rejected(store: &SqlStore<impl SqlExecutor, impl Platform>) -> (Session
     }
     store.begin_completion(file.id, now(), after(-1)).await.unwrap();
     assert!(store.complete_file(&file, &etag_of("whole-2"), now()).await.unwrap());
-    store.reject_file(file.id, &REJECTION).await.unwrap();
+    assert!(rejects(store, &file).await);
     (session, file)
 }
 
@@ -77,11 +86,11 @@ pub async fn forgets_pending_files_only(database: &impl Database) {
     let (_, _, parts) = store.file_with_parts(session.id, pending.id).await.unwrap().expect("the file");
     assert!(parts.is_empty());
 
-    store.reject_file(pending.id, &REJECTION).await.unwrap();
+    assert!(!rejects(store, &pending).await);
     assert!(!store.file(session.id, pending.id).await.unwrap().expect("the file").1.rejected);
     assert!(store.complete_file(&pending, &etag_of("whole-1"), now()).await.unwrap());
     assert!(!store.forget_file(pending.id, None).await.unwrap());
-    store.reject_file(pending.id, &REJECTION).await.unwrap();
+    assert!(rejects(store, &pending).await);
     let (_, rejected) = store.file(session.id, pending.id).await.unwrap().expect("the file");
     assert_eq!((rejected.rejected, rejected.rejection), (true, Some(REJECTION)));
     assert!(!store.forget_file(pending.id, None).await.unwrap());

@@ -1,0 +1,157 @@
+//! Files whose bytes are not what they were declared to be: what finalize reads of them, and what becomes of them.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use moc_application::port::{Bucket as _, BucketError};
+use moc_domain::error::{ErrorKind, FileFault};
+use moc_domain::file::{Declaration, File, Rejection};
+use moc_domain::id::SessionId;
+use moc_domain::limits::{CONTENT_PROBE_BYTES, FINALIZE_LOCK_STALE_MS};
+use moc_domain::session::Status;
+use moc_fakes::Stage;
+use moc_fakes::stage::run;
+use moc_store::SqlError;
+
+const PROBE_BYTES: usize = CONTENT_PROBE_BYTES as usize;
+
+/// A session with an instruction and this text.
+fn with_list(stage: &Stage, bytes: &[u8]) -> (SessionId, File) {
+    let id = stage.uploaded().id;
+    let file = stage.upload(id, Stage::declaration("parts.csv", bytes), bytes);
+    (id, file)
+}
+
+fn is_content_mismatch(stage: &Stage, id: SessionId) -> bool {
+    match stage.finalize(id, "Castle").map_err(|error| error.kind) {
+        Ok(_) => false,
+        Err(ErrorKind::FileValidationFailed { failures }) => failures[0].reason == FileFault::ContentMismatch,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn all_bytes_of_a_text_are_judged() {
+    let text = "3001,4\n".repeat(200).into_bytes();
+    let with = |at: usize, bytes: &[u8]| [&text[..at], bytes, &text[at..]].concat();
+    for (bytes, is_text, scans) in [
+        (text.clone(), true, 1),
+        (text[..PROBE_BYTES].to_vec(), true, 0),
+        // Control characters are a matter of proportion, in the first bytes as in the others.
+        (b"3001\x1f4".to_vec(), true, 0),
+        (with(0, &[0x1b; PROBE_BYTES]), true, 1),
+        (with(text.len(), &[0x1b; 1_000]), false, 1),
+        (with(text.len(), b"\0"), false, 1),
+        (with(PROBE_BYTES, b"\xff"), false, 1),
+        (with(text.len(), &"é".as_bytes()[..1]), false, 1),
+        // What the first bytes show needs no read of the others.
+        (with(0, b"\0"), false, 0),
+    ] {
+        let stage = Stage::default();
+        let (id, _) = with_list(&stage, &bytes);
+        assert_eq!(is_content_mismatch(&stage, id), !is_text, "{:?}", String::from_utf8_lossy(&bytes));
+        assert_eq!(stage.bucket_faults.count("scan"), scans);
+        assert_eq!(is_content_mismatch(&stage, id), !is_text);
+        assert_eq!(stage.bucket_faults.count("scan"), scans);
+    }
+}
+
+/// Its checksums too are computed in the one read.
+#[test]
+fn a_text_is_read_once() {
+    let bytes = "3001,4\n".repeat(200);
+    let stage = Stage::default();
+    let id = stage.uploaded().id;
+    let checksums = moc_fakes::checksums(bytes.as_bytes(), true, true);
+    let declared = Declaration { checksums, ..Stage::declaration("parts.csv", bytes.as_bytes()) };
+    stage.upload(id, declared, bytes.as_bytes());
+    stage.store_faults.before("INSERT INTO mocs", 1..=3, SqlError::unavailable("broken"));
+    assert!(stage.finalize(id, "Castle").is_err());
+    stage.finalize(id, "Castle").unwrap();
+    assert_eq!(stage.bucket_faults.count("scan"), 1);
+}
+
+#[test]
+fn a_rejected_file_loses_its_object_and_its_record_keeps_why() {
+    for fault in ["content", "size", "checksum"] {
+        let stage = Stage::default();
+        let bytes = if fault == "content" { b"3001\0" } else { b"3001," };
+        let id = stage.uploaded().id;
+        let mut declared = Stage::declaration("parts.csv", bytes);
+        if fault == "checksum" {
+            declared.checksums = moc_fakes::checksums(b"other", true, false);
+        }
+        let file = stage.upload(id, declared, bytes);
+        if fault == "size" {
+            run(stage.memory.put(&file.key, "text/csv", b"3001,4")).unwrap();
+        }
+        let error = stage.finalize(id, "Castle").unwrap_err().kind;
+        let rejection = stage.file_now(&file).and_then(|file| file.rejection);
+        match (fault, &rejection) {
+            ("content", Some(Rejection::Fault(FileFault::ContentMismatch)))
+            | ("size", Some(Rejection::Fault(FileFault::SizeMismatch)))
+            | ("checksum", Some(Rejection::Differs(_))) => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(!stage.memory.exists(&file.key), "{fault}");
+        assert_eq!(stage.memory.keys().len(), 1, "{fault}: the instruction's is there");
+        assert_eq!(stage.another().finalize(id, "Castle").unwrap_err().kind, error);
+        stage.upload(id, Stage::declaration("parts.csv", b"3001,4"), b"3001,4");
+        assert_eq!(stage.finalize(id, "Castle").unwrap().moc.files.len(), 2);
+    }
+}
+
+/// It may appear yet.
+#[test]
+fn the_object_of_a_file_that_is_missing_is_not_deleted() {
+    let stage = Stage::default();
+    let (id, file) = with_list(&stage, b"3001,4");
+    run(stage.memory.delete(&file.key)).unwrap();
+    assert!(stage.finalize(id, "Castle").is_err());
+    assert_eq!(stage.bucket_faults.count("delete"), 0);
+}
+
+#[test]
+fn an_object_that_cannot_be_deleted_goes_with_its_record() {
+    for replaces in [true, false] {
+        let stage = Stage::default();
+        let (id, file) = with_list(&stage, b"3001\0");
+        stage.bucket_faults.before("delete", 1..=3, BucketError::Unavailable("503".into()));
+        assert!(is_content_mismatch(&stage, id));
+        assert!(stage.memory.exists(&file.key) && stage.file_now(&file).is_some_and(|file| file.rejected));
+        if replaces {
+            stage.upload(id, Stage::declaration("parts.csv", b"3001,4"), b"3001,4");
+        } else {
+            stage.cancel(id).unwrap();
+        }
+        assert!(!stage.memory.exists(&file.key));
+    }
+}
+
+/// Nothing is deleted from the bucket before the store has taken the file out.
+#[test]
+fn a_file_that_the_store_does_not_reject_keeps_its_object() {
+    let stage = Stage::default();
+    let (id, file) = with_list(&stage, b"3001\0");
+    stage.store_faults.before("SET rejected = 1", 1..=3, SqlError::unavailable("broken"));
+    assert_eq!(stage.finalize(id, "Castle").unwrap_err().kind, ErrorKind::StoreUnavailable);
+    assert!(stage.memory.exists(&file.key) && stage.file_now(&file).is_some_and(|file| !file.rejected));
+    assert_eq!(stage.session_now(id).status, Status::Active);
+    assert!(is_content_mismatch(&stage, id));
+}
+
+/// Another finalize has published the file meanwhile.
+#[test]
+fn a_finalize_that_has_lost_its_lock_rejects_and_deletes_nothing() {
+    let stage = Stage::default();
+    let (id, file) = with_list(&stage, b"3001,4");
+    let (memory, key, other) = (stage.memory.clone(), file.key.clone(), stage.another());
+    stage.store_faults.meanwhile("SET rejected = 1", 1, move || {
+        other.platform.advance(FINALIZE_LOCK_STALE_MS);
+        run(memory.put(&key, "text/csv", b"3001,4")).unwrap();
+        other.finalize(id, "Second").unwrap();
+    });
+    run(stage.memory.put(&file.key, "text/csv", b"other")).unwrap();
+    assert_eq!(stage.finalize(id, "First").unwrap_err().kind, ErrorKind::FinalizeInProgress);
+    assert_eq!(stage.memory.object(&file.key).as_deref(), Some(b"3001,4".as_slice()));
+    assert_eq!(stage.finalize(id, "First").unwrap().moc.description.title, "Second");
+}
