@@ -15,8 +15,9 @@ export interface paths {
         put?: never;
         /**
          * Finalize a session
-         * @description Verifies size, first bytes and announced checksums of every file, and publishes the session as a MOC. Finalizing
-         *     again returns the existing MOC with its original title. If a file is rejected, the session stays active.
+         * @description Verifies size, content and announced checksums of every file, and publishes the session as a MOC. Finalizing
+         *     again returns the existing MOC with its original title. If a file is rejected, its object is deleted, and the session
+         *     stays active.
          */
         post: operations["finalize"];
         delete?: never;
@@ -414,7 +415,7 @@ export interface components {
             fileId: components["schemas"]["Id"];
             name: components["schemas"]["FileName"];
             /**
-             * @description Not in the bucket; of another size; of another kind by its first bytes.
+             * @description Not in the bucket; of another size; of another kind by its bytes.
              * @enum {string}
              */
             reason: "OBJECT_MISSING" | "SIZE_MISMATCH" | "CONTENT_MISMATCH";

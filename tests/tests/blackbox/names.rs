@@ -1,6 +1,7 @@
 //! Hostile file names.
 
-use moc_tests::{Stack, path};
+use moc_tests::{Stack, path, unique_title};
+use reqwest::Method;
 use serde_json::json;
 
 const HOSTILE: [&str; 22] = [
@@ -23,9 +24,9 @@ const HOSTILE: [&str; 22] = [
     "日本語の城.pdf",
     "🏰.pdf",
     "e\u{301}galite\u{301}.pdf",
-    "\u{202e}fdp.exe.pdf",
     "\u{feff}bom\u{200b}.pdf",
     "castle.exe.PDF",
+    "run-me.bat",
 ];
 
 #[tokio::test]
@@ -46,15 +47,64 @@ async fn a_hostile_name_stays_in_the_record_and_its_key_is_plain() {
         assert!(!object.starts_with('.'), "{name}: {object}");
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
         assert!(object.bytes().all(plain), "{name}: {object}");
+        assert!(object.to_lowercase().ends_with(".pdf"), "{name}: {object}");
         assert_eq!(bucket.get(&format!("{prefix}{object}")).await, Some(bytes.into_bytes()), "{name}");
     }
+}
+
+/// Whatever serves or saves a file goes by its name, so the name says what the bytes are.
+#[tokio::test]
+async fn files_are_published_under_names_of_their_kind() {
+    let client = Stack::shared().client();
+    let (session, _) = client.upload_pdf(10).await;
+    for name in ["run-me.bat", "x.hta", "parts.jar", "parts", "p.csv"] {
+        let _ = client.upload(&session, name, "parts-list", "text/csv", b"3001,4\r\n").await;
+    }
+    let moc = client.finalize(&session, &unique_title()).await.success(201);
+    let files = moc["files"].as_array().expect("files");
+    let names: Vec<&str> = files.iter().filter_map(|file| file["name"].as_str()).skip(1).collect();
+    assert_eq!(names, ["run-me.bat.csv", "x.hta.csv", "parts.jar.csv", "parts.csv", "p.csv"]);
+    for file in files.iter().skip(1) {
+        assert_eq!(file["type"], "text/csv");
+        assert!(file["key"].as_str().is_some_and(|key| key.ends_with(".csv")), "{file}");
+    }
+}
+
+/// JavaScript that truncates a text inside an emoji sends such a half.
+#[tokio::test]
+async fn half_a_character_becomes_the_replacement_character() {
+    let client = Stack::shared().client();
+    let (session, _) = client.upload_pdf(10).await;
+    let send = async |path: &str, body: String| client.send(client.request(Method::POST, path).body(body)).await;
+    let file = r#"{"fileKey":"photo \ud83d.png","fileSizeBytes":8}"#;
+    let photo = send(&path::files(&session), file.to_owned()).await.success(201);
+    let photo = photo["fileId"].as_str().expect("an id");
+    client.put_parts(&session, photo, b"\x89PNG\r\n\x1a\n").await;
+    let _ = client.complete(&session, photo).await.success(200);
+    let title = unique_title();
+    let body = format!(r#"{{"uploadSessionId":"{session}","title":"{title} \udff0","tags":["\ud83d"]}}"#);
+    let moc = send(path::FINALIZE, body).await.success(201);
+    assert_eq!(moc["title"], json!(format!("{title} \u{fffd}")));
+    assert_eq!((&moc["tags"][0], &moc["files"][1]["name"]), (&json!("\u{fffd}"), &json!("photo \u{fffd}.png")));
+    let not_utf_8 = client.request(Method::POST, path::SESSIONS).body(b"{\"files\":\"\xff\"}".to_vec());
+    let _ = client.send(not_utf_8).await.problem(400, "MALFORMED_BODY");
 }
 
 #[tokio::test]
 async fn rejects_invalid_names() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
-    for name in ["", "  ", "a\0.pdf", "a\r\nX-Evil: 1.pdf", "a\u{1b}[31m.pdf", "a\u{85}.pdf", &"x".repeat(256)] {
+    for name in [
+        "",
+        "  ",
+        "a\0.pdf",
+        "a\r\nX-Evil: 1.pdf",
+        "a\u{1b}[31m.pdf",
+        "a\u{85}.pdf",
+        "\u{202e}fdp.exe",
+        "a\u{2066}.pdf",
+        &"x".repeat(256),
+    ] {
         let reply = client.try_register(&session, name, "instruction", "application/pdf", 1).await;
         assert_eq!(reply.problem(422, "VALIDATION_ERROR")["errors"][0]["pointer"], "/name", "{name:?}");
     }

@@ -77,22 +77,30 @@ async fn the_bytes_decide_what_a_file_is() {
 }
 
 #[tokio::test]
-async fn text_is_utf_8_in_its_first_512_bytes() {
+async fn a_text_is_judged_by_all_of_it() {
     let client = Stack::shared().client();
     let finalize = async |bytes: &[u8]| {
         let session = client.create_session().await;
         let _ = client.upload(&session, "castle.pdf", "instruction", "application/pdf", &pdf(10)).await;
-        let file = client.upload(&session, "a.txt", "parts-list", "text/plain", bytes).await;
-        (client.finalize(&session, &unique_title()).await, file)
+        let _ = client.upload(&session, "a.txt", "parts-list", "text/plain", bytes).await;
+        client.finalize(&session, &unique_title()).await
     };
-    // A character that the 512th byte cuts in two, in a file that goes on.
-    let cut = format!("{}×{}", "x".repeat(511), "y".repeat(100));
-    let _ = finalize(cut.as_bytes()).await.0.success(201);
-    // One that the end of the file cuts in two.
-    let broken = [b"x".repeat(511).as_slice(), &"×".as_bytes()[..1]].concat();
-    let _ = finalize(&broken).await.0.problem(422, "FILE_VALIDATION_FAILED");
-    let _ = finalize(b"\xff\xfea\x00b\x00").await.0.problem(422, "FILE_VALIDATION_FAILED");
-    let _ = finalize(b"%PDF-1.7\n").await.0.problem(422, "FILE_VALIDATION_FAILED");
+    // Characters that the first read and the later ones cut.
+    let long = format!("{}{}", "x".repeat(511), "×".repeat(400_000));
+    let _ = finalize(long.as_bytes()).await.success(201);
+    for text in ["3001\u{1f}4\r\n3002\u{1f}7\r\n", "\u{1b}[31m3001\u{1b}[0m,4\r\n"] {
+        let _ = finalize(text.as_bytes()).await.success(201);
+    }
+    for bytes in [
+        [long.as_bytes(), b"\0"].concat(),
+        [long.as_bytes(), &"×".as_bytes()[..1]].concat(),
+        [long.as_bytes(), &[0x1b; 300_000]].concat(),
+        b"\xff\xfea\x00b\x00".to_vec(),
+        b"%PDF-1.7\n".to_vec(),
+    ] {
+        let problem = finalize(&bytes).await.problem(422, "FILE_VALIDATION_FAILED");
+        assert_eq!(problem["failures"][0]["reason"], "CONTENT_MISMATCH");
+    }
 }
 
 #[tokio::test]
@@ -120,10 +128,9 @@ async fn a_file_that_was_not_completed_is_missed() {
 #[tokio::test]
 async fn an_object_of_another_size_is_not_the_file() {
     let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
-    let (session, file) = client.upload_pdf(100).await;
-    let key = bucket.key_of(&session, &file).await;
     for (size, shown) in [(99, true), (101, false)] {
-        bucket.put(&key, pdf(size)).await;
+        let (session, file) = client.upload_pdf(100).await;
+        bucket.put(&bucket.key_of(&session, &file).await, pdf(size)).await;
         let reply = rejected(&client, &session, &file, "SIZE_MISMATCH").await;
         if shown {
             assert_response!("finalize_size_mismatch", reply);
@@ -133,17 +140,23 @@ async fn an_object_of_another_size_is_not_the_file() {
 
 #[tokio::test]
 async fn a_session_can_be_put_right_after_a_failed_validation() {
-    let client = Stack::shared().client();
+    let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
     let (session, _) = client.upload_pdf(PART_BYTES + 10).await;
     let wrong = client.upload(&session, "a.png", "image", "image/png", &starting(b"GIF89a", 600)).await;
+    let key = bucket.key_of(&session, &wrong).await;
     rejected(&client, &session, &wrong, "CONTENT_MISMATCH").await;
-    // The session takes files again, and the wrong one is still there.
+    assert!(bucket.get(&key).await.is_none(), "its object is deleted at once");
+    // The session takes files again, and the wrong one stays until it is replaced.
     let _ = client.upload(&session, "b.png", "image", "image/png", b"\x89PNG\r\n\x1a\n..").await;
     rejected(&client, &session, &wrong, "CONTENT_MISMATCH").await;
-    let key = Stack::shared().bucket().key_of(&session, &wrong).await;
-    Stack::shared().bucket().put(&key, starting(b"\x89PNG\r\n\x1a\n", 600)).await;
+    let state = client.get(&path::session(&session)).await.success(200);
+    let shown = |file: &&Value| file["fileId"] == json!(wrong);
+    let shown = state["files"].as_array().and_then(|files| files.iter().find(shown)).expect("the file");
+    assert!(shown.get("fileUrl").is_none(), "{shown}");
+    let right = client.upload(&session, "a.png", "image", "image/png", &starting(b"\x89PNG\r\n\x1a\n", 600)).await;
     let moc = client.finalize(&session, &unique_title()).await.success(201);
-    assert_eq!(moc["files"].as_array().map(Vec::len), Some(3));
+    let ids = moc["files"].as_array().expect("files").iter().map(|file| &file["id"]);
+    assert!(ids.clone().count() == 3 && ids.clone().any(|id| *id == json!(right)), "{moc}");
 }
 
 #[tokio::test]

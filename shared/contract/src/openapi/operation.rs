@@ -136,8 +136,9 @@ fn list_parts() {}
 
 /// Finalize a session
 ///
-/// Verifies size, first bytes and announced checksums of every file, and publishes the session as a MOC. Finalizing
-/// again returns the existing MOC with its original title. If a file is rejected, the session stays active.
+/// Verifies size, content and announced checksums of every file, and publishes the session as a MOC. Finalizing
+/// again returns the existing MOC with its original title. If a file is rejected, its object is deleted, and the session
+/// stays active.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/finalize",

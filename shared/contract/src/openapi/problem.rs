@@ -323,7 +323,7 @@ fn base_schemas(kinds: &BTreeMap<&'static str, Kind>) -> Map<String, Value> {
                 "reason": {
                     "type": "string",
                     "enum": ["OBJECT_MISSING", "SIZE_MISMATCH", "CONTENT_MISMATCH"],
-                    "description": "Not in the bucket; of another size; of another kind by its first bytes.",
+                    "description": "Not in the bucket; of another size; of another kind by its bytes.",
                 },
             },
             "required": ["fileId", "name", "reason"],

@@ -68,6 +68,7 @@ async fn cs_err_001_a_wrong_checksum_is_rejected_and_the_file_can_be_sent_again(
         ] {
             let session = client.create_session().await;
             let file = upload(&client, &session, &bytes, checksums).await;
+            let old = Stack::shared().bucket().key_of(&session, &file).await;
             let reply = rejected(&client, &session, &file, algorithm).await;
             let [expected, actual] = match algorithm {
                 "md5" => [md5_hex(&wrong), md5_hex(&bytes)],
@@ -81,10 +82,9 @@ async fn cs_err_001_a_wrong_checksum_is_rejected_and_the_file_can_be_sent_again(
 
             // Again the same, as long as nothing is done about it.
             rejected(&client, &session, &file, algorithm).await;
-            let old = Stack::shared().bucket().key_of(&session, &file).await;
+            assert!(Stack::shared().bucket().get(&old).await.is_none(), "the wrong object no longer exists");
             let sent_again = upload(&client, &session, &bytes, announced(&bytes)[2].clone()).await;
             assert_ne!(sent_again, file);
-            assert!(Stack::shared().bucket().get(&old).await.is_none(), "the wrong object no longer exists");
             let moc = client.finalize(&session, &unique_title()).await.success(201);
             assert_eq!(moc["files"].as_array().map(Vec::len), Some(1));
             assert_eq!(moc["files"][0]["id"], json!(sent_again));
