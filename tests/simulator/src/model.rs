@@ -184,7 +184,11 @@ impl Model {
             if is_cancelled {
                 continue;
             }
-            self.compare(id, file, part_bytes, bucket)?;
+            // Whoever rejects a file deletes its object, but never that of a file of a MOC.
+            let is_published = after.mocs.values().any(|moc| moc.session == file.session);
+            if !file.is_rejected || is_published || bucket.exists(&file.key) {
+                self.compare(id, file, part_bytes, bucket)?;
+            }
             if self.completed.contains(id) && file.etag.is_none() {
                 return Err(format!("file {id} was complete, and is not"));
             }
