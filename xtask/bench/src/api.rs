@@ -55,8 +55,7 @@ impl Api {
 
     /// Completes a file whose parts are all there.
     pub async fn complete(&mut self, file: &RemoteFile) -> Result<Completed> {
-        let target = format!("{SESSIONS}/{}/files/{}/complete", file.session, file.id);
-        let completed = self.ask(message(&self.origin, Method::POST, &target, Bytes::new())?).await?;
+        let completed = self.ask(message(&self.origin, Method::POST, &complete_path(file), Bytes::new())?).await?;
         Ok(Completed { etag: text(&completed, "etag")?, url: text(&completed, "fileUrl")? })
     }
 
@@ -128,6 +127,16 @@ pub fn cancel(origin: &Url, session: &str) -> Result<Message> {
 /// The request that puts a part.
 pub fn put_part(origin: &Url, file: &RemoteFile, number: usize, body: Bytes) -> Result<Message> {
     message(origin, Method::PUT, &format!("{}/{number}", parts_path(file)), body)
+}
+
+/// Where a batch of a file's parts goes.
+pub fn batch_path(file: &RemoteFile) -> String {
+    format!("{}/batch", parts_path(file))
+}
+
+/// Where a file is completed.
+pub fn complete_path(file: &RemoteFile) -> String {
+    format!("{SESSIONS}/{}/files/{}/complete", file.session, file.id)
 }
 
 /// The request that shows a session.

@@ -52,6 +52,14 @@ pub enum Measurement {
     AttackRejectedFile,
     /// Attack: what many cancellations of one session cost
     AttackCancelledSession,
+    /// Attack: whether half-sent requests take every route down
+    AttackHalfSentSessions,
+    /// Attack: what half-sent lists of parts hold in memory
+    AttackHalfSentCompletes,
+    /// Attack: how long a batch takes next to batches that send nothing
+    AttackSilentBatches,
+    /// Attack: what tokens with unknown keys cost while the issuer is silent
+    AttackUnknownKeys,
 }
 
 /// The variables of a stack that reports nobody of its uploads.
@@ -95,7 +103,11 @@ impl Measurement {
             Self::Endurance
             | Self::AttackUndecodablePicture
             | Self::AttackRejectedFile
-            | Self::AttackCancelledSession => Some(Duration::from_mins(10)),
+            | Self::AttackCancelledSession
+            | Self::AttackHalfSentSessions
+            | Self::AttackHalfSentCompletes
+            | Self::AttackSilentBatches
+            | Self::AttackUnknownKeys => Some(Duration::from_mins(10)),
             _ => None,
         }
     }
@@ -116,6 +128,10 @@ impl Measurement {
             Self::AttackUndecodablePicture => attack::undecodable_picture::measure(bench, report).await,
             Self::AttackRejectedFile => attack::rejected_file::measure(bench, report).await,
             Self::AttackCancelledSession => attack::cancelled_session::measure(bench, report).await,
+            Self::AttackHalfSentSessions => attack::half_sent::sessions(bench, report).await,
+            Self::AttackHalfSentCompletes => attack::half_sent::completes(bench, report).await,
+            Self::AttackSilentBatches => attack::half_sent::batches(bench, report).await,
+            Self::AttackUnknownKeys => attack::unknown_keys::measure(bench, report).await,
         }
     }
 }
@@ -135,6 +151,10 @@ impl fmt::Display for Measurement {
             Self::AttackUndecodablePicture => "attack-undecodable-picture",
             Self::AttackRejectedFile => "attack-rejected-file",
             Self::AttackCancelledSession => "attack-cancelled-session",
+            Self::AttackHalfSentSessions => "attack-half-sent-sessions",
+            Self::AttackHalfSentCompletes => "attack-half-sent-completes",
+            Self::AttackSilentBatches => "attack-silent-batches",
+            Self::AttackUnknownKeys => "attack-unknown-keys",
             Self::Finalize => "finalize",
         })
     }

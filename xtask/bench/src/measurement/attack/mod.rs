@@ -4,8 +4,10 @@
 //! a proxy that counts the requests, so that CPU time and memory are those of the application alone.
 
 pub mod cancelled_session;
+pub mod half_sent;
 pub mod rejected_file;
 pub mod undecodable_picture;
+pub mod unknown_keys;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
