@@ -335,9 +335,14 @@ impl CorsSettings {
     /// Whether an allowed origin has this host and port, written as in a `Host` header.
     #[must_use]
     pub fn names(&self, authority: &str) -> bool {
-        let of = |origin: &String| origin.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(authority));
-        self.origins.iter().any(of)
+        self.origins.iter().any(|origin| is_origin_of(origin, authority))
     }
+}
+
+/// Whether an origin has this host and port, written as in a `Host` header.
+#[must_use]
+pub fn is_origin_of(origin: &str, authority: &str) -> bool {
+    matches!(origin.strip_suffix(authority), Some("http://" | "https://"))
 }
 
 /// Checks all variables at once, before anything starts. Returns what to warn of.

@@ -150,7 +150,7 @@ impl From<&ErrorKind> for Problem {
                 "The access token is missing or invalid. Send a valid token in the Authorization header, as Bearer.",
             ),
             ErrorKind::ForeignOrigin => Self::unauthorized(
-                "Authentication is off, so only pages of this origin may call. Add other origins to allowed_upload_origins.",
+                "Authentication is off: only pages of this origin and of allowed_upload_origins may call.",
             ),
             ErrorKind::NotFound => Self::new(404, "NOT_FOUND", "Not found", "The resource was not found."),
             ErrorKind::MethodNotAllowed { allow } => {
