@@ -47,7 +47,8 @@ const CONFLICT_PAUSE_MS: u64 = 10;
 pub struct SqlStore<E, P> {
     executor: E,
     platform: P,
-    /// Whether a statement has succeeded since this instance started.
+    /// Whether the schema was looked at since this instance started. That a statement has succeeded does not show that
+    /// it is current: the next one may need what a migration adds.
     schema_is_current: Rc<Cell<bool>>,
 }
 
@@ -112,11 +113,7 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
                 }
                 result
             }
-            Ok(_) => {
-                self.schema_is_current.set(true);
-                result
-            }
-            Err(_) => result,
+            _ => result,
         }
     }
 

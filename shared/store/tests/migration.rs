@@ -67,3 +67,24 @@ async fn repeats_a_statement_that_ran_before_another_request_migrated() {
     let store = SqlStore::new(late, Instant, schema_is_current);
     assert_eq!(store.session(id()).await.expect("a result"), None);
 }
+
+/// The first statement of a new version may work on the old schema, and the second one not.
+#[tokio::test]
+async fn a_statement_that_succeeds_hides_no_missing_migration() {
+    let connect = || SqliteFile::in_memory("old-schema").expect("a database in memory");
+    let keep = connect();
+    let store = || SqlStore::new(connect(), Instant, Rc::new(Cell::new(false)));
+    store().session(id()).await.expect("a new schema");
+    let undo = [
+        "ALTER TABLE files DROP COLUMN rejection",
+        "ALTER TABLE files DROP COLUMN verified_etag",
+        "ALTER TABLE files DROP COLUMN cleared",
+        "DROP TABLE thumbnails",
+        "DROP TABLE thumbnail_slots",
+        "DELETE FROM schema_version WHERE version > 3",
+    ];
+    keep.transaction(&undo).await.expect("an old schema");
+    let store = store();
+    store.session(id()).await.expect("a statement that the old schema has all columns for");
+    store.session_with_files(id()).await.expect("a migration");
+}
