@@ -3,8 +3,10 @@
 use futures::stream::{self, StreamExt as _};
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::File;
-use moc_domain::id::{SessionId, UserId};
-use moc_domain::limits::ABORT_CONCURRENCY;
+use moc_domain::id::{LockToken, SessionId, UserId};
+use moc_domain::limits::{
+    ABORT_CONCURRENCY, CLEARING_LOCK_STALE_MS, FINALIZE_POLL_MAX_MS, FINALIZE_POLL_MS, FINALIZE_WAIT_MS,
+};
 use moc_domain::session::Status;
 
 use crate::lookup;
@@ -35,8 +37,48 @@ pub async fn run(
             status => return Err(ErrorKind::SessionNotActive { status }.into()),
         }
     }
-    // Read after the cancellation: no file comes from now on.
-    let files = store.uncleared_files(id).await?;
+    let token = LockToken::new(platform.now(), platform.random());
+    if !lock(store, platform, id, token).await? {
+        return Ok(());
+    }
+    // Read after the cancellation and under the lock: no file comes from now on, and nobody else clears one.
+    let cleared = match store.uncleared_files(id).await {
+        Ok(files) => clear_all(store, bucket, platform, id, &files, again, completion_timeout_ms).await,
+        Err(error) => Err(error.into()),
+    };
+    // A store that is unavailable now leaves a lock that goes stale.
+    let _ = store.unlock_clearing(id, token).await;
+    cleared
+}
+
+/// Takes the lock of a cancelled session; `false` if another request has cleared the bucket meanwhile.
+async fn lock(store: &impl Store, platform: &impl Platform, id: SessionId, token: LockToken) -> Result<bool, Error> {
+    let (mut waited_ms, mut pause_ms) = (0, FINALIZE_POLL_MS);
+    while !store.uncleared_files(id).await?.is_empty() {
+        let now = platform.now();
+        if store.lock_clearing(id, token, now, now.plus_millis(-CLEARING_LOCK_STALE_MS)).await? {
+            return Ok(true);
+        }
+        if waited_ms >= FINALIZE_WAIT_MS {
+            return Err(Error::with_source(ErrorKind::BucketUnavailable, "another request is clearing the session"));
+        }
+        platform.sleep(pause_ms).await;
+        waited_ms += pause_ms;
+        pause_ms = (2 * pause_ms).min(FINALIZE_POLL_MAX_MS);
+    }
+    Ok(false)
+}
+
+/// Clears the bucket of these files, and records which are cleared.
+async fn clear_all(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    id: SessionId,
+    files: &[File],
+    again: bool,
+    completion_timeout_ms: i64,
+) -> Result<(), Error> {
     let clear = async |file: &File| {
         let is_completing = file.is_completing(platform.now(), completion_timeout_ms);
         let cleared = clear(bucket, file, again, is_completing).await;
@@ -46,7 +88,7 @@ pub async fn run(
         }
         cleared.map(|()| file.id)
     };
-    let mut clearing = stream::iter(&files).map(clear).buffer_unordered(ABORT_CONCURRENCY);
+    let mut clearing = stream::iter(files).map(clear).buffer_unordered(ABORT_CONCURRENCY);
     let (mut cleared, mut error) = (Vec::new(), None);
     while let Some(result) = clearing.next().await {
         match result {

@@ -4,12 +4,13 @@
 
 use moc_application::finalize::Finalized;
 use moc_application::port::{
-    BucketError, Mocs as _, Platform as _, Sessions as _, ThumbnailError, ThumbnailQueue as _,
+    BucketError, Files as _, Mocs as _, Platform as _, Sessions as _, ThumbnailError, ThumbnailQueue as _,
 };
 use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::id::{LockToken, SessionId};
 use moc_domain::limits::{
-    FINALIZE_WAIT_MS, THUMBNAIL_ATTEMPTS_MAX, THUMBNAIL_LEASE_MS, THUMBNAIL_PAUSES_MS, THUMBNAILS_PER_FINALIZE_MAX,
+    CLEARING_LOCK_STALE_MS, FINALIZE_WAIT_MS, THUMBNAIL_ATTEMPTS_MAX, THUMBNAIL_LEASE_MS, THUMBNAIL_PAUSES_MS,
+    THUMBNAILS_PER_FINALIZE_MAX,
 };
 use moc_domain::moc::Moc;
 use moc_domain::time::Timestamp;
@@ -343,4 +344,53 @@ fn a_store_that_fails_gives_the_slot_back() {
     let tower = pictured(&stage, "Tower");
     stage.thumbnail(&thumbnails, &tower).unwrap();
     assert!(thumbnail_of(&stage, &tower).is_some());
+}
+
+/// Each begins while the first one clears the session, and waits longer than it may, but not until its lock is stale.
+#[test]
+fn of_cancellations_at_once_one_clears_the_session() {
+    let stage = Stage::default();
+    let session = stage.uploaded();
+    let (id, others) = (session.id, (0..5).map(|_| stage.another()).collect::<Vec<_>>());
+    let waiting = others.clone();
+    stage.bucket_faults.meanwhile("delete", 1, move || {
+        for other in &waiting {
+            assert_eq!(other.cancel(id).unwrap_err().kind, ErrorKind::BucketUnavailable);
+        }
+    });
+    stage.cancel(id).unwrap();
+    assert_eq!(others.iter().map(calls).sum::<usize>(), 0);
+    others[0].cancel(id).unwrap();
+}
+
+#[test]
+fn a_cancellation_waits_for_the_one_that_clears_the_session() {
+    let stage = Stage::default();
+    let session = stage.uploaded();
+    assert!(run(stage.store.cancel_session(session.id)).unwrap());
+    let now = stage.platform.now();
+    let token = LockToken::new(now, stage.platform.random());
+    assert!(run(stage.store.lock_clearing(session.id, token, now, Timestamp::from_millis(0))).unwrap());
+    let (other, id) = (stage.another(), session.id);
+    let files: Vec<_> = stage.files(id).into_iter().map(|file| file.id).collect();
+    stage.platform.after(3_000, move || {
+        run(other.store.clear_files(id, &files)).unwrap();
+        run(other.store.unlock_clearing(id, token)).unwrap();
+    });
+    let before = calls(&stage);
+    stage.cancel(id).unwrap();
+    assert_eq!(calls(&stage), before);
+}
+
+#[test]
+fn a_cancellation_that_has_crashed_is_taken_over() {
+    let stage = Stage::default();
+    let session = stage.uploaded();
+    assert!(run(stage.store.cancel_session(session.id)).unwrap());
+    let now = stage.platform.now();
+    let token = LockToken::new(now, stage.platform.random());
+    assert!(run(stage.store.lock_clearing(session.id, token, now, Timestamp::from_millis(0))).unwrap());
+    stage.platform.advance(CLEARING_LOCK_STALE_MS);
+    stage.cancel(session.id).unwrap();
+    assert_eq!(stage.memory.keys(), [""; 0]);
 }

@@ -62,6 +62,8 @@ pub const LOOK_PAUSE_MS: u64 = 1_000;
 pub const COMPLETION_TIMEOUT_DEFAULT_MINUTES: u64 = 15;
 /// Longest such time that can be configured.
 pub const COMPLETION_TIMEOUT_MAX_MINUTES: u64 = 24 * 60;
+/// The lock of a cancellation that clears the bucket is stale after this time.
+pub const CLEARING_LOCK_STALE_MS: i64 = 60 * 1000;
 /// Uploads that cancel aborts at once.
 pub const ABORT_CONCURRENCY: usize = 16;
 /// Bytes of an object that finalize reads to recognise its content.

@@ -58,6 +58,7 @@ macro_rules! store_cases {
             keeps_what_was_verified_of_completed_files,
             clears_files_of_cancelled_sessions_only,
             rejects_for_the_holder_only_and_before_the_moc,
+            lets_one_request_clear_a_cancelled_session,
             locks_once_and_unlocks_for_the_holder_only,
             publishes_one_moc_per_session_and_slug,
             inserts_no_moc_after_the_lock_was_lost,

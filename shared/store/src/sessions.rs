@@ -61,6 +61,28 @@ impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
         self.changed(Statement::new(sql, [text(id)])).await
     }
 
+    async fn lock_clearing(
+        &self,
+        id: SessionId,
+        token: LockToken,
+        now: Timestamp,
+        stale_before: Timestamp,
+    ) -> Result<bool, StoreError> {
+        // A cancelled session has no finalize: the lock's columns are free.
+        let sql = "UPDATE sessions SET lock_token = ?2, finalizing_at = ?3
+            WHERE id = ?1 AND status = 'cancelled'
+              AND (lock_token IS NULL OR lock_token = ?2 OR coalesce(finalizing_at, created_at) <= ?4)
+            RETURNING 1";
+        self.changed(Statement::new(sql, [text(id), text(token), now.into(), stale_before.into()])).await
+    }
+
+    async fn unlock_clearing(&self, id: SessionId, token: LockToken) -> Result<(), StoreError> {
+        let sql = "UPDATE sessions SET lock_token = NULL, finalizing_at = NULL
+            WHERE id = ?1 AND status = 'cancelled' AND lock_token = ?2";
+        self.execute(Statement::new(sql, [text(id), text(token)])).await?;
+        Ok(())
+    }
+
     async fn lock_session(
         &self,
         id: SessionId,

@@ -73,6 +73,17 @@ pub trait Sessions {
     async fn extend_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError>;
     /// Cancels an active session, expired or not. `false` if it is not active.
     async fn cancel_session(&self, id: SessionId) -> Result<bool, StoreError>;
+    /// Locks a cancelled session for a request that clears the bucket. `false` if another one has locked it after
+    /// `stale_before`.
+    async fn lock_clearing(
+        &self,
+        id: SessionId,
+        token: LockToken,
+        now: Timestamp,
+        stale_before: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Ends that lock, if `token` still holds it.
+    async fn unlock_clearing(&self, id: SessionId, token: LockToken) -> Result<(), StoreError>;
     /// Locks a session for a finalize: an active one that has not expired, or one whose lock was taken at or before
     /// `stale_before`. `false` if another finalize holds it or the session is over.
     async fn lock_session(

@@ -43,6 +43,29 @@ pub async fn clears_files_of_cancelled_sessions_only(database: &impl Database) {
     assert_eq!(store.uncleared_files(other.session_id).await.unwrap().len(), 1);
 }
 
+pub async fn lets_one_request_clear_a_cancelled_session(database: &impl Database) {
+    let store = &database.store().await;
+    let (session, _) = registered(store, 1).await;
+    assert!(!store.lock_clearing(session.id, token(), now(), now()).await.unwrap());
+    assert!(store.cancel_session(session.id).await.unwrap());
+    let locked = database
+        .concurrently(CLIENTS, async |store, _| {
+            let token = token();
+            store.lock_clearing(session.id, token, now(), after(-1)).await.unwrap().then_some(token)
+        })
+        .await;
+    let holders: Vec<_> = locked.into_iter().flatten().collect();
+    let [first] = holders[..] else { panic!("{} have the lock", holders.len()) };
+    let second = token();
+    store.unlock_clearing(session.id, second).await.unwrap();
+    assert!(!store.lock_clearing(session.id, second, after(10), after(-1)).await.unwrap());
+    // The result of the first attempt may have been lost; the lock of a crashed request goes stale.
+    assert!(store.lock_clearing(session.id, first, now(), after(-1)).await.unwrap());
+    assert!(store.lock_clearing(session.id, second, after(10), now()).await.unwrap());
+    store.unlock_clearing(session.id, second).await.unwrap();
+    assert!(store.lock_clearing(session.id, first, after(20), after(-1)).await.unwrap());
+}
+
 /// A MOC that is published.
 async fn published(store: &SqlStore<impl SqlExecutor, impl Platform>) -> Moc {
     let (session, _, token) = locked(store).await;
