@@ -17,6 +17,7 @@ pub mod name;
 pub mod pace;
 pub mod part;
 pub mod session;
+pub mod shares;
 pub mod text;
 pub mod thumbnail;
 pub mod time;

@@ -4,17 +4,16 @@
 //! Room is taken as bytes arrive, so a client that sends nothing holds none. Who gets no room for some time is rejected
 //! and leaves its own to the others.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use moc_application::port::Platform as _;
 use moc_domain::error::ErrorKind;
-use moc_domain::limits::{BATCH_MAX_BYTES, KIB, MIB};
+use moc_domain::limits::{KIB, MIB};
+use moc_domain::shares::{ShareId, Shares};
 
 use crate::platform::WasiPlatform;
 
-/// For parts of batches. The second limit holds a whole batch whatever others hold.
-const PARTS: Limits = Limits { at_once_bytes: 32 * MIB, after_wait_bytes: 32 * MIB + BATCH_MAX_BYTES };
 /// For bodies that are read whole, unless a single one may have more.
 const WHOLE_BYTES: u64 = 4 * MIB;
 /// Bytes of a body that need no room: hardly any JSON has more.
@@ -23,17 +22,19 @@ const FREE_BYTES: usize = 64 * KIB as usize;
 const FIRST_BYTES: usize = 256 * KIB as usize;
 /// Wait after which the higher limit holds.
 const WAIT: Duration = Duration::from_secs(1);
-/// Longest wait.
-const WAIT_MAX: Duration = Duration::from_secs(20);
+/// Longest wait for room.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Pause between two looks at whether there is room: tasks of different requests cannot wake each other.
 const POLL_MS: u64 = 5;
 
 thread_local! {
-    /// Bytes of all bodies that are in memory.
+    static SHARES: RefCell<Shares> = const { RefCell::new(Shares::new()) };
+    static STARTED: Instant = Instant::now();
+    /// Bytes of bodies that are read whole.
     static TAKEN_BYTES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How many bytes of bodies may be in memory at once.
+/// How many bytes of bodies that are read whole may be in memory at once.
 #[derive(Clone, Copy)]
 struct Limits {
     at_once_bytes: u64,
@@ -79,18 +80,18 @@ impl Drop for Room {
     }
 }
 
-/// The bytes of a part, and their room.
+/// The bytes of a part, and their room ([`Shares`]).
 pub struct PartMemory {
     bytes: Vec<u8>,
     expected_bytes: usize,
-    room: Room,
+    share: ShareId,
 }
 
 impl PartMemory {
     /// Of a part that must have so many bytes.
     pub fn new(expected_bytes: usize) -> Self {
-        let bytes = Vec::with_capacity(expected_bytes.min(FIRST_BYTES));
-        Self { bytes, expected_bytes, room: Room { limits: PARTS, bytes: 0 } }
+        let share = SHARES.with_borrow_mut(|shares| shares.add(expected_bytes as u64));
+        Self { bytes: Vec::with_capacity(expected_bytes.min(FIRST_BYTES)), expected_bytes, share }
     }
 
     /// Adds bytes; `false` if the part has more than it must have.
@@ -102,12 +103,29 @@ impl PartMemory {
         if bytes.len() > missing_bytes {
             return Ok(false);
         }
-        self.room.grow(bytes.len()).await?;
+        let began = Instant::now();
+        while !self.takes(bytes.len()) {
+            if began.elapsed() >= WAIT_MAX {
+                return Err(ErrorKind::Busy);
+            }
+            WasiPlatform.sleep(POLL_MS).await;
+        }
         if self.bytes.capacity() - self.bytes.len() < bytes.len() {
             self.bytes.reserve_exact(missing_bytes);
         }
         self.bytes.extend_from_slice(bytes);
         Ok(true)
+    }
+
+    fn takes(&self, bytes: usize) -> bool {
+        let now_ms = STARTED.with(|started| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        SHARES.with_borrow_mut(|shares| shares.take(self.share, bytes as u64, now_ms))
+    }
+}
+
+impl Drop for PartMemory {
+    fn drop(&mut self) {
+        SHARES.with_borrow_mut(|shares| shares.remove(self.share));
     }
 }
 
