@@ -4,6 +4,7 @@
 //! names it; nothing is guessed.
 
 mod auth;
+mod bucket;
 mod database;
 mod finalize;
 mod notice;
@@ -20,6 +21,7 @@ use moc_domain::limits as bounds;
 use url::Url;
 
 pub use auth::{AuthSettings, TokenKey};
+pub use bucket::{BucketSettings, PublicAddress};
 pub use database::DatabaseSettings;
 pub use finalize::{FinalizeSettings, TraceSettings, WebhookSettings};
 pub use notice::Notice;
@@ -210,86 +212,6 @@ impl UploadSettings {
     }
 }
 
-/// The S3 endpoint: its origin, which grants the host, with the path below it, without the path's trailing slash.
-fn s3_endpoint(values: &Values) -> Result<Url, VariableError> {
-    let name = "s3_endpoint";
-    let mut endpoint = values.origin(name)?.ok_or_else(|| VariableError { name, problem: "is not set".into() })?;
-    let name = "s3_path";
-    if let Some(path) = values.text(name) {
-        endpoint.set_path(path);
-        // Setting it escapes what is not part of a path, and resolves `..`.
-        if endpoint.path() != path {
-            return Err(VariableError { name, problem: "must be a path, for example /storage/v1/s3".into() });
-        }
-        endpoint.set_path(path.trim_end_matches('/'));
-    }
-    Ok(endpoint)
-}
-
-/// Where the bucket is, and how to sign for it.
-#[derive(Clone, Debug)]
-pub struct BucketSettings {
-    /// The S3 endpoint, with its path.
-    pub endpoint: Url,
-    /// The region that requests are signed for.
-    pub region: String,
-    /// The bucket's name; requests are path style.
-    pub bucket: String,
-    /// The access key's id.
-    pub access_key_id: String,
-    /// The access key's secret.
-    pub secret_access_key: String,
-}
-
-impl BucketSettings {
-    /// The variables that are read.
-    pub const NAMES: &[&str] =
-        &["s3_endpoint", "s3_path", "s3_region", "s3_bucket", "s3_access_key_id", "s3_secret_access_key"];
-
-    /// Reads the variables.
-    ///
-    /// # Errors
-    /// The first variable that is missing or cannot be read.
-    pub fn parse(values: &Values) -> Result<Self, VariableError> {
-        Ok(Self {
-            endpoint: s3_endpoint(values)?,
-            region: values.text("s3_region").unwrap_or("us-east-1").to_owned(),
-            bucket: values.required("s3_bucket")?.to_owned(),
-            access_key_id: values.required("s3_access_key_id")?.to_owned(),
-            secret_access_key: values.required("s3_secret_access_key")?.to_owned(),
-        })
-    }
-}
-
-/// Where clients read objects.
-#[derive(Clone, Debug)]
-pub struct PublicAddress(String);
-
-impl PublicAddress {
-    /// The variables that are read.
-    pub const NAMES: &[&str] = &["public_base_url", "s3_endpoint", "s3_path", "s3_bucket"];
-
-    /// Reads the variables: `public_base_url`, or the bucket's own address.
-    ///
-    /// # Errors
-    /// The first variable that is missing or cannot be read.
-    pub fn parse(values: &Values) -> Result<Self, VariableError> {
-        let name = "public_base_url";
-        if let (Some(_), Some(base)) = (values.url(name, &["http", "https"])?, values.text(name)) {
-            return Ok(Self(base.trim_end_matches('/').to_owned()));
-        }
-        let endpoint = s3_endpoint(values)?;
-        Ok(Self(format!("{}/{}", endpoint.as_str().trim_end_matches('/'), values.required("s3_bucket")?)))
-    }
-
-    /// The address of the object with this key. Keys need no escapes but for `~`, which is
-    /// unreserved (RFC 3986, section 2.3).
-    #[must_use]
-    pub fn of(&self, key: &str) -> String {
-        format!("{}/{key}", self.0)
-    }
-}
-
 /// Which pages may call the routes from a browser.
 #[derive(Clone, Debug, Default)]
 pub struct CorsSettings {
@@ -416,29 +338,6 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_may_have_a_path() {
-        let endpoint = |path| {
-            let given = [
-                ("s3_endpoint", "https://project.supabase.example"),
-                ("s3_path", path),
-                ("s3_bucket", "b"),
-                ("s3_access_key_id", "i"),
-                ("s3_secret_access_key", "s"),
-            ];
-            BucketSettings::parse(&values(&given)).map(|settings| settings.endpoint.to_string()).ok()
-        };
-        let expected = "https://project.supabase.example/storage/v1/s3";
-        assert_eq!(endpoint("/storage/v1/s3").as_deref(), Some(expected));
-        assert_eq!(endpoint("/storage/v1/s3/").as_deref(), Some(expected));
-        for none in ["", "/"] {
-            assert_eq!(endpoint(none).as_deref(), Some("https://project.supabase.example/"));
-        }
-        for bad in ["storage/v1/s3", "/a/../b", "/a b", "/a?b", "/a#b", "https://s3.example/a", "//other.example\\"] {
-            assert_eq!(endpoint(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
     fn the_bypass_lifts_the_rate_limit() {
         let limit = |bypass| {
             let given = values(&[("rate_limit_sessions_per_hour", "5"), ("rate_limit_bypass", bypass)]);
@@ -458,18 +357,5 @@ mod tests {
         assert!(cors("*").is_ok_and(|cors| cors.allows("https://any.example")));
         assert!(cors("a.example").is_err());
         assert!(cors("https://a.example/path").is_err());
-    }
-
-    #[test]
-    fn objects_are_read_at_the_public_address() {
-        let own = PublicAddress::parse(&values(&[("s3_endpoint", "http://s3:9000/"), ("s3_bucket", "b")]));
-        assert_eq!(own.map(|address| address.of("k/a.pdf")), Ok("http://s3:9000/b/k/a.pdf".into()));
-        for path in ["/storage/v1/s3", "/storage/v1/s3/"] {
-            let below = [("s3_endpoint", "https://s3.example"), ("s3_path", path), ("s3_bucket", "b")];
-            let below = PublicAddress::parse(&values(&below)).map(|address| address.of("k/a.pdf"));
-            assert_eq!(below, Ok("https://s3.example/storage/v1/s3/b/k/a.pdf".into()));
-        }
-        let cdn = PublicAddress::parse(&values(&[("public_base_url", "https://cdn.example/files/")]));
-        assert_eq!(cdn.map(|address| address.of("k")), Ok("https://cdn.example/files/k".into()));
     }
 }

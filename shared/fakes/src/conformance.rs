@@ -121,6 +121,7 @@ pub async fn makes_an_object_of_parts<B: Bucket>(bucket: &B, prefix: &str) {
     }
     let whole = [first, last].concat();
     assert_eq!(bucket.read(&upload.key, 0, whole.len() as u64).await.unwrap(), Some(whole));
+    bucket.delete(&upload.key).await.unwrap();
 }
 
 pub async fn replaces_parts<B: Bucket>(bucket: &B, prefix: &str) {
