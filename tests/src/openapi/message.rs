@@ -6,8 +6,8 @@ use jsonschema::Validator;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-/// Headers of responses that belong to HTTP itself, or to the requests of other origins.
-const FRAME: [&str; 9] = [
+/// Headers of responses that belong to HTTP itself, to the requests of other origins, or to a proxy.
+const FRAME: [&str; 11] = [
     "access-control-allow-headers",
     "access-control-allow-methods",
     "access-control-allow-origin",
@@ -17,6 +17,8 @@ const FRAME: [&str; 9] = [
     "content-length",
     "content-type",
     "date",
+    "server",
+    "strict-transport-security",
 ];
 
 /// A header, or a part of the path.
