@@ -2,6 +2,7 @@
 //! `deploy/` the proxy before the application.
 
 use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -95,9 +96,10 @@ impl Nginx {
         command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
         let nginx = Self { _kept: Kept::start(command), address, _reserved: reserved, prefix };
         let started = Instant::now();
-        while TcpStream::connect(address).is_err() {
+        // For a moment it accepts connections and resets them.
+        while !responds(address).unwrap_or(false) {
             let said = || fs::read_to_string(&log).unwrap_or_default();
-            assert!(started.elapsed() < START_LIMIT, "nginx does not listen at {address}: {}", said());
+            assert!(started.elapsed() < START_LIMIT, "nginx does not respond at {address}: {}", said());
             std::thread::sleep(Duration::from_millis(10));
         }
         nginx
@@ -118,6 +120,14 @@ impl Nginx {
     pub fn server_url(&self) -> String {
         format!("ws://{}", self.address)
     }
+}
+
+/// Whether somebody there responds to a request that no application sees.
+fn responds(address: SocketAddr) -> io::Result<bool> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(START_LIMIT))?;
+    stream.write_all(b"GET /.well-known/spin/ready HTTP/1.0\r\n\r\n")?;
+    Ok(stream.read(&mut [0])? > 0)
 }
 
 fn deployed(name: &str) -> PathBuf {
