@@ -2,7 +2,6 @@
 //! `deploy/` the proxy before the application.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -57,7 +56,8 @@ impl Nginx {
         Self::run(|address, prefix| {
             let deployed = proxy_configuration(prefix, "");
             let lines = deployed.lines().filter(|line| !line.trim_start().starts_with("ssl_"));
-            let deployed = lines.collect::<Vec<_>>().join("\n").replace("listen 80;", "listen unix:redirects;");
+            let deployed = lines.collect::<Vec<_>>().join("\n");
+            let deployed = deployed.replace("listen 80;", &format!("listen unix:{}/redirects;", prefix.display()));
             deployed.replace("listen 443 ssl", &format!("listen {address} reuseport")).replace(APPLICATION, base_url)
         })
     }
@@ -68,9 +68,10 @@ impl Nginx {
         let prefix = TempDir::new().expect("a directory for nginx");
         let files = fs::read_to_string(deployed("nginx-files.conf")).expect("the sample");
         let configuration = proxy_configuration(prefix.path(), &files).replace("/etc/ssl/moc-uploads/", "");
-        // Other ports, which need no rights.
-        let configuration =
-            configuration.replace("listen 80;", "listen 127.0.0.1:0;").replace("listen 443", "listen 127.0.0.1:0");
+        // Sockets that need no rights.
+        let socket = format!("listen unix:{}/", prefix.path().display());
+        let configuration = configuration.replace("listen 80", &format!("{socket}80"));
+        let configuration = configuration.replace("listen 443", &format!("{socket}443"));
         fs::write(prefix.path().join("nginx.conf"), configuration).expect("a configuration");
         let mut openssl = Command::new("openssl");
         openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
@@ -96,10 +97,9 @@ impl Nginx {
         command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
         let nginx = Self { _kept: Kept::start(command), address, _reserved: reserved, prefix };
         let started = Instant::now();
-        // For a moment it accepts connections and resets them.
-        while !responds(address).unwrap_or(false) {
+        while TcpStream::connect(address).is_err() {
             let said = || fs::read_to_string(&log).unwrap_or_default();
-            assert!(started.elapsed() < START_LIMIT, "nginx does not respond at {address}: {}", said());
+            assert!(started.elapsed() < START_LIMIT, "nginx does not listen at {address}: {}", said());
             std::thread::sleep(Duration::from_millis(10));
         }
         nginx
@@ -120,14 +120,6 @@ impl Nginx {
     pub fn server_url(&self) -> String {
         format!("ws://{}", self.address)
     }
-}
-
-/// Whether somebody there responds to a request that no application sees.
-fn responds(address: SocketAddr) -> io::Result<bool> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(START_LIMIT))?;
-    stream.write_all(b"GET /.well-known/spin/ready HTTP/1.0\r\n\r\n")?;
-    Ok(stream.read(&mut [0])? > 0)
 }
 
 fn deployed(name: &str) -> PathBuf {
