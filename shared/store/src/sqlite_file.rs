@@ -1,7 +1,7 @@
 //! SQLite itself, for tests and fixtures.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior, params_from_iter};
@@ -12,6 +12,8 @@ use crate::executor::{Dialect, Rows, SqlExecutor, Statement, Value};
 
 /// How long a statement waits for a busy file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause between two attempts to open a busy file.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// A connection to a SQLite database.
 pub struct SqliteFile(RefCell<Connection>);
@@ -24,7 +26,15 @@ impl SqliteFile {
     pub fn open(path: &Path) -> Result<Self, SqlError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let began = Instant::now();
+        // For the lock that this needs in a new file, SQLite does not wait.
+        while let Err(error) = connection.pragma_update(None, "journal_mode", "WAL") {
+            let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+            if !is_busy || began.elapsed() >= BUSY_TIMEOUT {
+                return Err(error.into());
+            }
+            std::thread::sleep(BUSY_PAUSE);
+        }
         Ok(Self(RefCell::new(connection)))
     }
 
