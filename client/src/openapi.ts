@@ -697,7 +697,8 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:not-found";
         };
-        Ok: string;
+        /** @enum {string} */
+        Ok: "ok";
         /** @description Parts are missing. */
         PartCountMismatchProblem: components["schemas"]["Problem"] & {
             /** @constant */

@@ -13,17 +13,15 @@ use moc_config::FinalizeSettings;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::moc::Moc;
 
-/// Makes the thumbnail that the MOC does not have yet, with others that are due, and has its webhook delivered if it
-/// is not.
+/// Makes thumbnails that are due, the MOC's among them, and has its webhook delivered.
 pub async fn run(wanted: &FinalizeSettings, bucket: Retrying<S3Bucket, WasiPlatform>, moc: &Moc, trace: &Trace) {
     let thumbnail = async {
         if wanted.thumbnail {
             let thumbnailer = Thumbnailer { bucket, context: trace.context_of(Step::GenerateThumbnail) };
             let making = async { make_thumbnail::run(&store::open().await?, &thumbnailer, &WasiPlatform, moc).await };
             // The thumbnailer has logged every other error.
-            if let Err(Error { kind: ErrorKind::StoreUnavailable, source }) =
-                trace.step(Step::GenerateThumbnail, making).await
-            {
+            let made = trace.step(Step::GenerateThumbnail, making).await;
+            if let Err(Error { kind: ErrorKind::StoreUnavailable, source }) = made {
                 log::warn(&format!("MOC {} gets no thumbnail yet: {}", moc.id, source.unwrap_or_default()));
             }
         }

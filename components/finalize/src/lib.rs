@@ -44,6 +44,7 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     };
     let Finalized { moc, outcome, validation } =
         finalize::run(&store::open().await?, &bucket, &WasiPlatform, trace, asked).await?;
+    let (idempotent, resumed) = (outcome == FinalizeOutcome::Idempotent, outcome == FinalizeOutcome::Resumed);
     log.show("moc", moc.id);
     log.set("bytes", moc.total_size_bytes());
     trace.show_moc(&moc);
@@ -51,13 +52,11 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
         log.set("validationMs", validation.elapsed_ms);
         log.set("validationSequentialMs", validation.sequential_ms);
     }
-    if outcome != FinalizeOutcome::Idempotent {
+    if !idempotent {
         progress::emit_traced(trace.context(), &user, session, |now| event::session_finalized(&moc, now)).await;
     }
-    let response = MocResponse::new(&moc, |key| address.of(key))
-        .idempotent(outcome == FinalizeOutcome::Idempotent)
-        .resumed(outcome == FinalizeOutcome::Resumed);
-    let status = if outcome == FinalizeOutcome::Created { 201 } else { 200 };
+    let response = MocResponse::new(&moc, |key| address.of(key)).idempotent(idempotent).resumed(resumed);
+    let status = if idempotent || resumed { 200 } else { 201 };
     let response = Response::json(status, &response).with_header("location", path::moc(moc.id));
     let trace = trace.clone();
     Ok(response.after(async move { follow::run(&wanted, bucket, &moc, &trace).await }))

@@ -114,7 +114,7 @@ values! {
     AnyETag = text(json!({ "pattern": "^(\"[!#-~]{1,128}\"|[!#-~]{1,128})$" }));
     Md5 = text(json!({ "pattern": "^[0-9A-Fa-f]{32}$" }));
     Sha256 = text(json!({ "pattern": "^[0-9A-Fa-f]{64}$" }));
-    Ok = json!({ "type": "string", "const": "ok" });
+    Ok = text(json!({ "enum": ["ok"] }));
     Uri = text(json!({ "format": "uri" }));
     Text = text(json!({ "minLength": 1 }));
     Keys = json!({ "type": "array", "maxItems": FILES_PER_SESSION_MAX, "items": text(json!({ "minLength": 1 })) });

@@ -19,19 +19,24 @@ const PLACEHOLDERS: [(&str, &str); 10] = [
     ("[unique]", "unique0f1e2d3c4b5a"),
 ];
 
-/// The response of a snapshot, with the header that no snapshot shows, since it is on every response.
+/// The response of a snapshot, with the headers that no snapshot shows, since they are on every response.
 fn reply(snapshot: &str) -> Response {
     let (_, text) = snapshot.split_once("---\n").and_then(|(_, rest)| rest.split_once("---\n")).expect("a snapshot");
     let replace = |text: String, (placeholder, value): &(&str, &str)| text.replace(placeholder, value);
     let shown: Value = serde_json::from_str(&PLACEHOLDERS.iter().fold(text.to_owned(), replace)).expect("JSON");
     let headers = shown["headers"].as_object().expect("headers").iter();
     let headers = headers.map(|(name, value)| (name.as_str(), value.as_str().expect("text")));
-    let id = [("x-request-id", PLACEHOLDERS[1].1)];
+    let always = [
+        ("x-request-id", PLACEHOLDERS[1].1),
+        ("cache-control", "no-store"),
+        ("vary", "Authorization"),
+        ("x-content-type-options", "nosniff"),
+    ];
     let header = |(name, value): (&str, &str)| (name.parse().expect("a name"), value.parse().expect("a value"));
     let (method, path) = shown["request"].as_str().and_then(|request| request.split_once(' ')).expect("a request");
     Response {
         status: shown["status"].as_u64().and_then(|status| status.try_into().ok()).expect("a status"),
-        headers: headers.chain(id).map(header).collect(),
+        headers: headers.chain(always).map(header).collect(),
         bytes: if shown["body"].is_null() { Vec::new() } else { shown["body"].to_string().into_bytes() },
         method: method.to_owned(),
         path: path.to_owned(),
