@@ -149,7 +149,11 @@ async fn a_silent_client_is_given_up_after_20_seconds() {
         let headers = [("content-length", length.as_str())];
         is_given_up("PUT", path::part(&session, &file, 1), &headers, &bytes[..PART_BYTES / 2]).await;
     };
-    let silent = (0..14).map(|_| is_given_up("POST", path::batch(&session, &file), &in_batch, &form[..200]));
+    // One instance serves them all, where they do not come at once.
+    let silent = (0..14).map(async |number| {
+        tokio::time::sleep(Duration::from_millis(number * 50)).await;
+        is_given_up("POST", path::batch(&session, &file), &in_batch, &form[..200]).await;
+    });
     let others = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let started = Instant::now();

@@ -19,8 +19,6 @@ use crate::report::{Figure, Goal, Report, Unit};
 const HANGING: usize = 1_011;
 /// Requests after which a host replaces an instance, less the one that hangs.
 const QUICK: usize = 127;
-/// Clients that do that at once.
-const CLIENTS: usize = 8;
 /// A route that responds later than this counts as down.
 const PATIENCE: Duration = Duration::from_secs(5);
 const SESSIONS: &str = "/api/mocs/uploads/sessions";
@@ -36,21 +34,19 @@ pub async fn sessions(bench: &Bench, report: &mut Report) -> Result<()> {
     let began = Instant::now();
     let hanging = bench.choose(HANGING, HANGING / 8);
     let attacking = async {
-        let clients = (0..CLIENTS).map(|_| async {
-            let mut open = Vec::new();
-            let mut connection = Connection::open(app).await?;
-            for _ in 0..hanging.div_ceil(CLIENTS) {
-                open.push(half_sent(app, SESSIONS, "application/json", 1_000, b"{").await?);
-                for _ in 0..QUICK {
-                    let request = message(app, Method::POST, SESSIONS, Bytes::from_static(b"{}"))?;
-                    if connection.send(request).await.is_err() {
-                        connection = Connection::open(app).await?;
-                    }
+        // One after the other: at once, several would hang in one instance.
+        let mut open = Vec::new();
+        let mut connection = Connection::open(app).await?;
+        for _ in 0..hanging {
+            open.push(half_sent(app, SESSIONS, "application/json", 1_000, b"{").await?);
+            for _ in 0..QUICK {
+                let request = message(app, Method::POST, SESSIONS, Bytes::from_static(b"{}"))?;
+                if connection.send(request).await.is_err() {
+                    connection = Connection::open(app).await?;
                 }
             }
-            anyhow::Ok(open)
-        });
-        futures::future::try_join_all(clients).await
+        }
+        anyhow::Ok(open)
     };
     let down = async {
         loop {
@@ -120,9 +116,12 @@ pub async fn batches(bench: &Bench, report: &mut Report) -> Result<()> {
     };
     let kind = "multipart/form-data; boundary=border";
     let start = form(b"");
-    let silent = (0..SILENT).map(|_| half_sent(app, batch_path(&file), kind, 2 * PART_BYTES, &start));
-    let open = futures::future::try_join_all(silent).await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut open = Vec::new();
+    for _ in 0..SILENT {
+        open.push(half_sent(app, batch_path(&file), kind, 2 * PART_BYTES, &start).await?);
+        // One instance serves them all, where they do not come at once.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let other = api.register(PART_BYTES).await?;
     let mut body = form(&vec![7; PART_BYTES]);
     body.extend_from_slice(b"\r\n--border--\r\n");
