@@ -1,5 +1,7 @@
 //! `DELETE /sessions/:sessionId`
 
+use std::future::ready;
+
 use futures::stream::{self, StreamExt as _};
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::File;
@@ -9,16 +11,16 @@ use moc_domain::limits::{
 };
 use moc_domain::session::Status;
 
-use crate::lookup;
 use crate::port::{Bucket, BucketError, Platform, Store};
+use crate::{deadline, lookup};
 
 /// Cancels a session: its open uploads are aborted and its objects deleted. The state changes
 /// first, so that nothing new comes while the bucket is cleared; if the bucket is unavailable or may still be
 /// completing a file, the same call again clears the rest. A file that is cleared is not asked about again.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`], [`ErrorKind::SessionNotActive`], [`ErrorKind::FinalizeInProgress`], or those
-/// of the store and the bucket.
+/// [`ErrorKind::NotFound`], [`ErrorKind::SessionNotActive`], [`ErrorKind::FinalizeInProgress`], [`ErrorKind::Busy`] if
+/// it takes too long for the host, or those of the store and the bucket.
 pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
@@ -59,7 +61,7 @@ async fn lock(store: &impl Store, platform: &impl Platform, id: SessionId, token
         if store.lock_clearing(id, token, now, now.plus_millis(-CLEARING_LOCK_STALE_MS)).await? {
             return Ok(true);
         }
-        if waited_ms >= FINALIZE_WAIT_MS {
+        if waited_ms >= FINALIZE_WAIT_MS || deadline::left_ms(platform).is_some_and(|left_ms| left_ms < pause_ms) {
             return Err(Error::with_source(ErrorKind::BucketUnavailable, "another request is clearing the session"));
         }
         platform.sleep(pause_ms).await;
@@ -88,19 +90,22 @@ async fn clear_all(
         }
         cleared.map(|()| file.id)
     };
-    let mut clearing = stream::iter(files).map(clear).buffer_unordered(ABORT_CONCURRENCY);
     let (mut cleared, mut error) = (Vec::new(), None);
-    while let Some(result) = clearing.next().await {
+    let clearing = stream::iter(files).map(clear).buffer_unordered(ABORT_CONCURRENCY).for_each(|result| {
         match result {
             Ok(file) => cleared.push(file),
-            Err(failed) => error = error.or(Some(failed)),
+            Err(failed) => error = error.take().or_else(|| Some(failed.into())),
         }
+        ready(())
+    });
+    if deadline::in_time(platform, clearing).await.is_none() {
+        error = Some(deadline::over("the deletion of the session's files"));
     }
     if !cleared.is_empty() {
         // Without this record the same call again asks the bucket again.
         let _ = store.clear_files(id, &cleared).await;
     }
-    error.map_or(Ok(()), |error| Err(error.into()))
+    error.map_or(Ok(()), Err)
 }
 
 /// Aborts a file's upload, if it is not completed, and deletes its object: a completion that was

@@ -22,6 +22,7 @@ use moc_domain::limits::{
 };
 use moc_domain::time::Timestamp;
 
+use crate::deadline;
 use crate::port::{Outbox, Platform, Receiver, Settled, StoreError};
 
 /// What a delivery has come to.
@@ -56,9 +57,9 @@ pub async fn run(
     platform: &impl Platform,
     moc: MocId,
 ) -> Result<DeliveryOutcome, StoreError> {
-    let now = platform.now();
-    match outbox.claim(moc, now).await? {
-        Some(claim) => settle(outbox, receiver, platform, claim, now.plus_millis(WEBHOOK_DELIVERY_MAX_MS)).await,
+    let until = time_limit(platform, WEBHOOK_DELIVERY_MAX_MS);
+    match outbox.claim(moc, platform.now()).await? {
+        Some(claim) => settle(outbox, receiver, platform, claim, until).await,
         None => Ok(DeliveryOutcome::Nothing),
     }
 }
@@ -74,7 +75,7 @@ pub async fn sweep(
     platform: &impl Platform,
     count: usize,
 ) -> Result<Swept, StoreError> {
-    let until = platform.now().plus_millis(WEBHOOK_SWEEP_TIMEOUT_MS);
+    let until = time_limit(platform, WEBHOOK_SWEEP_TIMEOUT_MS);
     let (delivered, failed, first_error) = (Cell::new(0), Cell::new(0), RefCell::new(None));
     let (delivered, failed, first_error) = (&delivered, &failed, &first_error);
     let claims = stream::unfold((), async |()| {
@@ -105,6 +106,14 @@ pub async fn sweep(
         Some(error) => Err(error),
         None => Ok(Swept { delivered: delivered.get(), failed: failed.get() }),
     }
+}
+
+/// When no attempt may last any more: after `limit_ms`, or a moment before the host ends the request. Even the shortest
+/// limit has time for one attempt: if the host ends that, another one follows when the lease has ended.
+fn time_limit(platform: &impl Platform, limit_ms: i64) -> Timestamp {
+    let left_ms = deadline::left_ms(platform).and_then(|left_ms| i64::try_from(left_ms).ok());
+    let limit_ms = left_ms.map_or(limit_ms, |left_ms| limit_ms.min(left_ms.max(WEBHOOK_ATTEMPT_TIMEOUT_MS)));
+    platform.now().plus_millis(limit_ms)
 }
 
 fn is_time_for_an_attempt(now: Timestamp, until: Timestamp) -> bool {

@@ -9,6 +9,9 @@
 //! | lock | a session `finalizing` without a MOC | waits, then 409; takes the lock once it is stale |
 //! | MOC, or its files | a session `finalizing` with a MOC | gives it its files, ends the session: `resumed` |
 //! | session | everything | returns the MOC: `idempotent` |
+//!
+//! Where the host limits the time of a request, the validation ends before that and the lock is given back. What it has
+//! verified is recorded, so the next call goes on from there.
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::{LockToken, MocId, SessionId, UserId};
@@ -18,9 +21,9 @@ use moc_domain::limits::{
 use moc_domain::moc::{Description, Moc, slug_candidates, title_conflict};
 use moc_domain::session::{Session, Status};
 
-use crate::lookup;
 use crate::port::{Bucket, Inserted, Platform, Step, Store, Trace};
 use crate::validate::{self, Timing};
+use crate::{deadline, lookup};
 
 /// Whether a call made its MOC, or found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +86,8 @@ enum Found {
 /// # Errors
 /// [`ErrorKind::NotFound`], [`ErrorKind::SessionNotActive`], [`ErrorKind::SessionExpired`],
 /// [`ErrorKind::FinalizeInProgress`] where the winner of a race does not end in time,
-/// [`ErrorKind::TitleConflict`], those of [`validate::files`], or those of the store and the bucket.
+/// [`ErrorKind::TitleConflict`], those of [`validate::files`], [`ErrorKind::Busy`] if that takes too long for the host,
+/// or those of the store and the bucket.
 pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
@@ -131,9 +135,11 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
                 }
             }
             let waited_ms = self.platform.now().millis_since(started).unsigned_abs();
-            let Some(left_ms @ 1..) = FINALIZE_WAIT_MS.checked_sub(waited_ms) else {
+            let left_ms = FINALIZE_WAIT_MS.saturating_sub(waited_ms);
+            let left_ms = deadline::left_ms(self.platform).map_or(left_ms, |request_ms| left_ms.min(request_ms));
+            if left_ms == 0 {
                 return Err(ErrorKind::FinalizeInProgress.into());
-            };
+            }
             self.platform.sleep(pause_ms.min(left_ms)).await;
             pause_ms = (2 * pause_ms).min(FINALIZE_POLL_MAX_MS);
         }
@@ -169,7 +175,11 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         let (_, files) = lookup::session_with_files(self.store, user, id).await?;
         let (store, bucket, platform) = (self.store, self.bucket, self.platform);
         let validating = validate::files(store, bucket, platform, token, &files, concurrency, completion_timeout_ms);
-        let validation = self.trace.step(Step::ValidateFiles, validating).await?;
+        let in_time = async {
+            let validated = deadline::in_time(platform, validating).await;
+            validated.unwrap_or_else(|| Err(deadline::over("the verification of the files")))
+        };
+        let validation = self.trace.step(Step::ValidateFiles, in_time).await?;
         let now = self.platform.now();
         let moc = Moc {
             id: MocId::new(now, self.platform.random()),
@@ -179,6 +189,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
             slug,
             files: Vec::new(),
             thumbnail_key: None,
+            thumbnail_given_up: false,
             created_at: now,
         };
         self.trace.step(Step::CreateMoc, self.insert(moc, token, validation)).await

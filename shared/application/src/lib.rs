@@ -8,6 +8,7 @@ pub mod cancel_session;
 pub mod check_health;
 pub mod complete_file;
 pub mod create_session;
+mod deadline;
 pub mod deliver_webhook;
 pub mod finalize;
 pub mod issuer_keys;

@@ -8,6 +8,7 @@ use moc_domain::moc::Moc;
 use moc_domain::session::Session;
 use moc_domain::time::Timestamp;
 
+use crate::deadline;
 use crate::port::{Bucket, ObjectHead, Platform, Store, StoreError};
 
 fn owned<T>(found: Option<T>, user: &UserId, owner: impl Fn(&T) -> &UserId) -> Result<T, Error> {
@@ -108,7 +109,7 @@ pub async fn forget(store: &impl Store, file: &File, completing_at: Option<Times
 /// after it has deleted the upload.
 ///
 /// # Errors
-/// The bucket's.
+/// The bucket's, or [`ErrorKind::Busy`] if there is no time for all looks: then nothing follows from those before.
 pub async fn object(
     bucket: &impl Bucket,
     platform: &impl Platform,
@@ -120,6 +121,9 @@ pub async fn object(
         let head = bucket.head(&file.key).await?;
         if head.as_ref().is_some_and(&is_it) {
             return Ok(head);
+        }
+        if deadline::left_ms(platform).is_some_and(|left_ms| left_ms < LOOK_PAUSE_MS) {
+            return Err(deadline::over("the search for the object"));
         }
         platform.sleep(LOOK_PAUSE_MS).await;
     }

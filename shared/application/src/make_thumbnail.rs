@@ -1,26 +1,55 @@
-//! Thumbnails of MOCs, made after the response of a finalize.
+//! Thumbnails of MOCs, made after the response of a finalize, or of a request for a MOC that has none.
 //!
 //! A picture may take a second of CPU time and 256 MiB to decode, so it is decoded once, however often its session is
-//! finalized, and one picture at a time in all instances. The store has a slot for that, and a row for each thumbnail
-//! that is to be made; both are leases:
+//! finalized and its MOC requested, and one picture at a time in all instances. The store has a slot for that, and a row
+//! for each thumbnail that is to be made; both are leases:
 //!
 //! | interrupted after | what stands | then |
 //! |---|---|---|
-//! | the row | a thumbnail that is due | whoever has the slot makes it, or the next finalize of any session |
-//! | claim | the leases of slot and thumbnail | they end, and the next finalize of any session retries |
+//! | the MOC | a MOC without a thumbnail | the next request for it makes it |
+//! | the row | a thumbnail that is due | whoever has the slot makes it, the next request for the MOC, or the next finalize of any session |
+//! | claim | the leases of slot and thumbnail | they end, and the same retry |
 //! | a failed attempt | a thumbnail that is due after its pause | the same |
 //! | a picture that cannot be decoded, or the last attempt | why it was given up | nothing |
+//!
+//! Where the host limits the time of a request, no attempt is begun that it may not have time for.
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::LockToken;
-use moc_domain::limits::{THUMBNAIL_SOURCE_MAX_BYTES, THUMBNAILS_PER_FINALIZE_MAX};
+use moc_domain::limits::{THUMBNAIL_LOST_AFTER_MS, THUMBNAIL_MAX_MS, THUMBNAIL_MIN_MS};
 use moc_domain::moc::{Moc, thumbnail_key};
 use moc_domain::thumbnail::ThumbnailClaim;
 
-use crate::port::{Platform, Store, ThumbnailError, ThumbnailQueue, Thumbnails};
+use crate::deadline;
+use crate::port::{Platform, Store, StoreError, ThumbnailError, ThumbnailQueue, Thumbnails};
 
-/// Has a thumbnail made of a MOC's first picture, and makes those that are due if no other instance does. A MOC
-/// without pictures gets none.
+/// Who makes the thumbnail of a MOC that is requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Not this request: the MOC has one, gets none, or somebody else makes it.
+    Nobodys,
+    /// This request.
+    Ours {
+        /// Whether nobody has made it for so long that the work after an earlier response must have been lost: that
+        /// after this one would be lost too.
+        is_overdue: bool,
+    },
+}
+
+/// Whether a request for a MOC has to make its thumbnail: one statement, and only if the MOC lacks one.
+///
+/// # Errors
+/// Those of the store.
+pub async fn turn(store: &impl ThumbnailQueue, platform: &impl Platform, moc: &Moc) -> Result<Turn, StoreError> {
+    let now = platform.now();
+    if !moc.lacks_thumbnail() || !store.can_make_thumbnail(moc.id, now).await? {
+        return Ok(Turn::Nobodys);
+    }
+    Ok(Turn::Ours { is_overdue: now.millis_since(moc.created_at) >= THUMBNAIL_LOST_AFTER_MS })
+}
+
+/// Has a thumbnail made of a MOC's first picture, and makes those that are due, `count` at most, if no other instance
+/// does. A MOC without pictures gets none.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] with the cause if an attempt has failed, or those of the store.
@@ -29,20 +58,22 @@ pub async fn run(
     thumbnails: &impl Thumbnails,
     platform: &impl Platform,
     moc: &Moc,
+    count: u32,
 ) -> Result<(), Error> {
-    if moc.thumbnail_key.is_none() && moc.picture().is_some() {
+    if moc.lacks_thumbnail() {
         store.want_thumbnail(moc.id, platform.now()).await?;
     }
     let holder = LockToken::new(platform.now(), platform.random());
-    let mut left = THUMBNAILS_PER_FINALIZE_MAX;
+    let mut left = count;
     let mut result = Ok(());
-    while left > 0 {
+    while left > 0 && attempt_ms(platform).is_some() {
         let working = async {
             while left > 0
+                && let Some(limit_ms) = attempt_ms(platform)
                 && let Some(claim) = store.claim_thumbnail(holder, platform.now()).await?
             {
                 left -= 1;
-                if let Err(error) = attempt(store, thumbnails, platform, claim).await {
+                if let Err(error) = attempt(store, thumbnails, platform, claim, limit_ms).await {
                     result = Err(error);
                 }
             }
@@ -60,22 +91,29 @@ pub async fn run(
     result
 }
 
+/// How long an attempt that begins now may take; `None` if there is no time for one.
+fn attempt_ms(platform: &impl Platform) -> Option<u64> {
+    let left_ms = deadline::left_ms(platform).unwrap_or(THUMBNAIL_MAX_MS);
+    (left_ms >= THUMBNAIL_MIN_MS).then(|| left_ms.min(THUMBNAIL_MAX_MS))
+}
+
 async fn attempt(
     store: &(impl Store + ThumbnailQueue),
     thumbnails: &impl Thumbnails,
     platform: &impl Platform,
     claim: ThumbnailClaim,
+    limit_ms: u64,
 ) -> Result<(), Error> {
     let key = thumbnail_key(claim.moc);
     let moc = store.moc(claim.moc).await?;
     let made = match moc.as_ref().and_then(Moc::picture) {
         _ if claim.is_worn_out() => Err(ThumbnailError::Undecodable("every attempt was interrupted".into())),
         None => Err(ThumbnailError::Undecodable("it has no picture".into())),
-        Some(picture) if picture.size_bytes > THUMBNAIL_SOURCE_MAX_BYTES => {
-            let cause = format!("its picture has more than {THUMBNAIL_SOURCE_MAX_BYTES} bytes");
+        Some(picture) if picture.size_bytes > thumbnails.source_max_bytes() => {
+            let cause = format!("its picture has more than {} bytes", thumbnails.source_max_bytes());
             Err(ThumbnailError::Undecodable(cause))
         }
-        Some(picture) => thumbnails.make(&picture.key, &key).await,
+        Some(picture) => thumbnails.make(&picture.key, &key, limit_ms).await,
     };
     let (pause_ms, cause) = match made {
         Ok(()) => return Ok(store.set_thumbnail(claim.moc, &key).await?),

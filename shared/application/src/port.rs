@@ -26,6 +26,11 @@ pub trait Platform {
     fn random(&self) -> [u8; 10];
     /// Waits for so many milliseconds.
     async fn sleep(&self, millis: u64);
+    /// When work that waits or holds something has to be over, where the host limits the time of a request: in time to
+    /// let go of it and to respond. `None` for no limit.
+    fn ends_at(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// A step of a finalize, as traces name it.
@@ -106,9 +111,10 @@ pub enum ThumbnailError {
 
 /// Makes thumbnails.
 pub trait Thumbnails {
-    /// Makes the thumbnail of an object of the bucket and puts it there, by their keys, in
-    /// [`moc_domain::limits::THUMBNAIL_MAX_MS`] at most.
-    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), ThumbnailError>;
+    /// Largest picture that it takes.
+    fn source_max_bytes(&self) -> u64;
+    /// Makes the thumbnail of an object of the bucket and puts it there, by their keys, in this time at most.
+    async fn make(&self, picture: &str, thumbnail: &str, limit_ms: u64) -> Result<(), ThumbnailError>;
     /// Called when an attempt has failed.
     fn failed(&self, moc: MocId, cause: &str, is_retried: bool);
 }

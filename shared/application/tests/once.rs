@@ -10,7 +10,7 @@ use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::id::{LockToken, SessionId};
 use moc_domain::limits::{
     CLEARING_LOCK_STALE_MS, FINALIZE_WAIT_MS, THUMBNAIL_ATTEMPTS_MAX, THUMBNAIL_LEASE_MS, THUMBNAIL_PAUSES_MS,
-    THUMBNAILS_PER_FINALIZE_MAX,
+    THUMBNAILS_AFTER_RESPONSE_MAX,
 };
 use moc_domain::moc::Moc;
 use moc_domain::time::Timestamp;
@@ -322,7 +322,7 @@ fn a_thumbnail_whose_every_attempt_is_interrupted_is_given_up() {
 #[test]
 fn a_finalize_makes_no_more_than_its_share_of_thumbnails() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let count = THUMBNAILS_PER_FINALIZE_MAX as usize + 2;
+    let count = THUMBNAILS_AFTER_RESPONSE_MAX as usize + 2;
     let mocs: Vec<Moc> = (0..count).map(|number| pictured(&stage, &format!("Castle {number}"))).collect();
     for moc in &mocs {
         run(stage.store.want_thumbnail(moc.id, stage.platform.now())).unwrap();

@@ -7,6 +7,7 @@ mod auth;
 mod bucket;
 mod database;
 mod finalize;
+mod host;
 mod notice;
 mod page;
 mod secret;
@@ -24,6 +25,7 @@ pub use auth::{AuthSettings, TokenKey};
 pub use bucket::{BucketSettings, PublicAddress};
 pub use database::DatabaseSettings;
 pub use finalize::{FinalizeSettings, TraceSettings, WebhookSettings};
+pub use host::HostLimits;
 pub use notice::Notice;
 pub use page::PageSettings;
 pub use webhook_secret::WebhookSecret;
@@ -274,6 +276,7 @@ pub fn is_origin_of(origin: &str, authority: &str) -> bool {
 pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, VariableError> {
     let names = [
         UploadSettings::NAMES,
+        HostLimits::NAMES,
         BucketSettings::NAMES,
         DatabaseSettings::NAMES,
         PublicAddress::NAMES,
@@ -285,12 +288,14 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
         WebhookSettings::NAMES,
     ];
     let values: Values = names.concat().into_iter().filter_map(|name| Some((name, get(name)?))).collect();
-    UploadSettings::parse(&values)?;
+    let upload = UploadSettings::parse(&values)?;
+    let host = HostLimits::parse(&values)?;
     BucketSettings::parse(&values)?;
     DatabaseSettings::parse(&values)?;
     PublicAddress::parse(&values)?;
     CorsSettings::parse(&values)?;
     let mut warnings: Vec<String> = AuthSettings::parse(&values)?.1.into_iter().map(String::from).collect();
+    warnings.extend(host.warning(&upload));
     warnings.extend(BroadcasterSettings::parse(&values)?.1);
     warnings.extend(WatchSettings::parse(&values)?.1.map(String::from));
     warnings.extend(FinalizeSettings::parse(&values).1);

@@ -204,7 +204,7 @@ pub enum ErrorKind {
     BucketUnavailable,
     /// The store failed or is unreachable.
     StoreUnavailable,
-    /// There is no memory for the body now.
+    /// There is no memory for the body now, or the request takes longer than the host gives it.
     Busy,
     /// The tokens' issuer failed or is unreachable, and no known key verifies the token.
     IssuerUnavailable,

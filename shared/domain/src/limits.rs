@@ -94,6 +94,20 @@ pub const SLUG_SUFFIX_MAX: u32 = 20;
 pub const JSON_BODY_MAX_BYTES: u64 = 256 * KIB;
 /// Largest body of `complete`: room for 10,000 parts.
 pub const COMPLETE_BODY_MAX_BYTES: u64 = 2 * MIB;
+/// Largest body of a request that the host lets through if none is configured: more than this service takes.
+pub const REQUEST_MAX_DEFAULT_MIB: u64 = PART_SIZE_MAX_MIB;
+/// Smallest such body that can be configured: a part that is not the last one.
+pub const REQUEST_MAX_MIN_MIB: u64 = PART_SIZE_MIN_MIB;
+/// Longest time for a request that a host can be configured to give.
+pub const REQUEST_TIME_MAX_SECONDS: u64 = 3_600;
+/// How long before the host ends a request this service does, with a response; at most a quarter of its time.
+pub const REQUEST_END_RESERVE_MS: u64 = 2_000;
+/// What remains of the time until then when a use case gives up, to let go of what it holds; at most a quarter of it.
+pub const WORK_END_RESERVE_MS: u64 = 3_000;
+/// Memory of an instance if none is configured: all that WebAssembly can address.
+pub const INSTANCE_MEMORY_DEFAULT_MIB: u64 = 4_096;
+/// Smallest memory of an instance that can be configured.
+pub const INSTANCE_MEMORY_MIN_MIB: u64 = 128;
 /// Largest body of a batch of parts.
 pub const BATCH_MAX_BYTES: u64 = 50 * MIB;
 /// Most parts that a batch may name: more than fit into it, so that every wrong one is reported.
@@ -168,13 +182,20 @@ pub const THUMBNAIL_MEMORY_MAX_BYTES: u64 = 256 * MIB;
 pub const THUMBNAIL_MAX_MS: u64 = 60_000;
 /// Attempts of one, the first included.
 pub const THUMBNAIL_ATTEMPTS_MAX: u32 = 3;
-/// Pauses between them. After each the next finalize of any session retries.
+/// Shortest time that is worth an attempt, where the host limits that of a request.
+pub const THUMBNAIL_MIN_MS: u64 = 5_000;
+/// Pauses between them. After each the next finalize of any session retries, or the next request for the MOC.
 pub const THUMBNAIL_PAUSES_MS: [i64; THUMBNAIL_ATTEMPTS_MAX as usize - 1] = [5_000, 300_000];
 /// How long a claim on an attempt holds. After that the attempt counts as interrupted by a crash. Next to the attempt
 /// it has room for the statements before and after, which wait for a busy store.
 pub const THUMBNAIL_LEASE_MS: i64 = 90_000;
-/// Most thumbnails that are made after the response of one finalize.
-pub const THUMBNAILS_PER_FINALIZE_MAX: u32 = 16;
+/// Most thumbnails that are made after one response.
+pub const THUMBNAILS_AFTER_RESPONSE_MAX: u32 = 16;
+/// Most thumbnails that a response waits for: its own, and one to catch up with those that are due.
+pub const THUMBNAILS_WAITED_FOR_MAX: u32 = 2;
+/// Age of a MOC from which on the work after its finalize's response is taken for lost if nobody makes its thumbnail:
+/// the response to a request for the MOC waits for it then.
+pub const THUMBNAIL_LOST_AFTER_MS: i64 = 10_000;
 /// Largest thumbnail, far above what its pixels can come to.
 pub const THUMBNAIL_MAX_BYTES: usize = MIB as usize;
 /// Width and height of a thumbnail, in pixels.
@@ -232,4 +253,6 @@ const _: () = {
     assert!(tried_ms < WEBHOOK_DELIVERY_MAX_MS && WEBHOOK_DELIVERY_MAX_MS <= WEBHOOK_SWEEP_TIMEOUT_MS);
     assert!(WEBHOOK_ATTEMPTS_MAX < WEBHOOK_CLAIMS_MAX);
     assert!((THUMBNAIL_MAX_MS as i64) < THUMBNAIL_LEASE_MS);
+    assert!(THUMBNAIL_SOURCE_MAX_BYTES <= REQUEST_MAX_DEFAULT_MIB * MIB);
+    assert!(COMPLETE_BODY_MAX_BYTES <= REQUEST_MAX_MIN_MIB * MIB);
 };

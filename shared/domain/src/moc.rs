@@ -113,6 +113,8 @@ pub struct Moc {
     pub files: Vec<MocFile>,
     /// The key of its thumbnail in the bucket, once there is one.
     pub thumbnail_key: Option<String>,
+    /// Whether no more attempts are made to get one.
+    pub thumbnail_given_up: bool,
     /// When finalize made it.
     pub created_at: Timestamp,
 }
@@ -150,6 +152,12 @@ impl Moc {
     #[must_use]
     pub fn picture(&self) -> Option<&MocFile> {
         self.files.iter().find(|file| file.content.is_image())
+    }
+
+    /// Whether it has a picture, but no thumbnail yet.
+    #[must_use]
+    pub fn lacks_thumbnail(&self) -> bool {
+        self.thumbnail_key.is_none() && !self.thumbnail_given_up && self.picture().is_some()
     }
 
     /// The keys of its files of these categories.

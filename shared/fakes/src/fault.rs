@@ -1,6 +1,7 @@
 //! Faults of ports: which call fails, whether it took effect before, and with which error.
 
 use std::cell::RefCell;
+use std::future::pending;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
@@ -29,6 +30,8 @@ pub enum Verdict<E> {
     Before(E),
     /// It takes effect and its response is lost.
     After(E),
+    /// It has no effect, and no response ever.
+    Hang,
 }
 
 /// Decides on every call of a port.
@@ -100,6 +103,11 @@ impl<E: Clone> Script<E> {
         self.plan(pattern, calls, Rule::Verdict(Verdict::After(error)));
     }
 
+    /// These calls get no response.
+    pub fn hang(&self, pattern: &str, calls: RangeInclusive<u32>) {
+        self.plan(pattern, calls, Rule::Verdict(Verdict::Hang));
+    }
+
     /// Something else happens just before this call.
     pub fn meanwhile(&self, pattern: &str, call: u32, event: impl FnOnce() + 'static) {
         self.plan(pattern, call..=call, Rule::Event(Some(Box::new(event))));
@@ -153,6 +161,7 @@ pub(crate) async fn pass<T, E, F: From<E> + Clone>(
         Verdict::Proceed => effect().await,
         Verdict::Before(error) => Err(error.into()),
         Verdict::After(error) => effect().await.and(Err(error.into())),
+        Verdict::Hang => pending().await,
     };
     let error = result.as_ref().err().and_then(to_log);
     gate.leave(&call, error.as_ref()).await;

@@ -15,6 +15,7 @@ pub struct ManualPlatform {
     random: Rc<Cell<u64>>,
     slept: Rc<RefCell<Vec<u64>>>,
     events: Rc<RefCell<Vec<(i64, Event)>>>,
+    ends_at: Rc<Cell<Option<Timestamp>>>,
 }
 
 impl ManualPlatform {
@@ -43,6 +44,11 @@ impl ManualPlatform {
     /// Plans something for `millis` milliseconds from now.
     pub fn after(&self, millis: i64, event: impl FnOnce() + 'static) {
         self.events.borrow_mut().push((self.now.get().saturating_add(millis), Box::new(event)));
+    }
+
+    /// Begins a request that has to be over after `millis` milliseconds.
+    pub fn end_after(&self, millis: i64) {
+        self.ends_at.set(Some(self.now().plus_millis(millis)));
     }
 
     /// How long each sleep was, in milliseconds.
@@ -78,5 +84,9 @@ impl Platform for ManualPlatform {
     async fn sleep(&self, millis: u64) {
         self.slept.borrow_mut().push(millis);
         self.advance(i64::try_from(millis).unwrap_or(i64::MAX));
+    }
+
+    fn ends_at(&self) -> Option<Timestamp> {
+        self.ends_at.get()
     }
 }

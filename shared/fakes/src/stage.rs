@@ -10,19 +10,20 @@ use std::task::{Context, Poll, Waker};
 use moc_application::complete_file::{self, CompleteRequest, Completed};
 use moc_application::deliver_webhook::Swept;
 use moc_application::finalize::{self, FinalizeRequest, Finalized};
+use moc_application::make_thumbnail::{self, Turn};
 use moc_application::port::{Bucket as _, BucketError, PartAddress, Sessions as _, StoreError, Transfer};
 use moc_application::register_file::{self, Bounds};
 use moc_application::retry::Retrying;
 use moc_application::upload_batch::{self, Batch, Taken};
 use moc_application::upload_part::{self, Part, PartLimits, Stored};
-use moc_application::{cancel_session, create_session, deliver_webhook, lookup, make_thumbnail};
+use moc_application::{cancel_session, create_session, deliver_webhook, lookup};
 use moc_domain::category::Category;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{ClaimedPart, Declaration, File};
-use moc_domain::id::{SessionId, UserId};
-use moc_domain::limits::WEBHOOK_SWEEP_MAX;
+use moc_domain::id::{MocId, SessionId, UserId};
+use moc_domain::limits::{THUMBNAILS_AFTER_RESPONSE_MAX, WEBHOOK_SWEEP_MAX};
 use moc_domain::moc::{Description, Moc};
 use moc_domain::name::FileName;
 use moc_domain::part::PartNumber;
@@ -289,7 +290,20 @@ impl Stage {
     /// # Errors
     /// Those of the use case.
     pub fn thumbnail(&self, thumbnails: &MemoryThumbnails, moc: &Moc) -> Result<(), Error> {
-        run(make_thumbnail::run(&*self.store, thumbnails, &self.platform, moc))
+        run(make_thumbnail::run(&*self.store, thumbnails, &self.platform, moc, THUMBNAILS_AFTER_RESPONSE_MAX))
+    }
+
+    /// Does what a request for a MOC does where thumbnails are on, and what follows its response.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub fn look(&self, thumbnails: &MemoryThumbnails, id: MocId) -> Result<Turn, Error> {
+        let moc = run(lookup::moc(&*self.store, &self.user, id))?;
+        let turn = run(make_thumbnail::turn(&*self.store, &self.platform, &moc))?;
+        if let Turn::Ours { .. } = turn {
+            self.thumbnail(thumbnails, &moc)?;
+        }
+        Ok(turn)
     }
 
     /// Delivers webhooks that are due.

@@ -1,11 +1,12 @@
 //! A maker of thumbnails that counts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use moc_application::port::{ThumbnailError, Thumbnails};
 use moc_domain::id::MocId;
+use moc_domain::limits::THUMBNAIL_SOURCE_MAX_BYTES;
 
 type Event = Box<dyn FnOnce()>;
 
@@ -24,6 +25,8 @@ pub struct MemoryThumbnails {
     failed: Rc<RefCell<Vec<FailedThumbnail>>>,
     failures: Rc<RefCell<VecDeque<ThumbnailError>>>,
     events: Rc<RefCell<VecDeque<Event>>>,
+    limits_ms: Rc<RefCell<Vec<u64>>>,
+    source_max_bytes: Rc<Cell<Option<u64>>>,
 }
 
 impl MemoryThumbnails {
@@ -43,6 +46,17 @@ impl MemoryThumbnails {
         self.pictures.borrow().clone()
     }
 
+    /// How long each attempt was allowed to take, in order.
+    #[must_use]
+    pub fn limits_ms(&self) -> Vec<u64> {
+        self.limits_ms.borrow().clone()
+    }
+
+    /// Takes no larger pictures from now on.
+    pub fn limit_source(&self, max_bytes: u64) {
+        self.source_max_bytes.set(Some(max_bytes));
+    }
+
     /// The attempts that failed, in order.
     #[must_use]
     pub fn failed_attempts(&self) -> Vec<FailedThumbnail> {
@@ -51,7 +65,12 @@ impl MemoryThumbnails {
 }
 
 impl Thumbnails for MemoryThumbnails {
-    async fn make(&self, picture: &str, _: &str) -> Result<(), ThumbnailError> {
+    fn source_max_bytes(&self) -> u64 {
+        self.source_max_bytes.get().unwrap_or(THUMBNAIL_SOURCE_MAX_BYTES)
+    }
+
+    async fn make(&self, picture: &str, _: &str, limit_ms: u64) -> Result<(), ThumbnailError> {
+        self.limits_ms.borrow_mut().push(limit_ms);
         self.pictures.borrow_mut().push(picture.to_owned());
         let event = self.events.borrow_mut().pop_front();
         if let Some(event) = event {

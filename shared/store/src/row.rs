@@ -44,7 +44,8 @@ pub const PART: &str =
 /// A MOC without its files, of the table `m`: [`moc`].
 pub const MOC: &str = "json_object('id', m.id, 'session_id', m.session_id, 'user', m.user_id, 'slug', m.slug,
     'title', m.title, 'description', m.description, 'tags', m.tags, 'theme', m.theme,
-    'thumbnail_key', m.thumbnail_key, 'created_at', m.created_at)";
+    'thumbnail_key', m.thumbnail_key, 'thumbnail_given_up',
+    (SELECT count(*) FROM thumbnails t WHERE t.moc_id = m.id AND t.due_at IS NULL), 'created_at', m.created_at)";
 
 /// A MOC's file, of the table `f`: [`moc_file`].
 pub const MOC_FILE: &str = "json_object('id', f.file_id, 'category', f.category, 'name', f.name,
@@ -303,6 +304,7 @@ pub fn moc(record: &Record<'_>) -> Result<Moc, StoreError> {
         slug: record.owned("slug")?,
         files: Vec::new(),
         thumbnail_key: record.text_or_null("thumbnail_key")?.map(str::to_owned),
+        thumbnail_given_up: record.number("thumbnail_given_up")? != 0,
         created_at: record.time("created_at")?,
     })
 }

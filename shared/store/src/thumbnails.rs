@@ -18,6 +18,12 @@ impl<E: SqlExecutor, P: Platform> ThumbnailQueue for SqlStore<E, P> {
         Ok(())
     }
 
+    async fn can_make_thumbnail(&self, moc: MocId, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM thumbnail_slots WHERE leased_until <= ?2 AND NOT EXISTS (
+            SELECT 1 FROM thumbnails WHERE moc_id = ?1 AND (due_at IS NULL OR due_at > ?2)) LIMIT 1";
+        self.changed(Statement::new(sql, [text(moc), now.into()])).await
+    }
+
     async fn claim_thumbnail(&self, holder: LockToken, now: Timestamp) -> Result<Option<ThumbnailClaim>, StoreError> {
         // In PostgreSQL two instances would wait for one another's row and then claim nothing.
         let skip_locked = if self.is_postgres() { "FOR UPDATE SKIP LOCKED" } else { "" };

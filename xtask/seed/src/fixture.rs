@@ -194,6 +194,7 @@ fn moc(number: u8, session: &Session, title: &str, now: Timestamp) -> Result<Moc
         // The database takes them from the session.
         files: Vec::new(),
         thumbnail_key: None,
+        thumbnail_given_up: false,
         created_at: now,
     })
 }

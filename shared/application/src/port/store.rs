@@ -198,6 +198,8 @@ pub trait Outbox {
 pub trait ThumbnailQueue {
     /// Makes the thumbnail of a MOC due, unless it has one or there was an attempt already.
     async fn want_thumbnail(&self, moc: MocId, now: Timestamp) -> Result<(), StoreError>;
+    /// Whether a slot is free and the thumbnail of a MOC is due, or nobody has made it so.
+    async fn can_make_thumbnail(&self, moc: MocId, now: Timestamp) -> Result<bool, StoreError>;
     /// Claims the thumbnail that has been due longest, and a slot for `holder`, which may have it already; `None` if
     /// no thumbnail is due or other holders have all slots.
     async fn claim_thumbnail(&self, holder: LockToken, now: Timestamp) -> Result<Option<ThumbnailClaim>, StoreError>;

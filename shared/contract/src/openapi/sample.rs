@@ -133,6 +133,7 @@ impl Sample {
                 etag: etag.clone(),
             }],
             thumbnail_key: Some(thumbnail_key(moc_id())),
+            thumbnail_given_up: false,
             created_at,
         };
         let finalized = MocFinalized { moc: moc.id, session: session.id, user, at: created_at };

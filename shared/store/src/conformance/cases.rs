@@ -114,6 +114,7 @@ fn moc(session: &Session, title: &str) -> Moc {
         description,
         files: Vec::new(),
         thumbnail_key: None,
+        thumbnail_given_up: false,
         created_at: now(),
     }
 }
