@@ -119,6 +119,12 @@ impl<E: Clone> Script<E> {
         self.calls.borrow().iter().filter(|call| matches(call, pattern)).count()
     }
 
+    /// All calls, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.borrow().clone()
+    }
+
     fn verdict(&self, call: &Call) -> Verdict<E> {
         self.calls.borrow_mut().push(call.clone());
         let mut events = Vec::new();

@@ -112,9 +112,16 @@ pub async fn attempts_a_thumbnail_again_when_it_is_due(database: &impl Database)
     let moc = published(store).await.id;
     let [first, second] = [token(), token()];
     assert_eq!(store.claim_thumbnail(first, now()).await.unwrap(), None);
+    // Nobody has made it due, but whoever looks at the MOC can.
+    assert!(store.can_make_thumbnail(moc, now()).await.unwrap());
     store.want_thumbnail(moc, now()).await.unwrap();
+    assert!(store.can_make_thumbnail(moc, now()).await.unwrap());
     let claim = store.claim_thumbnail(first, now()).await.unwrap().expect("a claim");
     assert_eq!((claim.moc, claim.attempt), (moc, 1));
+    assert!(!store.can_make_thumbnail(moc, now()).await.unwrap());
+    // No slot is free for another one.
+    let waiting = published(store).await.id;
+    assert!(!store.can_make_thumbnail(waiting, now()).await.unwrap());
     // The lease of the thumbnail, and that of the slot.
     assert_eq!(store.claim_thumbnail(first, after(THUMBNAIL_LEASE_MS - 1)).await.unwrap(), None);
     assert_eq!(store.claim_thumbnail(second, after(THUMBNAIL_LEASE_MS - 1)).await.unwrap(), None);
@@ -128,10 +135,14 @@ pub async fn attempts_a_thumbnail_again_when_it_is_due(database: &impl Database)
     store.end_thumbnail(again, Some(due), "503").await.unwrap();
     assert!(!store.leave_thumbnails(second, ended).await.unwrap());
     store.want_thumbnail(moc, ended).await.unwrap();
+    assert!(!store.can_make_thumbnail(moc, due.plus_millis(-1)).await.unwrap());
+    assert!(store.can_make_thumbnail(moc, due).await.unwrap());
     assert_eq!(store.claim_thumbnail(first, due.plus_millis(-1)).await.unwrap(), None);
     let last = store.claim_thumbnail(first, due).await.unwrap().expect("a claim");
     assert_eq!(last.attempt, 3);
+    assert!(!store.moc(moc).await.unwrap().expect("the MOC").thumbnail_given_up);
     store.end_thumbnail(last, None, "no PNG").await.unwrap();
+    assert!(store.moc(moc).await.unwrap().expect("the MOC").thumbnail_given_up);
     let later = due.plus_millis(THUMBNAIL_LEASE_MS);
     store.want_thumbnail(moc, later).await.unwrap();
     assert_eq!(store.claim_thumbnail(second, later).await.unwrap(), None);
