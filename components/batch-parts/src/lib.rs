@@ -2,7 +2,6 @@
 
 use moc_adapters::http::{self, BatchForm, Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::platform::WasiPlatform;
 use moc_adapters::{auth, progress, s3, settings, store};
 use moc_application::upload_batch::{self, Batch, Taken};
 use moc_application::upload_part::PartLimits;
@@ -11,7 +10,6 @@ use moc_contract::path::Route;
 use moc_contract::problem::Problem;
 use moc_contract::response::PartStored;
 use moc_domain::error::{Error, ErrorKind};
-use moc_domain::limits::BATCH_MAX_BYTES;
 
 moc_adapters::component!("batch-parts", handle);
 
@@ -22,20 +20,22 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     log.show("session", session);
     log.show("file", file);
     let boundary = form::boundary(request.header("content-type"))?;
-    if request.content_length().is_some_and(|length| length > BATCH_MAX_BYTES) {
-        return Err(ErrorKind::PayloadTooLarge { limit_bytes: BATCH_MAX_BYTES }.into());
+    let limit_bytes = settings::host().await?.batch_max_bytes();
+    if request.content_length().is_some_and(|length| length > limit_bytes) {
+        return Err(ErrorKind::PayloadTooLarge { limit_bytes }.into());
     }
 
     let settings = settings::upload().await?;
     let limits = PartLimits {
         session_lifetime_max_ms: settings.session_lifetime_max_ms,
-        timeout_ms: settings.part_timeout_seconds * 1000,
+        timeout_ms: request.body_max_ms(settings.part_timeout_seconds * 1000),
         completion_timeout_ms: settings.completion_timeout_ms,
     };
     let batch = Batch { user: &user, session, file, limits };
-    let form = || request.body().map(|body| BatchForm::new(body, boundary, limits.timeout_ms));
+    let platform = request.platform();
+    let form = || request.body().map(|body| BatchForm::new(body, boundary, limit_bytes, limits.timeout_ms));
     let emit = async |stored: &_| progress::emit_part(&user, stored).await;
-    let taken = upload_batch::run(&store::open().await?, &s3::open().await?, &WasiPlatform, batch, form, emit).await?;
+    let taken = upload_batch::run(&store::open().await?, &s3::open().await?, &platform, batch, form, emit).await?;
 
     let Taken { outcomes, .. } = &taken;
     log.set("parts", outcomes.len());

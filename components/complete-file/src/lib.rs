@@ -2,7 +2,6 @@
 
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::platform::WasiPlatform;
 use moc_adapters::{auth, progress, s3, settings, store};
 use moc_application::complete_file::{self, CompleteRequest, Completed};
 use moc_application::lookup;
@@ -37,7 +36,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         completion_timeout_ms: settings.completion_timeout_ms,
     };
     let Completed { file, etag, idempotent } =
-        complete_file::run(&store, &s3::open().await?, &WasiPlatform, asked).await?;
+        complete_file::run(&store, &s3::open().await?, &request.platform(), asked).await?;
     log.set("bytes", file.size_bytes);
     log.set("etag", etag.as_str());
     if !idempotent {

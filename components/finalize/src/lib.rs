@@ -4,7 +4,6 @@ mod follow;
 
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::platform::WasiPlatform;
 use moc_adapters::trace::{self, Trace};
 use moc_adapters::{auth, progress, s3, settings, store};
 use moc_application::finalize::{self, FinalizeOutcome, FinalizeRequest, Finalized};
@@ -33,7 +32,8 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     trace.show("sessionId", session);
     let bucket = s3::open().await?;
     let address = settings::public_address().await?;
-    let wanted = settings::finalize().await?;
+    let (wanted, host) = (settings::finalize().await?, settings::host().await?);
+    let platform = request.platform();
     let asked = FinalizeRequest {
         user: &user,
         id: session,
@@ -43,7 +43,7 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
         webhook: wanted.webhook,
     };
     let Finalized { moc, outcome, validation } =
-        finalize::run(&store::open().await?, &bucket, &WasiPlatform, trace, asked).await?;
+        finalize::run(&store::open().await?, &bucket, &platform, trace, asked).await?;
     let (idempotent, resumed) = (outcome == FinalizeOutcome::Idempotent, outcome == FinalizeOutcome::Resumed);
     log.show("moc", moc.id);
     log.set("bytes", moc.total_size_bytes());
@@ -59,5 +59,5 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     let status = if idempotent || resumed { 200 } else { 201 };
     let response = Response::json(status, &response).with_header("location", path::moc(moc.id));
     let trace = trace.clone();
-    Ok(response.after(async move { follow::run(&wanted, bucket, &moc, &trace).await }))
+    Ok(response.after(async move { follow::run(&wanted, &host, bucket, platform, &moc, &trace).await }))
 }

@@ -1,12 +1,14 @@
-//! `GET /api/mocs/:mocId`
+//! `GET /api/mocs/:mocId`, which makes the thumbnail that an earlier request has left.
 
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::{auth, settings, store};
+use moc_adapters::{auth, s3, settings, store, thumbnail};
 use moc_application::lookup;
+use moc_application::make_thumbnail::{self, Turn};
 use moc_contract::path::Route;
 use moc_contract::response::MocResponse;
 use moc_domain::error::{Error, ErrorKind};
+use moc_domain::moc::Moc;
 
 moc_adapters::component!("moc", handle);
 
@@ -15,7 +17,26 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     request.allow("GET")?;
     let Route::Moc(id) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("moc", id);
-    let moc = lookup::moc(&store::open().await?, &user, id).await?;
+    let store = store::open().await?;
+    let moc = lookup::moc(&store, &user, id).await?;
     let address = settings::public_address().await?;
-    Ok(Response::json(200, &MocResponse::new(&moc, |key| address.of(key))))
+    let respond = |moc: &Moc| Response::json(200, &MocResponse::new(moc, |key| address.of(key)));
+    if !settings::finalize().await?.thumbnail {
+        return Ok(respond(&moc));
+    }
+    let platform = request.platform();
+    // A store that fails here fails nothing: the next request looks again.
+    let Ok(Turn::Ours { is_overdue }) = make_thumbnail::turn(&store, &platform, &moc).await else {
+        return Ok(respond(&moc));
+    };
+    let bucket = s3::open().await?;
+    if is_overdue || settings::host().await?.is_work_inline {
+        // Why it was not made is in the log.
+        let _ = thumbnail::make_due(bucket, platform, &moc, None, true).await;
+        return Ok(respond(&lookup::moc(&store, &user, id).await?));
+    }
+    let response = respond(&moc);
+    Ok(response.after(async move {
+        let _ = thumbnail::make_due(bucket, platform, &moc, None, false).await;
+    }))
 }

@@ -2,7 +2,6 @@
 
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::platform::WasiPlatform;
 use moc_adapters::{auth, progress, s3, settings, store};
 use moc_application::upload_part::{self, Part, PartLimits, Stored};
 use moc_contract::digest;
@@ -31,12 +30,13 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let settings = settings::upload().await?;
     let limits = PartLimits {
         session_lifetime_max_ms: settings.session_lifetime_max_ms,
-        timeout_ms: settings.part_timeout_seconds * 1000,
+        timeout_ms: request.body_max_ms(settings.part_timeout_seconds * 1000),
         completion_timeout_ms: settings.completion_timeout_ms,
     };
     let part = Part { user: &user, session, file, number, size_bytes, checksums, limits };
+    let platform = request.platform();
     let body = || request.body().map(Into::into);
-    let stored = upload_part::run(&store::open().await?, &s3::open().await?, &WasiPlatform, part, body).await?;
+    let stored = upload_part::run(&store::open().await?, &s3::open().await?, &platform, part, body).await?;
     progress::emit_part(&user, &stored).await;
     let Stored { part, progress, .. } = &stored;
     log.set("etag", part.etag.as_str());

@@ -24,7 +24,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let store = store::open().await?;
     // A body is read only for who has the session.
     lookup::session(&store, &user, session).await?;
-    let settings = settings::upload().await?;
+    let (settings, host) = (settings::upload().await?, settings::host().await?);
     let body: RegisterFileBody = request.json(JSON_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
     let (declared, presigned) = body.check(&settings.files)?;
 
@@ -43,6 +43,6 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let sized = numbers.filter_map(|number| Some((number, file.plan.bytes_of(number)?)));
     let presign = |(number, size)| (number, bucket.presign_part(address(number), size, ttl_seconds));
     let urls = sized.map(presign).collect();
-    let response = FileRegistered::new(&session, &file, urls, expire_at);
+    let response = FileRegistered::new(&session, &file, urls, expire_at).within(host.request_max_bytes);
     Ok(Response::json(201, &response).with_header("location", path::parts(session.id, file.id)))
 }

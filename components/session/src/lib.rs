@@ -20,7 +20,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let store = store::open().await?;
     if request.method() == "DELETE" {
         let timeout_ms = settings::upload().await?.completion_timeout_ms;
-        cancel_session::run(&store, &s3::open().await?, &WasiPlatform, &user, id, timeout_ms).await?;
+        cancel_session::run(&store, &s3::open().await?, &request.platform(), &user, id, timeout_ms).await?;
         return Ok(Response::no_content());
     }
     let (session, files) = lookup::session_with_files(&store, &user, id).await?;

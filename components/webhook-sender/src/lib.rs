@@ -1,7 +1,6 @@
 //! The webhook sender, a private route: the only component that can reach the receiver and has its secret.
 
 use moc_adapters::http::{Request, Response};
-use moc_adapters::platform::WasiPlatform;
 use moc_adapters::store;
 use moc_adapters::webhook::{self, HttpReceiver};
 use moc_application::deliver_webhook;
@@ -17,18 +16,17 @@ async fn handle(request: &mut Request) -> Result<Response, Error> {
     let route = WebhookRoute::parse(request.path()).ok_or(ErrorKind::NotFound)?;
     request.allow("POST")?;
     let Some(receiver) = HttpReceiver::open(request).await? else { return Ok(webhook::not_configured()) };
-    let outbox = store::open().await?;
+    let (outbox, platform) = (store::open().await?, request.platform());
     match route {
         WebhookRoute::Delivery(moc) => {
-            let outcome = deliver_webhook::run(&outbox, &receiver, &WasiPlatform, moc).await?;
+            let outcome = deliver_webhook::run(&outbox, &receiver, &platform, moc).await?;
             Ok(Response::from(outcome).after(async move {
                 // What a store that is unavailable leaves is the next sweep's.
-                let _ =
-                    deliver_webhook::sweep(&outbox, &receiver.untraced(), &WasiPlatform, WEBHOOK_SWEEP_AFTER_MAX).await;
+                let _ = deliver_webhook::sweep(&outbox, &receiver.untraced(), &platform, WEBHOOK_SWEEP_AFTER_MAX).await;
             }))
         }
         WebhookRoute::Sweep => {
-            let swept = deliver_webhook::sweep(&outbox, &receiver, &WasiPlatform, WEBHOOK_SWEEP_MAX).await?;
+            let swept = deliver_webhook::sweep(&outbox, &receiver, &platform, WEBHOOK_SWEEP_MAX).await?;
             let pending = outbox.pending().await?;
             let response = SweepResponse { delivered: swept.delivered, failed: swept.failed, pending };
             Ok(Response::json(200, &response))

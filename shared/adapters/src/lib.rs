@@ -1,6 +1,7 @@
 //! The ports over Spin and WASI 0.3. Everything here translates; nothing decides.
 
 pub mod auth;
+mod background;
 pub mod body;
 pub mod forward;
 pub mod http;

@@ -1,5 +1,6 @@
 //! The clock, randomness and waiting, of WASI.
 
+use std::future::pending;
 use std::pin::pin;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -29,14 +30,45 @@ impl Platform for WasiPlatform {
     }
 }
 
+/// As [`WasiPlatform`], for the work of a request, which has to be over at a time.
+#[derive(Clone, Copy)]
+pub struct RequestPlatform {
+    pub ends_at: Option<Timestamp>,
+}
+
+impl Platform for RequestPlatform {
+    fn now(&self) -> Timestamp {
+        WasiPlatform.now()
+    }
+
+    fn random(&self) -> [u8; 10] {
+        WasiPlatform.random()
+    }
+
+    async fn sleep(&self, millis: u64) {
+        WasiPlatform.sleep(millis).await;
+    }
+
+    fn ends_at(&self) -> Option<Timestamp> {
+        self.ends_at
+    }
+}
+
 /// Does two things at once.
 pub async fn both(first: impl Future<Output = ()>, second: impl Future<Output = ()>) {
     join(first, second).await;
 }
 
 /// The output of a future, if it is ready before the deadline.
-pub(crate) async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
-    match select(pin!(future), pin!(sleep_until(deadline))).await {
+pub(crate) async fn within<T>(deadline: impl Into<Option<Instant>>, future: impl Future<Output = T>) -> Option<T> {
+    let deadline = deadline.into();
+    let over = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => pending().await,
+        }
+    };
+    match select(pin!(future), pin!(over)).await {
         Either::Left((outcome, _)) => Some(outcome),
         Either::Right(_) => None,
     }

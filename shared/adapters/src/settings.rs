@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 
 use moc_config::{
-    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, DatabaseSettings, FinalizeSettings, Notice,
-    PageSettings, ProgressSettings, PublicAddress, TraceSettings, UploadSettings, Values, VariableError, WatchSettings,
-    WebhookSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, DatabaseSettings, FinalizeSettings, HostLimits,
+    Notice, PageSettings, ProgressSettings, PublicAddress, TraceSettings, UploadSettings, Values, VariableError,
+    WatchSettings, WebhookSettings,
 };
 use moc_domain::error::{Error, ErrorKind};
 use spin_sdk::variables;
@@ -38,6 +38,8 @@ macro_rules! groups {
 groups! {
     /// Limits of uploads.
     upload: UploadSettings = UploadSettings::NAMES, UploadSettings::parse;
+    /// What the host allows.
+    host: HostLimits = HostLimits::NAMES, HostLimits::parse;
     database: DatabaseSettings = DatabaseSettings::NAMES, DatabaseSettings::parse;
     bucket: BucketSettings = BucketSettings::NAMES, BucketSettings::parse;
     /// The URL at which clients read objects.

@@ -3,40 +3,69 @@
 
 use std::time::{Duration, Instant};
 
+use moc_application::make_thumbnail;
 use moc_application::port::{Bucket as _, BucketError, ThumbnailError, Thumbnails};
 use moc_application::retry::Retrying;
 use moc_contract::trace::TraceContext;
-use moc_domain::error::Error;
+use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::MocId;
-use moc_domain::limits::{THUMBNAIL_MAX_BYTES, THUMBNAIL_MAX_MS};
+use moc_domain::limits::{THUMBNAIL_MAX_BYTES, THUMBNAILS_AFTER_RESPONSE_MAX, THUMBNAILS_WAITED_FOR_MAX};
+use moc_domain::moc::Moc;
 use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
 use crate::body::Body;
-use crate::log;
 use crate::outbound::{self, Payload, Response, SendError};
-use crate::platform::{WasiPlatform, within};
+use crate::platform::{RequestPlatform, WasiPlatform, within};
 use crate::s3::S3Bucket;
+use crate::{log, settings, store};
 
 /// The thumbnailer: a private route of the same application.
 const THUMBNAILER: &str = "http://thumbnailer.spin.internal/";
 
+/// Has the thumbnail of a MOC made, and makes those that are due: a few if a response waits for them, and more after
+/// one. `context` is the trace that goes with the pictures.
+///
+/// # Errors
+/// Those of [`make_thumbnail::run`], which are in the log.
+pub async fn make_due(
+    bucket: Retrying<S3Bucket, WasiPlatform>,
+    platform: RequestPlatform,
+    moc: &Moc,
+    context: Option<TraceContext>,
+    is_waited_for: bool,
+) -> Result<(), Error> {
+    let source_max_bytes = settings::host().await?.thumbnail_source_max_bytes();
+    let thumbnailer = Thumbnailer { bucket, context, source_max_bytes };
+    let count = if is_waited_for { THUMBNAILS_WAITED_FOR_MAX } else { THUMBNAILS_AFTER_RESPONSE_MAX };
+    let made = make_thumbnail::run(&store::open().await?, &thumbnailer, &platform, moc, count).await;
+    // Every other error was logged with its attempt.
+    if let Err(Error { kind: ErrorKind::StoreUnavailable, source }) = &made {
+        log::warn(&format!("MOC {} gets no thumbnail yet: {}", moc.id, source.as_deref().unwrap_or_default()));
+    }
+    made
+}
+
 /// The thumbnailer with the bucket that its pictures are in.
-pub struct Thumbnailer {
-    pub bucket: Retrying<S3Bucket, WasiPlatform>,
-    /// The trace that goes with the picture.
-    pub context: Option<TraceContext>,
+struct Thumbnailer {
+    bucket: Retrying<S3Bucket, WasiPlatform>,
+    context: Option<TraceContext>,
+    source_max_bytes: u64,
 }
 
 impl Thumbnails for Thumbnailer {
-    async fn make(&self, picture: &str, thumbnail: &str) -> Result<(), ThumbnailError> {
-        let deadline = Instant::now() + Duration::from_millis(THUMBNAIL_MAX_MS);
+    fn source_max_bytes(&self) -> u64 {
+        self.source_max_bytes
+    }
+
+    async fn make(&self, picture: &str, thumbnail: &str, limit_ms: u64) -> Result<(), ThumbnailError> {
+        let deadline = Instant::now() + Duration::from_millis(limit_ms);
         let making = async {
             let jpeg = self.render(picture).await?;
             self.bucket.put(thumbnail, "image/jpeg", &jpeg).await.map_err(of_bucket)
         };
         let made = within(deadline, making).await;
-        made.unwrap_or_else(|| Err(failed(format!("it took more than {THUMBNAIL_MAX_MS} ms"))))
+        made.unwrap_or_else(|| Err(failed(format!("it took more than {limit_ms} ms"))))
     }
 
     fn failed(&self, moc: MocId, cause: &str, is_retried: bool) {

@@ -1,5 +1,7 @@
 //! What clients receive.
 
+mod presigned;
+
 use moc_domain::category::Category;
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, StoredPart};

@@ -72,7 +72,7 @@ fn variable(template: &str) -> Option<&str> {
 }
 
 /// What a component declares to use in `[package.metadata.moc]`, with a name that its code has then.
-const USES: [(&str, &[&str]); 11] = [
+const USES: [(&str, &[&str]); 12] = [
     ("users", &["auth"]),
     ("store", &["store"]),
     ("bucket", &["s3"]),
@@ -80,6 +80,7 @@ const USES: [(&str, &[&str]); 11] = [
     ("progress", &["emit", "emit_part", "emit_traced"]),
     ("broadcaster", &["publish"]),
     ("watch-tokens", &["watch_token"]),
+    ("thumbnails", &["make_due"]),
     ("follow-ups", &["FinalizeSettings"]),
     ("webhook", &["HttpReceiver"]),
     ("traces", &["TraceBatch"]),

@@ -1,6 +1,6 @@
 //! What spin.toml says of the values of variables is what the code accepts.
 
-use moc_config::{ProgressSettings, UploadSettings, Values, check_all};
+use moc_config::{HostLimits, ProgressSettings, UploadSettings, Values, check_all};
 use toml::{Table, Value};
 
 use crate::read;
@@ -84,8 +84,11 @@ fn defaults_are_those_of_the_code() {
         let declared = variables.iter().find(|variable| variable.name == name).expect("a variable of spin.toml");
         (name, declared.default.clone())
     };
-    let declared: Values = [UploadSettings::NAMES, ProgressSettings::NAMES].concat().into_iter().map(default).collect();
-    let settings =
-        |values: &Values| format!("{:?} {:?}", UploadSettings::parse(values), ProgressSettings::parse(values));
+    let declared: Values =
+        [UploadSettings::NAMES, HostLimits::NAMES, ProgressSettings::NAMES].concat().into_iter().map(default).collect();
+    let settings = |values: &Values| {
+        let (upload, host) = (UploadSettings::parse(values), HostLimits::parse(values));
+        format!("{upload:?} {host:?} {:?}", ProgressSettings::parse(values))
+    };
     assert_eq!(settings(&declared), settings(&Values::default()));
 }

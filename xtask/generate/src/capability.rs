@@ -24,7 +24,9 @@ pub enum Capability {
     Broadcaster,
     /// Signs the tokens with which clients watch a session.
     WatchTokens,
-    /// Calls the components that make thumbnails, deliver webhooks and export traces.
+    /// Has the thumbnailer make thumbnails.
+    Thumbnails,
+    /// Calls the components that deliver webhooks and export traces.
     FollowUps,
     /// Sends webhooks to their receiver.
     Webhook,
@@ -45,10 +47,22 @@ impl Capability {
             Self::Progress => ProgressSettings::NAMES,
             Self::Broadcaster => BroadcasterSettings::NAMES,
             Self::WatchTokens => WatchSettings::NAMES,
+            Self::Thumbnails => &["enable_thumbnail_generation"],
             Self::FollowUps => FinalizeSettings::NAMES,
             Self::Webhook => WebhookSettings::NAMES,
             Self::Traces => TraceSettings::NAMES,
             Self::Page => PageSettings::NAMES,
+        }
+    }
+
+    /// The limits of the host that it keeps: it waits for others, has work that may follow a response, or sends a
+    /// picture to another component.
+    pub const fn host_limits(self) -> &'static [&'static str] {
+        match self {
+            Self::Users | Self::Store | Self::Bucket => &["request_max_seconds"],
+            Self::Progress | Self::FollowUps | Self::Webhook => &["background_work", "request_max_seconds"],
+            Self::Thumbnails => &["background_work", "request_max_mb", "request_max_seconds"],
+            Self::PublicUrls | Self::Broadcaster | Self::WatchTokens | Self::Traces | Self::Page => &[],
         }
     }
 
@@ -60,11 +74,8 @@ impl Capability {
             Self::Bucket => &["{{ s3_endpoint }}"],
             Self::Progress => &["http://progress-relay.spin.internal"],
             Self::Broadcaster => &["{{ websocket_api_origin }}"],
-            Self::FollowUps => &[
-                "http://thumbnailer.spin.internal",
-                "http://trace-exporter.spin.internal",
-                "http://webhook-sender.spin.internal",
-            ],
+            Self::Thumbnails => &["http://thumbnailer.spin.internal"],
+            Self::FollowUps => &["http://trace-exporter.spin.internal", "http://webhook-sender.spin.internal"],
             Self::Webhook => &["{{ moc_finalize_webhook_origin }}"],
             Self::Traces => &["{{ otel_exporter_otlp_endpoint }}"],
             Self::PublicUrls | Self::WatchTokens | Self::Page => &[],

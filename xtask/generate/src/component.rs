@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use moc_config::{CorsSettings, UploadSettings};
+use moc_config::{CorsSettings, HostLimits, UploadSettings};
 use serde::Deserialize;
 
 use crate::capability::Capability;
@@ -19,7 +19,7 @@ struct Declared {
     routes: Vec<String>,
     #[serde(default)]
     uses: Vec<Capability>,
-    /// Those of [`UploadSettings`] that it reads.
+    /// Those of [`UploadSettings`] and [`HostLimits`] that it reads.
     #[serde(default)]
     variables: Vec<String>,
 }
@@ -64,8 +64,9 @@ impl Component {
             let manifest: Result<CargoManifest, _> = toml::from_str(&text);
             let Package { name, description, metadata } =
                 manifest.with_context(|| format!("{}", path.display()))?.package;
-            let unknown = metadata.moc.variables.iter().find(|name| !UploadSettings::NAMES.contains(&name.as_str()));
-            ensure!(unknown.is_none(), "{name}: {unknown:?} is no variable of UploadSettings");
+            let known = [UploadSettings::NAMES, HostLimits::NAMES].concat();
+            let unknown = metadata.moc.variables.iter().find(|name| !known.contains(&name.as_str()));
+            ensure!(unknown.is_none(), "{name}: {unknown:?} is no variable of UploadSettings or HostLimits");
             let has_page = folder.join("package.json").is_file();
             components.push(Self { id: name, description, has_page, declared: metadata.moc });
         }
@@ -85,7 +86,8 @@ impl Component {
     /// The variables that it is granted, by name.
     pub fn variables(&self) -> BTreeSet<&str> {
         let cors = if self.routes().is_empty() { &[] } else { CorsSettings::NAMES };
-        let of_capabilities = self.declared.uses.iter().flat_map(|capability| capability.variables());
+        let capabilities = &self.declared.uses;
+        let of_capabilities = capabilities.iter().flat_map(|it| it.variables().iter().chain(it.host_limits()));
         cors.iter().chain(of_capabilities).copied().chain(self.declared.variables.iter().map(String::as_str)).collect()
     }
 

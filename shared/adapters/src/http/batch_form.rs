@@ -17,7 +17,6 @@ use futures::future::{Either, select};
 use moc_application::port::{Arrived, Form, Platform as _};
 use moc_contract::form;
 use moc_domain::error::{Error, ErrorKind};
-use moc_domain::limits::BATCH_MAX_BYTES;
 use moc_domain::part::PartNumber;
 use multer::bytes::Bytes;
 use multer::{Field, Multipart};
@@ -44,6 +43,7 @@ pub struct BatchForm {
     /// Read, and not fed yet.
     rest: Bytes,
     read_bytes: u64,
+    limit_bytes: u64,
     /// Bytes that were fed since the last part; `None` inside one.
     between_bytes: Option<usize>,
     meter: Rc<PaceMeter>,
@@ -52,9 +52,10 @@ pub struct BatchForm {
 }
 
 impl BatchForm {
-    /// A form whose parts `boundary` divides. All of it must be there within `timeout_ms`, and no byte may be too late.
+    /// A form of at most `limit_bytes` whose parts `boundary` divides. All of it must be there within `timeout_ms`, and
+    /// no byte may be too late.
     #[must_use]
-    pub fn new(body: Body, boundary: String, timeout_ms: u64) -> Self {
+    pub fn new(body: Body, boundary: String, limit_bytes: u64, timeout_ms: u64) -> Self {
         let fed = Fed::default();
         Self {
             multipart: Multipart::new(fed.clone(), boundary),
@@ -63,6 +64,7 @@ impl BatchForm {
             body: Some(body),
             rest: Bytes::new(),
             read_bytes: 0,
+            limit_bytes,
             between_bytes: Some(0),
             meter: Rc::default(),
             began: Instant::now(),
@@ -121,8 +123,8 @@ impl BatchForm {
         let Some(body) = &mut self.body else { return Ok(Bytes::new()) };
         if let Some(chunk) = self.meter.read(&mut body.bytes).await {
             self.read_bytes += chunk.len() as u64;
-            if self.read_bytes > BATCH_MAX_BYTES {
-                return Err(ErrorKind::PayloadTooLarge { limit_bytes: BATCH_MAX_BYTES }.into());
+            if self.read_bytes > self.limit_bytes {
+                return Err(ErrorKind::PayloadTooLarge { limit_bytes: self.limit_bytes }.into());
             }
             return Ok(chunk.into());
         }
@@ -166,7 +168,7 @@ impl Form for BatchForm {
 
     async fn read(&mut self, expected_bytes: u64) -> Result<Arrived<PartMemory>, Error> {
         // What cannot come whole is counted only.
-        let size = usize::try_from(expected_bytes).ok().filter(|_| expected_bytes <= BATCH_MAX_BYTES);
+        let size = usize::try_from(expected_bytes).ok().filter(|_| expected_bytes <= self.limit_bytes);
         let mut kept = size.map(PartMemory::new);
         let mut actual_bytes = 0;
         while let Some(chunk) = self.in_time(Self::chunk).await? {

@@ -11,7 +11,7 @@ mod security_policy;
 use std::time::Instant;
 
 use moc_contract::problem::{self, Problem};
-use moc_domain::error::Error;
+use moc_domain::error::{Error, ErrorKind};
 use serde_json::json;
 use spin_sdk::wasip3::http::types::{self, ErrorCode};
 
@@ -22,7 +22,8 @@ pub use response::Response;
 pub use security_policy::security_policy;
 
 use crate::log::RequestLog;
-use crate::settings;
+use crate::platform::within;
+use crate::{background, settings};
 
 /// Responds to a request with `handler`: errors become problems, preflights get their response, every
 /// response has an `X-Request-Id`, and one line is written to the log.
@@ -40,10 +41,13 @@ pub async fn serve(
     let cors = settings::cors().await;
     let result = match &cors {
         Ok(cors) if cors::is_preflight(&request, cors) => Ok(cors::preflight(&request, cors)),
-        Ok(_) => handler(&mut request, &log).await,
+        Ok(_) => in_time(&mut request, async |request| handler(request, &log).await).await,
         Err(error) => Err(error.clone()),
     };
     let mut response = result.unwrap_or_else(|error| error_response(&request, &log, &error));
+    if background::is_inline().await {
+        response.wait(request.deadline()).await;
+    }
     response.header("x-request-id", request.id());
     if let Ok(cors) = &cors {
         cors::allow(&request, cors, &mut response);
@@ -58,7 +62,18 @@ pub async fn serve(
     ];
     log.write(&first);
     request.discard();
-    response.send().await
+    response.send(request.deadline()).await
+}
+
+/// Responds with `handler` before the host ends the request: then the client knows that it may retry.
+async fn in_time(
+    request: &mut Request,
+    handler: impl AsyncFnOnce(&mut Request) -> Result<Response, Error>,
+) -> Result<Response, Error> {
+    request.limit(&*settings::host().await?);
+    let response = within(request.deadline(), handler(request)).await;
+    response
+        .unwrap_or_else(|| Err(Error::with_source(ErrorKind::Busy, "it takes longer than the host gives a request")))
 }
 
 /// Responds to a request of another component of the application with `handler`. Its line is the
@@ -71,8 +86,12 @@ pub async fn serve_private(
     handler: impl AsyncFnOnce(&mut Request) -> Result<Response, Error>,
 ) -> Result<types::Response, ErrorCode> {
     let mut request = Request::new(request);
-    let reply = handler(&mut request).await;
-    reply.unwrap_or_else(|error| response(&request, Problem::from(&error.kind))).send().await
+    let reply = in_time(&mut request, handler).await;
+    let mut reply = reply.unwrap_or_else(|error| response(&request, Problem::from(&error.kind)));
+    if background::is_inline().await {
+        reply.wait(request.deadline()).await;
+    }
+    reply.send(request.deadline()).await
 }
 
 /// The problem response of an error; the log gets its code and reason. [`serve`] does it with what a

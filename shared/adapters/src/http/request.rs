@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use moc_application::port::Platform as _;
+use moc_config::HostLimits;
 use moc_contract::body;
 use moc_contract::path::Route;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::FileId;
 use moc_domain::limits::{MIB, PART_SIZE_MAX_MIB};
+use moc_domain::time::Timestamp;
 use serde::de::DeserializeOwned;
 use spin_sdk::wasip3::http::types::{self, Method};
 use spin_sdk::wasip3::{spawn, wit_future};
@@ -15,7 +17,7 @@ use spin_sdk::wit_bindgen::StreamResult;
 
 use super::memory::WholeBody;
 use crate::body::Body;
-use crate::platform::{WasiPlatform, within};
+use crate::platform::{RequestPlatform, WasiPlatform, within};
 
 /// Longest `X-Request-Id` that is taken over from a client, in bytes.
 const REQUEST_ID_MAX_BYTES: usize = 128;
@@ -38,6 +40,19 @@ pub struct Request {
     headers: Vec<(String, Vec<u8>)>,
     id: String,
     unread: Option<types::Request>,
+    received: Instant,
+    limits: Option<TimeLimits>,
+}
+
+/// When a request has to be over.
+#[derive(Clone, Copy)]
+struct TimeLimits {
+    /// Its handler, so that there is time for a response.
+    handler: Instant,
+    /// What its handler waits for, so that there is time to let go of it.
+    work: Instant,
+    /// The same by the clock on the wall.
+    work_at: Timestamp,
 }
 
 impl Request {
@@ -47,11 +62,42 @@ impl Request {
         let path = target.split('?').next().unwrap_or_default().to_owned();
         let method = method_name(request.get_method());
         let authority = request.get_authority().unwrap_or_default();
-        let mut request = Self { method, path, authority, headers, id: String::new(), unread: Some(request) };
+        let (unread, received) = (Some(request), Instant::now());
+        let mut request = Self { method, path, authority, headers, id: String::new(), unread, received, limits: None };
         let given = request.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
         // Any UUIDv7 does; that of a file has no other meaning here.
         request.id = given.unwrap_or_else(|| FileId::new(WasiPlatform.now(), WasiPlatform.random()).to_string());
         request
+    }
+
+    /// Sets its time limits: those of the host, if it has any.
+    pub(super) fn limit(&mut self, host: &HostLimits) {
+        let Some((handler_ms, work_ms)) = host.handler_max_ms().zip(host.work_max_ms()) else { return };
+        let work = self.received + Duration::from_millis(work_ms);
+        let left = work.saturating_duration_since(Instant::now());
+        let left_ms = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
+        let (handler, work_at) =
+            (self.received + Duration::from_millis(handler_ms), WasiPlatform.now().plus_millis(left_ms));
+        self.limits = Some(TimeLimits { handler, work, work_at });
+    }
+
+    /// When its handler has to be over.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.limits.map(|limits| limits.handler)
+    }
+
+    /// The platform of the work that it causes.
+    #[must_use]
+    pub fn platform(&self) -> RequestPlatform {
+        RequestPlatform { ends_at: self.limits.map(|limits| limits.work_at) }
+    }
+
+    /// How long its body may take, where that is limited to `limit_ms` next to the host's limit.
+    #[must_use]
+    pub fn body_max_ms(&self, limit_ms: u64) -> u64 {
+        let left = self.limits.map(|limits| limits.work.saturating_duration_since(Instant::now()));
+        let left_ms = left.and_then(|left| u64::try_from(left.as_millis()).ok());
+        left_ms.map_or(limit_ms, |left_ms| limit_ms.min(left_ms))
     }
 
     /// The method, in capitals.
@@ -177,6 +223,7 @@ impl Request {
         let memory = WholeBody::new(limit_bytes, usize::try_from(expected_bytes).unwrap_or_default());
         let Some(body) = self.body() else { return Ok(memory) };
         let began = Instant::now();
+        let timeout_ms = self.body_max_ms(timeout_ms);
         let reading = within(began + Duration::from_millis(timeout_ms), read_whole(body, memory, limit_bytes));
         reading.await.unwrap_or_else(|| {
             let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -205,7 +252,8 @@ async fn read_whole(body: Body, mut memory: WholeBody, limit_bytes: u64) -> Resu
     Ok(memory)
 }
 
-/// Discards the rest of a body in the background.
+/// Discards the rest of a body in the background. Where the host ends that, it is lost harmlessly: such a host has taken
+/// the whole body before, or closes the connection.
 pub(super) fn drain(Body { mut bytes, end }: Body) {
     spawn(async move {
         let began = Instant::now();

@@ -72,7 +72,8 @@ impl Response {
     }
 
     /// Adds work to do once the host has the whole response, after the work that was added before is
-    /// done. Nothing of it survives a crash.
+    /// done; or before that, where the host ends the instance then (`background_work`). It is interrupted when the
+    /// request has to be over. Nothing of it survives a crash.
     #[must_use]
     pub fn after(mut self, work: impl Future<Output = ()> + 'static) -> Self {
         let before = self.after.take();
@@ -90,10 +91,17 @@ impl Response {
         self.status
     }
 
-    /// Sends it. The listener does not turn Nagle's algorithm off, so a body that followed its head
+    /// Does the work that was to follow, until `deadline`.
+    pub(super) async fn wait(&mut self, deadline: Option<Instant>) {
+        if let Some(after) = self.after.take() {
+            within(deadline, after).await;
+        }
+    }
+
+    /// Sends it. What follows ends at `deadline`. The listener does not turn Nagle's algorithm off, so a body that followed its head
     /// in a packet of its own would wait for the client's delayed acknowledgement, some 40 ms: the
     /// length is known, and the body's write waits already when the head goes out.
-    pub(super) async fn send(mut self) -> Result<types::Response, ErrorCode> {
+    pub(super) async fn send(mut self, deadline: Option<Instant>) -> Result<types::Response, ErrorCode> {
         if !matches!(self.status, 204 | 304) {
             self.header("content-length", self.body.len().to_string());
         }
@@ -120,7 +128,7 @@ impl Response {
             };
             let _ = end.write(if is_taken { Ok(None) } else { Err(ErrorCode::HttpResponseTimeout) }).await;
             if let Some(after) = after {
-                after.await;
+                within(deadline, after).await;
             }
         });
         let _ = response.set_status_code(self.status);

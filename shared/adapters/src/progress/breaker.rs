@@ -2,19 +2,22 @@
 //! instances are short-lived, and each route has its own.
 
 use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use moc_application::port::Platform as _;
 use moc_domain::limits::BROADCASTER_PAUSE_MS;
 use moc_domain::time::Timestamp;
 use spin_sdk::key_value::Store;
-use spin_sdk::wasip3::spawn;
 
-use crate::log;
-use crate::platform::WasiPlatform;
+use crate::platform::{WasiPlatform, within};
+use crate::{background, log};
 
 /// The entry of the key-value store: the end of the pause, in milliseconds since the Unix epoch, a
 /// space, and the address of the broadcaster, so that another one is not kept waiting.
 const ENTRY: &str = "broadcaster-pause-ends";
+
+/// Longest time that writing it may take: a response may wait for that.
+const KEEPING_MAX: Duration = Duration::from_secs(1);
 
 /// How long an instance trusts what it has read there.
 const TRUSTED_MS: i64 = 1_000;
@@ -50,7 +53,7 @@ fn is_pause(now: Timestamp) -> bool {
 }
 
 /// Begins a pause, and says why; if there is one already, another request was first.
-pub fn open(api_url: &str, cause: &str) {
+pub async fn open(api_url: &str, cause: &str) {
     let now = WasiPlatform.now();
     if is_pause(now) {
         return;
@@ -59,12 +62,16 @@ pub fn open(api_url: &str, cause: &str) {
     ENDS.set(ends);
     log::warn(&format!("progress events: {cause}; none are sent for {} s", BROADCASTER_PAUSE_MS / 1000));
     let entry = format!("{} {api_url}", ends.as_millis());
-    spawn(async move {
+    let keeping = async move {
         if let Ok(store) = Store::open_default().await {
             // Others find out by themselves if it cannot be kept.
             let _ = store.set(ENTRY, entry.into_bytes()).await;
         }
-    });
+    };
+    background::run(async move {
+        within(Instant::now() + KEEPING_MAX, keeping).await;
+    })
+    .await;
 }
 
 async fn kept(api_url: &str) -> Option<Timestamp> {

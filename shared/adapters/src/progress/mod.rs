@@ -17,15 +17,13 @@ use moc_contract::event::{self, Event, EventBatch};
 use moc_contract::trace::TraceContext;
 use moc_domain::id::{SessionId, UserId};
 use moc_domain::time::Timestamp;
-use spin_sdk::wasip3::spawn;
 
 pub use broadcaster::publish;
 
 use self::queue::Turn;
 use crate::forward::{ForwardResult, forward};
-use crate::log;
 use crate::platform::{WasiPlatform, within};
-use crate::settings;
+use crate::{background, log, settings};
 
 /// The relay, which knows the broadcaster: a private route of the same application.
 const RELAY: &str = "progress-relay";
@@ -79,14 +77,18 @@ async fn tell_since(
             let batch = EventBatch::new(session, user, events);
             if broadcaster.send(batch, context.as_ref(), deadline).await && sending.has_next() {
                 let user = user.clone();
-                spawn(async move {
+                // Those of other requests. Where this one waits for them, its limit is theirs, too, and what is left
+                // is lost: only an instance that serves several requests at once has any.
+                let last = background::is_inline().await.then_some(deadline);
+                background::run(async move {
                     while let Some(events) = sending.next() {
-                        let deadline = Instant::now() + broadcaster.timeout;
+                        let deadline = last.unwrap_or_else(|| Instant::now() + broadcaster.timeout);
                         if !broadcaster.send(EventBatch::new(session, &user, events), None, deadline).await {
                             break;
                         }
                     }
-                });
+                })
+                .await;
             }
         }
         Turn::Wait(ticket) => {
@@ -141,8 +143,8 @@ impl Broadcaster {
         match within(deadline, forward(RELAY, &headers, &batch)).await {
             Some(ForwardResult::Sent) => return true,
             Some(ForwardResult::NotConfigured) => OFF.set(true),
-            Some(ForwardResult::Failed(cause)) => breaker::open(&self.api_url, &cause),
-            None => breaker::open(&self.api_url, "the relay did not respond in time"),
+            Some(ForwardResult::Failed(cause)) => breaker::open(&self.api_url, &cause).await,
+            None => breaker::open(&self.api_url, "the relay did not respond in time").await,
         }
         false
     }
