@@ -2,8 +2,8 @@
 
 use moc_domain::limits::{
     BATCH_MAX_BYTES, INSTANCE_MEMORY_DEFAULT_MIB, INSTANCE_MEMORY_MIN_MIB, MIB, REQUEST_END_RESERVE_MS,
-    REQUEST_MAX_DEFAULT_MIB, REQUEST_MAX_MIN_MIB, REQUEST_TIME_MAX_SECONDS, THUMBNAIL_SOURCE_MAX_BYTES,
-    WORK_END_RESERVE_MS,
+    REQUEST_MAX_DEFAULT_MIB, REQUEST_MAX_MIN_MIB, REQUEST_TIME_MAX_SECONDS, THUMBNAIL_MEMORY_BESIDE_BYTES,
+    THUMBNAIL_MEMORY_MAX_BYTES, THUMBNAIL_SOURCE_MAX_BYTES, WORK_END_RESERVE_MS,
 };
 
 use crate::{UploadSettings, Values, VariableError};
@@ -76,6 +76,13 @@ impl HostLimits {
         THUMBNAIL_SOURCE_MAX_BYTES.min(self.request_max_bytes)
     }
 
+    /// Most memory that decoding a picture of so many bytes may take.
+    #[must_use]
+    pub fn thumbnail_memory_max_bytes(&self, picture_bytes: u64) -> u64 {
+        let free_bytes = self.instance_memory_bytes.saturating_sub(THUMBNAIL_MEMORY_BESIDE_BYTES + picture_bytes);
+        THUMBNAIL_MEMORY_MAX_BYTES.min(free_bytes)
+    }
+
     /// What to warn of in a configuration with these settings of uploads.
     #[must_use]
     pub fn warning(&self, upload: &UploadSettings) -> Option<String> {
@@ -104,6 +111,7 @@ mod tests {
         assert_eq!((none.is_work_inline, none.handler_max_ms()), (false, None));
         assert_eq!(none.batch_max_bytes(), BATCH_MAX_BYTES);
         assert_eq!(none.thumbnail_source_max_bytes(), THUMBNAIL_SOURCE_MAX_BYTES);
+        assert_eq!(none.thumbnail_memory_max_bytes(THUMBNAIL_SOURCE_MAX_BYTES), THUMBNAIL_MEMORY_MAX_BYTES);
     }
 
     #[test]
@@ -111,7 +119,7 @@ mod tests {
         let small = limits(&[("request_max_mb", "5"), ("instance_memory_mb", "128"), ("background_work", "inline")]);
         let small = small.unwrap();
         assert_eq!((small.batch_max_bytes(), small.thumbnail_source_max_bytes()), (5 * MIB, 5 * MIB));
-        assert_eq!((small.instance_memory_bytes, small.is_work_inline), (128 * MIB, true));
+        assert_eq!((small.thumbnail_memory_max_bytes(10 * MIB), small.is_work_inline), (86 * MIB, true));
         for (seconds, handler_max_ms, work_max_ms) in
             [("30", Some(28_000), Some(25_000)), ("4", Some(3_000), Some(2_250)), ("0", None, None)]
         {

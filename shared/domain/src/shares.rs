@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::{BATCH_MAX_BYTES, KIB, MIB};
+use crate::limits::{BATCH_MAX_BYTES, INSTANCE_MEMORY_MIN_MIB, KIB, MIB};
 
 /// What a part may have without room for all of it.
 const AT_ONCE_BYTES: u64 = 256 * KIB;
@@ -17,6 +17,12 @@ const ROOM_MAX_BYTES: u64 = ROOM_BYTES + BATCH_MAX_BYTES;
 /// A part keeps its room as long as it brings [`PACE_BYTES`] in this time, 64 KiB/s.
 const PACE_MS: u64 = 2_000;
 const PACE_BYTES: u64 = PACE_MS * 64 * KIB / 1_000;
+
+/// What an instance needs next to the parts of its requests.
+const BESIDE_BYTES: u64 = 32 * MIB;
+
+// It fits into the smallest instance, with 16 requests that each have a part at once.
+const _: () = assert!(ROOM_MAX_BYTES + 16 * AT_ONCE_BYTES + BESIDE_BYTES <= INSTANCE_MEMORY_MIN_MIB * MIB);
 
 /// Names a part among [`Shares`].
 pub type ShareId = u64;

@@ -20,6 +20,8 @@ pub enum DecodeError {
     Memory {
         /// What it would take, in bytes.
         needed_bytes: u64,
+        /// What is allowed, in bytes.
+        max_bytes: u64,
     },
     /// The format allows it, this decoder does not.
     Unsupported(&'static str),
@@ -46,7 +48,12 @@ impl fmt::Display for DecodeError {
                 "a picture of {width} x {height} pixels: from 1 x 1 up to {THUMBNAIL_PIXELS_MAX} pixels, \
                  {THUMBNAIL_SOURCE_SIDE_MAX_PIXELS} a side, are decoded"
             ),
-            Self::Memory { needed_bytes } => write!(formatter, "decoding it would take {needed_bytes} bytes"),
+            Self::Memory { needed_bytes, max_bytes } => {
+                write!(
+                    formatter,
+                    "decoding it would take {needed_bytes} bytes of memory, and {max_bytes} are available"
+                )
+            }
             Self::Unsupported(what) => write!(formatter, "not supported: {what}"),
             Self::Truncated => write!(formatter, "the file ends before the picture does"),
             Self::Broken(what) => write!(formatter, "broken: {what}"),

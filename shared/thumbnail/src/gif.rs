@@ -9,7 +9,7 @@ use moc_domain::limits::THUMBNAIL_PIXELS_MAX;
 use crate::crop::Crop;
 use crate::error::DecodeError;
 use crate::orientation::Orientation;
-use crate::picture::{Picture, Size, Space};
+use crate::picture::{Memory, Picture, Size, Space};
 use crate::shrink::Shrink;
 
 /// Where nothing is painted.
@@ -19,7 +19,7 @@ const WHITE: [u8; 3] = [255; 3];
 ///
 /// # Errors
 /// [`DecodeError`].
-pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
+pub fn decode(data: &[u8], memory: Memory) -> Result<Picture, DecodeError> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     if let Some(limit) = NonZeroU64::new(THUMBNAIL_PIXELS_MAX) {
@@ -32,7 +32,7 @@ pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
     // What of it is beyond the canvas is not shown, but decoded.
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     let (width, transparent) = (usize::from(frame.width), frame.transparent);
-    Size::new(frame.width.into(), frame.height.into())?;
+    memory.check(Size::new(frame.width.into(), frame.height.into())?.pixels())?;
     let mut indices = vec![0; decoder.buffer_size()];
     decoder.read_into_buffer(&mut indices).map_err(decode_error)?;
     let (palette, _) = decoder.palette().map_err(decode_error)?.as_chunks::<3>();

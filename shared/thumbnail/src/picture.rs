@@ -1,6 +1,6 @@
 //! A decoded picture, as far as a thumbnail shows it.
 
-use moc_domain::limits::{THUMBNAIL_MEMORY_MAX_BYTES, THUMBNAIL_PIXELS_MAX, THUMBNAIL_SOURCE_SIDE_MAX_PIXELS};
+use moc_domain::limits::{THUMBNAIL_PIXELS_MAX, THUMBNAIL_SOURCE_SIDE_MAX_PIXELS};
 
 use crate::crop::Crop;
 use crate::error::DecodeError;
@@ -34,22 +34,23 @@ impl Size {
     pub fn pixels(self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
+}
 
-    /// Lets pass what takes so many bytes a pixel to decode, rounded up.
+/// What decoding may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    pub max_bytes: u64,
+}
+
+impl Memory {
+    /// Lets pass what takes so many bytes to decode.
     ///
     /// # Errors
     /// [`DecodeError::Memory`].
-    pub fn check_memory(self, bytes_per_pixel: u64) -> Result<(), DecodeError> {
-        check_memory(self.pixels() * bytes_per_pixel)
+    pub fn check(self, needed_bytes: u64) -> Result<(), DecodeError> {
+        let Self { max_bytes } = self;
+        if needed_bytes <= max_bytes { Ok(()) } else { Err(DecodeError::Memory { needed_bytes, max_bytes }) }
     }
-}
-
-/// Lets pass what takes so many bytes to decode.
-///
-/// # Errors
-/// [`DecodeError::Memory`].
-pub fn check_memory(needed_bytes: u64) -> Result<(), DecodeError> {
-    if needed_bytes <= THUMBNAIL_MEMORY_MAX_BYTES { Ok(()) } else { Err(DecodeError::Memory { needed_bytes }) }
 }
 
 /// What the samples of a pixel are.

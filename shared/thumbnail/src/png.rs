@@ -9,7 +9,7 @@ use moc_domain::limits::MIB;
 use crate::crop::Crop;
 use crate::error::DecodeError;
 use crate::orientation::Orientation;
-use crate::picture::{Picture, Size, Space};
+use crate::picture::{Memory, Picture, Size, Space};
 use crate::shrink::{Shrink, on_white};
 
 /// Most memory for what comes before the pixels, for example a compressed ICC profile.
@@ -19,14 +19,14 @@ const METADATA_MAX_BYTES: usize = 16 * MIB as usize;
 ///
 /// # Errors
 /// [`DecodeError`].
-pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
+pub fn decode(data: &[u8], memory: Memory) -> Result<Picture, DecodeError> {
     let mut decoder = Decoder::new_with_limits(Cursor::new(data), Limits { bytes: METADATA_MAX_BYTES });
     decoder.set_ignore_text_chunk(true);
     decoder.set_transformations(Transformations::normalize_to_color8());
     let header = decoder.read_header_info().map_err(decode_error)?;
     let (size, interlaced) = (Size::new(header.width, header.height)?, header.interlaced);
     if interlaced {
-        size.check_memory(4)?;
+        memory.check(4 * size.pixels())?;
     }
     let mut reader = decoder.read_info().map_err(decode_error)?;
     let exif = reader.info().exif_metadata.as_deref();

@@ -11,7 +11,7 @@ use moc_domain::limits::THUMBNAIL_SIDE_PIXELS;
 use crate::crop::Crop;
 use crate::error::DecodeError;
 use crate::orientation::Orientation;
-use crate::picture::{Picture, Size, Space, check_memory};
+use crate::picture::{Memory, Picture, Size, Space};
 use crate::shrink::{Shrink, on_white};
 
 /// Where nothing is painted.
@@ -48,7 +48,7 @@ struct Image<'a> {
 ///
 /// # Errors
 /// [`DecodeError`].
-pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
+pub fn decode(data: &[u8], memory: Memory) -> Result<Picture, DecodeError> {
     let container = Container::parse(data)?;
     let frame = container.frame.ok_or_else(|| DecodeError::broken("there is no picture in it"))?;
     let size = frame.image.size()?;
@@ -58,7 +58,7 @@ pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
     }
     let orientation = container.exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
     let mut shrink = Shrink::new(canvas, Crop::cover(canvas, orientation));
-    let pixels = frame.image.decode(size)?;
+    let pixels = frame.image.decode(size, memory)?;
 
     let ((first_column, end_column), (first_row, end_row)) = (shrink.columns(), shrink.rows());
     let mut row = vec![WHITE; (end_column - first_column) as usize];
@@ -156,8 +156,8 @@ impl<'a> Image<'a> {
         }
     }
 
-    fn decode(&self, size: Size) -> Result<Pixels, DecodeError> {
-        check_memory(self.memory_bytes(size))?;
+    fn decode(&self, size: Size, memory: Memory) -> Result<Pixels, DecodeError> {
+        memory.check(self.memory_bytes(size))?;
         let mut options = WebPDecodeOptions::default();
         if size.width.min(size.height) >= 2 * THUMBNAIL_SIDE_PIXELS {
             // Differences between fine steps of colours disappear when the picture is reduced.

@@ -22,7 +22,7 @@ use self::transform::Quantization;
 use crate::crop::Crop;
 use crate::error::DecodeError;
 use crate::orientation::Orientation;
-use crate::picture::{Picture, check_memory};
+use crate::picture::{Memory, Picture};
 
 const BLOCK_COEFFICIENTS: usize = 64;
 /// Most scans that are read: a progressive picture has about ten.
@@ -32,7 +32,7 @@ const SCANS_MAX: usize = 100;
 ///
 /// # Errors
 /// [`DecodeError`].
-pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
+pub fn decode(data: &[u8], memory: Memory) -> Result<Picture, DecodeError> {
     let mut tables = Tables::default();
     let mut frame = None;
     let mut target: Option<Target> = None;
@@ -65,7 +65,7 @@ pub fn decode(data: &[u8]) -> Result<Picture, DecodeError> {
                 }
                 let scan = ScanHeader::parse(segment, frame)?;
                 if target.is_none() {
-                    target = Some(Target::new(frame, &tables)?);
+                    target = Some(Target::new(frame, &tables, memory)?);
                 }
                 let Some(target) = &mut target else { continue };
                 position = target.read(data, position, frame, &tables, &scan)?;
@@ -119,7 +119,7 @@ struct Progress {
 }
 
 impl Target {
-    fn new(frame: &Frame, tables: &Tables) -> Result<Self, DecodeError> {
+    fn new(frame: &Frame, tables: &Tables, memory: Memory) -> Result<Self, DecodeError> {
         let orientation = tables.exif.map_or(Orientation::UPRIGHT, Orientation::from_exif);
         let crop = Crop::cover(frame.size, orientation);
         let block_side = block_side(frame.size.width.min(frame.size.height));
@@ -131,7 +131,7 @@ impl Target {
         };
         if frame.progressive {
             let blocks: u64 = frame.components.iter().map(|component| blocks(component).1).sum();
-            check_memory(blocks * kept as u64 * size_of::<i16>() as u64)?;
+            memory.check(blocks * kept as u64 * size_of::<i16>() as u64)?;
         }
         let progress = |component| {
             let (blocks_across, blocks) = blocks(component);

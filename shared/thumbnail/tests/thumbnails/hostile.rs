@@ -8,9 +8,10 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use moc_domain::limits::THUMBNAIL_MEMORY_MAX_BYTES;
-use moc_thumbnail::thumbnail;
+use moc_thumbnail::DecodeError;
 
 use self::files::Outcome;
+use crate::{picture, thumbnail};
 
 /// The longest that one may take: a second on a machine that has nothing else to do.
 const TIME_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 4 });
@@ -97,4 +98,14 @@ fn each_is_rejected_or_shown_soon_and_in_little_memory() {
 fn memory_is_counted() {
     let (_, peak_bytes) = peak_of(|| drop(std::hint::black_box(vec![1_u8; 1 << 20])));
     assert_eq!(peak_bytes, 1 << 20);
+}
+
+#[test]
+fn what_takes_more_memory_than_there_is_is_rejected_before_it_takes_any() {
+    for name in ["animated.gif", "fading.webp", "interlaced.png", "lossless.webp", "lossy.webp", "progressive.jpg"] {
+        let (result, peak_bytes) = peak_of(|| moc_thumbnail::thumbnail(&picture(name), 1_024));
+        let error = result.expect_err(name);
+        assert!(matches!(error, DecodeError::Memory { needed_bytes: 1_025.., max_bytes: 1_024 }), "{name}: {error}");
+        assert!(peak_bytes < 4 << 20, "{name}: {peak_bytes}");
+    }
 }

@@ -15,7 +15,8 @@ mod profiles;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use moc_thumbnail::thumbnail;
+use moc_domain::limits::THUMBNAIL_MEMORY_MAX_BYTES;
+use moc_thumbnail::DecodeError;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
@@ -43,6 +44,11 @@ fn decode(jpeg: &[u8]) -> (usize, usize, Vec<[u8; 3]>) {
         _ => bytes.as_chunks::<3>().0.to_vec(),
     };
     (width, height, pixels)
+}
+
+/// The thumbnail of a picture, as an instance with enough memory makes it.
+fn thumbnail(picture: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    moc_thumbnail::thumbnail(picture, THUMBNAIL_MEMORY_MAX_BYTES)
 }
 
 /// The pixels of the thumbnail of a picture.

@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use moc_domain::limits::THUMBNAIL_MEMORY_MAX_BYTES;
-use moc_thumbnail::thumbnail;
 
 use crate::hostile::peak_of;
+use crate::thumbnail;
 use crate::{folder, picture};
 
 /// Variants of each picture, unless the environment has `THUMBNAIL_MUTATIONS`.

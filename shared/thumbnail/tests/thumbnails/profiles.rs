@@ -3,12 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use moc_thumbnail::thumbnail;
-
 use crate::colours::{cmyk_jpeg, grey_jpeg, profile, rgb_jpeg};
 use crate::hostile::peak_of;
 use crate::mutated::{Random, variants};
 use crate::pixels;
+use crate::thumbnail;
 
 /// The longest that one may take.
 const TIME_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 4 });

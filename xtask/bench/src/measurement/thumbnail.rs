@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use hyper::Method;
+use moc_domain::limits::THUMBNAIL_MEMORY_MAX_BYTES;
 use moc_thumbnail::thumbnail;
 use tokio::process::Command;
 
@@ -64,7 +65,7 @@ pub async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             }
             for _ in 0..rounds {
                 let started = Instant::now();
-                let made = thumbnail(&picture);
+                let made = thumbnail(&picture, THUMBNAIL_MEMORY_MAX_BYTES);
                 native.push(started.elapsed().as_secs_f64() * 1e6);
                 made.with_context(|| name.to_owned())?;
             }

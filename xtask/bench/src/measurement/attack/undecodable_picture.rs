@@ -1,6 +1,7 @@
 //! A picture of 49 million pixels in some hundred KiB whose end is missing: its session is finalized again and again.
 
 use anyhow::{Context, Result};
+use moc_domain::limits::THUMBNAIL_MEMORY_MAX_BYTES;
 
 use super::{Bench, Target};
 use crate::api::{Api, finalize};
@@ -42,6 +43,6 @@ mod tests {
     fn the_picture_is_small_and_cannot_be_decoded() {
         let picture = picture().unwrap();
         assert!(picture.len() < 1 << 20, "{}", picture.len());
-        assert!(moc_thumbnail::thumbnail(&picture).is_err());
+        assert!(moc_thumbnail::thumbnail(&picture, THUMBNAIL_MEMORY_MAX_BYTES).is_err());
     }
 }
