@@ -225,7 +225,7 @@ export interface paths {
         };
         /**
          * Get a MOC
-         * @description The thumbnail is added some time after finalize.
+         * @description The thumbnail is added some time after finalize. If it is missing, this request has it made.
          */
         get: operations["getMoc"];
         put?: never;
@@ -1418,7 +1418,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1433,7 +1433,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -1901,7 +1901,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1916,7 +1916,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -2015,7 +2015,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2030,7 +2030,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -2513,7 +2513,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2528,7 +2528,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -2557,7 +2557,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description The field `part7` is part 7. The order does not matter; 50 MiB in total. */
+        /** @description The field `part7` is part 7. The order does not matter; 50 MiB in total, or what the host lets through. */
         requestBody: {
             content: {
                 "multipart/form-data": {
@@ -2941,7 +2941,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `S3_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2956,7 +2956,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -3039,7 +3039,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -3054,7 +3054,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };

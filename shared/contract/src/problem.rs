@@ -287,7 +287,7 @@ impl From<&ErrorKind> for Problem {
             ErrorKind::Busy => Self::unavailable(
                 "BUSY",
                 "Busy",
-                "The server is receiving too many large requests at this moment. No data was lost; retry the request.",
+                "The server has no memory or time for the request at this moment. No data was lost; retry the request.",
             ),
             ErrorKind::IssuerUnavailable => Self::unavailable(
                 "ISSUER_UNAVAILABLE",

@@ -116,7 +116,7 @@ fn put_part() {}
     request_body(
         content = String,
         content_type = "multipart/form-data",
-        description = "The field `part7` is part 7. The order does not matter; 50 MiB in total.",
+        description = "The field `part7` is part 7. The order does not matter; 50 MiB in total, or what the host lets through.",
     ),
     responses((status = 200, description = "All parts are stored, listed in part order.", body = [PartStored])),
 )]
@@ -170,7 +170,7 @@ fn finalize_session() {}
 
 /// Get a MOC
 ///
-/// The thumbnail is added some time after finalize.
+/// The thumbnail is added some time after finalize. If it is missing, this request has it made.
 #[utoipa::path(
     get,
     path = "/api/mocs/{mocId}",

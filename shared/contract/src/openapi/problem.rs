@@ -29,15 +29,13 @@ const BATCH_EXAMPLE: &str = "BATCH";
 const BEFORE_PARTS: [&str; 2] = ["UNAUTHORIZED", "UNSUPPORTED_MEDIA_TYPE"];
 
 /// Codes of every operation.
-const ANY: &[&str] = &["UNAUTHORIZED", "INTERNAL_ERROR", "STORE_UNAVAILABLE", "ISSUER_UNAVAILABLE"];
+const ANY: &[&str] = &["UNAUTHORIZED", "INTERNAL_ERROR", "STORE_UNAVAILABLE", "ISSUER_UNAVAILABLE", "BUSY"];
 /// Codes of operations whose path or body names a resource.
 const NAMED: &[&str] = &["NOT_FOUND"];
 /// Codes of operations that read a JSON body.
-const JSON: &[&str] = &["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "VALIDATION_ERROR"];
+const JSON: &[&str] = &["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "REQUEST_TIMEOUT", "VALIDATION_ERROR"];
 /// Codes of operations that use the bucket.
 const BUCKET: &[&str] = &["S3_UNAVAILABLE"];
-/// Codes of operations that hold a body in memory.
-const IN_MEMORY: &[&str] = &["BUSY", "REQUEST_TIMEOUT"];
 /// Codes of operations that need a session which accepts uploads.
 const OPEN: &[&str] = &["SESSION_NOT_ACTIVE", "FINALIZE_IN_PROGRESS", "SESSION_EXPIRED"];
 /// Codes of operations that take a declaration of files.
@@ -55,9 +53,9 @@ const PARTS: &[&str] = &[
 /// The codes of an operation.
 fn codes(operation: &str) -> Vec<&'static str> {
     let groups: &[&[&str]] = match operation {
-        "createSession" => &[ANY, JSON, IN_MEMORY, DECLARED, &["INSTRUCTION_FILE_REQUIRED", "RATE_LIMIT_EXCEEDED"]],
+        "createSession" => &[ANY, JSON, DECLARED, &["INSTRUCTION_FILE_REQUIRED", "RATE_LIMIT_EXCEEDED"]],
         "cancelSession" => &[ANY, NAMED, BUCKET, &["SESSION_NOT_ACTIVE", "FINALIZE_IN_PROGRESS"]],
-        "registerFile" => &[ANY, NAMED, JSON, IN_MEMORY, DECLARED, OPEN, BUCKET, &["DUPLICATE_FILE"]],
+        "registerFile" => &[ANY, NAMED, JSON, DECLARED, OPEN, BUCKET, &["DUPLICATE_FILE"]],
         "putPart" => &[
             ANY,
             NAMED,
@@ -66,18 +64,12 @@ fn codes(operation: &str) -> Vec<&'static str> {
             BUCKET,
             &["EMPTY_BODY", "CHECKSUM_MISMATCH", "LENGTH_REQUIRED", "VALIDATION_ERROR"],
         ],
-        "uploadBatch" => &[
-            ANY,
-            NAMED,
-            OPEN,
-            PARTS,
-            BUCKET,
-            IN_MEMORY,
-            &["BATCH_EMPTY", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"],
-        ],
+        "uploadBatch" => {
+            &[ANY, NAMED, OPEN, PARTS, BUCKET, &["BATCH_EMPTY", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]]
+        }
         "completeFile" => {
             let own = &["INVALID_PART_NUMBER", "PART_COUNT_MISMATCH", "CHECKSUM_MISMATCH", "FILE_VALIDATION_FAILED"];
-            &[ANY, NAMED, JSON, IN_MEMORY, OPEN, BUCKET, own]
+            &[ANY, NAMED, JSON, OPEN, BUCKET, own]
         }
         "finalize" | "finalizeSession" => {
             let own = &[
@@ -87,9 +79,9 @@ fn codes(operation: &str) -> Vec<&'static str> {
                 "CHECKSUM_MISMATCH",
                 "FILE_VALIDATION_FAILED",
             ];
-            &[ANY, NAMED, JSON, IN_MEMORY, OPEN, BUCKET, own]
+            &[ANY, NAMED, JSON, OPEN, BUCKET, own]
         }
-        "checkHealth" => &[&["INTERNAL_ERROR", "STORE_UNAVAILABLE"], BUCKET],
+        "checkHealth" => &[&["INTERNAL_ERROR", "STORE_UNAVAILABLE", "BUSY"], BUCKET],
         _ => &[ANY, NAMED],
     };
     groups.concat()
