@@ -15,6 +15,7 @@ mod files;
 mod finalize;
 mod foreign;
 mod health;
+mod host_limits;
 mod hosts;
 mod log;
 mod mocs;
