@@ -1,7 +1,6 @@
 //! A picture of 49 million pixels in some hundred KiB whose end is missing: its session is finalized again and again.
 
 use anyhow::{Context, Result};
-use moc_domain::limits::THUMBNAIL_MEMORY_MAX_BYTES;
 
 use super::{Bench, Target};
 use crate::api::{Api, finalize};
@@ -37,6 +36,8 @@ fn picture() -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use moc_domain::limits::THUMBNAIL_MEMORY_MAX_BYTES;
+
     use super::*;
 
     #[test]
