@@ -144,8 +144,10 @@ export interface paths {
         put?: never;
         /**
          * Complete a file
-         * @description Creates the object from its parts. Without a body, the server uses the parts that it has recorded; parts that were
-         *     sent to presigned URLs have to be listed. Completing again returns the same response.
+         * @description Creates the object from its parts. Without a body, the server uses the parts that it has recorded; parts that went
+         *     straight to the bucket and are not recorded have to be listed. Recorded parts that the bucket lacks, or has with
+         *     another size, are no longer recorded after 400 `PART_COUNT_MISMATCH`: send the parts in `missing` again. Completing
+         *     again returns the same response.
          */
         post: operations["completeFile"];
         delete?: never;
@@ -163,7 +165,7 @@ export interface paths {
         };
         /**
          * List stored parts
-         * @description To resume, send the parts that are missing. Parts that were sent to presigned URLs are not listed.
+         * @description To resume, send the parts that are missing. Parts that went straight to the bucket are listed once they are recorded.
          */
         get: operations["listParts"];
         put?: never;
@@ -189,6 +191,51 @@ export interface paths {
          *     stored, and the problem, that of the first part that failed, lists the result of each in `parts`.
          */
         post: operations["uploadBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/parts/stored": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Record direct uploads
+         * @description Records 1 to 100 parts that went straight to the bucket: they count, are listed, and are announced to those who watch,
+         *     like parts that came through the server. All of them are recorded, or none. Recording a part again with the same ETag
+         *     changes nothing, so a request whose response was lost can be repeated; with another ETag it replaces the record. An
+         *     ETag is verified by `complete`.
+         */
+        post: operations["recordParts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/parts/urls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get URLs for direct uploads
+         * @description Presigned URLs at which 1 to 100 parts can be put straight into the bucket: `PUT`, with exactly the part's size as
+         *     `Content-Length`. Where `contentMd5` has a part, the bucket verifies its bytes, and the request has to have the
+         *     `headers` of the URL, too. Ask again for a URL that has expired. Works in every `uploadMode`.
+         */
+        post: operations["getPartUrls"];
         delete?: never;
         options?: never;
         head?: never;
@@ -327,6 +374,17 @@ export interface components {
             /** @description The files that will come. */
             files: components["schemas"]["FileDeclaration"][];
         };
+        /** @description A part that a client has put into the bucket. */
+        DirectPart: {
+            /** @description As the bucket returned it, with or without quotes. */
+            etag: string;
+            partNumber: components["schemas"]["PartNumber"];
+            /**
+             * Format: int64
+             * @description In bytes, as in `Content-Length`.
+             */
+            sizeBytes: number;
+        };
         /** @description Duplicate file. */
         DuplicateFileProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -422,6 +480,26 @@ export interface components {
         };
         /** @description The name of a file. */
         FileName: string;
+        /** @description How much of a file is stored. */
+        FileProgress: {
+            /**
+             * Format: int64
+             * @description Bytes of the stored parts.
+             */
+            bytesCompleted: number;
+            /** Format: int64 */
+            bytesTotal: number;
+            /**
+             * Format: int32
+             * @description How many different parts are stored.
+             */
+            partsCompleted: number;
+            /**
+             * Format: int32
+             * @description How many it has.
+             */
+            partsTotal: number;
+        };
         /** @description A new file: 201 of `POST /sessions/:sessionId/files`. */
         FileRegistered: {
             /** @description The file's id. */
@@ -522,6 +600,15 @@ export interface components {
             status: 409;
             /** @constant */
             type: "urn:moc-uploads:problem:finalize-in-progress";
+        };
+        /** @description Body of `POST …/parts/urls`. */
+        GetPartUrls: {
+            /** @description The MD5 of parts in base64 (RFC 1864), by their numbers: the bucket takes no other bytes then. */
+            contentMd5?: {
+                [key: string]: string;
+            } | null;
+            /** @description The parts, each once. The response has their URLs in this order. */
+            partNumbers: components["schemas"]["PartNumber"][];
         };
         /** @description The state of the service: 200 of `GET /health`. */
         Health: {
@@ -742,6 +829,8 @@ export interface components {
              * @description How many bytes the part has to have.
              */
             expectedBytes: number;
+            /** @description Which part. */
+            partNumber: components["schemas"]["PartNumber"];
             /** @constant */
             status: 400;
             /** @constant */
@@ -752,6 +841,31 @@ export interface components {
             /** @description As the bucket returned it. */
             etag: components["schemas"]["ETag"];
             partNumber: components["schemas"]["PartNumber"];
+        };
+        /** @description Where a part can be put: `PUT`, with the part's size as `Content-Length`. */
+        PartUrl: {
+            /** @description What the request has to have besides, exactly so. */
+            headers?: {
+                "Content-MD5"?: string;
+            };
+            partNumber: components["schemas"]["PartNumber"];
+            /**
+             * Format: uri
+             * @description In the bucket, presigned.
+             */
+            url: string;
+        };
+        /** @description Where parts can be put: 200 of `POST …/parts/urls`. */
+        PartUrls: {
+            /** @description Until when requests to them may begin. */
+            expiresAt: components["schemas"]["Time"];
+            /** @description In the order in which they were asked for. */
+            urls: components["schemas"]["PartUrl"][];
+        };
+        /** @description The parts are recorded: 200 of `POST …/parts/stored`. */
+        PartsRecorded: {
+            /** @description Of the file, with these parts. */
+            progress: components["schemas"]["FileProgress"];
         };
         /** @description Payload too large. */
         PayloadTooLargeProblem: components["schemas"]["Problem"] & {
@@ -833,6 +947,11 @@ export interface components {
              */
             window: number;
         };
+        /** @description Body of `POST …/parts/stored`. */
+        RecordParts: {
+            /** @description The parts, each once, in any order. */
+            parts: components["schemas"]["DirectPart"][];
+        };
         /** @description A file to register, in the short form if `fileKey` is given. */
         RegisterFile: components["schemas"]["RegisterFileLong"] | components["schemas"]["RegisterFileShort"];
         /** @description The long form: the whole declaration of a file. */
@@ -913,6 +1032,11 @@ export interface components {
             /** @description The session's id. */
             sessionId: components["schemas"]["Id"];
             /**
+             * @description Which way parts are to be sent: `through` the service, `direct` to the bucket, or `both`, as the client prefers.
+             * @enum {string}
+             */
+            uploadMode: "through" | "direct" | "both";
+            /**
              * Format: uri
              * @description Where its progress events come by WebSocket (`asyncapi.yaml`); absent where nobody broadcasts them.
              */
@@ -965,6 +1089,11 @@ export interface components {
             /** @description What has become of it. */
             status: components["schemas"]["SessionStatus"];
             /**
+             * @description Which way parts are to be sent: `through` the service, `direct` to the bucket, or `both`, as the client prefers.
+             * @enum {string}
+             */
+            uploadMode: "through" | "direct" | "both";
+            /**
              * Format: uri
              * @description Where its progress events come by WebSocket, with a fresh token; absent if there are none to come.
              */
@@ -996,7 +1125,7 @@ export interface components {
         };
         /** @description The stored parts of a file: 200 of `GET …/parts`. */
         StoredParts: {
-            /** @description The parts, in order. Those that went to the bucket by presigned URLs are not among them. */
+            /** @description The parts, in order. Those that went straight to the bucket are among them once they are recorded. */
             parts: components["schemas"]["StoredPart"][];
         };
         /**
@@ -2741,6 +2870,388 @@ export interface operations {
                     "application/problem+json": {
                         parts?: components["schemas"]["PartOutcomes"];
                     } & (components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"]);
+                };
+            };
+        };
+    };
+    recordParts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
+                 * @example 019bf506-7dd0-7265-b175-6573742d3031
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The session's id.
+                 * @example 019bf506-7600-7365-b373-696f6e2d3031
+                 */
+                sessionId: components["parameters"]["sessionId"];
+                /**
+                 * @description The file's id.
+                 * @example 019bf506-79e8-7669-ac65-2d3030303031
+                 */
+                fileId: components["parameters"]["fileId"];
+            };
+            cookie?: never;
+        };
+        /** @description The parts, as the bucket has taken them. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordParts"];
+            };
+        };
+        responses: {
+            /** @description The parts are recorded. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartsRecorded"];
+                };
+            };
+            /** @description `EMPTY_BODY`, `INVALID_PART_NUMBER`, `MALFORMED_BODY`, `PART_SIZE_MISMATCH` */
+            400: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmptyBodyProblem"] | components["schemas"]["InvalidPartNumberProblem"] | components["schemas"]["MalformedBodyProblem"] | components["schemas"]["PartSizeMismatchProblem"];
+                };
+            };
+            /** @description `UNAUTHORIZED` */
+            401: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    /**
+                     * @description How to authenticate (RFC 6750).
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnauthorizedProblem"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `REQUEST_TIMEOUT` */
+            408: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RequestTimeoutProblem"];
+                };
+            };
+            /** @description `FILE_ALREADY_COMPLETED`, `FINALIZE_IN_PROGRESS`, `SESSION_NOT_ACTIVE` */
+            409: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Seconds to wait before the same request.
+                     * @example 2
+                     */
+                    "Retry-After"?: number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["FileAlreadyCompletedProblem"] | components["schemas"]["FinalizeInProgressProblem"] | components["schemas"]["SessionNotActiveProblem"];
+                };
+            };
+            /** @description `SESSION_EXPIRED` */
+            410: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SessionExpiredProblem"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationErrorProblem"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            503: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Seconds to wait before the same request.
+                     * @example 2
+                     */
+                    "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                };
+            };
+        };
+    };
+    getPartUrls: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
+                 * @example 019bf506-7dd0-7265-b175-6573742d3031
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The session's id.
+                 * @example 019bf506-7600-7365-b373-696f6e2d3031
+                 */
+                sessionId: components["parameters"]["sessionId"];
+                /**
+                 * @description The file's id.
+                 * @example 019bf506-79e8-7669-ac65-2d3030303031
+                 */
+                fileId: components["parameters"]["fileId"];
+            };
+            cookie?: never;
+        };
+        /** @description The parts, and their checksums if the bucket has to verify them. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GetPartUrls"];
+            };
+        };
+        responses: {
+            /** @description A URL for each part. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartUrls"];
+                };
+            };
+            /** @description `EMPTY_BODY`, `INVALID_PART_NUMBER`, `MALFORMED_BODY` */
+            400: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmptyBodyProblem"] | components["schemas"]["InvalidPartNumberProblem"] | components["schemas"]["MalformedBodyProblem"];
+                };
+            };
+            /** @description `UNAUTHORIZED` */
+            401: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    /**
+                     * @description How to authenticate (RFC 6750).
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate": "Bearer";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnauthorizedProblem"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `REQUEST_TIMEOUT` */
+            408: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RequestTimeoutProblem"];
+                };
+            };
+            /** @description `FILE_ALREADY_COMPLETED`, `FINALIZE_IN_PROGRESS`, `SESSION_NOT_ACTIVE` */
+            409: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Seconds to wait before the same request.
+                     * @example 2
+                     */
+                    "Retry-After"?: number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["FileAlreadyCompletedProblem"] | components["schemas"]["FinalizeInProgressProblem"] | components["schemas"]["SessionNotActiveProblem"];
+                };
+            };
+            /** @description `SESSION_EXPIRED` */
+            410: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SessionExpiredProblem"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationErrorProblem"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `BUSY`, `ISSUER_UNAVAILABLE`, `STORE_UNAVAILABLE` */
+            503: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Seconds to wait before the same request.
+                     * @example 2
+                     */
+                    "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };

@@ -26,5 +26,6 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     log.show("session", session.id);
     progress::emit(&user, session.id, |now| event::session_created(&session, now)).await;
     let ws_url = auth::watch_token::url(&session, WasiPlatform.now()).await;
-    Ok(Response::json(201, &SessionCreated::new(&session, ws_url)).with_header("location", path::session(session.id)))
+    let created = SessionCreated::new(&session, settings.mode, ws_url);
+    Ok(Response::json(201, &created).with_header("location", path::session(session.id)))
 }

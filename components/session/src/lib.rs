@@ -24,8 +24,9 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         return Ok(Response::no_content());
     }
     let (session, files) = lookup::session_with_files(&store, &user, id).await?;
+    let mode = settings::upload().await?.mode;
     let address = settings::public_address().await?;
     let now = WasiPlatform.now();
     let ws_url = auth::watch_token::url(&session, now).await;
-    Ok(Response::json(200, &SessionState::new(&session, &files, now, |key| address.of(key), ws_url)))
+    Ok(Response::json(200, &SessionState::new(&session, &files, now, mode, |key| address.of(key), ws_url)))
 }

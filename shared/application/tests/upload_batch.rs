@@ -74,7 +74,8 @@ fn a_part_of_another_size_fails_alone() {
     let taken = taken.unwrap();
     let kinds: Vec<Option<&ErrorKind>> =
         taken.outcomes.iter().map(|outcome| outcome.stored.as_ref().err().map(|error| &error.kind)).collect();
-    let mismatch = ErrorKind::PartSizeMismatch { expected_bytes: 8, actual_bytes: 5 };
+    let number = PartNumber::new(2).unwrap();
+    let mismatch = ErrorKind::PartSizeMismatch { number, expected_bytes: 8, actual_bytes: 5 };
     let beyond = ErrorKind::InvalidPartNumber { last: 5 };
     assert_eq!(kinds, [None, Some(&mismatch), None, Some(&beyond)]);
     assert_eq!(emitted, [1, 3]);

@@ -44,7 +44,8 @@ fn asks_the_plan_before_the_bucket() {
     let stage = Stage::default();
     let file = stage.registered("castle.pdf", BYTES);
     let kind = |number, bytes: &[u8]| stage.part(&file, number, bytes).unwrap_err().kind;
-    assert_eq!(kind(1, b"short"), ErrorKind::PartSizeMismatch { expected_bytes: 8, actual_bytes: 5 });
+    let number = PartNumber::new(1).unwrap();
+    assert_eq!(kind(1, b"short"), ErrorKind::PartSizeMismatch { number, expected_bytes: 8, actual_bytes: 5 });
     assert_eq!(kind(5, b"beyond"), ErrorKind::InvalidPartNumber { last: 4 });
     assert_eq!(stage.bucket_faults.count("upload_part"), 0);
 }

@@ -17,6 +17,7 @@ mod websocket;
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use moc_contract::direct::UploadMode;
 use moc_domain::file::FileLimits;
 use moc_domain::limits as bounds;
 use url::Url;
@@ -110,6 +111,8 @@ pub struct UploadSettings {
     pub session_lifetime_max_ms: i64,
     /// Sessions that a user may create in an hour; `None` for no limit.
     pub sessions_per_hour: Option<u64>,
+    /// Which way clients are told to send parts.
+    pub mode: UploadMode,
     /// Life of presigned URLs that clients get.
     pub presigned_url_ttl_seconds: u64,
     /// Longest time that one part may take.
@@ -133,6 +136,7 @@ impl UploadSettings {
         "max_session_lifetime_hours",
         "rate_limit_sessions_per_hour",
         "rate_limit_bypass",
+        "upload_mode",
         "presigned_url_ttl_minutes",
         "part_timeout_seconds",
         "request_timeout_seconds",
@@ -191,6 +195,7 @@ impl UploadSettings {
                 )?,
             session_lifetime_max_ms: i64::try_from(lifetime_hours * 3_600_000).unwrap_or(i64::MAX),
             sessions_per_hour: limited.then_some(sessions_per_hour),
+            mode: upload_mode(values)?,
             presigned_url_ttl_seconds: 60
                 * values.number(
                     "presigned_url_ttl_minutes",
@@ -212,6 +217,12 @@ impl UploadSettings {
             finalize_concurrency: usize::try_from(finalize_concurrency).unwrap_or(1),
         })
     }
+}
+
+fn upload_mode(values: &Values) -> Result<UploadMode, VariableError> {
+    let name = "upload_mode";
+    let Some(text) = values.text(name) else { return Ok(UploadMode::default()) };
+    UploadMode::parse(text).ok_or_else(|| VariableError { name, problem: "must be through, direct or both".into() })
 }
 
 /// Which pages may call the routes from a browser.
@@ -321,6 +332,7 @@ mod tests {
                 && s.files.instruction_max_mib == 50
                 && s.sessions_per_hour.is_none()
                 && s.presigned_url_ttl_seconds == 900
+                && s.mode == UploadMode::Through
                 && s.session_lifetime_max_ms == 86_400_000));
         }
     }
@@ -335,6 +347,8 @@ mod tests {
         }
         let bypass = [("rate_limit_sessions_per_hour", "5"), ("rate_limit_bypass", "maybe")];
         assert_eq!(message(&bypass).as_deref(), Some("the variable rate_limit_bypass must be true or false"));
+        let expected = "the variable upload_mode must be through, direct or both";
+        assert_eq!(message(&[("upload_mode", "straight")]).as_deref(), Some(expected));
         let origin = values(&[("s3_endpoint", "https://s3.example.com/bucket")]);
         assert!(BucketSettings::parse(&origin).is_err());
         let missing = values(&[("s3_endpoint", "http://127.0.0.1:9000")]);

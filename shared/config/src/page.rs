@@ -2,7 +2,9 @@
 
 use url::Url;
 
-use crate::{Values, VariableError};
+use moc_contract::direct::UploadMode;
+
+use crate::{Values, VariableError, upload_mode};
 
 /// The origins that the page talks to next to its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,23 +13,28 @@ pub struct PageSettings {
     pub objects: Option<String>,
     /// Where sessions are watched.
     pub sockets: Option<String>,
+    /// Where parts go that are sent straight to the bucket, if they are to.
+    pub parts: Option<String>,
 }
 
 impl PageSettings {
     /// The variables that are read.
-    pub const NAMES: &[&str] = &["public_base_url", "s3_endpoint", "websocket_server_url"];
+    pub const NAMES: &[&str] = &["public_base_url", "s3_endpoint", "upload_mode", "websocket_server_url"];
 
     /// Reads the variables. The page is there without any of them; watching is an extra, which a broken
-    /// `websocket_server_url` turns off here as it does for [`super::WatchSettings`], whose reader warns of it.
+    /// `websocket_server_url` turns off here as it does for [`super::WatchSettings`], whose reader warns of it. A broken
+    /// `upload_mode` fails the routes that tell clients of it.
     ///
     /// # Errors
     /// The first variable of the bucket that cannot be read.
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
+        let endpoint = values.origin("s3_endpoint")?;
+        let parts = endpoint.clone().filter(|_| upload_mode(values).is_ok_and(UploadMode::is_direct));
         let own = values.url("public_base_url", &["http", "https"])?;
-        let objects = own.map_or_else(|| values.origin("s3_endpoint"), |own| Ok(Some(own)))?;
+        let objects = own.or(endpoint);
         let sockets = values.url("websocket_server_url", &["ws", "wss"]).ok().flatten();
         let origin = |url: Url| url.origin().ascii_serialization();
-        Ok(Self { objects: objects.map(origin), sockets: sockets.map(origin) })
+        Ok(Self { objects: objects.map(origin), sockets: sockets.map(origin), parts: parts.map(origin) })
     }
 }
 
@@ -50,8 +57,27 @@ mod tests {
         assert_eq!(settings.objects.as_deref(), Some("https://cdn.example:8443"));
         assert_eq!(settings.sockets.as_deref(), Some("wss://live.example"));
         let settings = parsed(&[("s3_endpoint", "http://127.0.0.1:9000")]).unwrap();
-        assert_eq!(settings, PageSettings { objects: Some("http://127.0.0.1:9000".into()), sockets: None });
+        assert_eq!(settings, PageSettings { objects: Some("http://127.0.0.1:9000".into()), ..PageSettings::default() });
         assert!(parsed(&[("public_base_url", "malformed")]).is_err());
+    }
+
+    #[test]
+    fn parts_go_to_the_endpoint_of_the_bucket_unless_all_go_through_the_service() {
+        let parts = |mode| {
+            let own = [
+                ("s3_endpoint", "https://s3.example"),
+                ("public_base_url", "https://cdn.example"),
+                ("upload_mode", mode),
+            ];
+            parsed(&own).unwrap().parts
+        };
+        for mode in ["direct", "both"] {
+            assert_eq!(parts(mode).as_deref(), Some("https://s3.example"), "{mode}");
+        }
+        for mode in ["through", "", "malformed"] {
+            assert_eq!(parts(mode), None, "{mode}");
+        }
+        assert_eq!(parsed(&[("upload_mode", "direct")]), Ok(PageSettings::default()));
     }
 
     #[test]

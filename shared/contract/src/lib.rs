@@ -3,6 +3,7 @@
 pub mod body;
 pub mod broadcast;
 pub mod digest;
+pub mod direct;
 pub mod event;
 pub mod form;
 #[cfg(feature = "openapi")]

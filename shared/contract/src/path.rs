@@ -25,6 +25,10 @@ pub enum Route {
     Part(SessionId, FileId, Option<PartNumber>),
     /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/batch`
     Batch(SessionId, FileId),
+    /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/urls`
+    PartUrls(SessionId, FileId),
+    /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/stored`
+    StoredParts(SessionId, FileId),
     /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/complete`
     Complete(SessionId, FileId),
     /// `/api/mocs/uploads/finalize` and `/api/mocs/uploads/sessions/finalize`
@@ -67,6 +71,8 @@ impl Route {
             ["files"] => Some(Self::Files(session)),
             ["files", file, "parts"] => Some(Self::Parts(session, FileId::parse(file)?)),
             ["files", file, "parts", "batch"] => Some(Self::Batch(session, FileId::parse(file)?)),
+            ["files", file, "parts", "urls"] => Some(Self::PartUrls(session, FileId::parse(file)?)),
+            ["files", file, "parts", "stored"] => Some(Self::StoredParts(session, FileId::parse(file)?)),
             ["files", file, "parts", number] => {
                 Some(Self::Part(session, FileId::parse(file)?, PartNumber::parse(number)))
             }
@@ -140,6 +146,8 @@ mod tests {
         assert_eq!(part("7"), Some(Route::Part(session, file, PartNumber::new(7))));
         assert_eq!(part("0"), Some(Route::Part(session, file, None)));
         assert_eq!(part("batch"), Some(Route::Batch(session, file)));
+        assert_eq!(part("urls"), Some(Route::PartUrls(session, file)));
+        assert_eq!(part("stored"), Some(Route::StoredParts(session, file)));
         assert_eq!(at(&format!("/uploads/sessions/{ID}/files/{ID}/complete")), Some(Route::Complete(session, file)));
         assert_eq!(at("/uploads/health"), Some(Route::Health));
         assert_eq!(at("/uploads/finalize"), Some(Route::Finalize));

@@ -122,12 +122,13 @@ impl From<&ErrorKind> for Problem {
                 format!("The part number must be an integer from 1 to {last}."),
             )
             .with("validRange", json!([1, last])),
-            ErrorKind::PartSizeMismatch { expected_bytes, actual_bytes } => Self::new(
+            ErrorKind::PartSizeMismatch { number, expected_bytes, actual_bytes } => Self::new(
                 400,
                 "PART_SIZE_MISMATCH",
                 "Wrong part size",
-                format!("This part must have exactly {expected_bytes} bytes, and the request has {actual_bytes}."),
+                format!("Part {} must have exactly {expected_bytes} bytes, and the request has {actual_bytes}.", number.get()),
             )
+            .with("partNumber", number.get())
             .with("expectedBytes", *expected_bytes)
             .with("actualBytes", *actual_bytes),
             ErrorKind::PartCountMismatch { missing } => {
@@ -325,7 +326,8 @@ mod tests {
 
     #[test]
     fn a_problem_has_every_member_of_the_contract() {
-        let kind = ErrorKind::PartSizeMismatch { expected_bytes: 5, actual_bytes: 4 };
+        let number = PartNumber::new(3).unwrap();
+        let kind = ErrorKind::PartSizeMismatch { number, expected_bytes: 5, actual_bytes: 4 };
         let problem = Problem::from(&kind);
         assert_eq!((problem.status, problem.code), (400, "PART_SIZE_MISMATCH"));
         let body: Value = serde_json::from_slice(&problem.body("/x", "id")).unwrap_or_default();
@@ -333,11 +335,12 @@ mod tests {
             "type": "urn:moc-uploads:problem:part-size-mismatch",
             "title": "Wrong part size",
             "status": 400,
-            "detail": "This part must have exactly 5 bytes, and the request has 4.",
+            "detail": "Part 3 must have exactly 5 bytes, and the request has 4.",
             "instance": "/x",
             "code": "PART_SIZE_MISMATCH",
             "retryable": false,
             "requestId": "id",
+            "partNumber": 3,
             "expectedBytes": 5,
             "actualBytes": 4,
         });

@@ -12,6 +12,8 @@ use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 use serde::Serialize;
 
+use crate::direct::UploadMode;
+
 /// A new session: 201 of `POST /sessions`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -26,6 +28,9 @@ pub struct SessionCreated {
     /// When it ends. Registering, sending and completing extend it.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Time))]
     expires_at: String,
+    /// Which way parts are to be sent: `through` the service, `direct` to the bucket, or `both`, as the client prefers.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::UploadMode))]
+    upload_mode: UploadMode,
     /// Where its progress events come by WebSocket (`asyncapi.yaml`); absent where nobody broadcasts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
@@ -35,11 +40,12 @@ pub struct SessionCreated {
 impl SessionCreated {
     /// A new session, and where it can be watched.
     #[must_use]
-    pub fn new(session: &Session, ws_url: Option<String>) -> Self {
+    pub fn new(session: &Session, upload_mode: UploadMode, ws_url: Option<String>) -> Self {
         Self {
             session_id: session.id.to_string(),
             part_size_bytes: session.part_size_bytes,
             expires_at: session.expires_at.to_string(),
+            upload_mode,
             ws_url,
         }
     }
@@ -62,6 +68,9 @@ pub struct SessionState {
     /// Bytes of every part of its files but their last ones.
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::PartSize))]
     part_size_bytes: u64,
+    /// Which way parts are to be sent: `through` the service, `direct` to the bucket, or `both`, as the client prefers.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::UploadMode))]
+    upload_mode: UploadMode,
     /// In the order of their registration.
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileStates))]
     files: Vec<FileState>,
@@ -124,6 +133,7 @@ impl SessionState {
         session: &Session,
         files: &[File],
         now: Timestamp,
+        upload_mode: UploadMode,
         url: impl Fn(&str) -> String,
         ws_url: Option<String>,
     ) -> Self {
@@ -147,6 +157,7 @@ impl SessionState {
             status: session.status_at(now),
             expires_at: session.expires_at.to_string(),
             part_size_bytes: session.part_size_bytes,
+            upload_mode,
             files: files.iter().map(state).collect(),
             moc_id: session.moc_id.map(|id| id.to_string()),
             ws_url,
@@ -237,7 +248,7 @@ impl PartStored {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StoredParts))]
 #[serde(deny_unknown_fields)]
 pub struct PartList {
-    /// The parts, in order. Those that went to the bucket by presigned URLs are not among them.
+    /// The parts, in order. Those that went straight to the bucket are among them once they are recorded.
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::StoredParts))]
     parts: Vec<PartListed>,
 }

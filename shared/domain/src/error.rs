@@ -1,6 +1,7 @@
 //! Why something cannot be done. Knows no HTTP: the contract turns each case into a status once.
 
 use crate::id::FileId;
+use crate::part::PartNumber;
 use crate::session::Status;
 use crate::time::Timestamp;
 
@@ -108,6 +109,7 @@ pub enum ErrorKind {
     },
     /// A part that has another size than the plan says.
     PartSizeMismatch {
+        number: PartNumber,
         /// What the plan says.
         expected_bytes: u64,
         /// What the request says.

@@ -256,7 +256,7 @@ impl File {
         match self.plan.bytes_of(number) {
             None => Err(ErrorKind::InvalidPartNumber { last: self.plan.total() }),
             Some(expected_bytes) if expected_bytes != actual_bytes => {
-                Err(ErrorKind::PartSizeMismatch { expected_bytes, actual_bytes })
+                Err(ErrorKind::PartSizeMismatch { number, expected_bytes, actual_bytes })
             }
             Some(_) => Ok(()),
         }
@@ -271,6 +271,15 @@ pub struct StoredPart {
     pub size_bytes: u64,
     /// When it was stored.
     pub uploaded_at: Timestamp,
+}
+
+/// A part that a client has put into the bucket itself, as the client says. It is a claim: what the bucket has is
+/// known once it lists the part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedPart {
+    pub number: PartNumber,
+    pub etag: ETag,
+    pub size_bytes: u64,
 }
 
 /// How much of a file is stored: different parts, and their bytes.

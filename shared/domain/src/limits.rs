@@ -112,6 +112,8 @@ pub const INSTANCE_MEMORY_MIN_MIB: u64 = 128;
 pub const BATCH_MAX_BYTES: u64 = 50 * MIB;
 /// Most parts that a batch may name: more than fit into it, so that every wrong one is reported.
 pub const BATCH_PARTS_MAX: usize = 100;
+/// Most parts that one request wants URLs for, or records.
+pub const DIRECT_PARTS_MAX: usize = 100;
 /// Parts of one batch that are in memory at once: one is read while the others are sent.
 pub const BATCH_PARTS_IN_MEMORY: usize = 4;
 /// Most `/pointer` errors that one validation error lists.

@@ -1,11 +1,15 @@
 //! Examples of requests and responses. The responses are made by the code that makes real ones.
 
-use moc_domain::file::StoredPart;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use moc_domain::file::{Progress, StoredPart};
 use moc_domain::moc::Moc;
+use moc_domain::part::PartNumber;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::sample::{self, Sample};
+use crate::direct::{PartUrls, PartsRecorded, UploadMode, WantedUrl};
 use crate::path;
 use crate::response::{
     FileCompleted, FileRegistered, Health, MocResponse, PartList, PartStored, SessionCreated, SessionState,
@@ -49,6 +53,18 @@ pub fn requests(operation: &str) -> Examples {
                 json!({ "parts": [part(1), part(2), part(3)] }),
             )]
         }
+        "getPartUrls" => vec![
+            example("parts", "Two parts", json!({ "partNumbers": [1, 2] })),
+            example(
+                "checked",
+                "A part that the bucket verifies",
+                json!({ "partNumbers": [2], "contentMd5": { "2": BASE64_STANDARD.encode(sample::PART_MD5) } }),
+            ),
+        ],
+        "recordParts" => {
+            let part = |number: u8| with_size(part(number), sample::PART_BYTES);
+            vec![example("parts", "Two parts that are in the bucket", json!({ "parts": [part(1), part(2)] }))]
+        }
         "putPart" => vec![example("bytes", "The only part of a small file", "%PDF-1.7 tiny")],
         "uploadBatch" => {
             let form = json!({ "part1": "the bytes of part 1", "part2": "the bytes of part 2" });
@@ -73,24 +89,39 @@ pub fn requests(operation: &str) -> Examples {
     examples.into_iter().collect()
 }
 
+fn with_size(mut part: Value, bytes: u64) -> Value {
+    part["sizeBytes"] = json!(bytes);
+    part
+}
+
 /// The responses of an operation with this status, one of its successes.
 pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
     let Sample { session, file, parts, etag, moc, .. } = sample;
     let ws_url = Some(sample::ws_url());
     let stored = |part: &StoredPart| PartStored::new(part.number, &part.etag);
     let moc = || MocResponse::new(moc, sample::url);
+    let put = |number: PartNumber| {
+        let (url, number) = (sample::url(&file.key), number.get());
+        format!("{url}?partNumber={number}&X-Amz-Expires=900&X-Amz-Signature=0f1e2d3c")
+    };
     let examples = match (operation, status) {
-        ("createSession", _) => vec![example("session", "A new session", SessionCreated::new(session, ws_url))],
+        ("createSession", _) => {
+            vec![example("session", "A new session", SessionCreated::new(session, UploadMode::Through, ws_url))]
+        }
         ("getSession", _) => {
-            let state = SessionState::new(session, std::slice::from_ref(file), sample::BEGIN, sample::url, ws_url);
+            let state = SessionState::new(
+                session,
+                std::slice::from_ref(file),
+                sample::BEGIN,
+                UploadMode::Through,
+                sample::url,
+                ws_url,
+            );
             vec![example("active", "A session with a file that is on its way", state)]
         }
         ("registerFile", _) => {
             let registered = |urls| FileRegistered::new(session, file, urls, session.expires_at);
-            let put = |number: u16| {
-                format!("{}?partNumber={number}&X-Amz-Expires=900&X-Amz-Signature=0f1e2d3c", sample::url(&file.key))
-            };
-            let urls = file.plan.numbers().map(|number| (number, put(number.get()))).collect();
+            let urls = file.plan.numbers().map(|number| (number, put(number))).collect();
             vec![
                 example("registered", "A file of three parts", registered(Vec::new())),
                 example("presigned", "With addresses for its parts", registered(urls)),
@@ -99,6 +130,21 @@ pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
         ("putPart", _) => parts.iter().take(1).map(|part| example("part", "A stored part", stored(part))).collect(),
         ("uploadBatch", _) => {
             vec![example("parts", "Both parts are stored", parts.iter().map(stored).collect::<Vec<_>>())]
+        }
+        ("getPartUrls", _) => {
+            let urls = |parts: &[StoredPart], md5| {
+                let wanted = parts.iter().map(|part| WantedUrl { number: part.number, md5 });
+                PartUrls::new(wanted.map(|part| (part.clone(), put(part.number))), session.expires_at)
+            };
+            let (_, last) = parts.split_at(1);
+            vec![
+                example("urls", "Two URLs", urls(parts, None)),
+                example("checked", "A URL that takes only the bytes with this MD5", urls(last, Some(sample::PART_MD5))),
+            ]
+        }
+        ("recordParts", _) => {
+            let progress = Progress { parts_completed: file.parts_completed, bytes_completed: file.bytes_completed };
+            vec![example("progress", "Two of three parts", PartsRecorded::new(file, progress))]
         }
         ("listParts", _) => vec![example("parts", "Two stored parts", PartList::from(parts.as_slice()))],
         ("completeFile", _) => {
@@ -135,6 +181,7 @@ mod tests {
 
     use super::*;
     use crate::body::{self, CompleteFileBody, CreateSessionBody, FinalizeBody, RegisterFileBody};
+    use crate::direct::{PartUrlsBody, StoredPartsBody};
 
     fn read<T: DeserializeOwned>(operation: &str) -> Vec<T> {
         let examples = requests(operation);
@@ -151,6 +198,11 @@ mod tests {
         assert!(registered.iter().all(|body| body.check(&limits).is_ok()));
         let completed = read::<CompleteFileBody>("completeFile");
         assert!(completed.iter().all(|body| body.check().is_ok_and(|parts| parts.is_some())));
+        let wanted = read::<PartUrlsBody>("getPartUrls");
+        assert!(wanted.iter().all(|body| body.check().is_ok()));
+        let recorded = read::<StoredPartsBody>("recordParts");
+        assert!(recorded.iter().all(|body| body.check().is_ok()));
+        assert_eq!([wanted.len(), recorded.len()], [2, 1]);
         let finalized = read::<FinalizeBody>("finalize");
         assert!(finalized.iter().all(|body| body.check().is_ok()));
         assert_eq!([created.len(), registered.len(), completed.len(), finalized.len()], [1, 4, 1, 2]);

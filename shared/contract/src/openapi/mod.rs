@@ -42,6 +42,8 @@ use sample::Sample;
         operation::complete_file,
         operation::put_part,
         operation::upload_batch,
+        operation::get_part_urls,
+        operation::record_parts,
         operation::list_parts,
         operation::finalize,
         operation::finalize_session,
@@ -51,6 +53,9 @@ use sample::Sample;
     components(schemas(
         crate::body::FileBody,
         crate::body::PartBody,
+        crate::direct::DirectPartBody,
+        crate::direct::FileProgress,
+        crate::direct::PartUrl,
         crate::response::FileState,
         crate::response::MocFileResponse<'_>,
         crate::response::PartListed,

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "utoipa reads what stands before these functions; nobody calls them")]
 
 use crate::body::{CompleteFileBody, CreateSessionBody, FinalizeBody};
+use crate::direct::{PartUrls, PartUrlsBody, PartsRecorded, StoredPartsBody};
 use crate::response::{
     FileCompleted, FileRegistered, Health, MocResponse, PartList, PartStored, SessionCreated, SessionState,
 };
@@ -74,8 +75,10 @@ fn register_file() {}
 
 /// Complete a file
 ///
-/// Creates the object from its parts. Without a body, the server uses the parts that it has recorded; parts that were
-/// sent to presigned URLs have to be listed. Completing again returns the same response.
+/// Creates the object from its parts. Without a body, the server uses the parts that it has recorded; parts that went
+/// straight to the bucket and are not recorded have to be listed. Recorded parts that the bucket lacks, or has with
+/// another size, are no longer recorded after 400 `PART_COUNT_MISMATCH`: send the parts in `missing` again. Completing
+/// again returns the same response.
 #[utoipa::path(
     post,
     path = "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/complete",
@@ -122,9 +125,40 @@ fn put_part() {}
 )]
 fn upload_batch() {}
 
+/// Get URLs for direct uploads
+///
+/// Presigned URLs at which 1 to 100 parts can be put straight into the bucket: `PUT`, with exactly the part's size as
+/// `Content-Length`. Where `contentMd5` has a part, the bucket verifies its bytes, and the request has to have the
+/// `headers` of the URL, too. Ask again for a URL that has expired. Works in every `uploadMode`.
+#[utoipa::path(
+    post,
+    path = "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/parts/urls",
+    operation_id = "getPartUrls",
+    tag = "parts",
+    request_body(content = PartUrlsBody, description = "The parts, and their checksums if the bucket has to verify them."),
+    responses((status = 200, description = "A URL for each part.", body = PartUrls)),
+)]
+fn get_part_urls() {}
+
+/// Record direct uploads
+///
+/// Records 1 to 100 parts that went straight to the bucket: they count, are listed, and are announced to those who watch,
+/// like parts that came through the server. All of them are recorded, or none. Recording a part again with the same ETag
+/// changes nothing, so a request whose response was lost can be repeated; with another ETag it replaces the record. An
+/// ETag is verified by `complete`.
+#[utoipa::path(
+    post,
+    path = "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/parts/stored",
+    operation_id = "recordParts",
+    tag = "parts",
+    request_body(content = StoredPartsBody, description = "The parts, as the bucket has taken them."),
+    responses((status = 200, description = "The parts are recorded.", body = PartsRecorded)),
+)]
+fn record_parts() {}
+
 /// List stored parts
 ///
-/// To resume, send the parts that are missing. Parts that were sent to presigned URLs are not listed.
+/// To resume, send the parts that are missing. Parts that went straight to the bucket are listed once they are recorded.
 #[utoipa::path(
     get,
     path = "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}/parts",

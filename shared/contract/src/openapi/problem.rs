@@ -64,6 +64,13 @@ fn codes(operation: &str) -> Vec<&'static str> {
             BUCKET,
             &["EMPTY_BODY", "CHECKSUM_MISMATCH", "LENGTH_REQUIRED", "VALIDATION_ERROR"],
         ],
+        "getPartUrls" => {
+            &[ANY, NAMED, JSON, OPEN, &["EMPTY_BODY", "INVALID_PART_NUMBER", "FILE_ALREADY_COMPLETED"]]
+        }
+        "recordParts" => {
+            let own = &["EMPTY_BODY", "INVALID_PART_NUMBER", "PART_SIZE_MISMATCH", "FILE_ALREADY_COMPLETED"];
+            &[ANY, NAMED, JSON, OPEN, own]
+        }
         "uploadBatch" => {
             &[ANY, NAMED, OPEN, PARTS, BUCKET, &["BATCH_EMPTY", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]]
         }
@@ -99,7 +106,7 @@ fn kinds() -> Vec<ErrorKind> {
         ErrorKind::BatchEmpty,
         ErrorKind::MalformedBody { detail: "The body is not JSON: line 1, column 11.".into() },
         part_number_out_of_range(),
-        ErrorKind::PartSizeMismatch { expected_bytes: sample::PART_BYTES, actual_bytes: 1_048_576 },
+        part_size_mismatch(1_048_576),
         ErrorKind::PartCountMismatch { missing: vec![3] },
         ErrorKind::ChecksumMismatch { algorithm: "sha-256", expected: sha256("a"), actual: sha256("b"), file_id },
         ErrorKind::Unauthorized,
@@ -134,6 +141,12 @@ fn kinds() -> Vec<ErrorKind> {
         ErrorKind::IssuerUnavailable,
         ErrorKind::Internal,
     ]
+}
+
+/// The first part is not of the size that it has to have.
+fn part_size_mismatch(actual_bytes: u64) -> ErrorKind {
+    let Some(number) = PartNumber::new(1) else { return ErrorKind::Internal };
+    ErrorKind::PartSizeMismatch { number, expected_bytes: sample::PART_BYTES, actual_bytes }
 }
 
 /// A code of the contract.
@@ -264,7 +277,7 @@ fn body(problem: Problem) -> Map<String, Value> {
 }
 
 fn batch() -> Map<String, Value> {
-    let kind = ErrorKind::PartSizeMismatch { expected_bytes: sample::PART_BYTES, actual_bytes: 8 };
+    let kind = part_size_mismatch(8);
     let etag = ETag::parse(&sample::part_etag(2));
     let parts = [(PartNumber::new(1), Some(Err(&kind))), (PartNumber::new(2), etag.as_ref().map(Ok))];
     let parts = parts.into_iter().filter_map(|(number, result)| Some((number?, result?)));
@@ -377,6 +390,7 @@ fn property(name: &str) -> Value {
         "fileId" => described(reference("schemas", "Id"), "Which file."),
         "limit" => described(count(1), "How many are allowed."),
         "validRange" => described(list("PartNumber", 2, 2), "The first and the last number that there is."),
+        "partNumber" => described(reference("schemas", "PartNumber"), "Which part."),
         "expectedBytes" => described(count(1), "How many bytes the part has to have."),
         "actualBytes" => described(count(0), "How many it has."),
         "missing" => described(list("PartNumber", 0, numbers), "The numbers of those parts, in order."),
@@ -426,9 +440,17 @@ mod tests {
     #[test]
     fn operations_name_codes_that_there_are() {
         let problems = Problems::new();
-        for operation in
-            ["createSession", "cancelSession", "registerFile", "putPart", "uploadBatch", "completeFile", "finalize"]
-        {
+        for operation in [
+            "createSession",
+            "cancelSession",
+            "registerFile",
+            "putPart",
+            "getPartUrls",
+            "recordParts",
+            "uploadBatch",
+            "completeFile",
+            "finalize",
+        ] {
             let unknown: Vec<&str> =
                 codes(operation).into_iter().filter(|code| !problems.0.contains_key(code)).collect();
             assert!(unknown.is_empty(), "{operation}: {unknown:?}");

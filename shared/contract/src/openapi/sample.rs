@@ -21,6 +21,8 @@ pub const PART_BYTES: u64 = PART_SIZE_DEFAULT_MIB * MIB;
 /// The instruction's name.
 pub const NAME: &str = "castle.pdf";
 pub const SIZE_BYTES: u64 = 12 * MIB;
+/// The MD5 of a part.
+pub const PART_MD5: [u8; 16] = *b"md5 of the part.";
 /// The example of W3C Trace Context.
 pub const TRACE_PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

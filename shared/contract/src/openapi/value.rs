@@ -3,7 +3,7 @@
 use moc_domain::category::Category as DomainCategory;
 use moc_domain::content::Content;
 use moc_domain::limits::{
-    BATCH_PARTS_MAX, DESCRIPTION_MAX_CHARS, FILE_MAX_MIB, FILE_NAME_MAX_CHARS, FILES_PER_SESSION_MAX,
+    BATCH_PARTS_MAX, DESCRIPTION_MAX_CHARS, DIRECT_PARTS_MAX, FILE_MAX_MIB, FILE_NAME_MAX_CHARS, FILES_PER_SESSION_MAX,
     MEDIA_TYPE_MAX_BYTES, MIB, PART_NUMBER_MAX, PART_SIZE_MAX_MIB, PART_SIZE_MIN_MIB, SLUG_MAX_CHARS, TAG_MAX_CHARS,
     TAGS_MAX, TITLE_MAX_CHARS, USER_ID_MAX_BYTES,
 };
@@ -131,6 +131,7 @@ values! {
     FileStatus = text(json!({ "enum": ["pending", "completed"] }));
     MocStatus = text(json!({ "enum": ["published"] }));
     MocFinalizedEvent = text(json!({ "enum": ["moc.finalized"] }));
+    UploadMode = text(json!({ "enum": ["through", "direct", "both"] }));
     True = json!({ "type": "boolean", "enum": [true] });
     FileSize = integer(1, FILE_MAX_BYTES);
     StoredBytes = integer(0, FILE_MAX_BYTES);
@@ -146,6 +147,26 @@ values! {
     MocFiles = json!({ "type": "array", "items": reference("MocFile"), "maxItems": FILES_PER_SESSION_MAX });
     StoredParts = json!({ "type": "array", "items": reference("StoredPart"), "maxItems": PART_NUMBER_MAX });
     ClaimedParts = json!({ "type": "array", "items": reference("ClaimedPart"), "maxItems": PART_NUMBER_MAX });
+    WantedParts = json!({
+        "type": "array", "items": reference("PartNumber"), "minItems": 1, "maxItems": DIRECT_PARTS_MAX,
+        "uniqueItems": true,
+    });
+    Md5ByPart = json!({
+        "type": "object", "maxProperties": DIRECT_PARTS_MAX,
+        "propertyNames": { "type": "string", "pattern": "^[1-9][0-9]{0,4}$" },
+        "additionalProperties": text(json!({ "pattern": "^[A-Za-z0-9+/]{22}==$" })),
+    });
+    PartHeaders = json!({
+        "type": "object",
+        "properties": { "Content-MD5": text(json!({ "pattern": "^[A-Za-z0-9+/]{22}==$" })) },
+        "additionalProperties": false,
+    });
+    PartUrls = json!({
+        "type": "array", "items": reference("PartUrl"), "minItems": 1, "maxItems": DIRECT_PARTS_MAX,
+    });
+    DirectParts = json!({
+        "type": "array", "items": reference("DirectPart"), "minItems": 1, "maxItems": DIRECT_PARTS_MAX,
+    });
     PresignedUrls = json!({ "type": "array", "items": reference("PresignedUrl"), "maxItems": PART_NUMBER_MAX });
 }
 
