@@ -41,7 +41,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let address = |number| PartAddress { key: &file.key, upload_id: &file.upload_id, number };
     let numbers = file.plan.numbers().take(presigned.into());
     let sized = numbers.filter_map(|number| Some((number, file.plan.bytes_of(number)?)));
-    let presign = |(number, size)| (number, bucket.presign_part(address(number), size, ttl_seconds));
+    let presign = |(number, size)| (number, bucket.presign_part(address(number), size, None, ttl_seconds));
     let urls = sized.map(presign).collect();
     let response = FileRegistered::new(&session, &file, urls, expire_at).within(host.request_max_bytes);
     Ok(Response::json(201, &response).with_header("location", path::parts(session.id, file.id)))

@@ -21,7 +21,8 @@ use moc_domain::error::{Error, ErrorKind, FieldError, FileFault};
 use moc_domain::etag::ETag;
 use moc_domain::file::{ClaimedPart, File, StoredPart, in_order};
 use moc_domain::id::{FileId, SessionId, UserId};
-use moc_domain::limits::{COMPLETION_LOOKS, LOOK_PAUSE_MS, VALIDATION_ERRORS_MAX};
+use moc_domain::limits::{COMPLETION_LOOKS, DIRECT_PARTS_MAX, LOOK_PAUSE_MS, VALIDATION_ERRORS_MAX};
+use moc_domain::part::PartNumber;
 use moc_domain::session::Status;
 use moc_domain::time::Timestamp;
 
@@ -123,9 +124,11 @@ fn unsettled(cause: &str) -> Error {
     Error::with_source(ErrorKind::BucketUnavailable, cause)
 }
 
-/// The ETags of the file's parts, in order: as recorded, or as the bucket lists them if the client claims other ones.
-/// It may have sent parts straight to the bucket, to presigned URLs, or one part twice at once. A bucket that works on
-/// a completion may no longer list any: then the object will show whether the client's claims are right.
+/// The ETags of the file's parts, in order: as recorded, or as the bucket lists them if some were recorded at a client's
+/// word, or if the client claims other ones now. It may have sent parts straight to the bucket, to presigned URLs, or
+/// one part twice at once. Records of parts that the bucket lacks, or has with another size, are taken back.
+///
+/// A bucket that works on a completion may no longer list any: then the object will show what is right.
 async fn parts(
     store: &impl Store,
     bucket: &impl Bucket,
@@ -134,35 +137,64 @@ async fn parts(
     recorded: &[StoredPart],
     claimed: Option<&[ClaimedPart]>,
 ) -> Result<Vec<ETag>, Error> {
-    let recorded = in_order(file.plan, recorded);
-    let Some(claimed) = claimed else {
-        return recorded.map_err(|missing| ErrorKind::PartCountMismatch { missing }.into());
-    };
-    let rejected = match &recorded {
-        Ok(etags) => match check_claimed(claimed, etags) {
-            Ok(()) => return Ok(etags.clone()),
-            Err(kind @ ErrorKind::Invalid { .. }) => kind,
-            Err(kind) => return Err(kind.into()),
-        },
-        Err(missing) => ErrorKind::PartCountMismatch { missing: missing.clone() },
-    };
+    let known = in_order(file.plan, recorded).map_err(|missing| ErrorKind::PartCountMismatch { missing });
+    let unlisted = known.clone().and_then(|etags| match claimed {
+        Some(claimed) => check_claimed(claimed, &etags).map(|()| etags),
+        None => Ok(etags),
+    });
+    match &unlisted {
+        Ok(etags) if !file.has_claims => return Ok(etags.clone()),
+        Err(kind) if claimed.is_none() || known.is_ok() && !matches!(kind, ErrorKind::Invalid { .. }) => {
+            return Err(kind.clone().into());
+        }
+        _ => {}
+    }
     let listed = match list(bucket, file, platform.now()).await {
+        Ok(listed) if listed.is_empty() && file.completing_at.is_some() && unlisted.is_ok() => return Ok(unlisted?),
         Ok(listed) => listed,
         Err(BucketError::NoSuchUpload) => {
-            let is_whole = file.plan.numbers().eq(claimed.iter().map(|part| part.number));
-            if recorded.is_err() && file.completing_at.is_some() && is_whole {
-                return Ok(claimed.iter().map(|part| part.etag.clone()).collect());
-            }
-            return Err(rejected.into());
+            let is_completing = known.is_err() && file.completing_at.is_some();
+            return match claimed.filter(|claimed| is_completing && names_all(claimed, file)) {
+                Some(claimed) => Ok(claimed.iter().map(|part| part.etag.clone()).collect()),
+                None => Ok(unlisted?),
+            };
         }
         Err(error) => return Err(error.into()),
     };
-    let etags = in_order(file.plan, &listed).map_err(|missing| ErrorKind::PartCountMismatch { missing })?;
-    check_claimed(claimed, &etags)?;
-    if let Ok(recorded) = &recorded {
+    let etags = match in_order(file.plan, &listed) {
+        Ok(etags) => etags,
+        Err(missing) => {
+            let recorded = recorded.iter().map(|part| (part.number, &part.etag));
+            return Err(take_back(store, file, recorded, missing).await?.into());
+        }
+    };
+    if let Ok(recorded) = &known {
         correct(store, file, recorded, &listed).await?;
     }
+    if let Some(claimed) = claimed {
+        check_claimed(claimed, &etags)?;
+    }
     Ok(etags)
+}
+
+/// Whether a client names every part of a file.
+fn names_all(claimed: &[ClaimedPart], file: &File) -> bool {
+    file.plan.numbers().eq(claimed.iter().map(|part| part.number))
+}
+
+/// Takes the records of the missing parts back, so that they can be sent again and count then; returns the error.
+async fn take_back(
+    store: &impl Store,
+    file: &File,
+    recorded: impl Iterator<Item = (PartNumber, &ETag)>,
+    missing: Vec<u16>,
+) -> Result<ErrorKind, Error> {
+    let is_missing = |(number, _): &(PartNumber, &ETag)| missing.binary_search(&number.get()).is_ok();
+    let records: Vec<_> = recorded.filter(is_missing).map(|(number, etag)| (number, etag.clone())).collect();
+    for records in records.chunks(DIRECT_PARTS_MAX) {
+        store.take_back_parts(file.id, records).await?;
+    }
+    Ok(ErrorKind::PartCountMismatch { missing })
 }
 
 /// Every part of an upload that the bucket lists.
@@ -191,10 +223,12 @@ fn differing<'a>(etags: &'a [ETag], listed: &'a [StoredPart]) -> impl Iterator<I
 }
 
 /// Records the parts that the bucket has under other ETags than the store: parts that were sent twice at once and
-/// recorded in another order than the bucket stored them. What is known of their bytes was of the other ones.
+/// recorded in another order than the bucket stored them, or recorded under a wrong ETag at a client's word. What is
+/// known of their bytes was of the other ones.
 async fn correct(store: &impl Store, file: &mut File, recorded: &[ETag], listed: &[StoredPart]) -> Result<(), Error> {
-    for part in differing(recorded, listed) {
-        store.record_part(file.id, part, None).await?;
+    let differing: Vec<StoredPart> = differing(recorded, listed).cloned().collect();
+    for parts in differing.chunks(DIRECT_PARTS_MAX) {
+        store.claim_parts(file.id, parts).await?;
         file.last_part_sha256 = None;
     }
     Ok(())
@@ -402,9 +436,13 @@ async fn take_over(
             return Ok(());
         }
         Ok(_) => differing(etags, &listed).map(|part| part.number.get()).collect(),
-        Err(missing) => missing,
+        Err(missing) if !listed.is_empty() => {
+            let recorded = file.plan.numbers().zip(&*etags);
+            return Err(take_back(store, file, recorded, missing).await?.into());
+        }
+        Err(_) => Vec::new(),
     };
-    if missing.is_empty() || listed.is_empty() {
+    if missing.is_empty() {
         platform.sleep(LOOK_PAUSE_MS).await;
         return Ok(());
     }
@@ -413,8 +451,6 @@ async fn take_over(
 
 #[cfg(test)]
 mod tests {
-    use moc_domain::part::PartNumber;
-
     use super::*;
 
     #[test]

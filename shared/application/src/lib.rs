@@ -6,6 +6,7 @@
 
 pub mod cancel_session;
 pub mod check_health;
+pub mod claim_parts;
 pub mod complete_file;
 pub mod create_session;
 mod deadline;
@@ -14,6 +15,7 @@ pub mod finalize;
 pub mod issuer_keys;
 pub mod lookup;
 pub mod make_thumbnail;
+pub mod part_urls;
 pub mod port;
 pub mod register_file;
 pub mod retry;

@@ -73,6 +73,7 @@ pub async fn run(
         rejection: None,
         verified_etag: None,
         completing_at: None,
+        has_claims: false,
         created_at: now,
     };
     let registered = match replaced {

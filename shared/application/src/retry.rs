@@ -120,8 +120,8 @@ impl<B: Bucket, P: Platform> Bucket for Retrying<B, P> {
         repeated(&self.platform, async || self.bucket.delete(key).await).await
     }
 
-    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, ttl_seconds: u64) -> String {
-        self.bucket.presign_part(part, size_bytes, ttl_seconds)
+    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, md5: Option<[u8; 16]>, ttl_seconds: u64) -> String {
+        self.bucket.presign_part(part, size_bytes, md5, ttl_seconds)
     }
 
     fn part_etag(&self, md5: [u8; 16]) -> ETag {

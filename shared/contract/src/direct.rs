@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use moc_domain::error::{ErrorKind, FieldError};
 use moc_domain::etag::ETag;
-use moc_domain::file::{File, Progress, RecordedPart};
+use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::limits::{DIRECT_PARTS_MAX, PART_NUMBER_MAX, VALIDATION_ERRORS_MAX};
 use moc_domain::part::PartNumber;
 use moc_domain::time::Timestamp;
@@ -47,13 +47,8 @@ impl UploadMode {
     }
 }
 
-/// A part for which a URL is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WantedUrl {
-    pub number: PartNumber,
-    /// The MD5 that the bucket has to verify, if it is known.
-    pub md5: Option<[u8; 16]>,
-}
+/// A part for which a URL is wanted, with the MD5 that the bucket has to verify, if there is one.
+pub type WantedUrl = (PartNumber, Option<[u8; 16]>);
 
 /// Body of `POST …/parts/urls`.
 #[derive(Clone, Debug, Deserialize)]
@@ -76,12 +71,12 @@ impl PartUrlsBody {
     /// that is malformed or of a part that is not named.
     pub fn check(&self) -> Result<Vec<WantedUrl>, ErrorKind> {
         let numbers = counted(self.part_numbers.as_deref(), "/partNumbers")?;
-        let mut wanted = Vec::with_capacity(numbers.len());
+        let mut wanted: Vec<WantedUrl> = Vec::with_capacity(numbers.len());
         for number in numbers {
-            wanted.push(WantedUrl { number: part_number(*number)?, md5: None });
+            wanted.push((part_number(*number)?, None));
         }
         let mut errors = Vec::new();
-        if is_any_twice(wanted.iter().map(|part| part.number)) {
+        if is_any_twice(wanted.iter().map(|(number, _)| *number)) {
             errors.push(twice("/partNumbers"));
         }
         for (name, text) in self.content_md5.iter().flatten().take(DIRECT_PARTS_MAX + 1) {
@@ -90,12 +85,12 @@ impl PartUrlsBody {
                 errors.push(FieldError::new(format!("/contentMd5/{name}"), message));
             };
             let named = PartNumber::parse(name);
-            let Some(part) = wanted.iter_mut().find(|part| Some(part.number) == named) else {
+            let Some((_, md5)) = wanted.iter_mut().find(|(number, _)| Some(*number) == named) else {
                 wrong("must be one of partNumbers");
                 continue;
             };
-            part.md5 = BASE64_STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-            if part.md5.is_none() {
+            *md5 = BASE64_STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+            if md5.is_none() {
                 wrong("must be 16 bytes in base64 (RFC 1864)");
             }
         }
@@ -133,15 +128,15 @@ pub struct PartUrls {
 }
 
 impl PartUrls {
-    /// URLs that are good until `expire_at`.
+    /// The URLs of these parts, in the same order, which are good until `expire_at`.
     #[must_use]
-    pub fn new(urls: impl IntoIterator<Item = (WantedUrl, String)>, expire_at: Timestamp) -> Self {
-        let url = |(WantedUrl { number, md5 }, url)| PartUrl {
+    pub fn new(wanted: &[WantedUrl], urls: Vec<String>, expire_at: Timestamp) -> Self {
+        let url = |((number, md5), url): (&WantedUrl, String)| PartUrl {
             part_number: number.get(),
             url,
             headers: md5.map(|md5| BTreeMap::from([(CONTENT_MD5, BASE64_STANDARD.encode(md5))])),
         };
-        Self { urls: urls.into_iter().map(url).collect(), expires_at: expire_at.to_string() }
+        Self { urls: wanted.iter().zip(urls).map(url).collect(), expires_at: expire_at.to_string() }
     }
 }
 
@@ -170,18 +165,18 @@ pub struct StoredPartsBody {
 }
 
 impl StoredPartsBody {
-    /// The parts, in the order of their numbers.
+    /// The parts, as stored at `now`, in the order of their numbers.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidPartNumber`], or [`ErrorKind::Invalid`] if there are none, too many, one twice, or an ETag
     /// that is malformed.
-    pub fn check(&self) -> Result<Vec<RecordedPart>, ErrorKind> {
+    pub fn check(&self, now: Timestamp) -> Result<Vec<StoredPart>, ErrorKind> {
         let named = counted(self.parts.as_deref(), "/parts")?;
         let (mut parts, mut errors) = (Vec::with_capacity(named.len()), Vec::new());
         for (index, part) in named.iter().enumerate() {
             let number = part_number(part.part_number)?;
             match ETag::parse(&part.etag) {
-                Some(etag) => parts.push(RecordedPart { number, etag, size_bytes: part.size_bytes }),
+                Some(etag) => parts.push(StoredPart { number, etag, size_bytes: part.size_bytes, uploaded_at: now }),
                 None => errors.push(FieldError::new(format!("/parts/{index}/etag"), "must be an ETag")),
             }
         }
@@ -282,17 +277,17 @@ mod tests {
         read::<PartUrlsBody>(&mut text.as_bytes().to_vec()).and_then(|body| body.check())
     }
 
-    fn stored(text: &str) -> Result<Vec<RecordedPart>, ErrorKind> {
-        read::<StoredPartsBody>(&mut text.as_bytes().to_vec()).and_then(|body| body.check())
+    fn stored(text: &str) -> Result<Vec<StoredPart>, ErrorKind> {
+        read::<StoredPartsBody>(&mut text.as_bytes().to_vec()).and_then(|body| body.check(Timestamp::from_millis(0)))
     }
 
     #[test]
     fn keeps_the_order_of_the_urls_that_are_asked_for() {
         let body = format!(r#"{{"partNumbers":[3,1],"contentMd5":{{"1":"{MD5}"}}}}"#);
         let wanted = urls(&body).unwrap();
-        let named: Vec<_> = wanted.iter().map(|part| (part.number.get(), part.md5.map(hex::encode))).collect();
+        let named: Vec<_> = wanted.iter().map(|(number, md5)| (number.get(), md5.map(hex::encode))).collect();
         assert_eq!(named, [(3, None), (1, Some("d41d8cd98f00b204e9800998ecf8427e".to_owned()))]);
-        let response = PartUrls::new(wanted.into_iter().map(|part| (part, "u".to_owned())), Timestamp::from_millis(0));
+        let response = PartUrls::new(&wanted, vec!["u".to_owned(); 2], Timestamp::from_millis(0));
         let expected = serde_json::json!({
             "urls": [
                 { "partNumber": 3, "url": "u" },

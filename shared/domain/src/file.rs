@@ -198,6 +198,8 @@ pub struct File {
     pub verified_etag: Option<ETag>,
     /// When a completion of it was first requested, if one was: the bucket may be working on it.
     pub completing_at: Option<Timestamp>,
+    /// Whether some of its parts were recorded at a client's word, which the bucket has to confirm.
+    pub has_claims: bool,
     /// When it was registered.
     pub created_at: Timestamp,
 }
@@ -271,15 +273,6 @@ pub struct StoredPart {
     pub size_bytes: u64,
     /// When it was stored.
     pub uploaded_at: Timestamp,
-}
-
-/// A part that a client has put into the bucket itself, as the client says. It is a claim: what the bucket has is
-/// known once it lists the part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordedPart {
-    pub number: PartNumber,
-    pub etag: ETag,
-    pub size_bytes: u64,
 }
 
 /// How much of a file is stored: different parts, and their bytes.

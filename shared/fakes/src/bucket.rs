@@ -395,9 +395,11 @@ impl Bucket for MemoryBucket {
         Ok(())
     }
 
-    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, ttl_seconds: u64) -> String {
+    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, md5: Option<[u8; 16]>, ttl_seconds: u64) -> String {
         let PartAddress { key, upload_id, number } = part;
-        let signed = format!("X-Amz-Expires={ttl_seconds}&X-Amz-SignedHeaders=content-length%3Bhost&size={size_bytes}");
+        let headers = if md5.is_some() { "content-length%3Bcontent-md5%3Bhost" } else { "content-length%3Bhost" };
+        let md5 = md5.map(hex::encode).unwrap_or_default();
+        let signed = format!("X-Amz-Expires={ttl_seconds}&X-Amz-SignedHeaders={headers}&size={size_bytes}&md5={md5}");
         format!("https://bucket.example/{key}?{signed}&partNumber={}&uploadId={upload_id}", number.get())
     }
 

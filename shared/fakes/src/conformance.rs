@@ -298,10 +298,15 @@ pub async fn judges_the_whole_of_an_object<B: Bucket>(bucket: &B, prefix: &str) 
 pub async fn presigns_without_a_request<B: Bucket>(bucket: &B, prefix: &str) {
     let number = PartNumber::new(7).expect("a part number");
     let key = format!("{prefix}/a.pdf");
-    let url = |size_bytes| bucket.presign_part(PartAddress { key: &key, upload_id: "id", number }, size_bytes, 900);
+    let address = PartAddress { key: &key, upload_id: "id", number };
+    let url = |size_bytes| bucket.presign_part(address, size_bytes, None, 900);
     let url_of_5 = url(5);
     for part in ["partNumber=7", "X-Amz-Expires=900", "X-Amz-SignedHeaders=content-length%3Bhost"] {
         assert!(url_of_5.starts_with("http") && url_of_5.contains(part), "{url_of_5}");
     }
     assert_ne!(url(6), url_of_5);
+    let verified = |md5| bucket.presign_part(address, 5, Some(md5), 900);
+    let url = verified([1; 16]);
+    assert!(url.contains("X-Amz-SignedHeaders=content-length%3Bcontent-md5%3Bhost"), "{url}");
+    assert_ne!(verified([2; 16]), url);
 }

@@ -260,8 +260,8 @@ impl<B: Bucket, G: Gate<BucketError>> Bucket for Faulty<B, G> {
         self.pass("delete", key, async || self.bucket.delete(key).await).await
     }
 
-    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, ttl_seconds: u64) -> String {
-        self.bucket.presign_part(part, size_bytes, ttl_seconds)
+    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, md5: Option<[u8; 16]>, ttl_seconds: u64) -> String {
+        self.bucket.presign_part(part, size_bytes, md5, ttl_seconds)
     }
 
     fn part_etag(&self, md5: [u8; 16]) -> ETag {

@@ -7,11 +7,15 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use moc_application::claim_parts::{self, Claimed, Claims};
 use moc_application::complete_file::{self, CompleteRequest, Completed};
 use moc_application::deliver_webhook::Swept;
 use moc_application::finalize::{self, FinalizeRequest, Finalized};
 use moc_application::make_thumbnail::{self, Turn};
-use moc_application::port::{Bucket as _, BucketError, PartAddress, Sessions as _, StoreError, Transfer};
+use moc_application::part_urls::{self, Urls, UrlsRequest};
+use moc_application::port::{
+    Bucket as _, BucketError, PartAddress, Platform as _, Sessions as _, StoreError, Transfer,
+};
 use moc_application::register_file::{self, Bounds};
 use moc_application::retry::Retrying;
 use moc_application::upload_batch::{self, Batch, Taken};
@@ -21,7 +25,8 @@ use moc_domain::category::Category;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::error::{Error, ErrorKind};
-use moc_domain::file::{ClaimedPart, Declaration, File};
+use moc_domain::etag::ETag;
+use moc_domain::file::{ClaimedPart, Declaration, File, StoredPart};
 use moc_domain::id::{MocId, SessionId, UserId};
 use moc_domain::limits::{THUMBNAILS_AFTER_RESPONSE_MAX, WEBHOOK_SWEEP_MAX};
 use moc_domain::moc::{Description, Moc};
@@ -41,7 +46,8 @@ pub const STARTED_AT_MS: i64 = 1_700_000_000_000;
 pub const PART_BYTES: u64 = 8;
 /// Longest time that the bucket may take to complete a file.
 pub const COMPLETION_TIMEOUT_MS: i64 = 900_000;
-const SESSION_LIFETIME_MAX_MS: i64 = 24 * 3_600_000;
+/// Longest life of a session.
+pub const SESSION_LIFETIME_MAX_MS: i64 = 24 * 3_600_000;
 
 pub type StageStore = SqlStore<FaultyExecutor<SqliteFile, Rc<Script<SqlError>>>, ManualPlatform>;
 pub type StageBucket = Retrying<Faulty<MemoryBucket, Rc<Script<BucketError>>>, ManualPlatform>;
@@ -222,6 +228,60 @@ impl Stage {
         };
         let etag = run(self.memory.upload_part(address, &transfer, bytes.into())).expect("a part").etag;
         ClaimedPart { number: part, etag, index: usize::from(number) - 1 }
+    }
+
+    /// Records parts that went straight to the bucket, as the client says: each with its number, ETag and size.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub fn claim(&self, file: &File, parts: &[(u16, &str, u64)]) -> Result<Claimed, Error> {
+        let part = |&(number, etag, size_bytes): &(u16, &str, u64)| {
+            let number = PartNumber::new(u64::from(number)).ok_or(ErrorKind::InvalidPartNumber { last: 0 })?;
+            let etag = ETag::parse(etag).ok_or(ErrorKind::Internal)?;
+            Ok::<_, Error>(StoredPart { number, etag, size_bytes, uploaded_at: self.platform.now() })
+        };
+        let parts: Vec<StoredPart> = parts.iter().map(part).collect::<Result<_, _>>()?;
+        let claims = Claims {
+            user: &self.user,
+            session: file.session_id,
+            file: file.id,
+            parts: &parts,
+            session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS,
+        };
+        run(claim_parts::run(&*self.store, &self.platform, claims))
+    }
+
+    /// Puts a part straight to the bucket, and records it.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub fn direct(&self, file: &File, number: u16, bytes: &[u8]) -> Result<Claimed, Error> {
+        let etag = self.presigned(file, number, bytes).etag;
+        self.claim(file, &[(number, etag.as_str(), bytes.len() as u64)])
+    }
+
+    /// URLs of parts that are good for `ttl_seconds`.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub fn urls(&self, file: &File, parts: &[(PartNumber, Option<[u8; 16]>)], ttl_seconds: u64) -> Result<Urls, Error> {
+        let request = UrlsRequest {
+            user: &self.user,
+            session: file.session_id,
+            file: file.id,
+            parts,
+            session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS,
+            ttl_seconds,
+        };
+        run(part_urls::run(&*self.store, &*self.bucket, &self.platform, request))
+    }
+
+    /// The parts of a file that are recorded: each with its number and ETag.
+    #[must_use]
+    pub fn recorded(&self, file: &File) -> Vec<(u16, String)> {
+        let found = run(lookup::file_with_parts(&*self.store, &self.user, file.session_id, file.id));
+        let (_, _, parts) = found.expect("the file");
+        parts.into_iter().map(|part| (part.number.get(), part.etag.to_string())).collect()
     }
 
     /// Sends every part of a file.

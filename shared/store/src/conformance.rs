@@ -6,12 +6,14 @@
 #![allow(clippy::missing_panics_doc, reason = "so does every case")]
 
 mod cases;
+mod claims;
 mod key_sets;
 mod taken_away;
 
 use moc_application::port::Platform;
 
 pub use cases::*;
+pub use claims::*;
 pub use key_sets::*;
 pub use taken_away::*;
 
@@ -47,6 +49,12 @@ macro_rules! store_cases {
             counts_a_part_once_however_often_it_is_stored,
             counts_parts_that_are_stored_at_once,
             stores_no_part_after_completion_or_cancellation,
+            counts_claimed_parts_in_their_order,
+            keeps_a_part_that_is_claimed_under_its_etag,
+            claims_no_part_after_completion_or_cancellation,
+            counts_parts_that_are_claimed_and_sent_at_once,
+            takes_back_parts_under_their_etags_only,
+            takes_each_part_back_once_of_several_at_once,
             completes_once_beside_late_parts,
             counts_completions_that_may_still_run,
             completes_with_the_checksum_that_the_caller_has_seen,

@@ -4,10 +4,12 @@ use moc_application::port::{Completing, Files, Platform, Registered, Sessions, S
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Progress, Rejection, StoredPart};
 use moc_domain::id::{FileId, LockToken, SessionId};
+use moc_domain::part::PartNumber;
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 
 use crate::SqlStore;
+use crate::claims;
 use crate::executor::{SqlExecutor, Statement, Value, text};
 use crate::row::{self, FILE, PART, SESSION, list, metadata, number, one, record, records};
 
@@ -47,7 +49,7 @@ const RECORD_PART_POSTGRES: &str = "WITH f AS (
 const REPLACE_FILE_SQLITE: &str = "UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
       size_bytes = ?6, created_at = ?7, metadata = ?8, parts_completed = 0, bytes_completed = 0, etag = NULL,
       completed_at = NULL, completing_at = NULL, completions = 0, last_part_sha256 = NULL, rejected = 0,
-      rejection = NULL, verified_etag = NULL
+      rejection = NULL, verified_etag = NULL, has_claims = 0
     WHERE id = ?9 AND session_id = ?2 AND etag IS NOT NULL AND rejected = 1
       AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
     RETURNING 1";
@@ -59,7 +61,7 @@ const REPLACE_FILE_POSTGRES: &str = "WITH s AS (
     UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
       size_bytes = CAST(?6 AS BIGINT), created_at = CAST(?7 AS BIGINT), metadata = ?8, parts_completed = 0,
       bytes_completed = 0, etag = NULL, completed_at = NULL, completing_at = NULL, completions = 0,
-      last_part_sha256 = NULL, rejected = 0, rejection = NULL, verified_etag = NULL
+      last_part_sha256 = NULL, rejected = 0, rejection = NULL, verified_etag = NULL, has_claims = 0
     FROM s WHERE files.id = ?9 AND files.session_id = s.id AND files.etag IS NOT NULL AND files.rejected = 1
     RETURNING 1";
 
@@ -180,6 +182,14 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         let Some(row) = self.first(Statement::new(sql, parameters)).await? else { return Ok(None) };
         let parts_completed = u16::try_from(number(&row, 0)?).unwrap_or(u16::MAX);
         Ok(Some(Progress { parts_completed, bytes_completed: number(&row, 1)? }))
+    }
+
+    async fn claim_parts(&self, file: FileId, parts: &[StoredPart]) -> Result<Option<Vec<Progress>>, StoreError> {
+        claims::record(self, file, parts).await
+    }
+
+    async fn take_back_parts(&self, file: FileId, parts: &[(PartNumber, ETag)]) -> Result<(), StoreError> {
+        claims::take_back(self, file, parts).await
     }
 
     async fn begin_completion(

@@ -6,6 +6,7 @@
 
 #![allow(async_fn_in_trait, reason = "components run on one thread: no future has to be Send")]
 
+mod claims;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;

@@ -35,7 +35,7 @@ pub const FILE: &str = "json_object('id', f.id, 'session_id', f.session_id, 'cat
     'parts_completed', f.parts_completed, 'bytes_completed', f.bytes_completed, 'etag', f.etag,
     'created_at', f.created_at, 'metadata', f.metadata, 'last_part_sha256', f.last_part_sha256,
     'rejected', f.rejected, 'rejection', f.rejection, 'verified_etag', f.verified_etag,
-    'completing_at', f.completing_at)";
+    'completing_at', f.completing_at, 'has_claims', f.has_claims)";
 
 /// A stored part, of the table `p`: [`part`].
 pub const PART: &str =
@@ -181,11 +181,16 @@ impl Record<'_> {
         self.time_or_null(column)?.ok_or_else(|| corrupt(column))
     }
 
-    fn number(&self, column: &str) -> Result<u64, StoreError> {
+    fn number_or_null(&self, column: &str) -> Result<Option<u64>, StoreError> {
         match self.get(column)? {
-            Scalar::Number(number) => u64::try_from(*number).map_err(|_| corrupt(column)),
-            _ => Err(corrupt(column)),
+            Scalar::Null => Ok(None),
+            Scalar::Number(number) => u64::try_from(*number).map(Some).map_err(|_| corrupt(column)),
+            Scalar::Text(_) => Err(corrupt(column)),
         }
+    }
+
+    fn number(&self, column: &str) -> Result<u64, StoreError> {
+        self.number_or_null(column)?.ok_or_else(|| corrupt(column))
     }
 }
 
@@ -274,6 +279,7 @@ pub fn file(record: &Record<'_>) -> Result<File, StoreError> {
         rejection: record.parsed_or_null("rejection", Rejection::parse)?,
         verified_etag: record.parsed_or_null("verified_etag", ETag::parse)?,
         completing_at: record.time_or_null("completing_at")?,
+        has_claims: record.number("has_claims")? != 0,
         created_at: record.time("created_at")?,
     })
 }
@@ -286,6 +292,18 @@ pub fn part(record: &Record<'_>) -> Result<StoredPart, StoreError> {
         size_bytes: record.number("size_bytes")?,
         uploaded_at: record.time("uploaded_at")?,
     })
+}
+
+/// A part that a statement has recorded.
+pub struct Change {
+    pub number: u64,
+    /// The bytes of the record before, if there was one.
+    pub replaced: Option<u64>,
+}
+
+/// Of the columns `number` and `replaced`.
+pub fn change(record: &Record<'_>) -> Result<Change, StoreError> {
+    Ok(Change { number: record.number("number")?, replaced: record.number_or_null("replaced")? })
 }
 
 /// See [`MOC`]; without its files.

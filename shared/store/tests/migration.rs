@@ -76,11 +76,9 @@ async fn a_statement_that_succeeds_hides_no_missing_migration() {
     let store = || SqlStore::new(connect(), Instant, Rc::new(Cell::new(false)));
     store().session(id()).await.expect("a new schema");
     let undo = [
-        "ALTER TABLE files DROP COLUMN rejection",
-        "ALTER TABLE files DROP COLUMN verified_etag",
-        "ALTER TABLE files DROP COLUMN cleared",
-        "DROP TABLE thumbnails",
-        "DROP TABLE thumbnail_slots",
+        "DROP TRIGGER change_parts",
+        "ALTER TABLE files DROP COLUMN changed_parts",
+        "ALTER TABLE files DROP COLUMN has_claims",
         "DELETE FROM schema_version WHERE version = (SELECT max(version) FROM schema_version)",
     ];
     keep.transaction(&undo).await.expect("an old schema");

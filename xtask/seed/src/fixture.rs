@@ -171,6 +171,7 @@ impl Fixture {
             rejection: None,
             verified_etag: None,
             completing_at: None,
+            has_claims: false,
             created_at: self.session.created_at,
         };
         self.files.push(FixtureFile { name, file, object });

@@ -15,6 +15,7 @@ use moc_application::port::Platform as _;
 use moc_application::upload_part::Stored;
 use moc_contract::event::{self, Event, EventBatch};
 use moc_contract::trace::TraceContext;
+use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{SessionId, UserId};
 use moc_domain::time::Timestamp;
 
@@ -102,14 +103,21 @@ async fn tell_since(
 /// As [`emit`], for a part. The part that makes its file complete first waits a moment for those that
 /// other instances have stored meanwhile, so that the last event says that all parts are stored.
 pub async fn emit_part(user: &UserId, stored: &Stored) {
-    let Stored { file, part, progress } = stored;
+    emit_parts(user, &stored.file, std::slice::from_ref(&stored.part), &[stored.progress]).await;
+}
+
+/// As [`emit_part`], for parts that were stored together, with what is stored of the file after each of them.
+pub async fn emit_parts(user: &UserId, file: &File, parts: &[StoredPart], progress: &[Progress]) {
+    let Some(last) = progress.last() else { return };
     let began = Instant::now();
-    let came_alone = progress.parts_completed <= file.parts_completed.saturating_add(1);
-    if progress.parts_completed == file.plan.total() && !came_alone && !OFF.get() && !breaker::is_known_open() {
+    let came_alone = usize::from(last.parts_completed) <= usize::from(file.parts_completed) + parts.len();
+    if last.parts_completed == file.plan.total() && !came_alone && !OFF.get() && !breaker::is_known_open() {
         let Some(broadcaster) = broadcaster().await else { return };
         within(began + broadcaster.timeout / 2, WasiPlatform.sleep(LAST_PART_PAUSE_MS)).await;
     }
-    tell_since(began, None, user, file.session_id, |now| event::part_stored(file, part, *progress, now)).await;
+    let stored = parts.iter().zip(progress);
+    let events = |now| stored.flat_map(|(part, progress)| event::part_stored(file, part, *progress, now)).collect();
+    tell_since(began, None, user, file.session_id, events).await;
 }
 
 /// The broadcaster, as routes see it.

@@ -13,6 +13,8 @@ mod xml;
 
 use std::rc::Rc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use moc_application::port::{
     Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Platform as _, Scan, Transfer,
     UploadedPart,
@@ -137,14 +139,16 @@ impl Bucket for S3Bucket {
         objects::delete(self, key).await
     }
 
-    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, ttl_seconds: u64) -> String {
+    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, md5: Option<[u8; 16]>, ttl_seconds: u64) -> String {
         let (number, length) = (part.number.get().to_string(), size_bytes.to_string());
+        let md5 = md5.map(|md5| BASE64_STANDARD.encode(md5));
+        let mut headers = vec![("content-length", length.as_str())];
+        headers.extend(md5.as_deref().map(|md5| ("content-md5", md5)));
         let request = Unsigned {
             method: "PUT",
             key: part.key,
             query: &[("partNumber", &number), ("uploadId", part.upload_id)],
-            // Clients send it by themselves.
-            headers: &[("content-length", &length)],
+            headers: &headers,
             ttl_seconds,
         };
         self.signer.presign(&request, WasiPlatform.now()).into()

@@ -170,8 +170,9 @@ pub trait Bucket {
     async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError>;
     /// Deletes an object (S3 `DeleteObject`). One that is missing is no error.
     async fn delete(&self, key: &str) -> Result<(), BucketError>;
-    /// Where a client can put a part of exactly this size by itself until `ttl_seconds` have passed.
-    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, ttl_seconds: u64) -> String;
+    /// Where a client can put a part of exactly this size, and with this MD5 as `Content-MD5` if there is one, by itself
+    /// until `ttl_seconds` have passed.
+    fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, md5: Option<[u8; 16]>, ttl_seconds: u64) -> String;
 
     /// The ETag of a part whose bytes have this MD5.
     fn part_etag(&self, md5: [u8; 16]) -> ETag;

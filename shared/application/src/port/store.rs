@@ -9,6 +9,7 @@ use moc_domain::etag::ETag;
 use moc_domain::file::{File, Progress, Rejection, StoredPart};
 use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::moc::Moc;
+use moc_domain::part::PartNumber;
 use moc_domain::session::Session;
 use moc_domain::thumbnail::ThumbnailClaim;
 use moc_domain::time::Timestamp;
@@ -122,6 +123,12 @@ pub trait Files {
         part: &StoredPart,
         sha256: Option<[u8; 32]>,
     ) -> Result<Option<Progress>, StoreError>;
+    /// Records parts of different numbers, in the order of these, at a client's word: all of them, or none unless the
+    /// session is active and the file pending (`None`). Returns what is stored after each of them. A part that is
+    /// recorded under this ETag already stays as it is.
+    async fn claim_parts(&self, file: FileId, parts: &[StoredPart]) -> Result<Option<Vec<Progress>>, StoreError>;
+    /// Deletes the records of those parts of a pending file that are recorded under these ETags.
+    async fn take_back_parts(&self, file: FileId, parts: &[(PartNumber, ETag)]) -> Result<(), StoreError>;
     /// Records that a completion of a pending file of an active session is requested from the bucket, before it is;
     /// `None` unless both are. If the last one began at or before `over_before`, all earlier ones are over.
     async fn begin_completion(

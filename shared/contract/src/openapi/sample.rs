@@ -109,6 +109,7 @@ impl Sample {
             rejection: None,
             verified_etag: None,
             completing_at: None,
+            has_claims: false,
             created_at: BEGIN.plus_millis(1_000),
         };
         let part = |number: u8| {

@@ -91,6 +91,7 @@ pub(super) fn file(session: &Session, name: &str, parts: u64) -> File {
         rejection: None,
         verified_etag: None,
         completing_at: None,
+        has_claims: false,
         created_at: now(),
     }
 }

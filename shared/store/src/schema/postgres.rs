@@ -4,7 +4,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE schema_version (version BIGINT PRIMARY KEY)",
@@ -131,4 +131,9 @@ const OUTCOMES: &[&str] = &[
       leased_until BIGINT NOT NULL DEFAULT 0
     )",
     "INSERT INTO thumbnail_slots (slot) VALUES (1)",
+];
+
+const CLAIMS: &[&str] = &[
+    // 1 if parts were recorded at a client's word.
+    "ALTER TABLE files ADD COLUMN has_claims BIGINT NOT NULL DEFAULT 0",
 ];

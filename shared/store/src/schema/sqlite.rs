@@ -3,7 +3,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
@@ -157,4 +157,25 @@ const OUTCOMES: &[&str] = &[
       leased_until INTEGER NOT NULL DEFAULT 0
     ) STRICT",
     "INSERT INTO thumbnail_slots (slot) VALUES (1)",
+];
+
+const CLAIMS: &[&str] = &[
+    // 1 if parts were recorded at a client's word.
+    "ALTER TABLE files ADD COLUMN has_claims INTEGER NOT NULL DEFAULT 0",
+    // Carries parts to the trigger below, as last_part_ does one: [{"number", "etag", "size_bytes", "uploaded_at"}], where a
+    // part without a size is deleted. The trigger clears it, so that the row stays short.
+    "ALTER TABLE files ADD COLUMN changed_parts TEXT",
+    "CREATE TRIGGER IF NOT EXISTS change_parts AFTER UPDATE OF changed_parts ON files WHEN NEW.changed_parts IS NOT NULL
+    BEGIN
+      DELETE FROM parts WHERE file_id = NEW.id AND part_number IN (
+        SELECT json_extract(value, '$.number') FROM json_each(NEW.changed_parts)
+        WHERE json_extract(value, '$.size_bytes') IS NULL);
+      INSERT INTO parts (file_id, part_number, etag, size_bytes, uploaded_at)
+      SELECT NEW.id, json_extract(value, '$.number'), json_extract(value, '$.etag'),
+        json_extract(value, '$.size_bytes'), json_extract(value, '$.uploaded_at')
+      FROM json_each(NEW.changed_parts) WHERE json_extract(value, '$.size_bytes') IS NOT NULL
+      ON CONFLICT (file_id, part_number) DO UPDATE
+      SET etag = excluded.etag, size_bytes = excluded.size_bytes, uploaded_at = excluded.uploaded_at;
+      UPDATE files SET changed_parts = NULL WHERE id = NEW.id;
+    END",
 ];
