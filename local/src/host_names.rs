@@ -32,6 +32,12 @@ impl HostNames {
             .all(|host| host.is_some_and(|host| self.serve(&host)))
     }
 
+    /// Whether an origin is one at which the listener serves pages, if it listens on `port`.
+    pub fn own_origin(&self, origin: &str, port: u16) -> bool {
+        let authority = origin.strip_prefix("http://").and_then(|host| host.parse::<Authority>().ok());
+        authority.is_some_and(|host| host.port_u16().unwrap_or(80) == port && self.serve(&host))
+    }
+
     fn serve(&self, authority: &Authority) -> bool {
         let host = authority.host();
         let is_known = match Host::parse(host.strip_suffix('.').unwrap_or(host)) {

@@ -18,6 +18,7 @@ pub mod routes;
 mod row_stream;
 mod s3;
 pub mod s3_alone;
+mod s3_cors;
 mod s3_files;
 mod spin;
 mod sqlite;

@@ -19,6 +19,7 @@ use url::form_urlencoded;
 use crate::host_names::HostNames;
 use crate::listener::{bind, serve};
 use crate::private;
+use crate::s3_cors::{CorsRules, expose};
 use crate::s3_files::Files;
 
 /// Objects are public, as in a bucket that clients read from; every other request needs a signature.
@@ -70,17 +71,24 @@ impl EmbeddedS3 {
         Ok((Self { listener, service: builder.build(), _lock: lock }, address))
     }
 
-    /// Serves the hosts of `names` until the process ends.
-    pub async fn run(self, names: HostNames) {
+    /// Serves the hosts of `names`, to pages as `cors` says, until the process ends.
+    pub async fn run(self, names: HostNames, cors: CorsRules) {
         let connect = |stream: &TcpStream, _| {
             // Responses follow requests at once: Nagle would only add delay.
             let _ = stream.set_nodelay(true);
-            let service = self.service.clone();
+            let (service, cors) = (self.service.clone(), cors.clone());
             service_fn(move |request: Request<Incoming>| {
                 let service = service.clone();
+                let (preflight, origin) = (cors.preflight(&request), cors.origin(&request));
                 async move {
+                    if let Some(response) = preflight {
+                        return Ok(response);
+                    }
                     let mut response = service.call(request.map(Body::from)).await?;
                     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                    if let Some(origin) = origin {
+                        expose(origin, &mut response);
+                    }
                     Ok::<_, HttpError>(response)
                 }
             })

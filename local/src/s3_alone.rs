@@ -9,7 +9,8 @@ use s3s::auth::SimpleAuth;
 use crate::host_names::HostNames;
 use crate::private;
 use crate::s3::EmbeddedS3;
-use crate::up::{S3_ACCESS_KEY_ID, S3_BUCKET, S3_SECRET_ACCESS_KEY, say, stop_signal};
+use crate::s3_cors::CorsRules;
+use crate::up::{S3_ACCESS_KEY_ID, S3_BUCKET, S3_SECRET_ACCESS_KEY, parse_origins, say, stop_signal};
 
 /// Runs the S3 that `up` embeds, with the same bucket and keys, until Ctrl-C.
 #[derive(Debug, Args)]
@@ -20,6 +21,9 @@ pub struct Options {
     /// The bucket is in its folder `s3`.
     #[arg(long, value_name = "DIR", default_value = ".local")]
     state: PathBuf,
+    /// Pages that may send parts: origins with commas between them, * for all, or nothing for none.
+    #[arg(long, value_name = "ORIGINS", default_value = "")]
+    origins: String,
 }
 
 /// Runs until a signal stops it.
@@ -27,12 +31,13 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<()> {
     let state = &options.state;
     private::create_folder(state)?;
+    let cors = CorsRules::new(parse_origins(options.origins)?, None);
     let auth = SimpleAuth::from_single(S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY);
     let (s3, address) = EmbeddedS3::open(options.listen, state, S3_BUCKET, auth).await?;
     let signal = stop_signal()?;
     say(&format!("s3 http://{address} bucket {S3_BUCKET}"));
     tokio::select! {
-        () = s3.run(HostNames::new(address, Default::default())) => {}
+        () = s3.run(HostNames::new(address, Default::default()), cors) => {}
         () = signal => {}
     }
     Ok(())

@@ -11,6 +11,7 @@ use s3s::auth::SimpleAuth;
 
 use crate::host_names::HostNames;
 use crate::listener::{MISDIRECTED, bind, serve};
+use crate::s3_cors::CorsRules;
 use crate::variables::{Variables, environment_name};
 use crate::{app::App, manifest::Manifest, private, s3::EmbeddedS3, spin::Spin};
 
@@ -28,6 +29,10 @@ pub struct Options {
     /// Where the embedded S3 listens; it does not start where SPIN_VARIABLE_S3_ENDPOINT is set.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
     s3_listen: SocketAddr,
+    /// Pages that may send parts to the embedded S3: origins with commas between them, * for all, or nothing for none
+    /// [default: the application's own, and those of SPIN_VARIABLE_ALLOWED_UPLOAD_ORIGINS].
+    #[arg(long, value_name = "ORIGINS")]
+    s3_origins: Option<String>,
     /// Where the embedded broadcaster listens; it does not start where SPIN_VARIABLE_WEBSOCKET_API_URL is set.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     broadcast_listen: SocketAddr,
@@ -59,7 +64,7 @@ pub async fn run(options: Options) -> Result<()> {
     let (listener, address) = bind(options.listen).await?;
     let origins = manifest.variables.get("allowed_upload_origins").and_then(|variable| variable.default.clone());
     let origins = env_variable("allowed_upload_origins").or(origins).unwrap_or_default();
-    let origins = Arc::new(CorsSettings::parse(&Values::from_iter([("allowed_upload_origins", origins)]))?);
+    let origins = parse_origins(origins)?;
     let names = |address| HostNames::new(address, Arc::clone(&origins));
 
     let mut defaults = BTreeMap::new();
@@ -73,10 +78,14 @@ pub async fn run(options: Options) -> Result<()> {
         let bucket = supply("s3_bucket", S3_BUCKET);
         let key = supply("s3_access_key_id", S3_ACCESS_KEY_ID);
         let auth = SimpleAuth::from_single(key, supply("s3_secret_access_key", S3_SECRET_ACCESS_KEY));
+        let cors = match options.s3_origins {
+            Some(origins) => CorsRules::new(parse_origins(origins)?, None),
+            None => CorsRules::new(Arc::clone(&origins), Some((names(address), address.port()))),
+        };
         let (s3, address) = EmbeddedS3::open(options.s3_listen, state, &bucket, auth).await?;
         supply("s3_endpoint", &format!("http://{address}"));
         say(&format!("s3 http://{address} bucket {bucket}"));
-        tokio::spawn(s3.run(names(address)));
+        tokio::spawn(s3.run(names(address), cors));
     }
     if env_variable("websocket_api_url").is_none() && manifest.variables.contains_key("websocket_api_url") {
         let key = supply("websocket_api_key", "local-secret");
@@ -138,6 +147,11 @@ pub async fn run(options: Options) -> Result<()> {
     };
     serve(listener, names(address), connect, signal).await;
     Ok(())
+}
+
+/// Origins with commas between them, or `*`.
+pub(crate) fn parse_origins(origins: String) -> Result<Arc<CorsSettings>> {
+    Ok(Arc::new(CorsSettings::parse(&Values::from_iter([("allowed_upload_origins", origins)]))?))
 }
 
 /// 32 random bytes, in hex.

@@ -16,12 +16,16 @@ struct S3 {
 impl S3 {
     /// Starts it with a umask that hides nothing, in a state folder that everyone may read.
     fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    fn start_with(name: &str, options: &[&str]) -> Self {
         let state = std::env::temp_dir().join(format!("moc-local-s3-{name}-{}", std::process::id()));
         fs::create_dir(&state).unwrap();
         fs::set_permissions(&state, Permissions::from_mode(0o755)).unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", r#"umask 0; exec "$@""#, "sh", env!("CARGO_BIN_EXE_moc-local")]);
-        command.args(["s3", "--listen", "127.0.0.1:0", "--state"]).arg(&state);
+        command.args(["s3", "--listen", "127.0.0.1:0", "--state"]).arg(&state).args(options);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -35,8 +39,13 @@ impl S3 {
 
     /// The response to an unsigned GET of a path with its query.
     fn get(&self, host: &str, path: &str) -> String {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n"))
+    }
+
+    /// The response to a request without a body, whose last header is to follow.
+    fn send(&self, head: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "{head}Connection: close\r\n\r\n").unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
         response
@@ -107,4 +116,23 @@ fn a_shared_folder_stays_shared() {
         assert_eq!(mode(&shared), after, "{before:o}");
     }
     fs::remove_dir(&shared).unwrap();
+}
+
+#[test]
+fn pages_of_the_named_origins_may_send_parts() {
+    for (options, is_allowed) in [(&["--origins", "https://app.example"][..], true), (&[], false)] {
+        let s3 = S3::start_with("cors", options);
+        s3.put("list.csv", "a");
+        let from = format!("Host: {}\r\nOrigin: https://app.example\r\n", s3.address);
+        let asks = "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: content-md5\r\n";
+        let preflight = s3.send(&format!("OPTIONS /moc-uploads/a?partNumber=1 HTTP/1.1\r\n{from}{asks}"));
+        assert_eq!(preflight.starts_with("HTTP/1.1 200"), is_allowed, "{preflight}");
+        let response = s3.send(&format!("GET /moc-uploads/list.csv HTTP/1.1\r\n{from}"));
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+        for header in
+            ["access-control-allow-origin: https://app.example\r\n", "access-control-expose-headers: ETag\r\n"]
+        {
+            assert_eq!(response.contains(header), is_allowed, "{response}");
+        }
+    }
 }
