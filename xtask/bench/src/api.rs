@@ -134,6 +134,11 @@ pub fn batch_path(file: &RemoteFile) -> String {
     format!("{}/batch", parts_path(file))
 }
 
+/// The request that asks for `urls` of a file's parts, or says which are `stored`.
+pub fn to_parts(origin: &Url, file: &RemoteFile, route: &str, body: &Value) -> Result<Message> {
+    message(origin, Method::POST, &format!("{}/{route}", parts_path(file)), body.to_string().into())
+}
+
 /// Where a file is completed.
 pub fn complete_path(file: &RemoteFile) -> String {
     format!("{SESSIONS}/{}/files/{}/complete", file.session, file.id)

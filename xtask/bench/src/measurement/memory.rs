@@ -28,14 +28,14 @@ pub async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     for checksum in [Checksum::Absent, Checksum::Md5] {
         uploader.upload(Way::Route, checksum, WARM_UP_PARTS).await?;
     }
-    uploader.upload(Way::Direct, Checksum::Absent, WARM_UP_PARTS).await?;
+    uploader.upload(Way::Bare, Checksum::Absent, WARM_UP_PARTS).await?;
     tokio::time::sleep(IDLE).await;
     let idle = resident_bytes(process)?;
     report.add(Figure::new("memory of the idle host", idle as f64, Unit::Bytes));
 
     let large = bench.choose(("2 GiB", 256), ("512 MiB", 64));
     let runs = [
-        ("512 MiB straight to the embedded S3", Way::Direct, Checksum::Absent, 64),
+        ("512 MiB straight to the embedded S3", Way::Bare, Checksum::Absent, 64),
         ("512 MiB, no checksum", Way::Route, Checksum::Absent, 64),
         ("512 MiB, Content-MD5", Way::Route, Checksum::Md5, 64),
         (large.0, Way::Route, Checksum::Absent, large.1),
@@ -48,7 +48,7 @@ pub async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             .detail("peakBytes", peak)
             .detail("idleBytes", idle);
         report.add(match way {
-            Way::Direct => figure.note("the S3's own share"),
+            Way::Direct | Way::Bare => figure.note("the S3's own share"),
             Way::Route => figure.goal(Goal::Below(LIMIT_BYTES)).note("with the embedded S3's share"),
         });
         tokio::time::sleep(IDLE).await;
