@@ -9,10 +9,10 @@ use toml::Table;
 
 use crate::manifest::Manifest;
 use crate::variables::Variable;
-use crate::{files, read};
+use crate::{every_file, files, read};
 
 /// What stands in the files where a secret belongs.
-const PLACEHOLDER: &str = "CHANGE-ME";
+pub const PLACEHOLDER: &str = "CHANGE-ME";
 
 /// Where the routes of the API are.
 const UPLOADS: &str = "/api/mocs/uploads";
@@ -43,7 +43,12 @@ fn json(path: &str) -> Value {
 
 /// The resources of deploy/spinkube/ by their kind and name.
 fn resources() -> BTreeMap<(String, String), Value> {
-    let documents = files("deploy/spinkube", "yaml").into_iter().flat_map(|path| {
+    resources_below("deploy/spinkube")
+}
+
+/// The Kubernetes resources of a folder by their kind and name.
+pub fn resources_below(folder: &str) -> BTreeMap<(String, String), Value> {
+    let documents = files(folder, "yaml").into_iter().flat_map(|path| {
         let resources: Result<Vec<Value>, _> = serde_saphyr::from_multiple(&read(&path));
         resources.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     });
@@ -64,12 +69,12 @@ fn secret(name: &str) -> BTreeMap<String, String> {
     serde_json::from_value(secret["stringData"].clone()).expect("texts")
 }
 
-fn text(value: &Value, pointer: &str) -> String {
+pub fn text(value: &Value, pointer: &str) -> String {
     let text = value.pointer(pointer).and_then(Value::as_str);
     text.unwrap_or_else(|| panic!("no text at {pointer} of {value}")).to_owned()
 }
 
-fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+pub fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
     value.pointer(pointer).and_then(Value::as_array).unwrap_or_else(|| panic!("no list at {pointer} of {value}"))
 }
 
@@ -261,10 +266,8 @@ fn pods_get_requests_if_they_are_healthy_and_are_restarted_if_no_component_respo
 #[test]
 fn the_documentation_names_every_file_of_deploy() {
     let pages: String = files("docs", "md").iter().map(read).collect();
-    for extension in ["conf", "json", "toml", "yaml"] {
-        for path in files("deploy", extension) {
-            let name = path.file_name().expect("a name").to_string_lossy();
-            assert!(pages.contains(&format!("/{name})")), "no page of docs/ links to {}", path.display());
-        }
+    for path in every_file("deploy") {
+        let path = path.display();
+        assert!(pages.contains(&format!("/{path})")), "no page of docs/ links to {path}");
     }
 }

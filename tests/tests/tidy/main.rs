@@ -3,6 +3,7 @@
 
 mod dependencies;
 mod deploy;
+mod hosts;
 mod imports;
 mod manifest;
 mod openapi;
@@ -37,6 +38,13 @@ fn directories(path: &str) -> Vec<String> {
 
 /// The files below a directory of the project that have this extension, relative to the project.
 fn files(path: impl AsRef<Path>, extension: &str) -> Vec<PathBuf> {
+    let mut found = every_file(path);
+    found.retain(|path| path.extension().is_some_and(|given| given == extension));
+    found
+}
+
+/// The files below a directory of the project, relative to the project.
+fn every_file(path: impl AsRef<Path>) -> Vec<PathBuf> {
     let path = path.as_ref();
     let mut found = Vec::new();
     for entry in fs::read_dir(root().join(path)).expect("a directory").map(|entry| entry.expect("an entry")) {
@@ -44,9 +52,9 @@ fn files(path: impl AsRef<Path>, extension: &str) -> Vec<PathBuf> {
         if entry.path().is_dir() {
             // What tools install or build is not ours.
             if !["target", "node_modules"].contains(&entry.file_name().to_string_lossy().as_ref()) {
-                found.extend(files(&relative, extension));
+                found.extend(every_file(&relative));
             }
-        } else if relative.extension().is_some_and(|given| given == extension) {
+        } else {
             found.push(relative);
         }
     }

@@ -24,6 +24,10 @@ fn every_place_has_the_version_of_the_workspace() {
         ("shared/contract/asyncapi.yaml", "\n  version: "),
         ("deploy/spinkube/spinapp.yaml", "moc-uploads:"),
         ("docs/deployment/spinkube.md", "registry.example.com/moc-uploads:"),
+        ("deploy/wasmcloud/workload.yaml", "moc-uploads-wasi:"),
+        ("docs/deployment/wasmcloud.md", "moc-uploads-wasi:"),
+        ("deploy/wasmtime/Containerfile", "moc-uploads:"),
+        ("docs/deployment/wasmtime.md", "--tag moc-uploads:"),
     ] {
         assert_eq!(after(&read(path), before), version, "{path}");
     }
