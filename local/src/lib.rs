@@ -19,6 +19,7 @@ mod row_stream;
 mod s3;
 pub mod s3_alone;
 mod s3_cors;
+mod s3_digest;
 mod s3_files;
 mod spin;
 mod sqlite;

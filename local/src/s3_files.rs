@@ -1,5 +1,5 @@
-//! s3s-fs, adapted to S3 in four points: long keys, uploads that no longer exist, the pages of ListParts, and
-//! completions with the wrong parts.
+//! s3s-fs, adapted to S3 in five points: long keys, uploads that no longer exist, the pages of ListParts, completions
+//! with the wrong parts, and parts with the wrong bytes.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ use s3s::dto::{
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
 use sha2::Sha256;
+
+use crate::s3_digest::{Differs, verified};
 
 /// Longest name of a file, in bytes.
 const NAME_MAX_BYTES: usize = 255;
@@ -150,6 +152,20 @@ macro_rules! operations {
                 self.files.complete_multipart_upload(request).await.map_err(no_such_upload)
             }
 
+            async fn upload_part(
+                &self,
+                mut request: S3Request<UploadPartInput>,
+            ) -> S3Result<S3Response<UploadPartOutput>> {
+                let input = &mut request.input;
+                shorten(&input.bucket, &mut input.key);
+                let mut differs = Differs::default();
+                if let (Some(body), Some(md5)) = (input.body.take_if(|_| input.content_md5.is_some()), &input.content_md5) {
+                    let (body, verdict) = verified(body, md5)?;
+                    (input.body, differs) = (Some(body), verdict);
+                }
+                self.files.upload_part(request).await.map_err(|error| differs.or(no_such_upload(error)))
+            }
+
             $(async fn $name(&self, mut request: S3Request<$input>) -> S3Result<S3Response<$output>> {
                 let input = &mut request.input;
                 shorten(&input.bucket, &mut input.key);
@@ -166,5 +182,4 @@ operations! {
     get_object(GetObjectInput) -> GetObjectOutput, |error| error;
     head_object(HeadObjectInput) -> HeadObjectOutput, |error| error;
     put_object(PutObjectInput) -> PutObjectOutput, |error| error;
-    upload_part(UploadPartInput) -> UploadPartOutput, no_such_upload;
 }

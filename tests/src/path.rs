@@ -34,6 +34,16 @@ pub fn batch(session: &str, file: &str) -> String {
     format!("{SESSIONS}/{session}/files/{file}/parts/batch")
 }
 
+/// `POST`: URLs at which parts can be put into the bucket.
+pub fn part_urls(session: &str, file: &str) -> String {
+    format!("{SESSIONS}/{session}/files/{file}/parts/urls")
+}
+
+/// `POST`: record parts that are in the bucket.
+pub fn stored_parts(session: &str, file: &str) -> String {
+    format!("{SESSIONS}/{session}/files/{file}/parts/stored")
+}
+
 /// `POST`: complete a file.
 pub fn complete(session: &str, file: &str) -> String {
     format!("{SESSIONS}/{session}/files/{file}/complete")

@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use moc_application::port::{Bucket as _, PartAddress, Transfer};
+use moc_application::claim_parts::{self, Claims};
+use moc_application::port::{Bucket as _, PartAddress, Platform as _, Transfer};
 use moc_application::upload_batch::Batch;
 use moc_application::upload_part::{Part, PartLimits};
 use moc_application::{
@@ -12,7 +13,8 @@ use moc_application::{
 };
 use moc_domain::checksum::Checksums;
 use moc_domain::error::{Error, ErrorKind};
-use moc_domain::file::{ClaimedPart, Declaration, File};
+use moc_domain::etag::ETag;
+use moc_domain::file::{ClaimedPart, Declaration, File, StoredPart};
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::limits::{SESSION_LIFETIME_MAX_DEFAULT_HOURS, WEBHOOK_SWEEP_MAX};
 use moc_domain::moc::Description;
@@ -241,6 +243,10 @@ impl Client {
 
     /// Puts a part straight to the bucket, as to a presigned URL; returns its ETag.
     pub async fn presigned(&self, file: &File, number: PartNumber, bytes: Vec<u8>) -> Option<ClaimedPart> {
+        Some(self.put(file, number, bytes).await?.0)
+    }
+
+    async fn put(&self, file: &File, number: PartNumber, bytes: Vec<u8>) -> Option<(ClaimedPart, AttemptId)> {
         let world = self.world.clone();
         let address = PartAddress { key: &file.key, upload_id: &file.upload_id, number };
         let size_bytes = bytes.len() as u64;
@@ -259,7 +265,43 @@ impl Client {
         world.changed();
         world.model.borrow_mut().ended(&attempt, world.scheduler.steps());
         let etag = uploaded.ok()?.etag;
-        Some(ClaimedPart { number, etag, index: usize::from(number.get()) - 1 })
+        Some((ClaimedPart { number, etag, index: usize::from(number.get()) - 1 }, attempt))
+    }
+
+    /// Puts parts straight to the bucket and records them together; those without bytes are claimed without being there.
+    pub async fn direct(&self, file: &File, parts: Vec<(PartNumber, Option<Vec<u8>>)>) -> Result<(), GaveUp> {
+        let (mut claims, mut attempts) = (Vec::new(), Vec::new());
+        for (number, bytes) in parts {
+            let put = match bytes {
+                Some(bytes) => self.put(file, number, bytes).await.map(|(part, attempt)| (part.etag, Some(attempt))),
+                None => Some((self.made_up(), None)),
+            };
+            let Some((etag, attempt)) = put else { continue };
+            attempts.extend(attempt);
+            let size_bytes = file.plan.bytes_of(number).unwrap_or(0);
+            let uploaded_at = self.world.platform().now();
+            claims.push(StoredPart { number, etag, size_bytes, uploaded_at });
+        }
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let (world, user, file) = (self.world.clone(), self.user.clone(), file.clone());
+        self.request(&format!("record {} of {}", claims.len(), file.name), |(store, _)| {
+            let (world, user, claims, attempts) = (world.clone(), user.clone(), claims.clone(), attempts.clone());
+            let (session, file, session_lifetime_max_ms) = (file.session_id, file.id, SESSION_LIFETIME_MAX_MS);
+            async move {
+                let claims = Claims { user: &user, session, file, parts: &claims, session_lifetime_max_ms };
+                claim_parts::run(&*store, &world.platform(), claims).await?;
+                attempts.iter().for_each(|attempt| world.model.borrow_mut().acknowledged(attempt));
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    /// An ETag that no part has.
+    fn made_up(&self) -> ETag {
+        ETag::parse(&format!("made-up-{}", self.world.scheduler.below(1_000_000))).expect("an ETag")
     }
 
     pub async fn complete(&self, file: &File, claimed: Option<Vec<ClaimedPart>>) -> Result<(), GaveUp> {

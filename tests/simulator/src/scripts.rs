@@ -125,6 +125,23 @@ async fn send(client: &Client, file: &File, local: &Local, numbers: &[PartNumber
     Ok(())
 }
 
+/// Puts parts straight to the bucket and records them. Some are claimed without being there.
+async fn record(client: &Client, file: &File, local: &Local, numbers: &[PartNumber]) -> Result<(), Fate> {
+    let scheduler = &client.world.scheduler;
+    let part = |number: &PartNumber| (*number, (!scheduler.chance(200)).then(|| local.part(*number)));
+    let mut parts: Vec<_> = numbers.iter().map(part).collect();
+    while !parts.is_empty() {
+        let count = (1 + scheduler.below(4) as usize).min(parts.len());
+        if let Err(error) = client.direct(file, parts.drain(..count).collect()).await {
+            match fate(error) {
+                Fate::Complete => return Ok(()),
+                other => return Err(other),
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Uploads one file until it is complete.
 async fn upload(client: &Client, session: SessionId, local: &Local) -> Option<()> {
     let scheduler = &client.world.scheduler;
@@ -145,10 +162,15 @@ async fn upload(client: &Client, session: SessionId, local: &Local) -> Option<()
 async fn upload_registered(client: &Client, file: &File, local: &Local) -> Fate {
     let scheduler = &client.world.scheduler;
     let is_presigned = scheduler.chance(200);
+    let is_recorded = is_presigned && scheduler.chance(500);
     let mut missing = local.numbers();
     for _ in 0..ROUNDS_MAX {
         let mut claimed = None;
-        if is_presigned {
+        if is_recorded {
+            if let Err(fate) = record(client, file, local, &missing).await {
+                return fate;
+            }
+        } else if is_presigned {
             let mut parts = Vec::new();
             for number in local.numbers() {
                 parts.extend(client.presigned(file, number, local.part(number)).await);

@@ -9,6 +9,7 @@ mod concurrency;
 mod cors;
 mod crash;
 mod development;
+mod direct;
 mod events;
 mod faults;
 mod files;

@@ -129,3 +129,25 @@ async fn presigned_parts_are_reported_by_the_completion() {
         serde_json::json!({ "partsCompleted": 2, "partsTotal": 2, "bytesCompleted": PART + 9, "bytesTotal": PART + 9 });
     assert_eq!(events[2]["progress"], progress);
 }
+
+/// Once they are recorded: each part as if it had come through the service, in part order.
+#[tokio::test]
+async fn direct_parts_are_reported_when_they_are_recorded() {
+    own_stack!();
+    let relayed = Relayed::shared();
+    let client = relayed.stack.client();
+    let session = client.create_session().await;
+    let bytes = pdf(2 * PART_BYTES + 9);
+    let file = client.register_pdf(&session, bytes.len()).await;
+    let part = |number: u64, size: usize| serde_json::json!({ "partNumber": number, "etag": "d41d8cd98f00b204e9800998ecf8427e", "sizeBytes": size });
+    let record = async |parts: &[serde_json::Value]| {
+        let stored = moc_tests::path::stored_parts(&session, &file);
+        let _ = client.post(&stored, &serde_json::json!({ "parts": parts })).await.success(200);
+    };
+    let _ = client.put_part(&session, &file, 2, bytes[PART_BYTES..2 * PART_BYTES].to_vec()).await.success(200);
+    record(&[part(3, 9), part(1, PART_BYTES)]).await;
+    record(&[part(3, 9)]).await;
+    let all = 2 * PART + 9;
+    let expected = [[2, 1, PART, 33], [1, 2, 2 * PART, 66], [3, 3, all, 100], [3, 3, all, 100]];
+    assert_eq!(relayed.parts(&session, &file), expected);
+}
