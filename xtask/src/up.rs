@@ -24,6 +24,9 @@ pub struct Options {
     /// Address to serve the embedded S3 on [default: 127.0.0.1:9000]
     #[arg(long, value_name = "ADDR")]
     s3_listen: Option<String>,
+    /// Origins whose pages may send parts to the embedded S3 [default: the app's and those of allowed_upload_origins]
+    #[arg(long, value_name = "ORIGINS")]
+    s3_origins: Option<String>,
     /// Address to serve the embedded broadcaster on [default: any free port]
     #[arg(long, value_name = "ADDR")]
     broadcast_listen: Option<String>,
@@ -56,6 +59,9 @@ fn with_options<'a>(host: &'a mut Command, project: &Project, options: &Options)
     }
     if let Some(address) = &options.s3_listen {
         host.arg("--s3-listen").arg(address);
+    }
+    if let Some(origins) = &options.s3_origins {
+        host.arg("--s3-origins").arg(origins);
     }
     if let Some(address) = &options.broadcast_listen {
         host.arg("--broadcast-listen").arg(address);
