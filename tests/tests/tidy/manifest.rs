@@ -77,7 +77,7 @@ const USES: [(&str, &[&str]); 12] = [
     ("store", &["store"]),
     ("bucket", &["s3"]),
     ("public-urls", &["public_address"]),
-    ("progress", &["emit", "emit_part", "emit_traced"]),
+    ("progress", &["emit", "emit_part", "emit_parts", "emit_traced"]),
     ("broadcaster", &["publish"]),
     ("watch-tokens", &["watch_token"]),
     ("thumbnails", &["make_due"]),
