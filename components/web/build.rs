@@ -1,5 +1,5 @@
 //! Packs the built page.
 
 fn main() -> std::io::Result<()> {
-    moc_assets::pack("/", &[])
+    moc_assets::WEB.pack("../..")
 }

@@ -7,7 +7,7 @@ use moc_domain::error::Error;
 
 moc_adapters::component!("api-reference", handle);
 
-const ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+const ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/api-reference.rs"));
 
 /// What the page may load: it makes its styles by script, and searches in a worker.
 const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \

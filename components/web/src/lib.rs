@@ -7,7 +7,7 @@ use moc_domain::error::Error;
 
 moc_adapters::component!("web", handle);
 
-const ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+const ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/web.rs"));
 
 async fn handle(request: &mut Request, _: &RequestLog) -> Result<Response, Error> {
     request.allow("GET, HEAD")?;

@@ -1,29 +1,27 @@
 //! The webhook sender, a private route: the only component that can reach the receiver and has its secret.
 
 use moc_adapters::http::{Request, Response};
-use moc_adapters::store;
 use moc_adapters::webhook::{self, HttpReceiver};
+use moc_adapters::{store, trace};
 use moc_application::deliver_webhook;
 use moc_application::port::Outbox as _;
 use moc_contract::path::WebhookRoute;
 use moc_contract::webhook::SweepResponse;
 use moc_domain::error::{Error, ErrorKind};
-use moc_domain::limits::{WEBHOOK_SWEEP_AFTER_MAX, WEBHOOK_SWEEP_MAX};
+use moc_domain::limits::WEBHOOK_SWEEP_MAX;
 
 moc_adapters::private_component!(handle);
 
 async fn handle(request: &mut Request) -> Result<Response, Error> {
     let route = WebhookRoute::parse(request.path()).ok_or(ErrorKind::NotFound)?;
     request.allow("POST")?;
-    let Some(receiver) = HttpReceiver::open(request).await? else { return Ok(webhook::not_configured()) };
+    let context = trace::context_of(request);
+    let Some(receiver) = HttpReceiver::open(context).await? else { return Ok(webhook::not_configured()) };
     let (outbox, platform) = (store::open().await?, request.platform());
     match route {
         WebhookRoute::Delivery(moc) => {
-            let outcome = deliver_webhook::run(&outbox, &receiver, &platform, moc).await?;
-            Ok(Response::from(outcome).after(async move {
-                // What a store that is unavailable leaves is the next sweep's.
-                let _ = deliver_webhook::sweep(&outbox, &receiver.untraced(), &platform, WEBHOOK_SWEEP_AFTER_MAX).await;
-            }))
+            let (outcome, sweep) = webhook::deliver(outbox, receiver, platform, moc).await?;
+            Ok(Response::from(outcome).after(sweep))
         }
         WebhookRoute::Sweep => {
             let swept = deliver_webhook::sweep(&outbox, &receiver, &platform, WEBHOOK_SWEEP_MAX).await?;

@@ -4,6 +4,7 @@ pub mod auth;
 mod background;
 pub mod body;
 pub mod forward;
+mod host;
 pub mod http;
 pub mod log;
 pub mod outbound;
@@ -20,7 +21,9 @@ pub mod webhook;
 pub use spin_sdk;
 
 /// Makes a component of an async function from a [`http::Request`] and its [`log::RequestLog`] to
-/// a `Result<`[`http::Response`]`, `[`moc_domain::error::Error`]`>`.
+/// a `Result<`[`http::Response`]`, `[`moc_domain::error::Error`]`>`. In a build for plain WASI it is a part of the one
+/// component, which calls its function `serve`.
+#[cfg(feature = "spin")]
 #[macro_export]
 macro_rules! component {
     ($route:literal, $handler:path) => {
@@ -38,6 +41,20 @@ macro_rules! private_component {
     };
 }
 
+/// The function of a route that the one component calls.
+#[cfg(feature = "wasi")]
+#[macro_export]
+macro_rules! component {
+    ($route:literal, $handler:path) => {
+        pub async fn serve(
+            request: $crate::spin_sdk::wasip3::http::types::Request,
+        ) -> Result<$crate::spin_sdk::wasip3::http::types::Response, $crate::spin_sdk::wasip3::http::types::ErrorCode> {
+            $crate::http::serve($route, request, $handler).await
+        }
+    };
+}
+
+/// Exports a function from a request to the future of its response.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! export_handler {

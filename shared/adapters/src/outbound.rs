@@ -105,11 +105,11 @@ pub async fn send_within(
 ) -> Result<Response, SendError> {
     let timeout = Duration::from_millis(timeout_ms);
     if let Payload::Stream { .. } = payload {
-        let response = head(method, url, headers, payload).await?;
+        let response = head(&method, url, headers, payload).await?;
         return Ok(Response::new(response, Instant::now() + timeout));
     }
     let deadline = Instant::now() + timeout;
-    let response = within(deadline, head(method, url, headers, payload)).await;
+    let response = within(deadline, head(&method, url, headers, payload)).await;
     Ok(Response::new(response.unwrap_or_else(|| Err(too_late()))?, deadline))
 }
 
@@ -118,11 +118,26 @@ fn too_late() -> SendError {
 }
 
 async fn head(
-    method: Method,
+    method: &Method,
     url: &Url,
     headers: &[(&str, &str)],
     payload: Payload,
 ) -> Result<HostResponse, SendError> {
+    let (request, write) = prepare(method, url, headers, payload)?;
+    let (response, ()) = futures::future::join(client::send(request), write).await;
+    Ok(response?)
+}
+
+/// A request, and what writes its body while it is sent.
+///
+/// # Errors
+/// [`SendError::Denied`].
+pub fn prepare(
+    method: &Method,
+    url: &Url,
+    headers: &[(&str, &str)],
+    payload: Payload,
+) -> Result<(Request, impl Future<Output = ()> + use<>), SendError> {
     let invalid = |()| SendError::Denied("the request's address is not valid".into());
     let length = match &payload {
         Payload::Empty if matches!(method, Method::Get | Method::Head | Method::Delete) => None,
@@ -140,29 +155,28 @@ async fn head(
     let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_MS * 1_000_000));
     let _ = options.set_between_bytes_timeout(Some(RESPONSE_TIMEOUT_MS * 1_000_000));
 
-    let (contents, writing) = match payload {
-        Payload::Empty => (None, None),
+    let (contents, end, writing) = match payload {
+        Payload::Stream { bytes, end, .. } => (Some(bytes), end, None),
         Payload::Bytes(bytes) => {
             let (writer, reader) = wit_stream::new();
-            (Some(reader), Some((writer, bytes)))
+            let (end_writer, end) = wit_future::new(|| Ok(None));
+            (Some(reader), end, Some((Some((writer, bytes)), end_writer)))
         }
-        Payload::Stream { bytes, end, .. } => {
-            let (request, _sent) = Request::new(fields, Some(bytes), end, Some(options));
-            address(&request, &method, url).map_err(invalid)?;
-            return Ok(client::send(request).await?);
+        Payload::Empty => {
+            let (end_writer, end) = wit_future::new(|| Ok(None));
+            (None, end, Some((None, end_writer)))
         }
     };
-    let (end_writer, end) = wit_future::new(|| Ok(None));
     let (request, _sent) = Request::new(fields, contents, end, Some(options));
-    address(&request, &method, url).map_err(invalid)?;
+    address(&request, method, url).map_err(invalid)?;
     let write = async move {
-        if let Some((mut writer, bytes)) = writing {
+        let Some((contents, end_writer)) = writing else { return };
+        if let Some((mut writer, bytes)) = contents {
             writer.write_all(bytes).await;
         }
         let _ = end_writer.write(Ok(None)).await;
     };
-    let (response, ()) = futures::future::join(client::send(request), write).await;
-    Ok(response?)
+    Ok((request, write))
 }
 
 fn address(request: &Request, method: &Method, url: &Url) -> Result<(), ()> {
@@ -178,6 +192,12 @@ fn address(request: &Request, method: &Method, url: &Url) -> Result<(), ()> {
 }
 
 impl Response {
+    /// A response whose head has arrived just now.
+    #[cfg(feature = "wasi")]
+    pub fn of(response: HostResponse) -> Self {
+        Self::new(response, Instant::now() + Duration::from_millis(RESPONSE_TIMEOUT_MS))
+    }
+
     fn new(response: HostResponse, deadline: Instant) -> Self {
         let headers = response.get_headers().copy_all();
         Self { status: response.get_status_code(), headers, response, deadline }

@@ -1,5 +1,5 @@
-//! The variables of Spin, read once per instance: a rotated secret takes effect with the next instance, which Spin
-//! starts after 128 requests or an idle second at the latest.
+//! The variables, read once per instance: a rotated secret takes effect with the next instance, which Spin starts
+//! after 128 requests or an idle second at the latest.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -11,8 +11,8 @@ use moc_config::{
     WatchSettings, WebhookSettings,
 };
 use moc_domain::error::{Error, ErrorKind};
-use spin_sdk::variables;
 
+use crate::host;
 use crate::log;
 
 type Cell<T> = OnceCell<Rc<T>>;
@@ -96,12 +96,10 @@ async fn load<T>(
 async fn values(names: &[&'static str]) -> Result<Values, Error> {
     let mut values = Vec::with_capacity(names.len());
     for name in names {
-        match variables::get(name).await {
-            Ok(value) => values.push((*name, value)),
-            // Not granted to this component, which has no use for it then.
-            Err(variables::Error::Undefined(_)) => {}
-            Err(error) => return Err(Error::with_source(ErrorKind::Internal, format!("the variable {name}: {error}"))),
-        }
+        let value = host::variable(name).await;
+        let value =
+            value.map_err(|error| Error::with_source(ErrorKind::Internal, format!("the variable {name}: {error}")));
+        values.extend(value?.map(|value| (*name, value)));
     }
     Ok(values.into_iter().collect())
 }

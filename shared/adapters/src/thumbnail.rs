@@ -11,17 +11,12 @@ use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::MocId;
 use moc_domain::limits::{THUMBNAIL_MAX_BYTES, THUMBNAILS_AFTER_RESPONSE_MAX, THUMBNAILS_WAITED_FOR_MAX};
 use moc_domain::moc::Moc;
-use spin_sdk::wasip3::http::types::Method;
-use url::Url;
 
 use crate::body::Body;
-use crate::outbound::{self, Payload, Response, SendError};
+use crate::outbound::{Payload, Response, SendError};
 use crate::platform::{RequestPlatform, WasiPlatform, within};
 use crate::s3::S3Bucket;
-use crate::{log, settings, store};
-
-/// The thumbnailer: a private route of the same application.
-const THUMBNAILER: &str = "http://thumbnailer.spin.internal/";
+use crate::{host, log, settings, store};
 
 /// Has the thumbnail of a MOC made, and makes those that are due: a few if a response waits for them, and more after
 /// one. `context` is the trace that goes with the pictures.
@@ -81,10 +76,9 @@ impl Thumbnailer {
         let object = self.bucket.get_ref().open_object(picture).await.map_err(of_bucket)?.ok_or_else(missing)?;
         let length = object.length().ok_or_else(|| failed("its length is not known"))?;
         let Body { bytes, end } = object.body();
-        let url = Url::parse(THUMBNAILER).map_err(|error| failed(error.to_string()))?;
         let headers = self.context.as_ref().map(TraceContext::headers).unwrap_or_default();
         let payload = Payload::Stream { bytes, end, length };
-        let reply = outbound::send(Method::Post, &url, &outbound::borrowed(&headers), payload).await;
+        let reply = host::send_to_thumbnailer(&headers, payload).await;
         self.jpeg(reply.map_err(unreachable)?).await
     }
 

@@ -27,34 +27,60 @@ const BUILD_COMMAND: &str = "cargo xtask build";
 /// Characters of a file's hash.
 const TAG_CHARS: usize = 22;
 
-/// Packs the built page in `dist/`, served at `url`, and `files`, each with its URL. The component includes the table
-/// from `$OUT_DIR/assets.rs`.
-///
-/// Without `dist/` a check on the host gets an empty table and a warning, so that editors work without npm.
-///
-/// # Errors
-/// If the page has not been built and the component is compiled for WebAssembly, or a file cannot be read.
-pub fn pack(url: &str, files: &[(&str, &str)]) -> Result<()> {
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or_else(|| Error::other("OUT_DIR is not set"))?);
-    println!("cargo::rerun-if-changed=dist");
-    let mut rows = Vec::new();
-    if Path::new("dist/index.html").is_file() {
-        for path in files_below(Path::new("dist"))? {
-            let name = path.strip_prefix("dist").map_err(Error::other)?.to_string_lossy();
-            let url =
-                if name == "index.html" { url.to_owned() } else { format!("{}/{name}", url.trim_end_matches('/')) };
-            rows.push(row(&path, &url, &out)?);
+/// The page of the component `web`.
+pub const WEB: Page = Page { component: "web", url: "/", files: &[] };
+/// The page of the component `api-reference`, and the document that it shows.
+pub const API_REFERENCE: Page = Page {
+    component: "api-reference",
+    url: "/api/mocs/uploads/docs",
+    files: &[("shared/contract/openapi.json", "/api/mocs/uploads/openapi.json")],
+};
+
+/// A page that is built in `components/<component>/dist/`.
+pub struct Page {
+    component: &'static str,
+    url: &'static str,
+    /// Files that are served with it, by their path in the project, each with its URL.
+    files: &'static [(&'static str, &'static str)],
+}
+
+impl Page {
+    /// Packs the built page and its files. The component includes the table from `$OUT_DIR/<component>.rs`. `root` is
+    /// the project's folder, as seen from the crate whose build script this is.
+    ///
+    /// Without `dist/` a check on the host gets a table without the page and a warning, so that editors work without
+    /// npm.
+    ///
+    /// # Errors
+    /// If the page has not been built and the component is compiled for WebAssembly, or a file cannot be read.
+    pub fn pack(&self, root: &str) -> Result<()> {
+        let Self { component, url, files } = self;
+        let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or_else(|| Error::other("OUT_DIR is not set"))?);
+        let dist = Path::new(root).join("components").join(component).join("dist");
+        println!("cargo::rerun-if-changed={}", dist.display());
+        let mut rows = Vec::new();
+        if dist.join("index.html").is_file() {
+            for path in files_below(&dist)? {
+                let name = path.strip_prefix(&dist).map_err(Error::other)?.to_string_lossy();
+                let url = if name == "index.html" {
+                    (*url).to_owned()
+                } else {
+                    format!("{}/{name}", url.trim_end_matches('/'))
+                };
+                rows.push(row(&path, &url, &out)?);
+            }
+        } else if std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
+            return Err(Error::other(format!("the page is not built: run `{BUILD_COMMAND}` first")));
+        } else {
+            println!("cargo::warning=the page is not built and missing from this build: `{BUILD_COMMAND}` builds it");
         }
-    } else if std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
-        return Err(Error::other(format!("the page is not built: run `{BUILD_COMMAND}` first")));
-    } else {
-        println!("cargo::warning=the page is not built and missing from this build: `{BUILD_COMMAND}` builds it");
+        for (path, url) in *files {
+            let path = Path::new(root).join(path);
+            println!("cargo::rerun-if-changed={}", path.display());
+            rows.push(row(&path, url, &out)?);
+        }
+        fs::write(out.join(format!("{component}.rs")), format!("&[\n{}]\n", rows.concat()))
     }
-    for (path, url) in files {
-        println!("cargo::rerun-if-changed={path}");
-        rows.push(row(Path::new(path), url, &out)?);
-    }
-    fs::write(out.join("assets.rs"), format!("&[\n{}]\n", rows.concat()))
 }
 
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {

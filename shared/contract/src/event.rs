@@ -34,6 +34,15 @@ impl EventBatch {
     }
 }
 
+impl TryFrom<EventBatch> for RawEventBatch {
+    type Error = serde_json::Error;
+
+    fn try_from(EventBatch { session_id, user_id, events }: EventBatch) -> Result<Self, Self::Error> {
+        let events = events.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
+        Ok(Self { session_id, user_id, events })
+    }
+}
+
 /// One event.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]

@@ -4,6 +4,7 @@ mod capability;
 mod component;
 mod limits;
 mod manifest;
+mod routes;
 mod tables;
 mod worlds;
 
@@ -71,6 +72,7 @@ fn outputs(root: &Path) -> Result<Vec<Output>> {
         Output { path: "client/src/limits.ts".into(), content: limits::client() },
         Output { path: "components/web/page/limits.ts".into(), content: limits::page() },
         Output { path: "spin.toml".into(), content: manifest::write(&read(root, "spin.toml")?, &components)? },
+        Output { path: "wasi/src/routes.rs".into(), content: routes::write(&components) },
         Output { path: "wit/components.wit".into(), content: worlds::write(&components) },
     ];
     outputs.extend(tables::write(root, &components, &openapi)?);

@@ -1,4 +1,4 @@
-//! The circuit breaker of a broadcaster that has failed. The pause is kept in the key-value store too:
+//! The circuit breaker of a broadcaster that has failed. With Spin the pause is kept in the key-value store too:
 //! instances are short-lived, and each route has its own.
 
 use std::cell::Cell;
@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use moc_application::port::Platform as _;
 use moc_domain::limits::BROADCASTER_PAUSE_MS;
 use moc_domain::time::Timestamp;
-use spin_sdk::key_value::Store;
 
 use crate::platform::{WasiPlatform, within};
-use crate::{background, log};
+use crate::{background, host, log};
 
 /// The entry of the key-value store: the end of the pause, in milliseconds since the Unix epoch, a
 /// space, and the address of the broadcaster, so that another one is not kept waiting.
@@ -25,7 +24,7 @@ const TRUSTED_MS: i64 = 1_000;
 thread_local! {
     /// When the pause ends, as far as this instance knows.
     static ENDS: Cell<Timestamp> = const { Cell::new(Timestamp::from_millis(0)) };
-    /// When it has last asked the key-value store.
+    /// When it has last asked what others have kept.
     static ASKED: Cell<Timestamp> = const { Cell::new(Timestamp::from_millis(0)) };
 }
 
@@ -62,20 +61,15 @@ pub async fn open(api_url: &str, cause: &str) {
     ENDS.set(ends);
     log::warn(&format!("progress events: {cause}; none are sent for {} s", BROADCASTER_PAUSE_MS / 1000));
     let entry = format!("{} {api_url}", ends.as_millis());
-    let keeping = async move {
-        if let Ok(store) = Store::open_default().await {
-            // Others find out by themselves if it cannot be kept.
-            let _ = store.set(ENTRY, entry.into_bytes()).await;
-        }
-    };
     background::run(async move {
-        within(Instant::now() + KEEPING_MAX, keeping).await;
+        // Others find out by themselves if it cannot be kept.
+        within(Instant::now() + KEEPING_MAX, host::share(ENTRY, entry.into_bytes())).await;
     })
     .await;
 }
 
 async fn kept(api_url: &str) -> Option<Timestamp> {
-    let entry = Store::open_default().await.ok()?.get(ENTRY).await.ok()??;
+    let entry = host::shared(ENTRY).await?;
     let (ends, of) = std::str::from_utf8(&entry).ok()?.split_once(' ')?;
     if of == api_url { Some(Timestamp::from_millis(ends.parse().ok()?)) } else { None }
 }

@@ -22,12 +22,10 @@ use moc_domain::time::Timestamp;
 pub use broadcaster::publish;
 
 use self::queue::Turn;
-use crate::forward::{ForwardResult, forward};
+use crate::forward::ForwardResult;
 use crate::platform::{WasiPlatform, within};
-use crate::{background, log, settings};
+use crate::{background, host, log, settings};
 
-/// The relay, which knows the broadcaster: a private route of the same application.
-const RELAY: &str = "progress-relay";
 /// How long the event of the part that makes a file whole waits for those of other instances.
 const LAST_PART_PAUSE_MS: u64 = 50;
 /// Pause between two looks at whether another request has sent this one's events.
@@ -147,8 +145,7 @@ async fn broadcaster() -> Option<Broadcaster> {
 impl Broadcaster {
     /// Whether it has taken the events. Where not, nothing more is sent for a while.
     async fn send(&self, batch: EventBatch, context: Option<&TraceContext>, deadline: Instant) -> bool {
-        let headers = context.map(TraceContext::headers).unwrap_or_default();
-        match within(deadline, forward(RELAY, &headers, &batch)).await {
+        match within(deadline, host::publish(batch, context)).await {
             Some(ForwardResult::Sent) => return true,
             Some(ForwardResult::NotConfigured) => OFF.set(true),
             Some(ForwardResult::Failed(cause)) => breaker::open(&self.api_url, &cause).await,

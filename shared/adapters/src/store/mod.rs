@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use moc_config::DatabaseSettings;
-use moc_domain::error::Error;
+use moc_domain::error::{Error, ErrorKind};
 use moc_store::{Dialect, Rows, SqlError, SqlExecutor, SqlStore, Statement};
 
 use crate::platform::WasiPlatform;
@@ -20,15 +20,22 @@ use crate::settings;
 /// Sessions, files, MOCs and deliveries.
 pub type Store = SqlStore<Database, WasiPlatform>;
 
+/// Why there is no store where the build has no client for it.
+const MISSING: &str = if cfg!(feature = "postgres") {
+    "the variable database_url must name a PostgreSQL or libSQL database: this build has no other"
+} else {
+    "the variable database_url must name a libSQL database (http, https or libsql): this build has no other"
+};
+
 /// The store of one request.
 ///
 /// # Errors
-/// [`moc_domain::error::ErrorKind::Internal`] if a variable is malformed.
+/// [`ErrorKind::Internal`] if a variable is malformed, or names a database that this build has no client for.
 pub async fn open() -> Result<Store, Error> {
     thread_local! {
         static SCHEMA_IS_CURRENT: Rc<Cell<bool>> = Rc::default();
     }
-    let database = Database::new(&*settings::database().await?);
+    let database = Database::new(&*settings::database().await?)?;
     Ok(SqlStore::new(database, WasiPlatform, SCHEMA_IS_CURRENT.with(Rc::clone)))
 }
 
@@ -40,13 +47,11 @@ pub enum Database {
     Postgres(postgres::Postgres),
     #[cfg(feature = "libsql")]
     Libsql(libsql::Libsql),
-    /// One that was left out of this build.
-    Missing(&'static str),
 }
 
 impl Database {
-    fn new(settings: &DatabaseSettings) -> Self {
-        match settings {
+    fn new(settings: &DatabaseSettings) -> Result<Self, Error> {
+        Ok(match settings {
             #[cfg(feature = "sqlite")]
             DatabaseSettings::Sqlite => Self::Sqlite(sqlite::Sqlite::shared()),
             #[cfg(feature = "postgres")]
@@ -54,8 +59,8 @@ impl Database {
             #[cfg(feature = "libsql")]
             DatabaseSettings::Libsql { url, token } => Self::Libsql(libsql::Libsql::new(url.clone(), token.clone())),
             #[allow(unreachable_patterns, reason = "a build may have every database")]
-            _ => Self::Missing("this build does not contain the client of the configured database"),
-        }
+            _ => return Err(Error::with_source(ErrorKind::Internal, MISSING)),
+        })
     }
 }
 
@@ -76,7 +81,6 @@ impl SqlExecutor for Database {
             Self::Postgres(postgres) => Box::pin(postgres.execute_all(statements)).await,
             #[cfg(feature = "libsql")]
             Self::Libsql(libsql) => Box::pin(libsql.execute_all(statements)).await,
-            Self::Missing(reason) => Err(SqlError::permanent(*reason)),
         }
     }
 
@@ -88,7 +92,6 @@ impl SqlExecutor for Database {
             Self::Postgres(postgres) => Box::pin(postgres.transaction(statements)).await,
             #[cfg(feature = "libsql")]
             Self::Libsql(libsql) => Box::pin(libsql.transaction(statements)).await,
-            Self::Missing(reason) => Err(SqlError::permanent(*reason)),
         }
     }
 }

@@ -13,14 +13,12 @@ use moc_domain::limits::{TRACE_EXPORT_MAX_MS, TRACE_PAUSE_MS, TRACE_SPANS_MAX};
 use moc_domain::moc::Moc;
 use spin_sdk::wasip3::random::random::get_random_u64;
 
-use crate::forward::{ForwardResult, forward};
+use crate::forward::ForwardResult;
+use crate::host;
 use crate::http::Request;
 use crate::log;
 use crate::platform::within;
 use crate::settings;
-
-/// The exporter, which knows the collector: a private route of the same application.
-const EXPORTER: &str = "trace-exporter";
 
 thread_local! {
     /// Until when nothing is sent to a collector that has failed.
@@ -130,7 +128,7 @@ impl Trace {
         }
         let batch = recording.batch();
         let deadline = now + Duration::from_millis(TRACE_EXPORT_MAX_MS);
-        let cause = match within(deadline, forward(EXPORTER, &[], &batch)).await {
+        let cause = match within(deadline, host::export(batch)).await {
             Some(ForwardResult::Sent | ForwardResult::NotConfigured) => return,
             Some(ForwardResult::Failed(cause)) => cause,
             None => "the exporter did not respond in time".into(),

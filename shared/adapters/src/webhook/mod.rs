@@ -3,26 +3,24 @@
 mod receiver;
 mod signature;
 
-use moc_application::deliver_webhook::DeliveryOutcome;
+use moc_application::deliver_webhook::{self, DeliveryOutcome};
 use moc_application::port::Platform as _;
-use moc_contract::path;
 use moc_contract::trace::TraceContext;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::MocId;
-use moc_domain::limits::WEBHOOK_DELIVERY_MAX_MS;
-use spin_sdk::wasip3::http::types::Method;
-use url::Url;
+use moc_domain::limits::{WEBHOOK_DELIVERY_MAX_MS, WEBHOOK_SWEEP_AFTER_MAX};
 
 pub use receiver::HttpReceiver;
 
 use crate::forward;
+use crate::host;
 use crate::http::Response;
 use crate::log;
-use crate::outbound::{self, Payload};
 use crate::platform::RequestPlatform;
+use crate::store::Store;
 
-/// The sender, which knows the receiver: a private route of the same application.
-const SENDER: &str = "http://webhook-sender.spin.internal";
+/// Why a delivery is not settled that has used up its time.
+const LEFT: &str = "a later sweep goes on";
 
 /// Has the webhook of a MOC delivered, and waits until that is settled: a minute at most, or as long as the request may
 /// last. `context` is the trace that it belongs to. If another instance delivers it, or has done so, there is nothing to do.
@@ -37,18 +35,36 @@ pub async fn send(moc: MocId, platform: RequestPlatform, context: Option<TraceCo
         log::warn(&format!("the webhook of MOC {moc} waits for a sweep: {cause}"));
         failed(cause)
     };
-    let Ok(url) = Url::parse(&format!("{SENDER}{}", path::delivery(moc))) else { return Ok(()) };
-    let left_ms = platform.ends_at.map(|ends_at| ends_at.millis_since(platform.now()).max(0));
-    let limit_ms = left_ms.unwrap_or(WEBHOOK_DELIVERY_MAX_MS).min(WEBHOOK_DELIVERY_MAX_MS).unsigned_abs();
-    let headers = context.as_ref().map(TraceContext::headers).unwrap_or_default();
-    let headers = outbound::borrowed(&headers);
-    let reply = outbound::send_within(limit_ms, Method::Post, &url, &headers, Payload::Empty).await;
-    let reply = reply.map_err(|error| unheard(format!("the webhook sender: {error}")))?;
-    match reply.status {
-        204 | 404 => Ok(()),
-        502 => Err(failed(reply.cause().await)),
-        status => Err(unheard(format!("the webhook sender responded {status}"))),
+    match host::deliver(moc, platform, context).await.map_err(unheard)? {
+        DeliveryOutcome::Delivered | DeliveryOutcome::Nothing => Ok(()),
+        DeliveryOutcome::Failed(cause) => Err(failed(cause)),
+        DeliveryOutcome::Left => Err(failed(LEFT.into())),
     }
+}
+
+/// How long a request may take for a delivery, in milliseconds.
+pub(crate) fn limit_ms(platform: RequestPlatform) -> u64 {
+    let left_ms = platform.ends_at.map(|ends_at| ends_at.millis_since(platform.now()).max(0));
+    left_ms.unwrap_or(WEBHOOK_DELIVERY_MAX_MS).min(WEBHOOK_DELIVERY_MAX_MS).unsigned_abs()
+}
+
+/// Delivers the webhook of a MOC: the sender's side of [`send`]. Returns the outcome, and what is to be done once that
+/// is known: a sweep.
+///
+/// # Errors
+/// Those of the outbox.
+pub async fn deliver(
+    outbox: Store,
+    receiver: HttpReceiver,
+    platform: RequestPlatform,
+    moc: MocId,
+) -> Result<(DeliveryOutcome, impl Future<Output = ()>), Error> {
+    let outcome = deliver_webhook::run(&outbox, &receiver, &platform, moc).await?;
+    let sweep = async move {
+        // What a store that is unavailable leaves is the next sweep's.
+        let _ = deliver_webhook::sweep(&outbox, &receiver.untraced(), &platform, WEBHOOK_SWEEP_AFTER_MAX).await;
+    };
+    Ok((outcome, sweep))
 }
 
 impl From<DeliveryOutcome> for Response {
@@ -56,7 +72,7 @@ impl From<DeliveryOutcome> for Response {
         match outcome {
             DeliveryOutcome::Delivered => forward::ForwardResult::Sent.into(),
             DeliveryOutcome::Failed(cause) => forward::ForwardResult::Failed(cause).into(),
-            DeliveryOutcome::Left => forward::ForwardResult::Failed("a later sweep goes on".into()).into(),
+            DeliveryOutcome::Left => forward::ForwardResult::Failed(LEFT.into()).into(),
             DeliveryOutcome::Nothing => Self::new(404, "text/plain", b"there is nothing to deliver".to_vec()),
         }
     }

@@ -14,10 +14,9 @@ use serde_json::json;
 use spin_sdk::wasip3::http::types::Method;
 
 use super::signature::sign;
-use crate::http::Request;
 use crate::outbound::{self, Payload};
 use crate::platform::{WasiPlatform, within};
-use crate::{log, settings, trace};
+use crate::{log, settings};
 
 /// The receiver at `moc_finalize_webhook_url`.
 pub struct HttpReceiver {
@@ -26,17 +25,17 @@ pub struct HttpReceiver {
 }
 
 impl HttpReceiver {
-    /// The receiver; `None` if there is none. What it is sent belongs to the trace of `request`.
+    /// The receiver; `None` if there is none. What it is sent belongs to the trace of `context`.
     ///
     /// # Errors
     /// [`moc_domain::error::ErrorKind::Internal`] where a variable cannot be read.
-    pub async fn open(request: &Request) -> Result<Option<Self>, Error> {
+    pub async fn open(context: Option<TraceContext>) -> Result<Option<Self>, Error> {
         let settings = settings::webhook().await.inspect_err(|error| {
             // The caller has no way to report it.
             log::warn(&format!("webhooks: {}; none are sent", error.source.as_deref().unwrap_or_default()));
         });
         let Some(settings) = settings?.as_ref().clone() else { return Ok(None) };
-        Ok(Some(Self { settings, context: trace::context_of(request) }))
+        Ok(Some(Self { settings, context }))
     }
 
     /// The same receiver, outside the trace.

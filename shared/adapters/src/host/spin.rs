@@ -1,0 +1,110 @@
+//! Spin: its variables, its key-value store, and its private routes, which are components of their own.
+
+use moc_application::deliver_webhook::DeliveryOutcome;
+use moc_contract::event::EventBatch;
+use moc_contract::path;
+use moc_contract::trace::{TraceBatch, TraceContext};
+use moc_domain::id::MocId;
+use serde::Serialize;
+use spin_sdk::key_value::Store;
+use spin_sdk::variables;
+use spin_sdk::wasip3::http::types::Method;
+use url::Url;
+
+use crate::forward::ForwardResult;
+use crate::outbound::{self, Payload, Response, SendError};
+use crate::platform::RequestPlatform;
+use crate::webhook;
+
+/// The private components, which nobody outside of the application reaches.
+const RELAY: &str = "http://progress-relay.spin.internal/";
+const EXPORTER: &str = "http://trace-exporter.spin.internal/";
+const SENDER: &str = "http://webhook-sender.spin.internal";
+const THUMBNAILER: &str = "http://thumbnailer.spin.internal/";
+
+/// A variable; `None` if it is not granted to this component, which has no use for it then.
+///
+/// # Errors
+/// Why it cannot be read, for the log.
+pub async fn variable(name: &str) -> Result<Option<String>, String> {
+    match variables::get(name).await {
+        Ok(value) => Ok(Some(value)),
+        Err(variables::Error::Undefined(_)) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What an instance of any component has shared under this name.
+pub async fn shared(name: &str) -> Option<Vec<u8>> {
+    Store::open_default().await.ok()?.get(name).await.ok()?
+}
+
+/// Shares a value with all instances, as far as the store is available.
+pub async fn share(name: &str, value: Vec<u8>) {
+    if let Ok(store) = Store::open_default().await {
+        let _ = store.set(name, value).await;
+    }
+}
+
+/// Has the relay publish events.
+pub async fn publish(batch: EventBatch, context: Option<&TraceContext>) -> ForwardResult {
+    let headers = context.map(TraceContext::headers).unwrap_or_default();
+    forward("progress-relay", RELAY, &headers, &batch).await
+}
+
+/// Has the exporter send a trace.
+pub async fn export(batch: TraceBatch) -> ForwardResult {
+    forward("trace-exporter", EXPORTER, &[], &batch).await
+}
+
+/// Has the sender deliver the webhook of a MOC.
+///
+/// # Errors
+/// Why the outcome is not known, for the log.
+pub async fn deliver(
+    moc: MocId,
+    platform: RequestPlatform,
+    context: Option<TraceContext>,
+) -> Result<DeliveryOutcome, String> {
+    let url = Url::parse(&format!("{SENDER}{}", path::delivery(moc))).map_err(|error| error.to_string())?;
+    let headers = context.as_ref().map(TraceContext::headers).unwrap_or_default();
+    let headers = outbound::borrowed(&headers);
+    let reply = outbound::send_within(webhook::limit_ms(platform), Method::Post, &url, &headers, Payload::Empty).await;
+    let reply = reply.map_err(|error| format!("the webhook sender: {error}"))?;
+    match reply.status {
+        204 => Ok(DeliveryOutcome::Delivered),
+        404 => Ok(DeliveryOutcome::Nothing),
+        502 => Ok(DeliveryOutcome::Failed(reply.cause().await)),
+        status => Err(format!("the webhook sender responded {status}")),
+    }
+}
+
+/// Sends the thumbnailer a picture.
+pub async fn send_to_thumbnailer(headers: &[(&'static str, String)], picture: Payload) -> Result<Response, SendError> {
+    let url = Url::parse(THUMBNAILER).map_err(|error| SendError::Denied(error.to_string()))?;
+    outbound::send(Method::Post, &url, &outbound::borrowed(headers), picture).await
+}
+
+/// Sends a component a POST of JSON with these headers.
+async fn forward(
+    component: &str,
+    url: &str,
+    headers: &[(&'static str, String)],
+    body: &impl Serialize,
+) -> ForwardResult {
+    let (Ok(url), Ok(body)) = (Url::parse(url), serde_json::to_vec(body)) else {
+        return ForwardResult::Failed(format!("what {component} should get cannot be written"));
+    };
+    let mut headers = outbound::borrowed(headers);
+    headers.push(("content-type", "application/json"));
+    let reply = match outbound::send(Method::Post, &url, &headers, Payload::Bytes(body)).await {
+        Ok(reply) => reply,
+        Err(error) => return ForwardResult::Failed(format!("{component}: {error}")),
+    };
+    match reply.status {
+        204 => ForwardResult::Sent,
+        501 => ForwardResult::NotConfigured,
+        502 => ForwardResult::Failed(reply.cause().await),
+        status => ForwardResult::Failed(format!("{component} responded {status}")),
+    }
+}

@@ -1,0 +1,106 @@
+//! A host of plain WASI, which runs one component: variables are in the environment, nothing outlives an instance, and
+//! the work of private components is a call. Only the thumbnailer is a component of its own, linked to this one: so
+//! the pictures that it decodes have a memory of their own.
+
+use std::env::{self, VarError};
+use std::time::{Duration, Instant};
+
+use futures::future::join;
+use moc_application::deliver_webhook::DeliveryOutcome;
+use moc_contract::event::EventBatch;
+use moc_contract::trace::{TraceBatch, TraceContext};
+use moc_domain::error::Error;
+use moc_domain::id::MocId;
+use spin_sdk::wasip3::http::types::Method;
+use url::Url;
+
+use self::thumbnailer::wasi::http::handler;
+use crate::forward::ForwardResult;
+use crate::outbound::{self, Payload, Response, SendError};
+use crate::platform::{RequestPlatform, within};
+use crate::webhook::{self, HttpReceiver};
+use crate::{background, progress, store, trace};
+
+#[cfg(not(target_family = "wasm"))]
+compile_error!("the feature `wasi` is for components: `cargo xtask build --target wasi` builds them");
+
+mod thumbnailer {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "moc:uploads/thumbnailing",
+        runtime_path: "spin_sdk::wit_bindgen::rt",
+        with: { "wasi:http/types@0.3.0": spin_sdk::wasip3::http::types },
+        generate_all,
+    });
+}
+
+/// What the linked component is called with; it looks at the path alone.
+const THUMBNAILER: &str = "http://thumbnailer/";
+
+/// A variable, from the environment's of the same name in capitals; `None` if that is not set.
+///
+/// # Errors
+/// Why it cannot be read, for the log.
+#[expect(clippy::unused_async, reason = "Spin's are asynchronous")]
+pub async fn variable(name: &str) -> Result<Option<String>, String> {
+    match env::var(name.to_uppercase()) {
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err("the value is not UTF-8".to_owned()),
+    }
+}
+
+/// Nothing: instances share no store.
+#[expect(clippy::unused_async, reason = "Spin's is asynchronous")]
+pub async fn shared(_: &str) -> Option<Vec<u8>> {
+    None
+}
+
+/// Does nothing: instances share no store.
+#[expect(clippy::unused_async, reason = "Spin's is asynchronous")]
+pub async fn share(_: &str, _: Vec<u8>) {}
+
+/// Publishes events.
+pub async fn publish(batch: EventBatch, context: Option<&TraceContext>) -> ForwardResult {
+    match batch.try_into() {
+        Ok(batch) => progress::publish(batch, context.cloned()).await,
+        Err(error) => ForwardResult::Failed(format!("the events cannot be written: {error}")),
+    }
+}
+
+/// Sends a trace.
+pub async fn export(batch: TraceBatch) -> ForwardResult {
+    trace::export(batch).await
+}
+
+/// Delivers the webhook of a MOC, and sweeps afterwards.
+///
+/// # Errors
+/// Why the outcome is not known, for the log.
+pub async fn deliver(
+    moc: MocId,
+    platform: RequestPlatform,
+    context: Option<TraceContext>,
+) -> Result<DeliveryOutcome, String> {
+    let delivering = async {
+        let Some(receiver) = HttpReceiver::open(context).await? else { return Ok(None) };
+        let (outcome, sweep) = webhook::deliver(store::open().await?, receiver, platform, moc).await?;
+        background::run(sweep).await;
+        Ok::<_, Error>(Some(outcome))
+    };
+    let deadline = Instant::now() + Duration::from_millis(webhook::limit_ms(platform));
+    match within(deadline, delivering).await {
+        Some(Ok(Some(outcome))) => Ok(outcome),
+        Some(Ok(None)) => Err("no receiver is configured".to_owned()),
+        Some(Err(error)) => Err(error.source.unwrap_or_else(|| format!("{:?}", error.kind))),
+        None => Err("it was not settled in time".to_owned()),
+    }
+}
+
+/// Sends the thumbnailer a picture.
+pub async fn send_to_thumbnailer(headers: &[(&'static str, String)], picture: Payload) -> Result<Response, SendError> {
+    let url = Url::parse(THUMBNAILER).map_err(|error| SendError::Denied(error.to_string()))?;
+    let (request, write) = outbound::prepare(&Method::Post, &url, &outbound::borrowed(headers), picture)?;
+    let (response, ()) = join(handler::handle(request), write).await;
+    Ok(Response::of(response?))
+}
