@@ -38,6 +38,7 @@ pub struct Application {
     pub version: Option<String>,
     description: Option<String>,
     authors: Option<Vec<String>>,
+    targets: Option<Vec<String>>,
 }
 
 /// One entry of `[variables]`.

@@ -21,7 +21,7 @@ pub struct Options {
 
 /// Measures speed and size.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
-    build::components(project)?;
+    build::components(project, build::Target::Spin)?;
     build::program(project, build::LOCAL_HOST)?;
     let mut bench = build::program(project, MOC_BENCH)?;
     process::run("the benchmark", bench.args(&options.arguments).current_dir(project.root()))

@@ -9,8 +9,16 @@ use crate::process;
 use crate::project::Project;
 use crate::wasm_target::{self, WASM_TARGET};
 
-/// The cargo profile of the components, in the workspace's manifest.
-const COMPONENT_PROFILE: &str = "component";
+/// The crate of every route in one component, with the feature that makes something of it, and the file of it.
+const ALL_ROUTES: &str = "moc-uploads";
+const ALL_ROUTES_FEATURE: &str = "moc-uploads/wasi";
+const ALL_ROUTES_FILE: &str = "moc_uploads_routes.wasm";
+/// The component that is linked to it, with its file, and the program that does so.
+const THUMBNAILER: &str = "thumbnailer";
+const THUMBNAILER_FILE: &str = "thumbnailer.wasm";
+const LINKER: &str = "moc-compose";
+/// What comes of it.
+const WASI_FILE: &str = "moc_uploads.wasm";
 /// Components that are not part of the application: the benchmark compares with them.
 const HELLO: [&str; 2] = ["moc-bench-hello", "moc-bench-hello-postgres"];
 /// Another one: tests run the cases of the ports in it.
@@ -18,32 +26,103 @@ const CONFORMANCE: &str = "moc-conformance";
 /// The local host's program.
 pub const LOCAL_HOST: &str = "moc-local";
 
+/// The hosts that the same sources are built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Target {
+    /// spin.toml: a component per route, with every database
+    Spin,
+    /// deploy/akamai/spin.toml: the same without SQLite, which Akamai Functions does not have
+    Akamai,
+    /// One component with every route, for hosts of plain WASI: wasmtime serve, wasmCloud
+    Wasi,
+}
+
+impl Target {
+    /// Every one of them.
+    pub const ALL: [Self; 3] = [Self::Spin, Self::Akamai, Self::Wasi];
+
+    /// The cargo profile in the workspace's manifest, and so the folder of the built files.
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::Spin | Self::Wasi => "component",
+            Self::Akamai => "akamai",
+        }
+    }
+
+    /// What cargo is told about features. Without anything, components turn all of Spin's on.
+    const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Spin => &[],
+            Self::Akamai => {
+                &["--no-default-features", "--features", "moc-adapters/spin,moc-adapters/postgres,moc-adapters/libsql"]
+            }
+            Self::Wasi => &["--features", ALL_ROUTES_FEATURE],
+        }
+    }
+}
+
 #[derive(clap::Args)]
 pub struct Options {
     /// The components to build [default: all]
     components: Vec<String>,
+    /// The host to build them for
+    #[arg(long, value_enum, default_value_t = Target::Spin)]
+    target: Target,
 }
 
 /// Builds the named components, or all.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
+    let Options { components, target } = options;
+    if *target == Target::Wasi {
+        if !components.is_empty() {
+            bail!("the target wasi has one component with every route: name none");
+        }
+        return one_component(project);
+    }
     let all = project.components()?;
-    if let Some(unknown) = options.components.iter().find(|name| !all.contains(name)) {
+    if let Some(unknown) = components.iter().find(|name| !all.contains(name)) {
         bail!("there is no component {unknown}; there are {}", all.join(", "));
     }
-    let components = if options.components.is_empty() { all } else { options.components.clone() };
+    let components = if components.is_empty() { all } else { components.clone() };
     wasm_target::ensure(project)?;
     npm::build_pages(project, &components)?;
-    process::run("building the components", for_wasm(project, "build").args(packages(&components)))
+    process::run("building the components", for_wasm(project, "build", *target).args(packages(&components)))
 }
 
-/// Builds every component, with the pages that they embed, and installs the target if it is missing.
-pub fn components(project: &Project) -> Result<()> {
-    run(project, &Options { components: Vec::new() })
+/// Builds every component of a target, with the pages that they embed, and installs the compiler's target if it is
+/// missing.
+pub fn components(project: &Project, target: Target) -> Result<()> {
+    run(project, &Options { components: Vec::new(), target })
+}
+
+/// Builds the component of every route, and links the thumbnailer to it.
+fn one_component(project: &Project) -> Result<()> {
+    wasm_target::ensure(project)?;
+    npm::build_pages(project, &project.components()?)?;
+    let mut cargo = for_wasm(project, "build", Target::Wasi);
+    process::run("building the component", cargo.args(["--package", ALL_ROUTES]))?;
+    // In a run of its own: it has the features of the other targets.
+    let mut cargo = for_wasm(project, "build", Target::Spin);
+    process::run("building the thumbnailer", cargo.args(["--package", THUMBNAILER]))?;
+    let folder = project.target_dir().join(WASM_TARGET).join(Target::Wasi.profile());
+    process::run(&format!("building {LINKER}"), &mut for_linker(project, "build"))?;
+    let mut linker = Command::new(project.program(LINKER));
+    linker.args([ALL_ROUTES_FILE, THUMBNAILER_FILE, WASI_FILE].map(|file| folder.join(file)));
+    process::run("linking the components", &mut linker)
+}
+
+/// A cargo command for the program that links components, in release mode. Its dependencies have features that those of
+/// the local host have not, so it is no part of [`for_native_crates`].
+pub fn for_linker(project: &Project, subcommand: &str) -> Command {
+    let mut cargo = project.cargo(subcommand);
+    cargo.args(["--release", "--package", LINKER]);
+    cargo
 }
 
 /// Builds the component in which tests run the cases of the ports.
 pub fn conformance(project: &Project) -> Result<()> {
-    process::run("building the conformance suite", for_wasm(project, "build").args(["--package", CONFORMANCE]))
+    let mut cargo = for_wasm(project, "build", Target::Spin);
+    process::run("building the conformance suite", cargo.args(["--package", CONFORMANCE]))
 }
 
 /// Builds a native program in release mode and returns the command that runs it.
@@ -53,28 +132,33 @@ pub fn program(project: &Project, name: &str) -> Result<Command> {
     Ok(Command::new(project.program(name)))
 }
 
-/// A cargo command for every crate that is not a component, in release mode. It always names all of them: cargo
+/// A cargo command for every crate that is not a component, but for the linker of components, in release mode. It always names all of them: cargo
 /// chooses the features of dependencies by the crates that it is given, and another choice would compile most of the
 /// local host's dependencies a second time.
 pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = project.cargo(subcommand);
     cargo.args(["--release", "--workspace"]);
-    for name in HELLO.into_iter().chain([CONFORMANCE]).map(str::to_owned).chain(project.components()?) {
+    for name in HELLO.into_iter().chain([ALL_ROUTES, CONFORMANCE, LINKER]).map(str::to_owned).chain(project.components()?) {
         cargo.args(["--exclude", &name]);
     }
     Ok(cargo)
 }
 
-/// A cargo command (`build`, `clippy`) for all components, that of the tests included, with their target and profile.
-pub fn for_components(project: &Project, subcommand: &str) -> Result<Command> {
-    let mut cargo = for_wasm(project, subcommand);
-    cargo.args(packages(&project.components()?)).args(["--package", CONFORMANCE]);
+/// A cargo command (`build`, `clippy`) for all components of a target, with its profile and features. Spin's include
+/// that of the tests.
+pub fn for_components(project: &Project, subcommand: &str, target: Target) -> Result<Command> {
+    let mut cargo = for_wasm(project, subcommand, target);
+    match target {
+        Target::Spin => cargo.args(packages(&project.components()?)).args(["--package", CONFORMANCE]),
+        Target::Akamai => cargo.args(packages(&project.components()?)),
+        Target::Wasi => cargo.args(["--package", ALL_ROUTES]),
+    };
     Ok(cargo)
 }
 
-fn for_wasm(project: &Project, subcommand: &str) -> Command {
+fn for_wasm(project: &Project, subcommand: &str, target: Target) -> Command {
     let mut cargo = project.cargo(subcommand);
-    cargo.args(["--profile", COMPONENT_PROFILE, "--target", WASM_TARGET]);
+    cargo.args(["--profile", target.profile(), "--target", WASM_TARGET]).args(target.features());
     cargo
 }
 

@@ -41,7 +41,7 @@ enum XtaskCommand {
     Test(test::Options),
     /// Show a session's progress events as they arrive
     Watch(watch::Options),
-    /// Build the components into target/wasm32-wasip2/component/, with the pages that they embed
+    /// Build the components for a host into target/wasm32-wasip2/, with the pages that they embed
     Build(build::Options),
     /// Write the files that follow from the code: spin.toml's components, worlds, documents, tables, bounds
     Generate(generate::Options),

@@ -38,7 +38,7 @@ pub struct Options {
 /// Builds and runs the app. Returns only when that fails: otherwise the local host has this
 /// process's id, so that Ctrl-C and other signals reach it directly.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
-    build::components(project)?;
+    build::components(project, build::Target::Spin)?;
     let mut host = build::program(project, build::LOCAL_HOST)?;
     // Whoever tries the app wants to see a thumbnail.
     if std::env::var_os(THUMBNAILS).is_none() {

@@ -264,6 +264,42 @@ fn pods_get_requests_if_they_are_healthy_and_are_restarted_if_no_component_respo
 }
 
 #[test]
+fn the_manifest_for_akamai_is_that_for_spin_without_sqlite() {
+    let (spin, akamai) = (Manifest::read(), Manifest::akamai());
+    assert_eq!(akamai.routes(), spin.routes());
+    let (mut expected, found) = (spin.components(), akamai.components());
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (id, grants) in found {
+        let spin = expected.remove(&id).expect("a component");
+        assert_eq!((grants.hosts, grants.key_values), (spin.hosts, spin.key_values), "{id}");
+        assert_eq!(grants.variables, spin.variables, "{id}");
+        assert!(grants.databases.is_empty(), "{id} has SQLite");
+        let source = spin.source.replace("/component/", "/akamai/");
+        assert_eq!(grants.source, format!("deploy/akamai/../../{source}"));
+    }
+}
+
+#[test]
+fn the_defaults_for_akamai_are_valid_and_a_database_is_required() {
+    let (spin, akamai) = (Manifest::read(), Manifest::akamai());
+    let names = |manifest: &Manifest| manifest.variables().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&akamai), names(&spin));
+    let of = |name: &str| akamai.variables().get(name).cloned().expect("a variable");
+    let required: Vec<_> = names(&akamai).into_iter().filter(|name| of(name).get("default").is_none()).collect();
+    assert_eq!(required, ["database_origin", "database_url"]);
+    let value = |name: &str| match name {
+        "database_url" => Some(DATABASE_URL.to_owned()),
+        "database_origin" => Some("postgres://db.example.com:5432".to_owned()),
+        "s3_endpoint" => Some("https://s3.example.com".to_owned()),
+        "s3_access_key_id" | "s3_secret_access_key" | "jwt_secret" => {
+            Some("0123456789abcdef0123456789abcdef".to_owned())
+        }
+        _ => of(name).get("default").and_then(toml::Value::as_str).map(str::to_owned),
+    };
+    assert_eq!(check_all(value), Ok(Vec::new()));
+}
+
+#[test]
 fn the_documentation_names_every_file_of_deploy() {
     let pages: String = files("docs", "md").iter().map(read).collect();
     for path in every_file("deploy") {

@@ -7,8 +7,12 @@ use toml::{Table, Value};
 use crate::source::idents;
 use crate::{component_source, directories, read};
 
-/// spin.toml, as far as it is checked here.
-pub struct Manifest(Table);
+/// A manifest, as far as it is checked here.
+pub struct Manifest {
+    /// Its folder in the project.
+    folder: &'static str,
+    table: Table,
+}
 
 /// What one component is granted.
 pub struct Grants {
@@ -25,30 +29,41 @@ pub struct Grants {
 }
 
 impl Manifest {
+    /// spin.toml
     pub fn read() -> Self {
-        Self(read("spin.toml").parse().expect("TOML"))
+        Self::of("")
+    }
+
+    /// deploy/akamai/spin.toml
+    pub fn akamai() -> Self {
+        Self::of("deploy/akamai/")
+    }
+
+    fn of(folder: &'static str) -> Self {
+        Self { folder, table: read(format!("{folder}spin.toml")).parse().expect("TOML") }
     }
 
     /// Every public path with the component that serves it.
     pub fn routes(&self) -> Vec<(String, String)> {
-        let triggers = self.0["trigger"]["http"].as_array().expect("HTTP triggers");
+        let triggers = self.table["trigger"]["http"].as_array().expect("HTTP triggers");
         let text = |trigger: &Value, name: &str| trigger.get(name).and_then(Value::as_str).map(str::to_owned);
         triggers.iter().filter_map(|trigger| Some((text(trigger, "route")?, text(trigger, "component")?))).collect()
     }
 
     /// Every component, by its id.
     pub fn components(&self) -> BTreeMap<String, Grants> {
-        let components = self.0["component"].as_table().expect("components");
-        components.iter().map(|(id, component)| (id.clone(), Grants::of(component))).collect()
+        let components = self.table["component"].as_table().expect("components");
+        components.iter().map(|(id, component)| (id.clone(), Grants::of(component, self.folder))).collect()
     }
 
-    fn variables(&self) -> &Table {
-        self.0["variables"].as_table().expect("variables")
+    /// The declared variables, by their names.
+    pub fn variables(&self) -> &Table {
+        self.table["variables"].as_table().expect("variables")
     }
 }
 
 impl Grants {
-    fn of(component: &Value) -> Self {
+    fn of(component: &Value, folder: &str) -> Self {
         let list = |name: &str| -> Vec<String> {
             let entries = component.get(name).and_then(Value::as_array).into_iter().flatten();
             entries.map(|entry| entry.as_str().expect("text").to_owned()).collect()
@@ -61,7 +76,7 @@ impl Grants {
             variables: variables
                 .map(|(name, value)| (name.clone(), value.as_str().expect("text").to_owned()))
                 .collect(),
-            source: component["source"].as_str().expect("a path").to_owned(),
+            source: format!("{folder}{}", component["source"].as_str().expect("a path")),
         }
     }
 }

@@ -65,13 +65,15 @@ fn run(options: &Options) -> Result<()> {
 /// Every generated file but the client's types, which openapi-typescript makes of `openapi.json`.
 fn outputs(root: &Path) -> Result<Vec<Output>> {
     let components = Component::all(root)?;
+    let spin = read(root, "spin.toml")?;
     let document = moc_contract::openapi::document();
     let openapi: serde_json::Value = serde_json::from_str(&document)?;
     let mut outputs = vec![
         Output { path: "shared/contract/openapi.json".into(), content: document },
         Output { path: "client/src/limits.ts".into(), content: limits::client() },
         Output { path: "components/web/page/limits.ts".into(), content: limits::page() },
-        Output { path: "spin.toml".into(), content: manifest::write(&read(root, "spin.toml")?, &components)? },
+        Output { path: "spin.toml".into(), content: manifest::spin(&spin, &components)? },
+        Output { path: "deploy/akamai/spin.toml".into(), content: manifest::akamai(&spin, &components)? },
         Output { path: "wasi/src/routes.rs".into(), content: routes::write(&components) },
         Output { path: "wit/components.wit".into(), content: worlds::write(&components) },
     ];

@@ -41,7 +41,6 @@ const THUMBNAILER: &str = "http://thumbnailer/";
 ///
 /// # Errors
 /// Why it cannot be read, for the log.
-#[expect(clippy::unused_async, reason = "Spin's are asynchronous")]
 pub async fn variable(name: &str) -> Result<Option<String>, String> {
     match env::var(name.to_uppercase()) {
         Ok(value) => Ok(Some(value)),
@@ -51,13 +50,11 @@ pub async fn variable(name: &str) -> Result<Option<String>, String> {
 }
 
 /// Nothing: instances share no store.
-#[expect(clippy::unused_async, reason = "Spin's is asynchronous")]
 pub async fn shared(_: &str) -> Option<Vec<u8>> {
     None
 }
 
 /// Does nothing: instances share no store.
-#[expect(clippy::unused_async, reason = "Spin's is asynchronous")]
 pub async fn share(_: &str, _: Vec<u8>) {}
 
 /// Publishes events.
