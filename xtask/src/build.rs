@@ -138,7 +138,8 @@ pub fn program(project: &Project, name: &str) -> Result<Command> {
 pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = project.cargo(subcommand);
     cargo.args(["--release", "--workspace"]);
-    for name in HELLO.into_iter().chain([ALL_ROUTES, CONFORMANCE, LINKER]).map(str::to_owned).chain(project.components()?) {
+    let others = HELLO.into_iter().chain([ALL_ROUTES, CONFORMANCE, LINKER]).map(str::to_owned);
+    for name in others.chain(project.components()?) {
         cargo.args(["--exclude", &name]);
     }
     Ok(cargo)

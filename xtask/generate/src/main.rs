@@ -2,6 +2,7 @@
 
 mod capability;
 mod component;
+mod defaults;
 mod limits;
 mod manifest;
 mod routes;
@@ -74,6 +75,7 @@ fn outputs(root: &Path) -> Result<Vec<Output>> {
         Output { path: "components/web/page/limits.ts".into(), content: limits::page() },
         Output { path: "spin.toml".into(), content: manifest::spin(&spin, &components)? },
         Output { path: "deploy/akamai/spin.toml".into(), content: manifest::akamai(&spin, &components)? },
+        Output { path: "shared/adapters/src/host/wasi/defaults.rs".into(), content: defaults::write(&spin)? },
         Output { path: "wasi/src/routes.rs".into(), content: routes::write(&components) },
         Output { path: "wit/components.wit".into(), content: worlds::write(&components) },
     ];

@@ -14,12 +14,15 @@ use moc_domain::id::MocId;
 use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
+use self::defaults::DEFAULTS;
 use self::thumbnailer::wasi::http::handler;
 use crate::forward::ForwardResult;
 use crate::outbound::{self, Payload, Response, SendError};
 use crate::platform::{RequestPlatform, within};
 use crate::webhook::{self, HttpReceiver};
 use crate::{background, progress, store, trace};
+
+mod defaults;
 
 #[cfg(not(target_family = "wasm"))]
 compile_error!("the feature `wasi` is for components: `cargo xtask build --target wasi` builds them");
@@ -37,14 +40,17 @@ mod thumbnailer {
 /// What the linked component is called with; it looks at the path alone.
 const THUMBNAILER: &str = "http://thumbnailer/";
 
-/// A variable, from the environment's of the same name in capitals; `None` if that is not set.
+/// A variable: the environment's of the same name in capitals, or its default.
 ///
 /// # Errors
 /// Why it cannot be read, for the log.
 pub async fn variable(name: &str) -> Result<Option<String>, String> {
     match env::var(name.to_uppercase()) {
         Ok(value) => Ok(Some(value)),
-        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotPresent) => {
+            let default = DEFAULTS.iter().find(|(given, _)| *given == name);
+            Ok(default.map(|(_, default)| (*default).to_owned()))
+        }
         Err(VarError::NotUnicode(_)) => Err("the value is not UTF-8".to_owned()),
     }
 }
