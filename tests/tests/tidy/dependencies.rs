@@ -72,10 +72,22 @@ fn only_the_adapters_know_the_platform() {
 }
 
 #[test]
+fn every_component_can_be_built_without_the_default_features_of_the_adapters() {
+    for id in directories("components") {
+        let manifest: Table = read(format!("components/{id}/Cargo.toml")).parse().expect("TOML");
+        let default = manifest.get("features").and_then(|features| features["default"].as_array());
+        let default: Vec<_> = default.into_iter().flatten().filter_map(toml::Value::as_str).collect();
+        assert_eq!(default, ["moc-adapters/default"], "{id}");
+        assert_eq!(manifest["dependencies"]["moc-adapters"].to_string(), "{ workspace = true }", "{id}");
+    }
+}
+
+#[test]
 fn nothing_of_the_product_depends_on_its_tools() {
     let tools = set(&[
         "moc-local",
         "moc-broadcaster",
+        "moc-compose",
         "moc-tests",
         "moc-seed",
         "moc-watch",
@@ -87,7 +99,7 @@ fn nothing_of_the_product_depends_on_its_tools() {
     ]);
     let product = directories("components").into_iter().map(|id| format!("components/{id}"));
     let shared = directories("shared").into_iter().filter(|name| name != "fakes");
-    for directory in product.chain(shared.map(|name| format!("shared/{name}"))) {
+    for directory in product.chain(shared.map(|name| format!("shared/{name}"))).chain(["wasi".to_owned()]) {
         assert!(dependencies(&directory).is_disjoint(&tools), "{directory}");
     }
     // The local host runs any spin.toml: of this product it knows what the variables mean, so that
