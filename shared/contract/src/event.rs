@@ -185,3 +185,24 @@ fn lifecycle(
         metadata,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raw_batch_is_what_the_relay_reads_of_it() {
+        let batch = || {
+            let event = SessionFinalizedEvent {
+                kind: "upload.session.finalized",
+                session_id: "s".into(),
+                moc_id: "m".into(),
+                status: "success",
+            };
+            EventBatch { session_id: "s".into(), user_id: "u".into(), events: vec![Event::SessionFinalized(event)] }
+        };
+        let sent: RawEventBatch = serde_json::from_str(&serde_json::to_string(&batch()).unwrap()).unwrap();
+        let raw = RawEventBatch::try_from(batch()).unwrap();
+        assert_eq!(serde_json::to_value(raw).unwrap(), serde_json::to_value(sent).unwrap());
+    }
+}

@@ -24,3 +24,14 @@ pub fn write(manifest: &str) -> Result<String> {
     text.push_str("];\n");
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_without_a_default_are_left_out() {
+        let manifest = "[variables]\na = { default = \"\" }\nb = { default = \"1\" }\nc = { required = true }\n";
+        assert_eq!(write(manifest).unwrap(), format!("{HEADER}    (\"b\", \"1\"),\n];\n"));
+    }
+}
