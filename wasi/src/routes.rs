@@ -21,8 +21,10 @@ pub const ROUTES: &[(&str, Handler)] = &[
     ("/api/mocs/:mocId", MOC),
     ("/*", NOT_FOUND),
     ("/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/:partNumber", PART),
+    ("/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/urls", PART_URLS),
     ("/api/mocs/uploads/sessions/:sessionId/files", REGISTER_FILE),
     ("/api/mocs/uploads/sessions/:sessionId", SESSION),
+    ("/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/stored", STORED_PARTS),
     ("/", WEB),
     ("/assets/*", WEB),
 ];
@@ -67,6 +69,10 @@ pub const NOT_FOUND: Handler = |request| Box::pin(not_found::serve(request));
 mod part;
 pub const PART: Handler = |request| Box::pin(part::serve(request));
 
+#[path = "../../components/part-urls/src/lib.rs"]
+mod part_urls;
+pub const PART_URLS: Handler = |request| Box::pin(part_urls::serve(request));
+
 #[path = "../../components/register-file/src/lib.rs"]
 mod register_file;
 pub const REGISTER_FILE: Handler = |request| Box::pin(register_file::serve(request));
@@ -74,6 +80,10 @@ pub const REGISTER_FILE: Handler = |request| Box::pin(register_file::serve(reque
 #[path = "../../components/session/src/lib.rs"]
 mod session;
 pub const SESSION: Handler = |request| Box::pin(session::serve(request));
+
+#[path = "../../components/stored-parts/src/lib.rs"]
+mod stored_parts;
+pub const STORED_PARTS: Handler = |request| Box::pin(stored_parts::serve(request));
 
 #[path = "../../components/web/src/lib.rs"]
 mod web;

@@ -9,13 +9,13 @@ use crate::process;
 use crate::project::Project;
 use crate::wasm_target::{self, WASM_TARGET};
 
-/// The crate of every route in one component, with the feature that makes something of it, and the file of it.
-const ALL_ROUTES: &str = "moc-uploads";
-const ALL_ROUTES_FEATURE: &str = "moc-uploads/wasi";
-const ALL_ROUTES_FILE: &str = "moc_uploads_routes.wasm";
-/// The component that is linked to it, with its file, and the program that does so.
-const THUMBNAILER: &str = "thumbnailer";
-const THUMBNAILER_FILE: &str = "thumbnailer.wasm";
+/// The crates of every route in one component, and of the component that is linked to it.
+const WASI_CRATES: [&str; 2] = ["moc-uploads", "moc-uploads-thumbnailer"];
+/// The features that make something of them.
+const WASI_FEATURES: &str = "moc-uploads/wasi,moc-uploads-thumbnailer/wasi";
+/// Their files.
+const WASI_FILES: [&str; 2] = ["moc_uploads_routes.wasm", "moc_uploads_thumbnailer.wasm"];
+/// The program that links them.
 const LINKER: &str = "moc-compose";
 /// What comes of it.
 const WASI_FILE: &str = "moc_uploads.wasm";
@@ -56,7 +56,7 @@ impl Target {
             Self::Akamai => {
                 &["--no-default-features", "--features", "moc-adapters/spin,moc-adapters/postgres,moc-adapters/libsql"]
             }
-            Self::Wasi => &["--features", ALL_ROUTES_FEATURE],
+            Self::Wasi => &["--features", WASI_FEATURES],
         }
     }
 }
@@ -100,14 +100,11 @@ fn one_component(project: &Project) -> Result<()> {
     wasm_target::ensure(project)?;
     npm::build_pages(project, &project.components()?)?;
     let mut cargo = for_wasm(project, "build", Target::Wasi);
-    process::run("building the component", cargo.args(["--package", ALL_ROUTES]))?;
-    // In a run of its own: it has the features of the other targets.
-    let mut cargo = for_wasm(project, "build", Target::Spin);
-    process::run("building the thumbnailer", cargo.args(["--package", THUMBNAILER]))?;
+    process::run("building the components", cargo.args(wasi_packages()))?;
     let folder = project.target_dir().join(WASM_TARGET).join(Target::Wasi.profile());
     process::run(&format!("building {LINKER}"), &mut for_linker(project, "build"))?;
     let mut linker = Command::new(project.program(LINKER));
-    linker.args([ALL_ROUTES_FILE, THUMBNAILER_FILE, WASI_FILE].map(|file| folder.join(file)));
+    linker.args(WASI_FILES.into_iter().chain([WASI_FILE]).map(|file| folder.join(file)));
     process::run("linking the components", &mut linker)
 }
 
@@ -132,13 +129,13 @@ pub fn program(project: &Project, name: &str) -> Result<Command> {
     Ok(Command::new(project.program(name)))
 }
 
-/// A cargo command for every crate that is not a component, but for the linker of components, in release mode. It always names all of them: cargo
-/// chooses the features of dependencies by the crates that it is given, and another choice would compile most of the
-/// local host's dependencies a second time.
+/// A cargo command for every crate that is neither a component nor links them, in release mode. It always names all of
+/// them: cargo chooses the features of dependencies by the crates that it is given, and another choice would compile
+/// most of the local host's dependencies a second time.
 pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = project.cargo(subcommand);
     cargo.args(["--release", "--workspace"]);
-    let others = HELLO.into_iter().chain([ALL_ROUTES, CONFORMANCE, LINKER]).map(str::to_owned);
+    let others = HELLO.into_iter().chain(WASI_CRATES).chain([CONFORMANCE, LINKER]).map(str::to_owned);
     for name in others.chain(project.components()?) {
         cargo.args(["--exclude", &name]);
     }
@@ -152,7 +149,7 @@ pub fn for_components(project: &Project, subcommand: &str, target: Target) -> Re
     match target {
         Target::Spin => cargo.args(packages(&project.components()?)).args(["--package", CONFORMANCE]),
         Target::Akamai => cargo.args(packages(&project.components()?)),
-        Target::Wasi => cargo.args(["--package", ALL_ROUTES]),
+        Target::Wasi => cargo.args(wasi_packages()),
     };
     Ok(cargo)
 }
@@ -161,6 +158,10 @@ fn for_wasm(project: &Project, subcommand: &str, target: Target) -> Command {
     let mut cargo = project.cargo(subcommand);
     cargo.args(["--profile", target.profile(), "--target", WASM_TARGET]).args(target.features());
     cargo
+}
+
+fn wasi_packages() -> impl Iterator<Item = &'static str> {
+    WASI_CRATES.into_iter().flat_map(|name| ["--package", name])
 }
 
 fn packages(names: &[String]) -> impl Iterator<Item = &str> {

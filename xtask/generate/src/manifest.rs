@@ -17,9 +17,16 @@ const AKAMAI_HEADER: &str =
 /// The host in whose terms Spin checks components when it builds them.
 const AKAMAI_TARGETS: &str = "targets = [\"akamai-functions\"]";
 /// Variables whose defaults in spin.toml do not fit Akamai Functions, with those that do.
-const AKAMAI_DEFAULTS: [(&str, &str); 1] = [
-    // A request ends after 30 seconds.
+const AKAMAI_DEFAULTS: &[(&str, &str)] = &[
+    // What the platform documents as its own.
+    ("request_max_mb", "10"),
+    ("request_max_seconds", "30"),
+    ("instance_memory_mb", "128"),
     ("part_timeout_seconds", "25"),
+    // How long it lets an instance work after a response is not documented.
+    ("background_work", "inline"),
+    // Bytes of files do not pass through it.
+    ("upload_mode", "direct"),
 ];
 /// Variables that have no default there: without a database of the host, there has to be another.
 const AKAMAI_REQUIRED: [&str; 2] = ["database_origin", "database_url"];
@@ -55,7 +62,7 @@ pub fn spin(current: &str, components: &[Component]) -> Result<String> {
 
 /// deploy/akamai/spin.toml, made of the part of spin.toml that is written by hand.
 pub fn akamai(spin: &str, components: &[Component]) -> Result<String> {
-    let mut text = format!("{AKAMAI_HEADER}{}", for_akamai(by_hand(spin)?)?);
+    let mut text = format!("{AKAMAI_HEADER}{}", for_akamai(by_hand(spin)?, AKAMAI_DEFAULTS)?);
     write_components(&mut text, components, &AKAMAI)?;
     Ok(text)
 }
@@ -66,7 +73,7 @@ fn by_hand(manifest: &str) -> Result<&str> {
 }
 
 /// The application and its variables, without the comments.
-fn for_akamai(by_hand: &str) -> Result<String> {
+fn for_akamai(by_hand: &str, defaults: &[(&str, &str)]) -> Result<String> {
     let mut lines: Vec<String> =
         by_hand.trim_end().lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
     let variables = lines.iter().position(|line| line == "[variables]").context("spin.toml has no [variables]")?;
@@ -82,7 +89,7 @@ fn for_akamai(by_hand: &str) -> Result<String> {
         *variable = format!("{declared}{by}{rest}");
         anyhow::Ok(())
     };
-    AKAMAI_DEFAULTS.iter().try_for_each(|(name, default)| replace(name, &format!("default = {default:?}")))?;
+    defaults.iter().try_for_each(|(name, default)| replace(name, &format!("default = {default:?}")))?;
     AKAMAI_REQUIRED.iter().try_for_each(|name| replace(name, "required = true"))?;
     Ok(lines.join("\n") + "\n")
 }
@@ -149,6 +156,8 @@ mod tests {
         database_url = { default = \"\", secret = true, description = \"y\" }\n\
         part_timeout_seconds = { default = \"300\", description = \"z\" }\n\n";
 
+    const DEFAULTS: &[(&str, &str)] = &[("part_timeout_seconds", "25")];
+
     #[test]
     fn the_platform_has_its_own_defaults_and_demands_a_database() {
         let expected = "spin_manifest_version = 2\n\n[application]\nname = \"a\"\n\
@@ -156,12 +165,12 @@ mod tests {
             database_origin = { required = true, description = \"x\" }\n\
             database_url = { required = true, secret = true, description = \"y\" }\n\
             part_timeout_seconds = { default = \"25\", description = \"z\" }\n";
-        assert_eq!(for_akamai(BY_HAND).unwrap(), expected);
+        assert_eq!(for_akamai(BY_HAND, DEFAULTS).unwrap(), expected);
     }
 
     #[test]
     fn a_default_of_a_variable_that_does_not_exist_is_an_error() {
-        let error = for_akamai(&BY_HAND.replace("part_timeout", "other")).unwrap_err();
+        let error = for_akamai(&BY_HAND.replace("part_timeout", "other"), DEFAULTS).unwrap_err();
         assert_eq!(error.to_string(), "spin.toml has no variable part_timeout_seconds with a default");
     }
 }

@@ -64,9 +64,7 @@ fn codes(operation: &str) -> Vec<&'static str> {
             BUCKET,
             &["EMPTY_BODY", "CHECKSUM_MISMATCH", "LENGTH_REQUIRED", "VALIDATION_ERROR"],
         ],
-        "getPartUrls" => {
-            &[ANY, NAMED, JSON, OPEN, &["EMPTY_BODY", "INVALID_PART_NUMBER", "FILE_ALREADY_COMPLETED"]]
-        }
+        "getPartUrls" => &[ANY, NAMED, JSON, OPEN, &["EMPTY_BODY", "INVALID_PART_NUMBER", "FILE_ALREADY_COMPLETED"]],
         "recordParts" => {
             let own = &["EMPTY_BODY", "INVALID_PART_NUMBER", "PART_SIZE_MISMATCH", "FILE_ALREADY_COMPLETED"];
             &[ANY, NAMED, JSON, OPEN, own]

@@ -3,11 +3,13 @@
 /// The variables whose defaults are not empty, by name.
 pub const DEFAULTS: &[(&str, &str)] = &[
     ("auth_bypass", "false"),
+    ("background_work", "after-response"),
     ("completion_timeout_minutes", "15"),
     ("dev_user_sub", "dev-user"),
     ("enable_thumbnail_generation", "false"),
     ("finalize_concurrency", "16"),
     ("image_max_mb", "10"),
+    ("instance_memory_mb", "4096"),
     ("instruction_max_mb", "50"),
     ("max_files_per_session", "50"),
     ("max_session_lifetime_hours", "24"),
@@ -17,9 +19,12 @@ pub const DEFAULTS: &[(&str, &str)] = &[
     ("presigned_url_ttl_minutes", "15"),
     ("rate_limit_bypass", "false"),
     ("rate_limit_sessions_per_hour", "0"),
+    ("request_max_mb", "100"),
+    ("request_max_seconds", "0"),
     ("request_timeout_seconds", "10"),
     ("s3_bucket", "moc-uploads"),
     ("s3_region", "us-east-1"),
+    ("upload_mode", "through"),
     ("websocket_broadcast_format", "json"),
     ("websocket_emit_timeout_ms", "500"),
 ];
