@@ -152,9 +152,12 @@ impl MemoryBucket {
     /// Gives the bucket the completions of a key that were held up.
     pub fn deliver(&self, key: &str) {
         let held: Vec<_> = self.state.borrow_mut().held.extract_if(.., |(it, ..)| it == key).collect();
+        // A slow completion that is about to come is another one: nobody would show the object of this one.
+        let is_slow = self.is_slow.take();
         for (key, upload_id, parts) in held {
             let _ = self.completed(&key, &upload_id, &parts);
         }
+        self.is_slow.set(is_slow);
     }
 
     /// The keys of all objects, in order.
