@@ -64,6 +64,10 @@ impl Request {
         let authority = request.get_authority().unwrap_or_default();
         let (unread, received) = (Some(request), Instant::now());
         let mut request = Self { method, path, authority, headers, id: String::new(), unread, received, limits: None };
+        if request.authority.is_empty() {
+            // `wasmtime serve` leaves it in the header.
+            request.authority = request.header("host").unwrap_or_default().to_owned();
+        }
         let given = request.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
         // Any UUIDv7 does; that of a file has no other meaning here.
         request.id = given.unwrap_or_else(|| FileId::new(WasiPlatform.now(), WasiPlatform.random()).to_string());
