@@ -3,16 +3,23 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
-use http_body_util::{BodyExt, Full};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use wasmtime_wasi_http::{Error, WasiBody, handler::ProxyHandler};
 
 use crate::instance::{ComponentConfig, Pool};
+use crate::limits::{Interfaces, Limits};
 use crate::request::{append_spin_headers, set_absolute_uri, strip_forbidden_headers};
 use crate::routes::{RouteMatch, Routes, WELL_KNOWN_PREFIX};
 use crate::{allowed_hosts::AllowedHosts, engine::Compiler, key_value::KeyValueFile};
@@ -21,30 +28,36 @@ use crate::{guest_log, manifest::Manifest, private, variables::Variables};
 /// The client address of requests from component to component.
 pub const CHAINED_CLIENT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 
+/// How long the rest of a request is read whose instance has ended.
+const DRAIN: Duration = Duration::from_secs(10);
+
 /// A loaded application.
 pub struct App {
     address: SocketAddr,
     info: Bytes,
     routes: Routes,
     components: HashMap<String, ProxyHandler<Pool>>,
+    limits: Limits,
 }
 
 impl App {
     /// Loads every component that a trigger names. Databases are in the directory `state`, compiled code in `cache`;
     /// `address` is where the application listens, for its requests to itself.
-    /// Errors: the first component, route, variable or grant that is invalid.
+    /// Errors: the first component, route, variable or grant that is invalid, or that `limits` do not allow.
     pub fn load(
         manifest: &Manifest,
         variables: &Variables,
         state: &Path,
         cache: &Path,
         address: SocketAddr,
+        limits: Limits,
     ) -> Result<Arc<Self>> {
+        manifest.check_grants(&limits)?;
         let routes = Routes::build(manifest.triggers())?;
         let databases = create_directory(state, "sqlite")?;
         let key_values = Arc::new(KeyValueFile::new(create_directory(state, "kv")?.join("default.db")));
 
-        let compiler = Compiler::new(cache)?;
+        let compiler = Compiler::new(cache, &limits)?;
         let ids: BTreeSet<_> = manifest.triggers().iter().map(|trigger| &trigger.component).collect();
         let mut loaded = Vec::new();
         for id in ids {
@@ -60,6 +73,7 @@ impl App {
                 databases: component.sqlite_databases.iter().map(database).collect(),
                 stores: component.key_value_stores.iter().map(|label| (label.clone(), key_values.clone())).collect(),
                 postgres: Default::default(),
+                limits,
             };
             loaded.push((config, &component.source));
         }
@@ -76,7 +90,7 @@ impl App {
                 (id, ProxyHandler::new(Pool { code, component: Arc::new(config), app: app.clone() }))
             };
             let components = loaded.into_iter().zip(codes).map(pool).collect();
-            Self { address, info: info.into(), routes, components }
+            Self { address, info: info.into(), routes, components, limits }
         }))
     }
 
@@ -89,7 +103,8 @@ impl App {
     pub async fn response(&self, mut request: Request<Incoming>, client: SocketAddr) -> Result<Response<WasiBody>> {
         strip_forbidden_headers(request.headers_mut());
         let path = request.uri().path().to_owned();
-        match path.strip_prefix(WELL_KNOWN_PREFIX) {
+        let well_known = path.strip_prefix(WELL_KNOWN_PREFIX);
+        match well_known.filter(|_| self.limits.interfaces != Interfaces::None) {
             Some("health") => Ok(Response::new(full(Bytes::from_static(b"OK")))),
             Some("info") => {
                 Ok(Response::builder().header(CONTENT_TYPE, "application/json").body(full(self.info.clone()))?)
@@ -102,7 +117,8 @@ impl App {
         }
     }
 
-    /// Has a component respond. If it fails, the response is an empty 500.
+    /// Has a component respond. If it fails, the response is an empty 500, or 504 if its time was over; if the body of
+    /// the request is too large, 413.
     /// Errors: a request without a usable authority, or for a component that no trigger names.
     pub async fn call(
         &self,
@@ -113,14 +129,40 @@ impl App {
         set_absolute_uri(&mut request)?;
         let id = route.component;
         let component = self.components.get(id).with_context(|| format!("no trigger names component `{id}`"))?;
-        let response = match append_spin_headers(&mut request, &route, client) {
-            Ok(()) => component.handle((), request).await.map_err(anyhow::Error::from),
+        let Limits { body_bytes, interfaces, request: time, .. } = self.limits;
+        if request.body().size_hint().lower() > body_bytes as u64 {
+            return Ok(empty(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        let prepared = match interfaces {
+            Interfaces::None => Ok(()),
+            _ => append_spin_headers(&mut request, &route, client),
+        };
+        let request = request.map(|body| {
+            let body = limited(body, body_bytes, || Error::HttpRequestBodySize(None));
+            if self.limits.end_instances() { DrainedBody(body).boxed_unsync() } else { body }
+        });
+        let (sending, sent) = oneshot::channel();
+        let started = Instant::now();
+        let response = match prepared {
+            Ok(()) => component.handle(sent, request).await.map_err(anyhow::Error::from),
             Err(error) => Err(error),
         };
-        Ok(response.unwrap_or_else(|error| {
-            guest_log::print(id, format!("no response: {error}").as_bytes());
-            empty(StatusCode::INTERNAL_SERVER_ERROR)
-        }))
+        Ok(match response {
+            Ok(response) => response.map(|body| {
+                limited(body, body_bytes, move || {
+                    // It ends with the body, and so tells the instance that this has ended.
+                    let _: &oneshot::Sender<()> = &sending;
+                    Error::HttpResponseBodySize(None)
+                })
+            }),
+            Err(error) => {
+                guest_log::print(id, format!("no response: {error}").as_bytes());
+                empty(match started.elapsed() < time {
+                    true => StatusCode::INTERNAL_SERVER_ERROR,
+                    false => StatusCode::GATEWAY_TIMEOUT,
+                })
+            }
+        })
     }
 }
 
@@ -128,6 +170,42 @@ fn create_directory(state: &Path, name: &str) -> Result<PathBuf> {
     let path = state.join(name);
     private::create_folder(&path)?;
     Ok(path)
+}
+
+/// The body of a request, whose rest is read after its instance has ended, as the proxies in front of a platform do:
+/// a client that still sends would otherwise not get the response.
+struct DrainedBody(WasiBody);
+
+impl Body for DrainedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl Drop for DrainedBody {
+    fn drop(&mut self) {
+        if !self.is_end_stream() {
+            let mut rest = std::mem::replace(&mut self.0, full(Bytes::new()));
+            tokio::spawn(tokio::time::timeout(DRAIN, async move { while let Some(Ok(_)) = rest.frame().await {} }));
+        }
+    }
+}
+
+/// A body that fails with `error` when it has more than these bytes.
+fn limited(body: WasiBody, bytes: usize, error: impl Fn() -> Error + Send + 'static) -> WasiBody {
+    let body = Limited::new(body, bytes);
+    body.map_err(move |inner| inner.downcast().map_or_else(|_| error(), |inner| *inner)).boxed_unsync()
 }
 
 fn full(bytes: Bytes) -> WasiBody {

@@ -1,6 +1,7 @@
 //! wasmtime as Spin sets it up, and the components' code, compiled once and kept on disk.
 
 use std::path::Path;
+use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
 use wasmtime::error::Context;
@@ -8,12 +9,15 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, P
 use wasmtime::{Result, bail, format_err};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
-use crate::bindings::{Host_, HostData};
+use crate::bindings::{HostData, spin};
 use crate::instance::Guest;
+use crate::limits::{Interfaces, Limits};
 
 /// Instances that may live at once, in all components; a request beyond them gets a response 500, as under Spin.
 const MAX_INSTANCES: u32 = 1000;
 const MIB: usize = 1 << 20;
+/// How often code yields that may be ended while it runs.
+const EPOCH: Duration = Duration::from_millis(50);
 
 /// Compiles components and links them to what the host provides.
 pub struct Compiler {
@@ -22,8 +26,9 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// `cache` is a directory for compiled code, which any number of hosts may share.
-    pub fn new(cache: &Path) -> Result<Self> {
+    /// `cache` is a directory for compiled code, which any number of hosts may share. Components may import what the
+    /// platform with these `limits` provides.
+    pub fn new(cache: &Path, limits: &Limits) -> Result<Self> {
         let mut pooling = PoolingAllocationConfig::default();
         pooling
             .total_component_instances(MAX_INSTANCES)
@@ -39,6 +44,7 @@ impl Compiler {
 
         let mut config = Config::new();
         config.wasm_component_model_async(true);
+        config.epoch_interruption(limits.end_instances());
         let mut directory = CacheConfig::new();
         directory.with_directory(cache);
         config.cache(Some(Cache::new(directory).context("the compile cache cannot be used")?));
@@ -49,11 +55,28 @@ impl Compiler {
             Engine::new(&config)
         })?;
 
+        if limits.end_instances() {
+            let engine = engine.weak();
+            std::thread::spawn(move || {
+                while let Some(engine) = engine.upgrade() {
+                    engine.increment_epoch();
+                    std::thread::sleep(EPOCH);
+                }
+            });
+        }
+
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-        Host_::add_to_linker::<_, HostData>(&mut linker, |guest| guest)?;
+        if limits.interfaces != Interfaces::None {
+            spin::key_value::key_value::add_to_linker::<_, HostData>(&mut linker, |guest| guest)?;
+            spin::postgres::postgres::add_to_linker::<_, HostData>(&mut linker, |guest| guest)?;
+            spin::variables::variables::add_to_linker::<_, HostData>(&mut linker, |guest| guest)?;
+        }
+        if limits.interfaces == Interfaces::All {
+            spin::sqlite::sqlite::add_to_linker::<_, HostData>(&mut linker, |guest| guest)?;
+        }
         Ok(Self { engine, linker })
     }
 

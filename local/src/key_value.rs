@@ -1,7 +1,9 @@
 //! `spin:key-value` over one SQLite file that all stores share, like Spin's own file store.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, params_from_iter, types::Value};
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
@@ -45,6 +47,36 @@ impl KeyValueFile {
     }
 }
 
+/// What an instance has written, by label and key; `None` is deleted. The instance itself reads it where others see a
+/// write later.
+#[derive(Clone, Default)]
+pub struct Writes(Arc<Mutex<Values>>);
+
+type Values = HashMap<(String, String), Option<Vec<u8>>>;
+
+impl Writes {
+    fn get(&self, store: &Store, key: &str) -> Option<Option<Vec<u8>>> {
+        let writes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        writes.get(&(store.label.clone(), key.to_owned())).cloned()
+    }
+
+    fn set(&self, store: &Store, key: &str, value: Option<Vec<u8>>) {
+        let mut writes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        writes.insert((store.label.clone(), key.to_owned()), value);
+    }
+
+    /// Adds and removes keys of a store as they were written.
+    fn apply(&self, store: &Store, keys: &mut BTreeSet<Vec<u8>>) {
+        let writes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((_, key), value) in writes.iter().filter(|((label, _), _)| *label == store.label) {
+            match value {
+                Some(_) => keys.insert(key.clone().into_bytes()),
+                None => keys.remove(key.as_bytes()),
+            };
+        }
+    }
+}
+
 /// An open store.
 #[derive(Clone)]
 pub struct Store {
@@ -56,21 +88,77 @@ fn other(error: impl std::fmt::Display) -> Error {
     Error::Other(error.to_string())
 }
 
-/// Runs a statement on a blocking thread, with the label of the store before its parameters.
-async fn query<T>(
+impl Store {
+    /// Runs a statement on a blocking thread, with the label of the store before its parameters.
+    async fn query(
+        &self,
+        statement: &'static str,
+        parameters: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<Vec<u8>>> {
+        let parameters = [Value::Text(self.label.clone())].into_iter().chain(parameters).collect();
+        let file = Arc::clone(&self.file);
+        let query = move || file.query(statement, parameters);
+        let rows = tokio::task::spawn_blocking(query).await.map_err(other)?.map_err(other)?;
+        if rows.iter().map(Vec::len).sum::<usize>() > MAX_HOST_BYTES {
+            return Err(other(format_args!("query result exceeds limit of {MAX_HOST_BYTES} bytes")));
+        }
+        Ok(rows)
+    }
+
+    /// Sets the value of a key, or deletes it.
+    async fn write(&self, key: String, value: Option<Vec<u8>>) -> Result<()> {
+        match value {
+            Some(value) => self.query(SET, [Value::Text(key), Value::Blob(value)]).await.map(drop),
+            None => self.query(DELETE, [Value::Text(key)]).await.map(drop),
+        }
+    }
+}
+
+/// An open store, and what its instance has written.
+fn opened<T>(accessor: &Accessor<T, HostData>, store: &Resource<Store>) -> Result<(Store, Writes, Duration)> {
+    accessor.with(|mut access| {
+        let guest = access.get();
+        let store = guest.table.get(store).cloned().map_err(|_| Error::NoSuchStore)?;
+        Ok((store, guest.writes.clone(), guest.component.limits.key_value_delay))
+    })
+}
+
+/// Writes at once, or later by a task that outlives the instance.
+async fn write<T>(
     accessor: &Accessor<T, HostData>,
     store: &Resource<Store>,
-    statement: &'static str,
-    parameters: impl IntoIterator<Item = Value>,
-) -> Result<Vec<Vec<u8>>> {
-    let store = accessor.with(|mut access| access.get().table.get(store).cloned().map_err(|_| Error::NoSuchStore))?;
-    let parameters = [Value::Text(store.label)].into_iter().chain(parameters).collect();
-    let query = move || store.file.query(statement, parameters);
-    let rows = tokio::task::spawn_blocking(query).await.map_err(other)?.map_err(other)?;
-    if rows.iter().map(Vec::len).sum::<usize>() > MAX_HOST_BYTES {
-        return Err(other(format_args!("query result exceeds limit of {MAX_HOST_BYTES} bytes")));
+    key: String,
+    value: Option<Vec<u8>>,
+) -> Result<()> {
+    let (store, writes, delay) = opened(accessor, store)?;
+    if delay.is_zero() {
+        return store.write(key, value).await;
     }
-    Ok(rows)
+    writes.set(&store, &key, value);
+    tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        // The last of several values, so that their order does not matter.
+        let value = writes.get(&store, &key).flatten();
+        if let Err(error) = store.write(key, value).await {
+            eprintln!("a write to a key-value store was lost: {error}");
+        }
+    });
+    Ok(())
+}
+
+async fn read<T>(accessor: &Accessor<T, HostData>, store: &Resource<Store>, key: String) -> Result<Option<Vec<u8>>> {
+    let (store, writes, _) = opened(accessor, store)?;
+    match writes.get(&store, &key) {
+        Some(written) => Ok(written),
+        None => Ok(store.query(GET, [Value::Text(key)]).await?.pop()),
+    }
+}
+
+async fn keys<T>(accessor: &Accessor<T, HostData>, store: &Resource<Store>) -> Result<Vec<String>> {
+    let (store, writes, _) = opened(accessor, store)?;
+    let mut keys = store.query(KEYS, []).await?.into_iter().collect();
+    writes.apply(&store, &mut keys);
+    Ok(keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect())
 }
 
 impl wit::Host for Guest {}
@@ -91,27 +179,27 @@ impl<T: Send + 'static> wit::HostStoreWithStore<T> for HostData {
     }
 
     async fn get(accessor: &Accessor<T, Self>, store: Resource<Store>, key: String) -> Result<Option<Vec<u8>>> {
-        Ok(query(accessor, &store, GET, [Value::Text(key)]).await?.pop())
+        read(accessor, &store, key).await
     }
 
     async fn set(accessor: &Accessor<T, Self>, store: Resource<Store>, key: String, value: Vec<u8>) -> Result<()> {
-        query(accessor, &store, SET, [Value::Text(key), Value::Blob(value)]).await.map(drop)
+        write(accessor, &store, key, Some(value)).await
     }
 
     async fn delete(accessor: &Accessor<T, Self>, store: Resource<Store>, key: String) -> Result<()> {
-        query(accessor, &store, DELETE, [Value::Text(key)]).await.map(drop)
+        write(accessor, &store, key, None).await
     }
 
     async fn exists(accessor: &Accessor<T, Self>, store: Resource<Store>, key: String) -> Result<bool> {
-        Ok(!query(accessor, &store, GET, [Value::Text(key)]).await?.is_empty())
+        Ok(read(accessor, &store, key).await?.is_some())
     }
 
     async fn get_keys(
         accessor: &Accessor<T, Self>,
         store: Resource<Store>,
     ) -> wasmtime::Result<(StreamReader<String>, FutureReader<Result<()>>)> {
-        let (keys, end) = match query(accessor, &store, KEYS, []).await {
-            Ok(keys) => (keys.into_iter().map(|key| String::from_utf8_lossy(&key).into_owned()).collect(), Ok(())),
+        let (keys, end) = match keys(accessor, &store).await {
+            Ok(keys) => (keys, Ok(())),
             Err(error) => (Vec::new(), Err(error)),
         };
         accessor.with(|mut access| {

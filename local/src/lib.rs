@@ -8,6 +8,7 @@ mod guest_log;
 pub mod host_names;
 mod instance;
 mod key_value;
+pub mod limits;
 mod listener;
 pub mod manifest;
 mod outbound;

@@ -9,6 +9,8 @@ use std::str::FromStr;
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use serde::{Deserialize, de::IgnoredAny};
 
+use crate::limits::{Interfaces, Limits};
+
 /// The one label of stores and databases here, as under `spin up` without a runtime configuration.
 const DEFAULT_LABEL: &str = "default";
 
@@ -102,6 +104,7 @@ pub struct Component {
     pub variables: BTreeMap<String, String>,
     description: Option<String>,
     build: Option<Build>,
+    targets: Option<IgnoredAny>,
 }
 
 /// What `spin build` reads.
@@ -130,6 +133,33 @@ impl Manifest {
     /// The HTTP triggers in the order of the file.
     pub fn triggers(&self) -> &[HttpTrigger] {
         &self.trigger.http
+    }
+
+    /// The same variables for one component, `source`, which serves every path and may request any host.
+    pub fn for_one_component(self, source: &Path) -> Self {
+        let id = "application";
+        let grants = self.variables.keys().map(|name| (name.clone(), format!("{{{{ {name} }}}}")));
+        let component = Component {
+            source: source.to_owned(),
+            allowed_outbound_hosts: vec!["*://*:*".to_owned()],
+            key_value_stores: BTreeSet::new(),
+            sqlite_databases: BTreeSet::new(),
+            variables: grants.collect(),
+            description: None,
+            build: None,
+            targets: None,
+        };
+        let http = vec![HttpTrigger { route: Route::Public("/...".to_owned()), component: id.to_owned() }];
+        Self { trigger: Triggers { http }, components: BTreeMap::from([(id.to_owned(), component)]), ..self }
+    }
+
+    /// Errors: a grant of what the platform with these limits does not provide.
+    pub fn check_grants(&self, limits: &Limits) -> Result<()> {
+        for (id, component) in &self.components {
+            let provided = component.sqlite_databases.is_empty() || limits.interfaces == Interfaces::All;
+            ensure!(provided, "component `{id}` is granted a SQLite database, and this platform provides none");
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<()> {

@@ -10,6 +10,7 @@ use moc_config::{CorsSettings, Values};
 use s3s::auth::SimpleAuth;
 
 use crate::host_names::HostNames;
+use crate::limits::{self, Limits};
 use crate::listener::{MISDIRECTED, bind, serve};
 use crate::s3_cors::CorsRules;
 use crate::variables::{Variables, environment_name};
@@ -18,8 +19,9 @@ use crate::{app::App, manifest::Manifest, private, s3::EmbeddedS3, spin::Spin};
 /// Runs the application of a spin.toml, with an S3 and a broadcaster of its events, until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct Options {
-    #[arg(long, value_name = "FILE", default_value = "spin.toml")]
-    manifest: PathBuf,
+    /// The manifest [default: spin.toml, or that of the platform whose limits hold].
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
     /// Where it listens; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
@@ -39,6 +41,12 @@ pub struct Options {
     /// Have the application run by `spin up` instead of this host.
     #[arg(long)]
     spin: bool,
+    /// Run this component for every path instead, with no interface but WASI: it gets the variables of the manifest as
+    /// environment variables, in capitals.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["spin", "limits"])]
+    component: Option<PathBuf>,
+    #[command(flatten)]
+    limits: limits::Options,
 }
 
 /// The embedded S3's bucket and keys, unless variables name others.
@@ -58,7 +66,12 @@ pub(crate) fn say(line: &str) {
 /// Runs until a signal stops it.
 /// Errors: anything that keeps the application from starting, in one sentence.
 pub async fn run(options: Options) -> Result<()> {
-    let manifest = Manifest::load(&options.manifest)?;
+    let (mut limits, file) = options.limits.chosen();
+    let file = options.manifest.unwrap_or_else(|| file.into());
+    let mut manifest = Manifest::load(&file)?;
+    if let Some(component) = &options.component {
+        (limits, manifest) = (Limits::WASI, manifest.for_one_component(component));
+    }
     let state = &options.state;
     private::create_folder(state)?;
     let (listener, address) = bind(options.listen).await?;
@@ -120,7 +133,7 @@ pub async fn run(options: Options) -> Result<()> {
     if options.spin {
         // Spin binds the address itself; this made sure that it is free, and chose one for port 0.
         drop(listener);
-        let mut spin = Spin::start(&options.manifest, address, state, &defaults)?;
+        let mut spin = Spin::start(&file, address, state, &defaults)?;
         let running = async {
             spin.ready(address).await?;
             announce(address, bypass);
@@ -135,7 +148,7 @@ pub async fn run(options: Options) -> Result<()> {
     }
 
     let cache = env::current_exe()?.with_file_name("moc-local-cache");
-    let app = App::load(&manifest, &variables, state, &cache, address)?;
+    let app = App::load(&manifest, &variables, state, &cache, address, limits)?;
     announce(address, bypass);
     // Nagle stays on, as Spin leaves it: delays of responses there show up here too.
     let connect = |_: &_, client| {

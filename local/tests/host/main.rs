@@ -2,6 +2,7 @@
 
 mod allowed_hosts;
 mod host_names;
+mod limits;
 mod manifest;
 mod postgres;
 mod request;

@@ -4,6 +4,7 @@ const GOOD: &str = r#"
 spin_manifest_version = 2
 [application]
 name = "app"
+targets = ["spin-up:4.1"]
 [variables]
 secret_key = { required = true, secret = true }
 region = { default = "us-east-1" }
@@ -36,7 +37,7 @@ fn rejects_what_it_does_not_know_by_name_and_place() {
     let cases = [
         ("name = \"app\"", "name = \"app\"\ntool = 1", "line 5: unknown field `tool`"),
         ("source = \"a.wasm\"", "source = \"a.wasm\"\nfiles = []", "unknown field `files`"),
-        ("source = \"a.wasm\"", "source = { url = \"u\", digest = \"d\" }", "line 15: invalid type: map"),
+        ("source = \"a.wasm\"", "source = { url = \"u\", digest = \"d\" }", "line 16: invalid type: map"),
         ("watch = [\"src\"]", "profile = 1", "unknown field `profile`"),
         ("[[trigger.http]]", "[[trigger.redis]]", "unknown field `redis`"),
         ("private = true", "private = false", "a route is a path or { private = true }"),
@@ -53,4 +54,16 @@ fn rejects_what_it_does_not_know_by_name_and_place() {
         assert!(error.contains(expected), "{to}: {error}");
         assert!(!error.contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn one_component_has_every_path_and_every_variable() {
+    let manifest = GOOD.parse::<Manifest>().unwrap().for_one_component("all.wasm".as_ref());
+    let [trigger] = manifest.triggers() else { panic!("one trigger") };
+    assert!(matches!(&trigger.route, Route::Public(path) if path == "/..."));
+    let component = &manifest.components[&trigger.component];
+    assert_eq!(component.source.to_str(), Some("all.wasm"));
+    let variables: Vec<_> = component.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(variables, [("region", "{{ region }}"), ("secret_key", "{{ secret_key }}")]);
+    assert!(component.sqlite_databases.is_empty() && manifest.components.len() == 1);
 }
