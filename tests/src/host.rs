@@ -1,43 +1,19 @@
-//! One host of the application: `moc-local up` or `spin up`.
+//! One host of the application: a process that runs it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+pub use crate::host_kind::HostKind;
 use crate::kept::{self, Kept};
-use crate::spin;
+use crate::{spin, wasmtime};
 
 /// Longest time a start may take; the first one compiles every component.
 const START_LIMIT: Duration = Duration::from_secs(120);
-
-/// How the application is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HostKind {
-    /// By the local host, `moc-local up`.
-    Local,
-    /// By `spin up`.
-    Spin,
-    /// Not by the tests: it runs at `MOC_BASE_URL` already.
-    Url,
-}
-
-impl HostKind {
-    /// `Url` if `MOC_BASE_URL` is set; otherwise what `MOC_TEST_HOST` says: `local` (the default) or `spin`.
-    pub fn chosen() -> Self {
-        let variable = |name: &str| std::env::var(name).ok();
-        Self::of(variable("MOC_BASE_URL").as_deref(), variable("MOC_TEST_HOST").as_deref())
-    }
-
-    fn of(base_url: Option<&str>, host: Option<&str>) -> Self {
-        match (base_url, host) {
-            (Some(url), _) if !url.is_empty() => Self::Url,
-            (_, None | Some("" | "local")) => Self::Local,
-            (_, Some("spin")) => Self::Spin,
-            (_, Some(other)) => panic!("MOC_TEST_HOST must be local or spin, not {other}"),
-        }
-    }
-}
+/// How often it is asked whether a host has written where it listens.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// All that a host has written to stderr, from start to start.
 #[derive(Clone, Default)]
@@ -60,7 +36,7 @@ pub struct Settings {
     pub state: PathBuf,
     /// Names of variables in lower case, and their values.
     pub variables: Vec<(String, String)>,
-    /// The application's manifest.
+    /// The application's manifest, or that which names its variables.
     pub manifest: PathBuf,
 }
 
@@ -72,14 +48,21 @@ fn project() -> &'static Path {
 
 /// The application's own manifest.
 pub fn manifest() -> PathBuf {
-    project().join("spin.toml")
+    project().join(HostKind::chosen().manifest())
+}
+
+/// The application as one component.
+fn one_component() -> PathBuf {
+    project().join("target/wasm32-wasip2/component/moc_uploads.wasm")
 }
 
 /// Writes a copy of the manifest with more routes, each a path and its component: so tests reach those that
 /// only other components do.
 pub fn manifest_with_routes(directory: &Path, routes: &[(&str, &str)]) -> PathBuf {
-    let manifest = std::fs::read_to_string(manifest()).expect("the manifest");
-    let mut copy = manifest.replace("\nsource = \"", &format!("\nsource = \"{}/", project().display()));
+    let original = manifest();
+    let folder = original.parent().expect("a file in a folder").display();
+    let text = std::fs::read_to_string(&original).expect("the manifest");
+    let mut copy = text.replace("\nsource = \"", &format!("\nsource = \"{folder}/"));
     for (route, component) in routes {
         copy += &format!("\n[[trigger.http]]\nroute = \"{route}\"\ncomponent = \"{component}\"\n");
     }
@@ -122,11 +105,26 @@ impl Host {
 
     fn start_now(kind: HostKind, settings: &Settings, log: &Log) -> Self {
         let (mut command, origin): (_, fn(&str) -> Option<String>) = match kind {
-            HostKind::Local => {
+            HostKind::Local | HostKind::Akamai | HostKind::Wasi => {
                 let mut command = kept::command(binary());
                 command.args(["up", "--listen", "127.0.0.1:0", "--manifest"]).arg(&settings.manifest);
                 command.arg("--state").arg(&settings.state);
+                if kind == HostKind::Wasi {
+                    command.arg("--component").arg(one_component());
+                }
+                if kind == HostKind::Akamai {
+                    command.args(["--limits", "akamai"]);
+                    if let Ok(limit) = std::env::var("MOC_TEST_AFTER_RESPONSE_MS") {
+                        command.args(["--after-response-ms", &limit]);
+                    }
+                }
                 (command, |line| line.strip_prefix("ready ").map(str::to_owned))
+            }
+            HostKind::Wasmtime => {
+                let mut command = kept::command("wasmtime");
+                command.args(wasmtime::ARGUMENTS).arg(one_component()).env_clear();
+                command.envs(wasmtime::environment(&settings.variables));
+                (command, wasmtime::origin)
             }
             HostKind::Spin => {
                 spin::write_runtime_config(&settings.state);
@@ -141,17 +139,27 @@ impl Host {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
 
         let mut kept = Kept::start(command);
-        let written = log.clone();
+        let (written, before) = (log.clone(), log.text().len());
         kept.errors(move |bytes| written.append(bytes));
         let lines = kept.lines();
-        loop {
-            let Ok(line) = lines.recv_timeout(START_LIMIT) else {
-                panic!("the host ({kind:?}) did not become ready:\n{}", log.text());
-            };
-            if let Some(base_url) = origin(&line) {
+        let started = Instant::now();
+        while started.elapsed() < START_LIMIT {
+            let line = lines.recv_timeout(POLL_INTERVAL);
+            // `wasmtime` writes it to stderr.
+            let mut base_url = line.as_deref().ok().and_then(origin);
+            if base_url.is_none() {
+                // `wasmtime` writes it to stderr.
+                let text = log.text().split_off(before);
+                base_url = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).find_map(origin);
+            }
+            if let Some(base_url) = base_url {
                 return Self { kept, base_url };
             }
+            if line == Err(RecvTimeoutError::Disconnected) {
+                break;
+            }
         }
+        panic!("the host ({kind:?}) did not become ready:\n{}", log.text());
     }
 }
 
@@ -219,18 +227,4 @@ pub(crate) fn binary() -> PathBuf {
     let profile = test.parent().and_then(Path::parent).expect("tests are in target/<profile>/deps");
     let here = profile.join("moc-local");
     if here.exists() { here } else { profile.with_file_name("release").join("moc-local") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_comes_before_a_kind_of_host() {
-        assert_eq!(HostKind::of(None, None), HostKind::Local);
-        assert_eq!(HostKind::of(Some(""), Some("")), HostKind::Local);
-        assert_eq!(HostKind::of(None, Some("local")), HostKind::Local);
-        assert_eq!(HostKind::of(None, Some("spin")), HostKind::Spin);
-        assert_eq!(HostKind::of(Some("http://127.0.0.1:3000"), Some("spin")), HostKind::Url);
-    }
 }

@@ -2,10 +2,13 @@
 //!
 //! Tests that only send requests share one stack, or use the one that already runs at
 //! `MOC_BASE_URL` with its S3 at `MOC_S3_URL`. Tests that configure, kill or look into a host
-//! start their own: the local host, or Spin where `MOC_TEST_HOST` is `spin`. Any number of hosts share one S3.
+//! start their own: the local host, or as `MOC_TEST_HOST` says: `spin`; `akamai` for the local host under the limits
+//! of Akamai Functions, with `MOC_TEST_AFTER_RESPONSE_MS` for work after a response; `wasi` or `wasmtime` for one
+//! component in the local host or in `wasmtime serve`. Any number of hosts share one S3.
 //!
 //! With `MOC_TEST_REPLICAS=2` each stack has two hosts over one state, behind a proxy that gives them connections in
-//! turn. `MOC_TEST_DATABASE_URL`, `MOC_TEST_DATABASE_ORIGIN` and `MOC_TEST_DATABASE_TOKEN` become the application's
+//! turn. `MOC_TEST_DATABASE` is `sqlite`, `postgres` or `libsql`: the tests start a server for the last two, which are
+//! the defaults where a host has no SQLite. Instead, `MOC_TEST_DATABASE_URL`, `MOC_TEST_DATABASE_ORIGIN` and `MOC_TEST_DATABASE_TOKEN` become the application's
 //! variables `database_url`, `database_origin` and `database_token`; `{n}` in the URL becomes a name of each stack's
 //! own, and if the URL is PostgreSQL's, `psql` creates a database of this name.
 
@@ -18,6 +21,7 @@ pub mod content;
 mod database;
 pub mod fault_proxy;
 pub mod host;
+mod host_kind;
 mod inbound;
 mod kept;
 pub mod nginx;
@@ -34,6 +38,7 @@ mod spin;
 mod stack;
 mod surroundings;
 pub mod token;
+mod wasmtime;
 
 pub use bucket::Bucket;
 pub use client::{Client, declared, declared_pdf, unique_title};

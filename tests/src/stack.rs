@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::balancer::Balancer;
-use crate::database::{self, Database};
+use crate::database::{self, Database, Provided};
 use crate::host::{Host, HostKind, Log, Settings, key_value_file, manifest, manifest_with_routes};
 use crate::{Bucket, Client, surroundings, wait_for};
 
@@ -26,8 +26,8 @@ pub struct Stack {
 struct Own {
     servers: Option<Servers>,
     settings: Settings,
-    /// Those of [`database::variables`], which hosts next to this one have, too.
-    database: Vec<(String, String)>,
+    /// Hosts next to this one have it, too.
+    database: Arc<Provided>,
     state: Arc<TempDir>,
     log: Log,
 }
@@ -77,7 +77,40 @@ macro_rules! own_stack {
     };
 }
 
-/// Skips the rest of a test of what the local host does and Spin does not.
+/// Skips the rest of a test that sends or receives bodies of more than 10 MiB, or whose requests take long, where the
+/// host does not allow them.
+#[macro_export]
+macro_rules! unlimited_requests {
+    () => {
+        if $crate::host::HostKind::chosen().limits_requests() {
+            return $crate::skipped("a host without limits of requests", file!(), line!());
+        }
+    };
+}
+
+/// Skips the rest of a test that asks a component by a route of the test, or looks into the key-value store, where the
+/// application is one component.
+#[macro_export]
+macro_rules! components_apart {
+    () => {
+        if !$crate::host::HostKind::chosen().runs_components_apart() {
+            return $crate::skipped("a host that runs each component apart", file!(), line!());
+        }
+    };
+}
+
+/// Skips the rest of a test that counts on one instance to know what another has found out a moment ago, for example that
+/// a server is unavailable, where instances do not share that.
+#[macro_export]
+macro_rules! sharing_instances {
+    () => {
+        if !$crate::host::HostKind::chosen().instances_share() {
+            return $crate::skipped("instances that share what they know", file!(), line!());
+        }
+    };
+}
+
+/// Skips the rest of a test of what the local host does and others do not.
 #[macro_export]
 macro_rules! local_host {
     () => {
@@ -144,12 +177,12 @@ impl Stack {
 
     /// Whether the hosts that the tests start have their own SQLite file.
     pub fn is_on_sqlite() -> bool {
-        set("MOC_TEST_DATABASE_URL").is_none()
+        database::is_sqlite()
     }
 
     /// Whether [`Stack::database`] can open the database of the hosts that the tests start.
     pub fn opens_databases() -> bool {
-        set("MOC_TEST_DATABASE_URL").is_none_or(|url| database::is_postgres(&url))
+        Database::can_be_opened()
     }
 
     /// Starts a stack with these variables (names in lower case), and with those of the shared S3 and a broadcaster
@@ -174,22 +207,17 @@ impl Stack {
     pub fn start_next_to_with(other: &Self, variables: &[(&str, &str)]) -> Self {
         let own = other.own();
         let variables = [&[("s3_endpoint", other.s3_url())], variables].concat();
-        Self::start_over(Arc::clone(&own.state), own.database.clone(), own.settings.manifest.clone(), &variables)
+        Self::start_over(Arc::clone(&own.state), Arc::clone(&own.database), own.settings.manifest.clone(), &variables)
     }
 
     fn start_in(state: Arc<TempDir>, manifest: PathBuf, variables: &[(&str, &str)]) -> Self {
-        Self::start_over(state, database::variables(), manifest, variables)
+        Self::start_over(state, Arc::new(database::provide()), manifest, variables)
     }
 
-    fn start_over(
-        state: Arc<TempDir>,
-        database: Vec<(String, String)>,
-        manifest: PathBuf,
-        variables: &[(&str, &str)],
-    ) -> Self {
+    fn start_over(state: Arc<TempDir>, database: Arc<Provided>, manifest: PathBuf, variables: &[(&str, &str)]) -> Self {
         let mut variables = surroundings::complete(variables);
         let s3_url = variables.iter().find(|(name, _)| name == "s3_endpoint").map(|(_, url)| url.clone());
-        variables.extend(database.iter().cloned());
+        variables.extend(database.variables.iter().cloned());
         let settings = Settings { state: state.path().to_owned(), variables, manifest };
         let own = Own { servers: None, settings, database, state, log: Log::default() };
         let mut stack = Self { base_url: String::new(), s3_url: s3_url.expect("an endpoint"), own: Some(own) };
@@ -266,7 +294,7 @@ impl Stack {
     /// request.
     pub fn database(&self) -> Database {
         let own = self.own();
-        Database::of(own.state.path(), &own.settings.variables).expect("the test must start with own_database!()")
+        Database::of(own.state.path(), &own.settings.variables)
     }
 
     /// Sets columns of a session, for example `expires_at = created_at` (own stacks only; the test must start with

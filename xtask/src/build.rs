@@ -21,8 +21,8 @@ const LINKER: &str = "moc-compose";
 const WASI_FILE: &str = "moc_uploads.wasm";
 /// Components that are not part of the application: the benchmark compares with them.
 const HELLO: [&str; 2] = ["moc-bench-hello", "moc-bench-hello-postgres"];
-/// Another one: tests run the cases of the ports in it.
-const CONFORMANCE: &str = "moc-conformance";
+/// Others: tests run the cases of the ports in the one, and reach the limits of hosts with the other.
+const OF_TESTS: [&str; 2] = ["moc-conformance", "moc-probe"];
 /// The local host's program.
 pub const LOCAL_HOST: &str = "moc-local";
 
@@ -100,7 +100,7 @@ fn one_component(project: &Project) -> Result<()> {
     wasm_target::ensure(project)?;
     npm::build_pages(project, &project.components()?)?;
     let mut cargo = for_wasm(project, "build", Target::Wasi);
-    process::run("building the components", cargo.args(wasi_packages()))?;
+    process::run("building the components", cargo.args(packages(&WASI_CRATES)))?;
     let folder = project.target_dir().join(WASM_TARGET).join(Target::Wasi.profile());
     process::run(&format!("building {LINKER}"), &mut for_linker(project, "build"))?;
     let mut linker = Command::new(project.program(LINKER));
@@ -116,10 +116,10 @@ pub fn for_linker(project: &Project, subcommand: &str) -> Command {
     cargo
 }
 
-/// Builds the component in which tests run the cases of the ports.
-pub fn conformance(project: &Project) -> Result<()> {
+/// Builds the components that only tests use.
+pub fn of_tests(project: &Project) -> Result<()> {
     let mut cargo = for_wasm(project, "build", Target::Spin);
-    process::run("building the conformance suite", cargo.args(["--package", CONFORMANCE]))
+    process::run("building the components of the tests", cargo.args(packages(&OF_TESTS)))
 }
 
 /// Builds a native program in release mode and returns the command that runs it.
@@ -135,7 +135,7 @@ pub fn program(project: &Project, name: &str) -> Result<Command> {
 pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command> {
     let mut cargo = project.cargo(subcommand);
     cargo.args(["--release", "--workspace"]);
-    let others = HELLO.into_iter().chain(WASI_CRATES).chain([CONFORMANCE, LINKER]).map(str::to_owned);
+    let others = HELLO.into_iter().chain(OF_TESTS).chain(WASI_CRATES).chain([LINKER]).map(str::to_owned);
     for name in others.chain(project.components()?) {
         cargo.args(["--exclude", &name]);
     }
@@ -143,13 +143,13 @@ pub fn for_native_crates(project: &Project, subcommand: &str) -> Result<Command>
 }
 
 /// A cargo command (`build`, `clippy`) for all components of a target, with its profile and features. Spin's include
-/// that of the tests.
+/// those of the tests.
 pub fn for_components(project: &Project, subcommand: &str, target: Target) -> Result<Command> {
     let mut cargo = for_wasm(project, subcommand, target);
     match target {
-        Target::Spin => cargo.args(packages(&project.components()?)).args(["--package", CONFORMANCE]),
+        Target::Spin => cargo.args(packages(&project.components()?)).args(packages(&OF_TESTS)),
         Target::Akamai => cargo.args(packages(&project.components()?)),
-        Target::Wasi => cargo.args(wasi_packages()),
+        Target::Wasi => cargo.args(packages(&WASI_CRATES)),
     };
     Ok(cargo)
 }
@@ -160,10 +160,6 @@ fn for_wasm(project: &Project, subcommand: &str, target: Target) -> Command {
     cargo
 }
 
-fn wasi_packages() -> impl Iterator<Item = &'static str> {
-    WASI_CRATES.into_iter().flat_map(|name| ["--package", name])
-}
-
-fn packages(names: &[String]) -> impl Iterator<Item = &str> {
-    names.iter().flat_map(|name| ["--package", name])
+fn packages(names: &[impl AsRef<str>]) -> impl Iterator<Item = &str> {
+    names.iter().flat_map(|name| ["--package", name.as_ref()])
 }

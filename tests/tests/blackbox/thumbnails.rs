@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use moc_tests::content::{MIB, starting};
 use moc_tests::fault_proxy::{Fault, FaultProxy, Operation, Times};
-use moc_tests::{Client, Stack, own_stack, path, unique_title, wait_for};
+use moc_tests::{Client, Stack, components_apart, own_stack, path, unique_title, wait_for};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -161,6 +161,7 @@ async fn a_picture_that_cannot_be_decoded_is_decoded_once() {
 #[tokio::test]
 async fn responds_to_every_hostile_picture() {
     own_stack!();
+    components_apart!();
     let stack = Stack::start_with_routes(&[("/thumbnail", "thumbnailer")], &[]);
     let client = stack.client();
     for picture in hostile::all() {

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use moc_tests::content::{MIB, PART_BYTES, md5_hex, pdf};
-use moc_tests::{Stack, own_stack};
+use moc_tests::{Stack, own_stack, unlimited_requests};
 use serde_json::json;
 
 use super::{form, form_of, post, stored};
@@ -18,6 +18,7 @@ const GROWTH_MAX_BYTES: u64 = (BATCHES * (4 * PART_BYTES + 8 * MIB) + 32 * MIB) 
 #[tokio::test]
 async fn ten_batches_of_50_mib_at_once_take_a_bounded_amount() {
     own_stack!();
+    unlimited_requests!();
     let stack = Stack::start(&[]);
     let client = stack.client();
     let bytes = pdf(FILE_BYTES);
@@ -49,6 +50,7 @@ async fn ten_batches_of_50_mib_at_once_take_a_bounded_amount() {
 #[tokio::test]
 async fn parts_as_large_as_a_batch_wait_for_each_other() {
     own_stack!();
+    unlimited_requests!();
     let stack = Stack::start(&[("multipart_part_size_mb", "100")]);
     let client = stack.client();
     let bytes = pdf(FILE_BYTES);

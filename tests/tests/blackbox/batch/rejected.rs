@@ -2,7 +2,7 @@
 
 use moc_tests::content::{MIB, PART_BYTES, noise, pdf};
 use moc_tests::raw::Connection;
-use moc_tests::{Stack, assert_response, own_database, path};
+use moc_tests::{Stack, assert_response, own_database, path, unlimited_requests};
 use reqwest::Method;
 use serde_json::json;
 
@@ -13,6 +13,7 @@ const NOBODYS: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 #[tokio::test]
 async fn bu_err_001_batch_size_of_more_than_50_mib() {
+    unlimited_requests!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
     let session = client.create_session().await;
     let file = client.register_pdf(&session, 10).await;
@@ -44,6 +45,7 @@ async fn bu_err_001_batch_size_of_more_than_50_mib() {
 
 #[tokio::test]
 async fn a_part_of_another_size_fails_and_the_rest_is_stored() {
+    unlimited_requests!();
     let client = Stack::shared().client();
     let session = client.create_session().await;
     let bytes = pdf(2 * PART_BYTES + 10);
@@ -185,9 +187,9 @@ async fn a_batch_is_a_form() {
 async fn what_takes_no_parts_takes_no_batch() {
     own_database!();
     let (stack, client) = (Stack::shared(), Stack::shared().client());
-    let large = form_of(&pdf(2 * PART_BYTES), &[1, 2]);
+    let large = form_of(&pdf(PART_BYTES + 10), &[1, 2]);
     let (session, completed) = client.upload_pdf(100).await;
-    let open = client.register(&session, "b.pdf", "instruction", "application/pdf", 2 * PART_BYTES).await;
+    let open = client.register(&session, "b.pdf", "instruction", "application/pdf", PART_BYTES + 10).await;
     let _ = post(&client, &session, &completed, large.clone()).await.problem(409, "FILE_ALREADY_COMPLETED");
     for (session, file) in [(NOBODYS, open.as_str()), (&session, NOBODYS), (&session, "x"), ("x", &open)] {
         let _ = post(&client, session, file, large.clone()).await.problem(404, "NOT_FOUND");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::{LocalBoxFuture, join_all};
 use moc_tests::content::pdf;
 use moc_tests::fault_proxy::{Fault, Operation, Times};
-use moc_tests::{Response, own_stack, path};
+use moc_tests::{Response, own_stack, path, unlimited_requests};
 
 use super::{Case, is_unavailable};
 
@@ -48,6 +48,7 @@ impl Case {
 #[tokio::test]
 async fn it_is_waited_for_half_a_minute() {
     own_stack!();
+    unlimited_requests!();
     let waits: Vec<LocalBoxFuture<'static, ()>> = vec![
         Box::pin(async {
             let case = Case::start().await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use moc_tests::broadcaster::{Broadcaster, ELSEWHERE, Mode};
 use moc_tests::content::{PART_BYTES, pdf, starting};
-use moc_tests::{Client, Response, Stack, own_stack, unique_title, wait_for};
+use moc_tests::{Client, Response, Stack, components_apart, own_stack, sharing_instances, unique_title, wait_for};
 
 use super::{KEY, Relayed, complaints};
 
@@ -99,6 +99,7 @@ async fn fails_so(mode: Mode) {
 #[tokio::test]
 async fn it_rejects_connections() {
     own_stack!();
+    sharing_instances!();
     let relayed = start();
     relayed.broadcaster.reject().await;
     fails(relayed, false).await;
@@ -107,30 +108,35 @@ async fn it_rejects_connections() {
 #[tokio::test]
 async fn it_says_nothing() {
     own_stack!();
+    sharing_instances!();
     fails_so(Mode::Silent).await;
 }
 
 #[tokio::test]
 async fn it_reads_nothing() {
     own_stack!();
+    sharing_instances!();
     fails_so(Mode::Deaf).await;
 }
 
 #[tokio::test]
 async fn it_responds_500() {
     own_stack!();
+    sharing_instances!();
     fails_so(Mode::Response(500, "Internal Server Error".into())).await;
 }
 
 #[tokio::test]
 async fn it_is_somewhere_else() {
     own_stack!();
+    sharing_instances!();
     fails_so(Mode::Response(302, String::new())).await;
 }
 
 #[tokio::test]
 async fn it_responds_byte_by_byte() {
     own_stack!();
+    sharing_instances!();
     fails_so(Mode::SlowHead).await;
 }
 
@@ -152,6 +158,7 @@ async fn a_success_without_end_is_one() {
 #[tokio::test]
 async fn parts_at_once_wait_once() {
     own_stack!();
+    sharing_instances!();
     let relayed = start();
     let client = relayed.stack.client();
     let session = client.create_session().await;
@@ -180,6 +187,7 @@ async fn parts_at_once_wait_once() {
 #[tokio::test]
 async fn it_dies_in_the_middle() {
     own_stack!();
+    sharing_instances!();
     let relayed = start();
     let client = relayed.stack.client();
     let _ = upload(&client).await;
@@ -200,6 +208,7 @@ async fn it_dies_in_the_middle() {
 #[tokio::test]
 async fn a_pause_outlives_the_host() {
     own_stack!();
+    components_apart!();
     let mut relayed = start();
     relayed.broadcaster.set(Mode::Response(500, String::new()));
     relayed.stack.client().create_session().await;

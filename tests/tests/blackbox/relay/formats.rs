@@ -2,7 +2,7 @@
 
 use moc_tests::broadcaster::{Broadcaster, Mode, Post};
 use moc_tests::content::pdf;
-use moc_tests::{own_stack, path};
+use moc_tests::{own_stack, path, sharing_instances};
 use serde_json::{Value, json};
 
 use super::{KEY, Relayed, complaints, timeless};
@@ -143,6 +143,7 @@ async fn centrifugo_gets_a_publication() {
 #[tokio::test]
 async fn treats_an_error_inside_a_response_of_centrifugo_as_a_failure() {
     own_stack!();
+    sharing_instances!();
     let relayed = centrifugo(&json!({ "error": { "code": 107, "message": "bad request" } }));
     let client = relayed.stack.client();
     let _ = client.upload_pdf(10).await;

@@ -3,7 +3,7 @@
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::nginx::Nginx;
 use moc_tests::socket::Socket;
-use moc_tests::{Stack, declared_pdf, own_stack, path, unique_title};
+use moc_tests::{Stack, declared_pdf, own_stack, path, sharing_instances, unique_title};
 use serde_json::{Value, json};
 
 use super::{KEY, PATIENT_MS, TOKEN_SECRET, complaints};
@@ -82,6 +82,7 @@ async fn nginx_with_nchan_gives_events_to_those_who_watch() {
 #[tokio::test]
 async fn nginx_rejects_a_wrong_key() {
     own_stack!();
+    sharing_instances!();
     let Some((_nginx, stack)) = start("another key") else { return };
     let _ = stack.client().upload_pdf(100).await;
     let complaints = complaints(&stack).await;

@@ -1,7 +1,7 @@
 //! The host dies between the MOC and its delivery: what it leaves is delivered later, once.
 
-use moc_tests::own_database;
 use moc_tests::receiver::Reaction;
+use moc_tests::{components_apart, own_database};
 
 use super::{Hooked, LEASE_MS, id_of, swept};
 
@@ -20,6 +20,7 @@ async fn cut_short(hooked: &mut Hooked) -> String {
 #[tokio::test]
 async fn a_later_finalize_delivers_what_a_crash_has_left() {
     own_database!();
+    components_apart!();
     let mut hooked = Hooked::start();
     let left = cut_short(&mut hooked).await;
     // The attempt that the crash has interrupted stays claimed until its lease ends.
@@ -41,6 +42,7 @@ async fn a_later_finalize_delivers_what_a_crash_has_left() {
 #[tokio::test]
 async fn a_sweep_delivers_what_a_crash_has_left() {
     own_database!();
+    components_apart!();
     let mut hooked = Hooked::start();
     let left = cut_short(&mut hooked).await;
     assert_eq!(hooked.sweep().await, swept(0, 0, 1));

@@ -1,7 +1,7 @@
 //! No receiver, or none that can be used: a finalize is as it was.
 
 use moc_tests::receiver::Receiver;
-use moc_tests::{Stack, own_database};
+use moc_tests::{Stack, components_apart, own_database};
 
 use super::{Hooked, ROUTES, is_problem};
 
@@ -24,6 +24,7 @@ async fn is_off(hooked: &Hooked) {
 #[tokio::test]
 async fn without_a_receiver_nothing_is_sent_or_kept() {
     own_database!();
+    components_apart!();
     let hooked = start(Receiver::start(), &[]);
     is_off(&hooked).await;
     assert!(!hooked.stack.log().contains("webhook"), "{}", hooked.stack.log());
@@ -32,6 +33,7 @@ async fn without_a_receiver_nothing_is_sent_or_kept() {
 #[tokio::test]
 async fn a_receiver_outside_its_origin_is_warned_of_and_counts_as_none() {
     own_database!();
+    components_apart!();
     let receiver = Receiver::start();
     let url = receiver.url("/hooks");
     let other = [("moc_finalize_webhook_url", url.as_str()), ("moc_finalize_webhook_origin", "http://127.0.0.1:9")];
@@ -46,6 +48,7 @@ async fn a_receiver_outside_its_origin_is_warned_of_and_counts_as_none() {
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_sends_nothing_and_loses_nothing() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start_with(&[("moc_finalize_webhook_secret", "whsec_no base64")]);
     let moc = hooked.finalize().await;
     let warning = hooked.stack.logged("none are sent").await;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use moc_tests::own_database;
 use moc_tests::receiver::{ELSEWHERE, Reaction, Received};
+use moc_tests::{components_apart, own_database};
 use standardwebhooks::Webhook;
 
 use super::{Hooked, SECRET, id_of, is_signed, swept};
@@ -41,6 +41,7 @@ async fn a_receiver_that_fails_twice_is_tried_three_times_under_one_id() {
 #[tokio::test]
 async fn four_failures_are_the_end_and_one_line_of_the_log() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start();
     hooked.receiver.script([], Reaction::Response(503));
     let moc = hooked.finalize().await;
@@ -86,6 +87,7 @@ async fn a_receiver_that_hangs_is_given_up_after_ten_seconds() {
 #[tokio::test]
 async fn a_redirection_is_a_failure_and_leads_nowhere() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start();
     hooked.receiver.script([Reaction::Response(302), Reaction::Response(308)], Reaction::Response(200));
     let mocs = hooked.leave(1).await;

@@ -1,7 +1,7 @@
 //! What the receiver gets.
 
-use moc_tests::own_database;
 use moc_tests::receiver::Reaction;
+use moc_tests::{components_apart, own_database};
 use serde_json::json;
 use standardwebhooks::Webhook;
 
@@ -74,6 +74,7 @@ async fn without_a_secret_nothing_is_signed() {
 #[tokio::test]
 async fn any_2xx_is_a_success_and_its_body_is_not_waited_for() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start();
     hooked.receiver.script([Reaction::Response(204), Reaction::Response(299)], Reaction::Endless);
     for _ in 0..3 {
@@ -86,6 +87,7 @@ async fn any_2xx_is_a_success_and_its_body_is_not_waited_for() {
 #[tokio::test]
 async fn the_context_of_the_trace_is_passed_on() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start();
     let mocs = hooked.leave(2).await;
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

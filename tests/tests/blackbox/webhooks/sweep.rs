@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join_all, try_join};
 use moc_tests::receiver::Reaction;
-use moc_tests::{Stack, own_database};
+use moc_tests::{Stack, components_apart, own_database};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ fn total(responses: &[Value], field: &str) -> u64 {
 #[tokio::test]
 async fn sweeps_at_once_send_every_delivery_once() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start();
     hooked.receiver.script([], Reaction::Late(Duration::from_millis(20), 200));
     let mocs = hooked.leave(20).await;
@@ -33,6 +34,7 @@ async fn sweeps_at_once_send_every_delivery_once() {
 #[tokio::test]
 async fn two_hosts_over_one_database_send_every_delivery_once() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start();
     // So long that neither host can be done before the other begins.
     hooked.receiver.script([], Reaction::Late(Duration::from_millis(150), 200));
@@ -54,6 +56,7 @@ async fn two_hosts_over_one_database_send_every_delivery_once() {
 #[tokio::test]
 async fn a_sweep_is_bounded_and_sends_several_at_once() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start();
     hooked.receiver.script([], Reaction::Late(Duration::from_millis(100), 200));
     let _ = hooked.leave(103).await;
@@ -69,6 +72,7 @@ async fn a_sweep_is_bounded_and_sends_several_at_once() {
 #[tokio::test]
 async fn a_delivery_is_followed_by_others_that_are_due() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start();
     let mocs = hooked.leave(20).await;
     assert_eq!(hooked.deliver(&mocs[19]).await.status, 204);
@@ -82,6 +86,7 @@ async fn a_delivery_is_followed_by_others_that_are_due() {
 #[tokio::test]
 async fn one_that_fails_holds_up_no_other() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start();
     let mocs = hooked.leave(1).await;
     let failing = mocs[0].clone();
@@ -109,6 +114,7 @@ async fn one_that_fails_holds_up_no_other() {
 #[tokio::test]
 async fn the_sender_rejects_what_it_does_not_know() {
     own_database!();
+    components_apart!();
     let hooked = Hooked::start();
     let moc = hooked.leave(1).await.remove(0);
     let client = hooked.stack.client();
