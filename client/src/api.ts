@@ -1,5 +1,5 @@
 import { hasCode, unreadable } from "./error.js";
-import { type HttpRequest, read, transport } from "./http.js";
+import { etagOf, type HttpRequest, read, transport } from "./http.js";
 import { type OnWaiting, type RetryPolicy, retrying, retryPolicy } from "./retry.js";
 import { abortable } from "./signal.js";
 import { wellFormed } from "./text.js";
@@ -10,8 +10,13 @@ import type {
   FileDeclaration,
   FileRegistered,
   Finalize,
+  GetPartUrls,
   Moc,
   PartStored,
+  PartsRecorded,
+  PartUrl,
+  PartUrls,
+  RecordParts,
   RegisterFile,
   SessionCreated,
   SessionState,
@@ -44,10 +49,23 @@ export interface Api {
   putPart(sessionId: string, fileId: string, partNumber: number, bytes: Blob, call?: PartCall): Promise<PartStored>;
   /** Sent once: some parts may be stored if it fails, and {@link Api.listParts} knows which. */
   putBatch(sessionId: string, fileId: string, parts: ReadonlyMap<number, Blob>, call?: PartCall): Promise<PartStored[]>;
+  /** Where parts can be sent straight to the bucket, without an access token. */
+  getPartUrls(sessionId: string, fileId: string, body: GetPartUrls, call?: Call): Promise<PartUrls>;
+  /** Reports what was sent there. */
+  recordParts(sessionId: string, fileId: string, body: RecordParts, call?: Call): Promise<PartsRecorded>;
   listParts(sessionId: string, fileId: string, call?: Call): Promise<StoredParts>;
   completeFile(sessionId: string, fileId: string, call?: Call): Promise<FileCompleted>;
   finalize(body: Finalize, call?: Call): Promise<Moc>;
   getMoc(mocId: string, call?: Call): Promise<Moc>;
+}
+
+/** The service's routes, and the bucket. */
+export interface Connection extends Api {
+  /**
+   * Sends a part straight to the bucket, once; gives its ETag, `null` where the bucket's CORS rules hide that. Every
+   * error that the bucket responds with is retryable.
+   */
+  putDirect(target: Pick<PartUrl, "url" | "headers">, bytes: Blob, call: PartCall): Promise<string | null>;
 }
 
 /** The origin of the service; the page's if none is given. */
@@ -65,7 +83,7 @@ export function createApi(options: ConnectionOptions = {}): Api {
 }
 
 /** As {@link createApi}; `onWaiting` is called when calls wait to be retried. */
-export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
+export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Connection {
   const base = originOf(options.baseUrl) + BASE_PATH;
   const tokens = tokenKeeper(options.token);
   const policy = retryPolicy(options.retry);
@@ -98,6 +116,7 @@ export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
     blobs: Blob[],
     { signal, onSent }: PartCall,
     attempts: RetryPolicy,
+    exchange: (request: HttpRequest) => Promise<unknown> = sendOnce,
   ): Promise<T> => {
     const onProgress = (bytes: number) => {
       onWaiting();
@@ -106,7 +125,7 @@ export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
     const attempt = async () => {
       onSent?.(0);
       try {
-        return await sendOnce({ ...request, signal, onSent: onProgress });
+        return await exchange({ ...request, signal, onSent: onProgress });
       } catch (error) {
         await checkReadable(blobs, error);
         throw error;
@@ -115,6 +134,7 @@ export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
     return (await retrying(attempt, attempts, signal, onWaiting)) as T;
   };
 
+  const single: RetryPolicy = { ...policy, attempts: 1 };
   const session = (id: string) => `/uploads/sessions/${encodeURIComponent(id)}`;
   const file = (id: string, fileId: string) => `${session(id)}/files/${encodeURIComponent(fileId)}`;
   return {
@@ -131,8 +151,14 @@ export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Api {
       const body = new FormData();
       parts.forEach((blob, partNumber) => body.append(`part${partNumber}`, blob));
       const request = { method: "POST", url: `${base}${file(id, fileId)}/parts/batch`, headers: {}, body };
-      return sendBytes(request, [...parts.values()], options, { ...policy, attempts: 1 });
+      return sendBytes(request, [...parts.values()], options, single);
     },
+    putDirect: ({ url, headers }, body, options) => {
+      const request: HttpRequest = { method: "PUT", url, headers: { ...headers }, body, credentials: "omit" };
+      return sendBytes(request, [body], options, single, async (request) => etagOf(await send(request)));
+    },
+    getPartUrls: (id, fileId, body, options) => call("POST", `${file(id, fileId)}/parts/urls`, options, body),
+    recordParts: (id, fileId, body, options) => call("POST", `${file(id, fileId)}/parts/stored`, options, body),
     listParts: (id, fileId, options) => call("GET", `${file(id, fileId)}/parts`, options),
     completeFile: (id, fileId, options) => call("POST", `${file(id, fileId)}/complete`, options),
     finalize: (body, options) => call("POST", "/uploads/finalize", options, body),

@@ -95,6 +95,14 @@ export function hasCode(error: unknown, ...codes: UploadError["code"][]): error 
   return error instanceof UploadError && codes.includes(error.code);
 }
 
+/** Turns a rejection with `NOT_FOUND` into `undefined`. */
+export function orMissing(error: unknown): undefined {
+  if (!hasCode(error, "NOT_FOUND")) {
+    throw error;
+  }
+  return undefined;
+}
+
 /** The problem of an error that has this code. */
 export function problemOf<Code extends ProblemCode>(
   error: unknown,

@@ -13,6 +13,8 @@ export interface HttpRequest {
   url: string;
   headers: Record<string, string>;
   body?: string | Blob | FormData;
+  /** Of `fetch`; `XMLHttpRequest` sends none to other origins. */
+  credentials?: RequestCredentials;
   signal?: AbortSignal | undefined;
   /** Called with the bytes of the body that were sent, if that is known. */
   onSent?: ((bytes: number) => void) | undefined;
@@ -39,7 +41,7 @@ export function transport(fetch?: typeof globalThis.fetch): Transport {
 }
 
 function fetchTransport(fetch: typeof globalThis.fetch): Transport {
-  return async ({ method, url, headers, body, signal, onSent }) => {
+  return async ({ method, url, headers, body, credentials = "same-origin", signal, onSent }) => {
     if (signal?.aborted) {
       throw aborted();
     }
@@ -48,7 +50,7 @@ function fetchTransport(fetch: typeof globalThis.fetch): Transport {
     signal?.addEventListener("abort", abort);
     const timer = setTimeout(abort, onSent ? BODY_MAX_MS : SILENCE_MAX_MS);
     try {
-      const init: RequestInit = { method, headers, signal: controller.signal, cache: "no-store" };
+      const init: RequestInit = { method, headers, credentials, signal: controller.signal, cache: "no-store" };
       const response = await fetch(url, body === undefined ? init : { ...init, body });
       const text = await response.text();
       return { status: response.status, header: (name) => response.headers.get(name), text };
@@ -95,7 +97,7 @@ function xhrTransport({ method, url, headers, body, signal, onSent }: HttpReques
 }
 
 function networkError(cause?: unknown): UploadError {
-  return new UploadError("NETWORK_ERROR", "The service could not be reached.", { retryable: true, cause });
+  return new UploadError("NETWORK_ERROR", "The server could not be reached.", { retryable: true, cause });
 }
 
 /** The JSON of a response; `undefined` if it has no content. Throws an `UploadError` for an error response. */
@@ -116,6 +118,19 @@ export function read(response: HttpResponse): unknown {
   // A proxy's: it may be the service that is unavailable, or too much at once.
   const retryable = status >= 500 || status === 408 || status === 429;
   throw new UploadError("UNEXPECTED_RESPONSE", `Unexpected response ${status}.`, { ...known, retryable });
+}
+
+/**
+ * The ETag of what a bucket has stored, `null` if it may not be read. Throws an `UploadError` for an error response.
+ * Another attempt with another URL may help: URLs expire, and bytes arrive damaged or too slowly. No other header is
+ * read: browsers log each one that they hide.
+ */
+export function etagOf({ status, header }: HttpResponse): string | null {
+  if (status < 200 || status >= 300) {
+    const message = `Unexpected response ${status} of the bucket.`;
+    throw new UploadError("UNEXPECTED_RESPONSE", message, { status, retryable: true });
+  }
+  return header("etag");
 }
 
 function parse(text: string): unknown {

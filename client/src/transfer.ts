@@ -1,30 +1,25 @@
-import type { Api, PartCall } from "./api.js";
+import type { Connection } from "./api.js";
 import { digestOf } from "./digest.js";
 import { hasCode, problemOf, UploadError, unreadable } from "./error.js";
 import type { UploadFile } from "./file.js";
 import { type Gate, Paused } from "./gate.js";
 import { toHex } from "./input.js";
-import { BATCH_MAX_BYTES } from "./limits.js";
 import { type OnWaiting, type RetryPolicy, waitToRetry } from "./retry.js";
+import type { PartSender, SenderContext } from "./sender.js";
 import { forEach, Slots } from "./slots.js";
-
-/**
- * A batch saves a round trip and a browser's preflight for each part, which pays for two or three of them: with a
- * round trip of 100 ms, two parts take 155 ms together and 184 ms apart. A single part has nothing to save, and of
- * more parts too much is sent again after a broken connection.
- */
-const BATCH_PARTS = { min: 2, max: 3 };
-/** The parts of a batch, in bytes: the form around them needs some room. */
-const BATCH_PARTS_MAX_BYTES = BATCH_MAX_BYTES - 64 * 1024;
+import { sendThrough } from "./through.js";
+import type { UploadWarning } from "./types.js";
 
 /** How often a completion that lacks parts is tried. */
 const COMPLETIONS_MAX = 3;
 
 /** What {@link transferTo} works with. */
 export interface TransferOptions {
-  api: Api;
+  api: Connection;
   sessionId: string;
   partSizeBytes: number;
+  /** Whether parts go straight to the bucket. */
+  isDirect: boolean;
   gate: Gate;
   /** Requests with parts at once, over all files. */
   concurrency: number;
@@ -34,6 +29,8 @@ export interface TransferOptions {
   onKnown(): void;
   onProgress(): void;
   onWaiting: OnWaiting;
+  /** Called when parts cannot go straight to the bucket: from then on they go through the service. */
+  onWarning(warning: UploadWarning): void;
 }
 
 /** Returns the function that uploads a file: registers it, sends its parts and completes it, as far as needed. */
@@ -41,6 +38,7 @@ export function transferTo({
   api,
   sessionId,
   partSizeBytes,
+  isDirect,
   gate,
   concurrency,
   policy,
@@ -48,6 +46,7 @@ export function transferTo({
   onKnown,
   onProgress,
   onWaiting,
+  onWarning,
 }: TransferOptions): (file: UploadFile) => Promise<void> {
   const slots = new Slots(concurrency);
 
@@ -90,8 +89,7 @@ export function transferTo({
     onProgress();
   };
 
-  /** Remembers the bytes of parts before they are sent: whoever resumes the upload has to find the same ones. */
-  const digest = async (file: UploadFile, numbers: number[]) => {
+  const digest = async (file: UploadFile, numbers: readonly number[]) => {
     for (const number of numbers) {
       const digest = await digestOf(file.part(number)).catch((cause: unknown) => {
         throw unreadable(cause);
@@ -104,60 +102,32 @@ export function transferTo({
     onKnown();
   };
 
-  /** Makes a request with these parts. */
-  const send = async (
-    file: UploadFile,
-    numbers: number[],
-    sizeBytes: number,
-    request: (options: PartCall) => Promise<unknown>,
-  ) => {
-    const first = numbers[0]!;
-    const onSent = (bytes: number) => {
-      // A form is larger than what it carries.
-      file.sent(first, Math.min(bytes, sizeBytes));
-      onProgress();
-    };
-    try {
-      await digest(file, numbers);
-      await gate.once((signal) => request({ signal, onSent }));
-      file.stored(numbers);
-    } finally {
-      file.ended(first);
-      onProgress();
-    }
+  const context: SenderContext = {
+    api,
+    sessionId,
+    gate,
+    policy,
+    each: (items, work) => forEach(items, concurrency, (item) => slots.use(() => work(item))),
+    digest,
+    waitToRetry: (error, attempt) => gate.once((signal) => waitToRetry(error, attempt, policy, signal, onWaiting)),
+    onProgress,
   };
-
-  const sendPart = (file: UploadFile, number: number) => {
-    const bytes = file.part(number);
-    return send(file, [number], bytes.size, (call) => api.putPart(sessionId, file.fileId!, number, bytes, call));
+  const through = sendThrough(context);
+  let sender: Promise<PartSender> | undefined;
+  /** Loaded once there are parts to send. A page whose modules were replaced on the server has to do without. */
+  const loadDirect = async () => {
+    const { sendDirect } = await import("./direct.js");
+    return sendDirect(context, through, onWarning);
   };
-
-  /** Sends all parts that are missing. Where that fails, those that the server has not are sent alone. */
-  const sendBatch = async (file: UploadFile) => {
-    const numbers = file.missing;
-    const parts = new Map(numbers.map((number) => [number, file.part(number)]));
-    try {
-      await send(file, numbers, file.missingBytes, (call) => api.putBatch(sessionId, file.fileId!, parts, call));
-    } catch (error) {
-      if (!(error instanceof UploadError) || error.code === "ABORTED") {
-        throw error;
-      }
-      file.hasBatchFailed = file.isUnsure = true;
-      if (error.retryable) {
-        await gate.once((signal) => waitToRetry(error, 1, policy, signal, onWaiting));
-      }
-    }
-  };
+  const chooseSender = () => (sender ??= isDirect ? loadDirect().catch(() => through) : Promise.resolve(through));
 
   const sendParts = async (file: UploadFile) => {
     while (file.missing.length > 0) {
       try {
         if (file.isUnsure) {
           await askForParts(file);
-        } else if (isForBatch(file)) {
-          await slots.use(() => sendBatch(file));
         } else {
-          await forEach(file.missing, concurrency, (number) => slots.use(() => sendPart(file, number)));
+          await (await chooseSender()).send(file);
         }
       } catch (error) {
         if (hasCode(error, "FILE_ALREADY_COMPLETED")) {
@@ -200,9 +170,4 @@ export function transferTo({
     file.completed();
     onProgress();
   };
-}
-
-function isForBatch({ missing, missingBytes, hasBatchFailed }: UploadFile): boolean {
-  const pays = missing.length >= BATCH_PARTS.min && missing.length <= BATCH_PARTS.max;
-  return pays && !hasBatchFailed && missingBytes <= BATCH_PARTS_MAX_BYTES;
 }

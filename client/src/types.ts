@@ -79,6 +79,14 @@ export interface Progress {
   files: FileProgress[];
 }
 
+/** What whoever runs the service should know of; the upload continues. */
+export interface UploadWarning {
+  /** The bucket's CORS rules keep parts from going straight to it: they go through the service. */
+  code: "DIRECT_UPLOAD_BLOCKED";
+  /** What is missing, and where. For developers. */
+  message: string;
+}
+
 /** Keeps what is needed to resume. `localStorage` is one. */
 export interface UploadStorage {
   getItem(key: string): string | null;
@@ -130,6 +138,8 @@ export interface UploadOptions extends ConnectionOptions {
   removeLocation?: boolean | undefined;
   /** Checksums to compute of every file, which the server compares with what it stored. Default none. */
   checksums?: readonly ("sha256" | "md5")[] | undefined;
+  /** Which way parts go where the service leaves that to the client. Default `direct`, straight to the bucket. */
+  uploadMode?: "through" | "direct" | undefined;
   /** Requests with parts at once, over all files. Default 4, 16 at most. */
   concurrency?: number | undefined;
   /** Where the upload is remembered. Default `localStorage` if there is one; `null`: nowhere. */
@@ -156,6 +166,8 @@ export interface Upload {
   on(event: "state", listener: (state: UploadState) => void): () => void;
   /** Calls `listener` with the progress, every 100 ms at most; the last one always comes. Returns what ends that. */
   on(event: "progress", listener: (progress: Progress) => void): () => void;
+  /** Calls `listener` with warnings, which the console has as well; each comes once. Returns what ends that. */
+  on(event: "warning", listener: (warning: UploadWarning) => void): () => void;
   /**
    * Runs the upload to its end. While it runs, returns the same promise. After `failed`, continues with what failed, and
    * with other metadata where they are given.

@@ -1,6 +1,6 @@
-import { type Api, connect } from "./api.js";
+import { type Connection, connect } from "./api.js";
 import { Emitter, throttle } from "./emitter.js";
-import { aborted, hasCode, inFile, problemOf, toUploadError, UploadError } from "./error.js";
+import { aborted, hasCode, inFile, orMissing, problemOf, toUploadError, UploadError } from "./error.js";
 import { followEvents } from "./events.js";
 import { UploadFile } from "./file.js";
 import { Gate } from "./gate.js";
@@ -13,7 +13,7 @@ import { SpeedMeter } from "./speed.js";
 import { type UploadRecords, uploadRecords } from "./storage.js";
 import { numberedTitle } from "./title.js";
 import { transferTo } from "./transfer.js";
-import type { FileInput, Metadata, Progress, Upload, UploadOptions, UploadState } from "./types.js";
+import type { FileInput, Metadata, Progress, Upload, UploadOptions, UploadState, UploadWarning } from "./types.js";
 import type { Finalize, Moc, SessionState } from "./wire.js";
 
 const CONCURRENCY = { usual: 4, max: 16 };
@@ -44,11 +44,14 @@ class SessionUpload implements Upload {
 
   readonly #options: UploadOptions;
   readonly #chosen: readonly (File | FileInput)[];
-  readonly #api: Api;
+  readonly #api: Connection;
   readonly #policy: RetryPolicy;
   readonly #records: UploadRecords;
-  readonly #states = new Emitter<UploadState>();
-  readonly #progresses = new Emitter<Progress>();
+  readonly #events = {
+    state: new Emitter<UploadState>(),
+    progress: new Emitter<Progress>(),
+    warning: new Emitter<UploadWarning>(),
+  };
   readonly #throttle = throttle(() => this.#notify(), PROGRESS_INTERVAL_MS);
   readonly #meter = new SpeedMeter();
 
@@ -56,7 +59,9 @@ class SessionUpload implements Upload {
   #isPaused = false;
   #gate = new Gate();
   #files: UploadFile[] = [];
-  #partSizeBytes = 0;
+  #terms: Pick<SessionState, "partSizeBytes" | "uploadMode"> = { partSizeBytes: 0, uploadMode: "through" };
+  /** Whether parts could not go straight to the bucket. */
+  #isDirectBlocked = false;
   #createdAt = new Date().toISOString();
   #expiresAt = "";
   #removesLocation: boolean | undefined;
@@ -98,13 +103,8 @@ class SessionUpload implements Upload {
     return { ...totals, ...this.#meter.rate(totals), waiting: this.#waiting, files };
   }
 
-  on(event: "state", listener: (state: UploadState) => void): () => void;
-  on(event: "progress", listener: (progress: Progress) => void): () => void;
-  on(
-    ...[event, listener]: ["state", (state: UploadState) => void] | ["progress", (progress: Progress) => void]
-  ): () => void {
-    return event === "state" ? this.#states.add(listener) : this.#progresses.add(listener);
-  }
+  readonly on: Upload["on"] = (event: "state" | "progress" | "warning", listener: (value: never) => void) =>
+    this.#events[event].add(listener as never);
 
   start(metadata?: Metadata): Promise<Moc> {
     if (!this.#started) {
@@ -258,7 +258,7 @@ class SessionUpload implements Upload {
     this.#files.forEach((file) => file.startAnew());
     const created = await this.#createSession();
     this.sessionId = this.#comparedId = created.sessionId;
-    this.#partSizeBytes = created.partSizeBytes;
+    this.#terms = created;
     this.#createdAt = new Date().toISOString();
     this.#expiresAt = created.expiresAt;
     this.#remember();
@@ -319,14 +319,14 @@ class SessionUpload implements Upload {
   }
 
   /** Takes over what the server has of the files. */
-  #adopt({ files, partSizeBytes, expiresAt }: SessionState): void {
-    this.#partSizeBytes = partSizeBytes;
-    this.#expiresAt = expiresAt;
-    const matches = matchSession(this.#files, files);
+  #adopt(session: SessionState): void {
+    this.#terms = session;
+    this.#expiresAt = session.expiresAt;
+    const matches = matchSession(this.#files, session.files);
     for (const file of this.#files) {
       const state = matches.get(file);
       if (state && !file.isRejected) {
-        file.found(state, partSizeBytes);
+        file.found(state, session.partSizeBytes);
       } else {
         file.startAnew();
       }
@@ -358,13 +358,16 @@ class SessionUpload implements Upload {
 
   /** Uploads all files, small ones first. An error of one file does not stop the others. */
   async #transfer(): Promise<void> {
-    const { concurrency: wished = 0, checksums = [] } = this.#options;
+    const { concurrency: wished = 0, checksums = [], uploadMode = "direct" } = this.#options;
+    const { partSizeBytes, uploadMode: offered } = this.#terms;
+    const mode = offered === "both" ? uploadMode : offered;
     const concurrency = Math.min(Math.max(1, Math.trunc(wished) || CONCURRENCY.usual), CONCURRENCY.max);
     const gate = this.#gate;
     const transfer = transferTo({
       api: this.#api,
       sessionId: this.sessionId!,
-      partSizeBytes: this.#partSizeBytes,
+      partSizeBytes,
+      isDirect: mode === "direct" && !this.#isDirectBlocked,
       gate,
       concurrency,
       policy: this.#policy,
@@ -372,6 +375,11 @@ class SessionUpload implements Upload {
       onKnown: () => this.#remember(),
       onProgress: () => this.#throttle.call(),
       onWaiting: this.#onWaiting,
+      onWarning: (warning) => {
+        this.#isDirectBlocked = true;
+        console.warn(warning.message);
+        this.#events.warning.emit(warning);
+      },
     });
     const run = async (file: UploadFile) => {
       try {
@@ -453,7 +461,7 @@ class SessionUpload implements Upload {
 
   #notify(): void {
     this.#meter.add(this.progress.sentBytes);
-    this.#progresses.emit(this.progress);
+    this.#events.progress.emit(this.progress);
   }
 
   /** Enters a phase. A cancelled upload enters none, unless it was published all the same. */
@@ -474,19 +482,11 @@ class SessionUpload implements Upload {
     change();
     if (this.state !== before) {
       this.#waiting = undefined;
-      this.#states.emit(this.state);
+      this.#events.state.emit(this.state);
     }
   }
 }
 
 function isPausable(phase: Phase): boolean {
   return phase === "preparing" || phase === "uploading";
-}
-
-/** Turns a rejection with `NOT_FOUND` into `undefined`. */
-function orMissing(error: unknown): undefined {
-  if (!hasCode(error, "NOT_FOUND")) {
-    throw error;
-  }
-  return undefined;
 }
