@@ -51,6 +51,8 @@ export class FaultProxy {
   readonly requests: ProxiedRequest[] = [];
   /** Bytes a second that each body is let through with; `Infinity` for no limit. */
   bytesPerSecond = Infinity;
+  /** Headers of every response, in the place of the stack's own. */
+  headers: Record<string, string> = {};
 
   readonly #target: string;
   readonly #server: Server;
@@ -97,6 +99,7 @@ export class FaultProxy {
     this.#rules = [];
     this.requests.length = 0;
     this.bytesPerSecond = Infinity;
+    this.headers = {};
   }
 
   /** Breaks all connections and rejects new ones, as where the network is unavailable. */
@@ -140,7 +143,9 @@ export class FaultProxy {
       if (!incoming.complete) {
         await once(incoming, "end");
       }
-      outgoing.writeHead(fault.response.status, fault.response.headers).end(fault.response.body);
+      outgoing
+        .writeHead(fault.response.status, { ...fault.response.headers, ...this.headers })
+        .end(fault.response.body);
       return;
     }
     const target = this.#target + (fault.path ? fault.path(path) : path);
@@ -162,7 +167,7 @@ export class FaultProxy {
       return;
     }
     await fault.holdResponse;
-    outgoing.writeHead(seen.status, response.headers);
+    outgoing.writeHead(seen.status, { ...response.headers, ...this.headers });
     await pipeline(response, outgoing);
     await sending;
   }

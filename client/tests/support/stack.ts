@@ -42,13 +42,72 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-/** Starts a stack with these variables, their names in lower case; everyone is `dev-user` if there is no key. */
-export async function startStack(variables: Record<string, string> = {}): Promise<Stack> {
+/** What the application needs to find the local S3 server where it runs alone. */
+const S3_ALONE = {
+  s3_region: "us-east-1",
+  s3_bucket: "moc-uploads",
+  s3_access_key_id: "local",
+  s3_secret_access_key: "local-secret",
+};
+
+/**
+ * Starts a stack with these variables, their names in lower case; everyone is `dev-user` if there is no key. With
+ * `front`, everyone finds the bucket's server at the URL that it makes of the real one, for example a proxy's.
+ */
+export async function startStack(
+  variables: Record<string, string> = {},
+  front?: (s3Url: string) => Promise<string>,
+): Promise<Stack> {
   const state = await mkdtemp(join(tmpdir(), "moc-uploads-"));
+  const hosts: Host[] = [];
+  const start = async (command: string[], variables: Record<string, string>, last: string) => {
+    const host = startHost([...command, "--state", state], variables);
+    hosts.push(host);
+    return host.said(last);
+  };
+  const stop = async () => {
+    await Promise.all(hosts.map((host) => host.stop()));
+    await rm(state, { recursive: true, force: true });
+  };
+  try {
+    const bucket: Record<string, string> = {};
+    if (front) {
+      const lines = await start(["s3", "--listen", "127.0.0.1:0"], {}, "s3");
+      Object.assign(bucket, S3_ALONE, { s3_endpoint: await front(lines.get("s3")!) });
+    }
+    const addresses = ["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"];
+    const lines = await start(["up", ...addresses], { ...bucket, ...variables }, "ready");
+    const [baseUrl = "", broadcasterUrl = ""] = ["ready", "broadcaster"].map((name) => lines.get(name));
+    const s3Url = bucket.s3_endpoint ?? lines.get("s3") ?? "";
+    const objects = async (prefix: string) => {
+      const bucket = join(state, "s3", "moc-uploads");
+      const entries = await readdir(bucket, { recursive: true, withFileTypes: true });
+      const files = entries.filter((entry) => entry.isFile());
+      return files
+        .map((file) => relative(bucket, join(file.parentPath, file.name)))
+        .filter((key) => key.startsWith(prefix));
+    };
+    const seed = () => seedStack(state, s3Url);
+    const log = () => hosts.map((host) => host.log()).join("");
+    return { baseUrl, s3Url, broadcasterUrl, stateDir: state, log, objects, seed, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** A process of the local host. */
+interface Host {
+  /** What it has said by the time that it says `last`: URLs by what is there. Rejects if it ends before. */
+  said(last: string): Promise<Map<string, string>>;
+  log(): string;
+  stop(): Promise<void>;
+}
+
+function startHost(command: string[], variables: Record<string, string>): Host {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("SPIN_VARIABLE_"));
   const given = Object.entries(variables).map(([name, value]) => [`SPIN_VARIABLE_${name.toUpperCase()}`, value]);
-  const addresses = ["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"];
-  const keeper = spawn("sh", ["-c", KEEPER, "sh", HOST, "up", ...addresses, "--state", state], {
+  const keeper = spawn("sh", ["-c", KEEPER, "sh", HOST, ...command], {
     cwd: PROJECT,
     env: Object.fromEntries([...inherited, ...given]),
     stdio: "pipe",
@@ -56,36 +115,27 @@ export async function startStack(variables: Record<string, string> = {}): Promis
   const ended = once(keeper, "exit");
   let log = "";
   keeper.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
-  const stop = async () => {
-    keeper.stdin.end();
-    await ended;
-    await rm(state, { recursive: true, force: true });
-  };
-  const timer = setTimeout(() => keeper.stdin.end(), START_LIMIT_MS);
-  let [s3Url, broadcasterUrl] = ["", ""];
-  for await (const line of createInterface(keeper.stdout)) {
-    const [name, url = ""] = line.split(" ");
-    if (name === "s3") {
-      s3Url = url;
-    } else if (name === "broadcaster") {
-      broadcasterUrl = url;
-    } else if (name === "ready") {
+  return {
+    said: async (last) => {
+      const timer = setTimeout(() => keeper.stdin.end(), START_LIMIT_MS);
+      const lines = new Map<string, string>();
+      for await (const line of createInterface(keeper.stdout)) {
+        const [name = "", url = ""] = line.split(" ");
+        lines.set(name, url);
+        if (name === last) {
+          clearTimeout(timer);
+          return lines;
+        }
+      }
       clearTimeout(timer);
-      const seed = () => seedStack(state, s3Url);
-      const objects = async (prefix: string) => {
-        const bucket = join(state, "s3", "moc-uploads");
-        const entries = await readdir(bucket, { recursive: true, withFileTypes: true });
-        const files = entries.filter((entry) => entry.isFile());
-        return files
-          .map((file) => relative(bucket, join(file.parentPath, file.name)))
-          .filter((key) => key.startsWith(prefix));
-      };
-      return { baseUrl: url, s3Url, broadcasterUrl, stateDir: state, log: () => log, objects, seed, stop };
-    }
-  }
-  clearTimeout(timer);
-  await stop();
-  throw new Error(`${HOST} did not become ready:\n${log}`);
+      throw new Error(`${HOST} did not become ready:\n${log}`);
+    },
+    log: () => log,
+    stop: async () => {
+      keeper.stdin.end();
+      await ended;
+    },
+  };
 }
 
 async function seedStack(state: string, s3Url: string): Promise<Record<string, string>> {

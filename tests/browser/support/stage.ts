@@ -20,11 +20,23 @@ with sqlite3.connect(sys.argv[1]) as database:
     database.execute("UPDATE sessions SET expires_at = created_at - 1")
 `;
 
+/** Parts 3 and 4, straight to the bucket. */
+const DIRECT_REST = /^PUT .*[?&]partNumber=[34](?:&|$)/;
+
+/** What a stage may have besides. */
+export interface Props {
+  /** A scripted network between everyone and the bucket, too; then the bucket has the CORS rules of {@link Stage.cors}. */
+  bucketProxy?: boolean;
+}
+
 /** Gives the tests of a file a stage with these variables of the application, and looks after each at what it left. */
-export function useStage(variables: Record<string, string> = {}): Stage {
+export function useStage(variables: Record<string, string> = {}, props: Props = {}): Stage {
   const stage = new Stage();
-  beforeAll(() => stage.open(variables));
-  beforeEach(() => stage.proxy.reset());
+  beforeAll(() => stage.open(variables, props));
+  beforeEach(() => {
+    stage.proxy.reset();
+    stage.bucket?.reset();
+  });
   afterEach(async ({ task }) => {
     if (task.result?.state === "fail") await stage.photograph(task.name);
     expect(await stage.leave(), "in the browser's console, and among the page's requests").toEqual([]);
@@ -33,17 +45,30 @@ export function useStage(variables: Record<string, string> = {}): Stage {
   return stage;
 }
 
+/** Where a page is opened. */
+interface Visit {
+  context?: BrowserContext;
+  path?: string;
+  origin?: string;
+}
+
 /** A stack, a browser, and between them a scripted network. */
 export class Stage {
   proxy!: FaultProxy;
+  /** The network before the bucket, where there is one. */
+  bucket: FaultProxy | undefined;
   files!: TestFiles;
   #stack!: Stack;
   #browser!: Browser;
   #visits: UploadPage[] = [];
 
-  async open(variables: Record<string, string>): Promise<void> {
+  async open(variables: Record<string, string>, { bucketProxy = false }: Props): Promise<void> {
     this.files = new TestFiles(mkdtempSync(join(tmpdir(), "moc-uploads-files-")));
-    this.#stack = await startStack(variables);
+    const front = async (s3Url: string) => {
+      this.bucket = await FaultProxy.start(s3Url);
+      return this.bucket.url;
+    };
+    this.#stack = await startStack(variables, bucketProxy ? front : undefined);
     this.proxy = await FaultProxy.start(this.#stack.baseUrl);
     this.#browser = await chromium.launch({
       executablePath: process.env.MOC_CHROMIUM || "/usr/bin/chromium",
@@ -56,12 +81,18 @@ export class Stage {
     await this.#browser?.close();
     await this.proxy?.stop();
     await this.#stack?.stop();
+    await this.bucket?.stop();
     rmSync(this.files.folder, { recursive: true, force: true });
   }
 
   /** Where the page is. */
   get origin(): string {
     return this.proxy.url;
+  }
+
+  /** Where the application itself is, without a network before it. */
+  get applicationOrigin(): string {
+    return this.#stack.baseUrl;
   }
 
   get bucketOrigin(): string {
@@ -73,13 +104,13 @@ export class Stage {
   }
 
   /** Opens the page for somebody new, or in another tab where there is a context. */
-  async visit({ context, path = "/" }: { context?: BrowserContext; path?: string } = {}): Promise<UploadPage> {
+  async visit({ context, path = "/", origin = this.origin }: Visit = {}): Promise<UploadPage> {
     const page = await (context ?? (await this.#browser.newContext())).newPage();
-    const watch = new Watch(page, new Set([this.origin, this.bucketOrigin, this.broadcasterOrigin]));
+    const watch = new Watch(page, new Set([origin, this.bucketOrigin, this.broadcasterOrigin]));
     const visit = new UploadPage(page, watch);
     this.#visits.push(visit);
     await visit.record();
-    await page.goto(this.origin + path);
+    await page.goto(origin + path);
     return visit;
   }
 
@@ -88,6 +119,17 @@ export class Stage {
     const visits = this.#visits.splice(0);
     for (const { page } of visits) await page.context().close();
     return visits.flatMap(({ watch }) => watch.found);
+  }
+
+  /** Gives the bucket a CORS rule for the page, until the next test: with these headers in `ExposeHeaders`. */
+  cors({ exposes }: { exposes: string }): void {
+    const preflight = {
+      "access-control-allow-methods": "PUT",
+      "access-control-allow-headers": "content-type, content-md5",
+    };
+    this.bucket?.fail(/^OPTIONS /, { response: { status: 200, headers: preflight } }, Infinity);
+    const headers = { "access-control-allow-origin": this.origin, "access-control-expose-headers": exposes };
+    Object.assign(this.bucket?.headers ?? {}, headers);
   }
 
   /** Holds what the browser sends of this kind, for example `/^PUT .*\/parts\/2$/`. */
@@ -101,7 +143,7 @@ export class Stage {
    */
   async halfway(title: string): Promise<{ page: UploadPage; file: TestFile; rest: Hold }> {
     const file = this.files.pdf(`${title.toLowerCase()}.pdf`, 16 * MIB);
-    const rest = this.hold(/^PUT .*\/parts\/[34]$/);
+    const rest = this.bucket ? new Hold(this.bucket, DIRECT_REST) : this.hold(/^PUT .*\/parts\/[34]$/);
     const page = await this.visit();
     await page.upload(title, file);
     await rest.has(2);
