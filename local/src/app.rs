@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    Request, Response, StatusCode,
+    header::{CONTENT_TYPE, EXPECT},
+};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -137,9 +140,11 @@ impl App {
             Interfaces::None => Ok(()),
             _ => append_spin_headers(&mut request, &route, client),
         };
+        // Reading is what asks a client for its body (RFC 9110, section 10.1.1).
+        let is_drained = self.limits.end_instances() && !request.headers().contains_key(EXPECT);
         let request = request.map(|body| {
             let body = limited(body, body_bytes, || Error::HttpRequestBodySize(None));
-            if self.limits.end_instances() { DrainedBody(body).boxed_unsync() } else { body }
+            if is_drained { DrainedBody(body).boxed_unsync() } else { body }
         });
         let (sending, sent) = oneshot::channel();
         let started = Instant::now();
