@@ -92,9 +92,8 @@ describe("with a bucket whose rules each test gives", () => {
     await page.upload("Keep", file);
     await page.finished("Keep").waitFor();
     expect(stage.stored(file)).toBe(true);
-    const [first, second, ...others] = sent("2");
-    expect(others).toEqual([]);
-    expect(second?.path).not.toBe(first?.path);
+    expect(sent("2")).toHaveLength(2);
+    // For all parts, and once more for this one. A URL that was signed in the same second is the same.
     expect(stage.proxy.count(ASK)).toBe(2);
     expect(stage.proxy.matching(THROUGH)).toEqual([]);
   });
