@@ -46,6 +46,7 @@ macro_rules! store_cases {
             keeps_sessions_files_and_parts,
             counts_sessions_per_window,
             rejects_files_of_full_inactive_and_unknown_sessions,
+            registers_no_more_files_than_allowed_at_once,
             counts_a_part_once_however_often_it_is_stored,
             counts_parts_that_are_stored_at_once,
             stores_no_part_after_completion_or_cancellation,

@@ -65,23 +65,49 @@ const REPLACE_FILE_POSTGRES: &str = "WITH s AS (
     FROM s WHERE files.id = ?9 AND files.session_id = s.id AND files.etag IS NOT NULL AND files.rejected = 1
     RETURNING 1";
 
+/// Registers a file in SQLite, where writers take turns.
+const INSERT_FILE_SQLITE: &str = "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id,
+      size_bytes, created_at, metadata)
+    SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?11 FROM sessions s
+    WHERE s.id = ?2 AND s.status = 'active' AND (SELECT count(*) FROM files WHERE session_id = s.id) < ?10
+    ON CONFLICT DO NOTHING RETURNING 1";
+
+/// Registers a file in PostgreSQL. Of several at once each counts those of its snapshot, so they take the same number
+/// in the session, and one of them is stored. The session is locked meanwhile, so a finalize that gets its lock sees
+/// the file.
+const INSERT_FILE_POSTGRES: &str = "WITH s AS (
+      SELECT id FROM sessions WHERE id = ?2 AND status = 'active' FOR UPDATE)
+    INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id, size_bytes, created_at,
+      metadata, number_in_session)
+    SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, CAST(?8 AS BIGINT), CAST(?9 AS BIGINT), ?11,
+      coalesce((SELECT max(number_in_session) FROM files WHERE session_id = ?2), 0) + 1
+    FROM s WHERE (SELECT count(*) FROM files WHERE session_id = ?2) < ?10
+    ON CONFLICT DO NOTHING RETURNING 1";
+
 /// Deletes the parts of a file that no longer exists.
 const DELETE_PARTS: &str = "DELETE FROM parts WHERE file_id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE id = ?1)";
 
 impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
     /// What keeps a file out that would replace `rejected`, or that it is there already: looked up only when that is
-    /// needed.
-    async fn not_registered(&self, file: &File, rejected: Option<FileId>) -> Result<Registered, StoreError> {
+    /// needed. `None` if nothing does any more.
+    async fn not_registered(
+        &self,
+        file: &File,
+        rejected: Option<FileId>,
+        files_max: u64,
+    ) -> Result<Option<Registered>, StoreError> {
         let Some((session, files)) = self.session_with_files(file.session_id).await? else {
-            return Ok(Registered::NotActive);
+            return Ok(Some(Registered::NotActive));
         };
         let same = |other: &&File| other.category == file.category && other.name == file.name;
-        Ok(match files.iter().find(same) {
+        Ok(Some(match files.iter().find(same) {
             Some(other) if other.id == file.id => Registered::Done,
             Some(other) if Some(other.id) != rejected => Registered::Duplicate(other.id),
-            None if rejected.is_none() && session.status == Status::Active => Registered::Full,
+            None if rejected.is_none() && session.status == Status::Active => {
+                return Ok((files.len() as u64 >= files_max).then_some(Registered::Full));
+            }
             _ => Registered::NotActive,
-        })
+        }))
     }
 
     /// Executes a statement that takes the record of `file` away, and deletes its parts; whether it has.
@@ -93,11 +119,7 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
 
 impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
     async fn insert_file(&self, file: &File, files_max: u64) -> Result<Registered, StoreError> {
-        let sql = "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id, size_bytes,
-              created_at, metadata)
-            SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, CAST(?8 AS BIGINT), CAST(?9 AS BIGINT), ?11 FROM sessions s
-            WHERE s.id = ?2 AND s.status = 'active' AND (SELECT count(*) FROM files WHERE session_id = s.id) < ?10
-            ON CONFLICT DO NOTHING RETURNING 1";
+        let sql = if self.is_postgres() { INSERT_FILE_POSTGRES } else { INSERT_FILE_SQLITE };
         let parameters = [
             text(file.id),
             text(file.session_id),
@@ -111,10 +133,16 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
             files_max.into(),
             metadata(&file.checksums),
         ];
-        if self.changed(Statement::new(sql, parameters)).await? {
-            return Ok(Registered::Done);
+        // Whoever is kept out by another one of the same number repeats it: as often as there are others, at most.
+        for _ in 0..=files_max {
+            if self.changed(Statement::new(sql, parameters.clone())).await? {
+                return Ok(Registered::Done);
+            }
+            if let Some(outcome) = self.not_registered(file, None, files_max).await? {
+                return Ok(outcome);
+            }
         }
-        self.not_registered(file, None).await
+        Err(StoreError("files are registered and removed all the time".to_owned()))
     }
 
     async fn replace_file(&self, rejected: FileId, file: &File) -> Result<Registered, StoreError> {
@@ -133,7 +161,7 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         if self.take_away(Statement::new(sql, parameters), rejected).await? {
             return Ok(Registered::Done);
         }
-        self.not_registered(file, Some(rejected)).await
+        Ok(self.not_registered(file, Some(rejected), u64::MAX).await?.unwrap_or(Registered::NotActive))
     }
 
     async fn file(&self, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError> {

@@ -193,6 +193,22 @@ pub async fn rejects_files_of_full_inactive_and_unknown_sessions(database: &impl
     assert_eq!(store.insert_file(&unknown, FILES_MAX).await.unwrap(), Registered::NotActive);
 }
 
+pub async fn registers_no_more_files_than_allowed_at_once(database: &impl Database) {
+    let store = &database.store().await;
+    // Again and again, so that two clients come at the same moment.
+    for _ in 0..20 {
+        let session = session();
+        store.insert_session(&session).await.unwrap();
+        let register = async |store: &SqlStore<_, _>, client| {
+            store.insert_file(&file(&session, &format!("{client}.pdf"), 1), FILES_MAX).await.unwrap()
+        };
+        let outcomes = database.concurrently(CLIENTS, register).await;
+        let done = outcomes.iter().filter(|outcome| **outcome == Registered::Done).count();
+        assert_eq!(done as u64, FILES_MAX, "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Registered::Done | Registered::Full)), "{outcomes:?}");
+    }
+}
+
 pub async fn counts_a_part_once_however_often_it_is_stored(database: &impl Database) {
     let store = &database.store().await;
     let (session, file) = registered(store, 3).await;

@@ -4,7 +4,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE schema_version (version BIGINT PRIMARY KEY)",
@@ -136,4 +136,10 @@ const OUTCOMES: &[&str] = &[
 const CLAIMS: &[&str] = &[
     // 1 if parts were recorded at a client's word.
     "ALTER TABLE files ADD COLUMN has_claims BIGINT NOT NULL DEFAULT 0",
+];
+
+const FILE_NUMBERS: &[&str] = &[
+    // Which of the files of its session it is: of files that are registered at once, one gets each number.
+    "ALTER TABLE files ADD COLUMN number_in_session BIGINT",
+    "CREATE UNIQUE INDEX files_in_session ON files (session_id, number_in_session)",
 ];

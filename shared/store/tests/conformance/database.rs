@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Barrier;
 use std::time::Duration;
 
 use moc_application::port::Platform;
@@ -64,10 +65,18 @@ impl conformance::Database for Database {
         count: usize,
         client: impl AsyncFn(&SqlStore<Executor, TestPlatform>, usize) -> T + Sync,
     ) -> Vec<T> {
+        // They begin at the same moment, with their connections open.
+        let connected = Barrier::new(count);
         std::thread::scope(|scope| {
             let spawn = |index| {
-                let client = &client;
-                scope.spawn(move || block_on(async { client(&self.store().await, index).await }))
+                let (client, connected) = (&client, &connected);
+                scope.spawn(move || {
+                    block_on(async {
+                        let store = self.store().await;
+                        connected.wait();
+                        client(&store, index).await
+                    })
+                })
             };
             let threads: Vec<_> = (0..count).map(spawn).collect();
             threads.into_iter().map(|thread| thread.join().expect("a client")).collect()
