@@ -7,10 +7,23 @@
 
 mod routes;
 
+use moc_adapters::link_thumbnailer;
 use moc_adapters::spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 use routefinder::Router;
 
+use imported::wasi::http::handler;
+
 use routes::Handler;
+
+mod imported {
+    moc_adapters::spin_sdk::wit_bindgen::generate!({
+        path: "../wit",
+        world: "moc:uploads/thumbnailing",
+        runtime_path: "moc_adapters::spin_sdk::wit_bindgen::rt",
+        with: { "wasi:http/types@0.3.0": moc_adapters::spin_sdk::wasip3::http::types },
+        generate_all,
+    });
+}
 
 moc_adapters::export_handler!(request, dispatch(request));
 
@@ -26,6 +39,7 @@ thread_local! {
 }
 
 async fn dispatch(request: Request) -> Result<Response, ErrorCode> {
+    link_thumbnailer(|request| Box::pin(handler::handle(request)));
     let target = request.get_path_with_query().unwrap_or_default();
     let path = target.split('?').next().unwrap_or_default();
     let found = ROUTER.with(|router| router.best_match(path).map(|found| *found.handler()));

@@ -17,7 +17,7 @@ const WASI_FEATURES: &str = "moc-uploads/wasi,moc-uploads-thumbnailer/wasi";
 const WASI_FILES: [&str; 2] = ["moc_uploads_routes.wasm", "moc_uploads_thumbnailer.wasm"];
 /// The program that links them.
 const LINKER: &str = "moc-compose";
-/// What comes of it.
+/// The linked component.
 const WASI_FILE: &str = "moc_uploads.wasm";
 /// Components that are not part of the application: the benchmark compares with them.
 const HELLO: [&str; 2] = ["moc-bench-hello", "moc-bench-hello-postgres"];
@@ -49,7 +49,7 @@ impl Target {
         }
     }
 
-    /// What cargo is told about features. Without anything, components turn all of Spin's on.
+    /// Cargo's options for features. Without any, components turn all of Spin's on.
     const fn features(self) -> &'static [&'static str] {
         match self {
             Self::Spin => &[],

@@ -21,7 +21,7 @@ async fn handle(request: &mut Request) -> Result<Response, Error> {
     match route {
         WebhookRoute::Delivery(moc) => {
             let (outcome, sweep) = webhook::deliver(outbox, receiver, platform, moc).await?;
-            Ok(Response::from(outcome).after(sweep))
+            Ok(webhook::respond(outcome, sweep).await)
         }
         WebhookRoute::Sweep => {
             let swept = deliver_webhook::sweep(&outbox, &receiver, &platform, WEBHOOK_SWEEP_MAX).await?;

@@ -17,6 +17,8 @@ pub mod thumbnail;
 pub mod trace;
 pub mod webhook;
 
+#[cfg(feature = "wasi")]
+pub use host::link_thumbnailer;
 #[doc(hidden)]
 pub use spin_sdk;
 
@@ -31,17 +33,7 @@ macro_rules! component {
     };
 }
 
-/// Makes a component of an async function from a [`http::Request`] to a
-/// `Result<`[`http::Response`]`, `[`moc_domain::error::Error`]`>`, for a private route: whoever
-/// calls it logs what becomes of that.
-#[macro_export]
-macro_rules! private_component {
-    ($handler:path) => {
-        $crate::export_handler!(request, $crate::http::serve_private(request, $handler));
-    };
-}
-
-/// The function of a route that the one component calls.
+/// As above, in a build for plain WASI.
 #[cfg(feature = "wasi")]
 #[macro_export]
 macro_rules! component {
@@ -51,6 +43,16 @@ macro_rules! component {
         ) -> Result<$crate::spin_sdk::wasip3::http::types::Response, $crate::spin_sdk::wasip3::http::types::ErrorCode> {
             $crate::http::serve($route, request, $handler).await
         }
+    };
+}
+
+/// Makes a component of an async function from a [`http::Request`] to a
+/// `Result<`[`http::Response`]`, `[`moc_domain::error::Error`]`>`, for a private route: whoever
+/// calls it logs what becomes of that.
+#[macro_export]
+macro_rules! private_component {
+    ($handler:path) => {
+        $crate::export_handler!(request, $crate::http::serve_private(request, $handler));
     };
 }
 

@@ -115,10 +115,13 @@ impl WebhookRoute {
     pub fn parse(path: &str) -> Option<Self> {
         match path.strip_prefix("/deliveries/") {
             Some(moc) => MocId::parse(moc).map(Self::Delivery),
-            None => (path == "/sweep").then_some(Self::Sweep),
+            None => (path == SWEEP).then_some(Self::Sweep),
         }
     }
 }
+
+/// Where the webhook sender delivers what is due.
+pub const SWEEP: &str = "/sweep";
 
 /// Where the webhook sender takes the delivery of a MOC's webhook.
 #[must_use]

@@ -224,6 +224,8 @@ pub const WEBHOOK_DELIVERY_MAX_MS: i64 = 60_000;
 pub const WEBHOOK_SWEEP_MAX: usize = 100;
 /// Most deliveries that are claimed after another one, once that has its response.
 pub const WEBHOOK_SWEEP_AFTER_MAX: usize = 16;
+/// Longest time that a response waits for deliveries of others, where it waits for the work that would follow it.
+pub const WEBHOOK_SWEEP_WAITED_FOR_MS: u64 = 10_000;
 /// Deliveries that a sweep sends at once.
 pub const WEBHOOK_SWEEP_CONCURRENCY: usize = 8;
 /// Longest time that a sweep takes.

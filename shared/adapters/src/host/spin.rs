@@ -5,6 +5,7 @@ use moc_contract::event::EventBatch;
 use moc_contract::path;
 use moc_contract::trace::{TraceBatch, TraceContext};
 use moc_domain::id::MocId;
+use moc_domain::limits::WEBHOOK_SWEEP_WAITED_FOR_MS;
 use serde::Serialize;
 use spin_sdk::key_value::Store;
 use spin_sdk::variables;
@@ -14,7 +15,7 @@ use url::Url;
 use crate::forward::ForwardResult;
 use crate::outbound::{self, Payload, Response, SendError};
 use crate::platform::RequestPlatform;
-use crate::webhook;
+use crate::{background, webhook};
 
 /// The private components, which nobody outside of the application reaches.
 const RELAY: &str = "http://progress-relay.spin.internal/";
@@ -71,11 +72,23 @@ pub async fn deliver(
     let headers = outbound::borrowed(&headers);
     let reply = outbound::send_within(webhook::limit_ms(platform), Method::Post, &url, &headers, Payload::Empty).await;
     let reply = reply.map_err(|error| format!("the webhook sender: {error}"))?;
-    match reply.status {
-        204 => Ok(DeliveryOutcome::Delivered),
-        404 => Ok(DeliveryOutcome::Nothing),
-        502 => Ok(DeliveryOutcome::Failed(reply.cause().await)),
-        status => Err(format!("the webhook sender responded {status}")),
+    let outcome = match reply.status {
+        204 => DeliveryOutcome::Delivered,
+        404 => DeliveryOutcome::Nothing,
+        502 => DeliveryOutcome::Failed(reply.cause().await),
+        status => return Err(format!("the webhook sender responded {status}")),
+    };
+    if background::is_inline().await {
+        sweep(webhook::limit_ms(platform).min(WEBHOOK_SWEEP_WAITED_FOR_MS)).await;
+    }
+    Ok(outcome)
+}
+
+/// Has the sender deliver what is due, and waits for a limited time.
+async fn sweep(limit_ms: u64) {
+    if let Ok(url) = Url::parse(&format!("{SENDER}{}", path::SWEEP)) {
+        // What is not delivered stays due.
+        let _ = outbound::send_within(limit_ms, Method::Post, &url, &[], Payload::Empty).await;
     }
 }
 

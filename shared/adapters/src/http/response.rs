@@ -98,9 +98,11 @@ impl Response {
         }
     }
 
-    /// Sends it. What follows ends at `deadline`. The listener does not turn Nagle's algorithm off, so a body that followed its head
-    /// in a packet of its own would wait for the client's delayed acknowledgement, some 40 ms: the
-    /// length is known, and the body's write waits already when the head goes out.
+    /// Sends it. What follows ends at `deadline`.
+    ///
+    /// The listener does not turn Nagle's algorithm off, so a body that followed its head in a packet of its own would
+    /// wait for the client's delayed acknowledgement, some 40 ms: the length is known, and the body's write waits
+    /// already when the head goes out.
     pub(super) async fn send(mut self, deadline: Option<Instant>) -> Result<types::Response, ErrorCode> {
         if !matches!(self.status, 204 | 304) {
             self.header("content-length", self.body.len().to_string());

@@ -6,9 +6,12 @@ use std::cell::RefCell;
 
 use moc_contract::event::Event;
 use moc_domain::id::SessionId;
+use moc_domain::limits::DIRECT_PARTS_MAX;
 
-/// Most events of a session that wait; more are dropped.
-const WAITING_MAX: usize = 256;
+/// Most events of a session that wait; more are dropped. Together they fit into a batch for the relay.
+const WAITING_MAX: usize = 3 * EVENTS_PER_REQUEST_MAX;
+/// Most events of one request: two for each part that it records.
+const EVENTS_PER_REQUEST_MAX: usize = 2 * DIRECT_PARTS_MAX;
 
 thread_local! {
     /// Those of the sessions that something is being sent of: as many as there are requests, at most.

@@ -1,8 +1,7 @@
-//! Traces: finalize notes its steps as spans and hands them, after its response, to the exporter, a
-//! component of its own that sends them to the collector (OTLP over HTTP).
+//! Traces: finalize notes its steps as spans and hands them to the exporter, which sends them to the collector (OTLP
+//! over HTTP): after its response, or before it with `background_work=inline`.
 //!
-//! Traces are advisory and may be lost. They cost a response nothing, and nothing at all is done
-//! if there is no collector.
+//! Traces are advisory and may be lost. Nothing at all is done if there is no collector.
 
 #[cfg(target_family = "wasm")]
 mod exporter;

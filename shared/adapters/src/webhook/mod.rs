@@ -12,18 +12,17 @@ use moc_domain::limits::{WEBHOOK_DELIVERY_MAX_MS, WEBHOOK_SWEEP_AFTER_MAX};
 
 pub use receiver::HttpReceiver;
 
-use crate::forward;
-use crate::host;
 use crate::http::Response;
-use crate::log;
 use crate::platform::RequestPlatform;
 use crate::store::Store;
+use crate::{background, forward, host, log};
 
 /// Why a delivery is not settled that has used up its time.
 const LEFT: &str = "a later sweep goes on";
 
 /// Has the webhook of a MOC delivered, and waits until that is settled: a minute at most, or as long as the request may
-/// last. `context` is the trace that it belongs to. If another instance delivers it, or has done so, there is nothing to do.
+/// last. `context` is the trace that it belongs to. If another instance delivers it, or has done so, there is nothing to
+/// do.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] with the cause where it was not delivered. The sender has said so in the log
@@ -76,6 +75,13 @@ impl From<DeliveryOutcome> for Response {
             DeliveryOutcome::Nothing => Self::new(404, "text/plain", b"there is nothing to deliver".to_vec()),
         }
     }
+}
+
+/// The sender's response to a delivery. Where a response waits for what follows it, the caller requests the sweep once
+/// it knows the outcome.
+pub async fn respond(outcome: DeliveryOutcome, sweep: impl Future<Output = ()> + 'static) -> Response {
+    let response = Response::from(outcome);
+    if background::is_inline().await { response } else { response.after(sweep) }
 }
 
 /// The sender's response if no receiver is configured.

@@ -2,7 +2,9 @@
 //! the work of private components is a call. Only the thumbnailer is a component of its own, linked to this one: so
 //! the pictures that it decodes have a memory of their own.
 
+use std::cell::Cell;
 use std::env::{self, VarError};
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use futures::future::join;
@@ -11,11 +13,12 @@ use moc_contract::event::EventBatch;
 use moc_contract::trace::{TraceBatch, TraceContext};
 use moc_domain::error::Error;
 use moc_domain::id::MocId;
-use spin_sdk::wasip3::http::types::Method;
+use moc_domain::limits::WEBHOOK_SWEEP_WAITED_FOR_MS;
+use spin_sdk::wasip3::http::types::{ErrorCode, Method, Request, Response as HostResponse};
+use spin_sdk::wasip3::spawn;
 use url::Url;
 
 use self::defaults::DEFAULTS;
-use self::thumbnailer::wasi::http::handler;
 use crate::forward::ForwardResult;
 use crate::outbound::{self, Payload, Response, SendError};
 use crate::platform::{RequestPlatform, within};
@@ -27,14 +30,17 @@ mod defaults;
 #[cfg(not(target_family = "wasm"))]
 compile_error!("the feature `wasi` is for components: `cargo xtask build --target wasi` builds them");
 
-mod thumbnailer {
-    spin_sdk::wit_bindgen::generate!({
-        path: "../../wit",
-        world: "moc:uploads/thumbnailing",
-        runtime_path: "spin_sdk::wit_bindgen::rt",
-        with: { "wasi:http/types@0.3.0": spin_sdk::wasip3::http::types },
-        generate_all,
-    });
+/// A component that is linked to this one, as a function from a request to its response.
+pub type Linked = fn(Request) -> Pin<Box<dyn Future<Output = Result<HostResponse, ErrorCode>>>>;
+
+thread_local! {
+    static LINKED_THUMBNAILER: Cell<Option<Linked>> = const { Cell::new(None) };
+}
+
+/// Says how the thumbnailer is called. It is imported where the component is made that it is linked to: an import that
+/// is named here would be one of every component.
+pub fn link_thumbnailer(thumbnailer: Linked) {
+    LINKED_THUMBNAILER.set(Some(thumbnailer));
 }
 
 /// What the linked component is called with; it looks at the path alone.
@@ -87,13 +93,18 @@ pub async fn deliver(
 ) -> Result<DeliveryOutcome, String> {
     let delivering = async {
         let Some(receiver) = HttpReceiver::open(context).await? else { return Ok(None) };
-        let (outcome, sweep) = webhook::deliver(store::open().await?, receiver, platform, moc).await?;
-        background::run(sweep).await;
-        Ok::<_, Error>(Some(outcome))
+        Ok::<_, Error>(Some(webhook::deliver(store::open().await?, receiver, platform, moc).await?))
     };
     let deadline = Instant::now() + Duration::from_millis(webhook::limit_ms(platform));
     match within(deadline, delivering).await {
-        Some(Ok(Some(outcome))) => Ok(outcome),
+        Some(Ok(Some((outcome, sweep)))) => {
+            if background::is_inline().await {
+                within(Instant::now() + Duration::from_millis(WEBHOOK_SWEEP_WAITED_FOR_MS), sweep).await;
+            } else {
+                spawn(sweep);
+            }
+            Ok(outcome)
+        }
         Some(Ok(None)) => Err("no receiver is configured".to_owned()),
         Some(Err(error)) => Err(error.source.unwrap_or_else(|| format!("{:?}", error.kind))),
         None => Err("it was not settled in time".to_owned()),
@@ -104,6 +115,7 @@ pub async fn deliver(
 pub async fn send_to_thumbnailer(headers: &[(&'static str, String)], picture: Payload) -> Result<Response, SendError> {
     let url = Url::parse(THUMBNAILER).map_err(|error| SendError::Denied(error.to_string()))?;
     let (request, write) = outbound::prepare(&Method::Post, &url, &outbound::borrowed(headers), picture)?;
-    let (response, ()) = join(handler::handle(request), write).await;
+    let thumbnailer = LINKED_THUMBNAILER.get().ok_or_else(|| SendError::Denied("none is linked".to_owned()))?;
+    let (response, ()) = join(thumbnailer(request), write).await;
     Ok(Response::of(response?))
 }
