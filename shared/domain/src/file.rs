@@ -198,7 +198,8 @@ pub struct File {
     pub verified_etag: Option<ETag>,
     /// When a completion of it was first requested, if one was: the bucket may be working on it.
     pub completing_at: Option<Timestamp>,
-    /// Whether some of its parts were recorded at a client's word, which the bucket has to confirm.
+    /// Whether some of its parts were recorded at a client's word, or as the bucket listed them: it is asked again
+    /// before it completes the file.
     pub has_claims: bool,
     /// When it was registered.
     pub created_at: Timestamp,

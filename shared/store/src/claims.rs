@@ -1,4 +1,5 @@
-//! Statements on parts that are recorded at a client's word: several in one statement, all or none.
+//! Statements on parts that are recorded at a client's word, or as the bucket lists them: several in one
+//! statement, all or none.
 
 use moc_application::port::{Platform, StoreError};
 use moc_domain::etag::ETag;
@@ -32,8 +33,8 @@ const RECORD_SQLITE: &str = "WITH given AS (
       AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
     RETURNING parts_completed, bytes_completed, changed_parts";
 
-/// Records parts in PostgreSQL. The file's row is locked first, and the rows of the parts say which bytes they replaced,
-/// as where one part is recorded.
+/// Records parts in PostgreSQL. The file's row is locked first, and the rows of the parts say which bytes they
+/// replaced, as where one part is recorded.
 const RECORD_POSTGRES: &str = "WITH f AS (
       SELECT id FROM files WHERE id = ?1 AND etag IS NULL
         AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = files.session_id AND s.status = 'active')

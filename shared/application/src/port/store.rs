@@ -123,9 +123,10 @@ pub trait Files {
         part: &StoredPart,
         sha256: Option<[u8; 32]>,
     ) -> Result<Option<Progress>, StoreError>;
-    /// Records parts of different numbers, in the order of these, at a client's word: all of them, or none unless the
-    /// session is active and the file pending (`None`). Returns what is stored after each of them. A part that is
-    /// recorded under this ETag already stays as it is.
+    /// Records parts of different numbers, in the order of these, at a client's word or as the bucket lists them: all
+    /// of them, or none unless the session is active and the file pending (`None`). Returns what is stored after each
+    /// of them. A part that is recorded under this ETag already stays as it is. The file has claims from then on
+    /// ([`File::has_claims`]).
     async fn claim_parts(&self, file: FileId, parts: &[StoredPart]) -> Result<Option<Vec<Progress>>, StoreError>;
     /// Deletes the records of those parts of a pending file that are recorded under these ETags.
     async fn take_back_parts(&self, file: FileId, parts: &[(PartNumber, ETag)]) -> Result<(), StoreError>;

@@ -134,7 +134,7 @@ const OUTCOMES: &[&str] = &[
 ];
 
 const CLAIMS: &[&str] = &[
-    // 1 if parts were recorded at a client's word.
+    // 1 if parts were recorded at a client's word, or as the bucket listed them.
     "ALTER TABLE files ADD COLUMN has_claims BIGINT NOT NULL DEFAULT 0",
 ];
 

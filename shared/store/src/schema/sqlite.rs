@@ -160,10 +160,10 @@ const OUTCOMES: &[&str] = &[
 ];
 
 const CLAIMS: &[&str] = &[
-    // 1 if parts were recorded at a client's word.
+    // 1 if parts were recorded at a client's word, or as the bucket listed them.
     "ALTER TABLE files ADD COLUMN has_claims INTEGER NOT NULL DEFAULT 0",
-    // Carries parts to the trigger below, as last_part_ does one: [{"number", "etag", "size_bytes", "uploaded_at"}], where a
-    // part without a size is deleted. The trigger clears it, so that the row stays short.
+    // Carries parts to the trigger below, as last_part_ does one: [{"number", "etag", "size_bytes", "uploaded_at"}],
+    // where a part without a size is deleted. The trigger clears it, so that the row stays short.
     "ALTER TABLE files ADD COLUMN changed_parts TEXT",
     "CREATE TRIGGER IF NOT EXISTS change_parts AFTER UPDATE OF changed_parts ON files WHEN NEW.changed_parts IS NOT NULL
     BEGIN
