@@ -27,7 +27,7 @@ use moc_domain::session::Status;
 use moc_domain::time::Timestamp;
 
 use crate::lookup;
-use crate::port::{Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, Platform, Store};
+use crate::port::{Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, Platform, Store, StoreError};
 use crate::retry::{self, ATTEMPTS_MAX};
 
 /// A file to complete.
@@ -124,11 +124,12 @@ fn unsettled(cause: &str) -> Error {
     Error::with_source(ErrorKind::BucketUnavailable, cause)
 }
 
-/// The ETags of the file's parts, in order: as recorded, or as the bucket lists them if some were recorded at a client's
-/// word, or if the client claims other ones now. It may have sent parts straight to the bucket, to presigned URLs, or
-/// one part twice at once. Records of parts that the bucket lacks, or has with another size, are taken back.
+/// The ETags of the file's parts, in order: as recorded, or as the bucket lists them if the file has claims, or if the
+/// client claims other ones now. It may have sent parts straight to the bucket, to presigned URLs, or one part twice at
+/// once. Records of parts that the bucket lacks, or has with another size, are taken back.
 ///
-/// A bucket that works on a completion may no longer list any: then the object will show what is right.
+/// A bucket that works on a completion may no longer list any: then no record is taken back, and the object will show
+/// what is right.
 async fn parts(
     store: &impl Store,
     bucket: &impl Bucket,
@@ -150,13 +151,14 @@ async fn parts(
         _ => {}
     }
     let listed = match list(bucket, file, platform.now()).await {
-        Ok(listed) if listed.is_empty() && file.completing_at.is_some() && unlisted.is_ok() => return Ok(unlisted?),
-        Ok(listed) => listed,
-        Err(BucketError::NoSuchUpload) => {
-            let is_completing = known.is_err() && file.completing_at.is_some();
-            return match claimed.filter(|claimed| is_completing && names_all(claimed, file)) {
-                Some(claimed) => Ok(claimed.iter().map(|part| part.etag.clone()).collect()),
-                None => Ok(unlisted?),
+        Ok(listed) if !listed.is_empty() || !has_begun(store, file).await? => listed,
+        // A bucket that works on a completion lists nothing, or knows the upload no longer.
+        Ok(_) | Err(BucketError::NoSuchUpload) => {
+            return match claimed.filter(|claimed| known.is_err() && names_all(claimed, file)) {
+                Some(claimed) if has_begun(store, file).await? => {
+                    Ok(claimed.iter().map(|part| part.etag.clone()).collect())
+                }
+                _ => Ok(unlisted?),
             };
         }
         Err(error) => return Err(error.into()),
@@ -175,6 +177,15 @@ async fn parts(
         check_claimed(claimed, &etags)?;
     }
     Ok(etags)
+}
+
+/// Whether a completion of a file has begun, before the file was read or since.
+async fn has_begun(store: &impl Store, file: &mut File) -> Result<bool, StoreError> {
+    if file.completing_at.is_none() {
+        let found = store.file(file.session_id, file.id).await?;
+        file.completing_at = found.and_then(|(_, file)| file.completing_at);
+    }
+    Ok(file.completing_at.is_some())
 }
 
 /// Whether a client names every part of a file.

@@ -15,10 +15,11 @@ const BYTES: &[u8] = b"%PDF-1.7 castle of bricks";
 const OTHER: &[u8] = b"%PDF-1.7 tower! of bricks";
 
 /// Every way in which a bucket responds to a completion of an upload that is over.
-const BUCKETS: [SecondCompletion; 4] = [
+const BUCKETS: [SecondCompletion; 5] = [
     SecondCompletion::NoSuchUpload,
     SecondCompletion::InvalidPart { lists: false },
     SecondCompletion::InvalidPart { lists: true },
+    SecondCompletion::ListsNothing,
     SecondCompletion::Succeeds,
 ];
 

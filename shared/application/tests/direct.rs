@@ -296,20 +296,102 @@ fn a_part_that_changes_after_the_look_is_looked_at_again() {
     }
 }
 
+/// How a bucket that works on a completion shows no parts.
+const SILENT_ON_PARTS: [SecondCompletion; 3] =
+    [SecondCompletion::NoSuchUpload, SecondCompletion::InvalidPart { lists: false }, SecondCompletion::ListsNothing];
+
+/// The bucket makes the next object so slowly that its client hears nothing.
+fn completes_slowly(stage: &Stage) {
+    stage.memory.complete_slowly(true);
+    stage.bucket_faults.after("complete_upload", 1..=1, BucketError::Silent("30 s".into()));
+}
+
 /// Then it lists no parts, and the object shows what is right.
 #[test]
 fn claims_stay_while_the_bucket_completes_them() {
-    for second_completion in [SecondCompletion::NoSuchUpload, SecondCompletion::InvalidPart { lists: false }] {
+    for second_completion in SILENT_ON_PARTS {
         let stage = Stage::new(BucketOptions { second_completion, ..BucketOptions::default() });
         let file = direct(&stage);
-        stage.memory.complete_slowly(true);
-        stage.bucket_faults.after("complete_upload", 1..=1, BucketError::Silent("30 s".into()));
+        completes_slowly(&stage);
         for _ in 0..2 {
             assert_eq!(kind(stage.complete(&file, None)), ErrorKind::BucketUnavailable);
             assert_eq!(counted(&stage, &file), (4, 25));
         }
         stage.memory.reveal();
         is_whole(&stage, &file);
+    }
+}
+
+/// Some parts came through the service; the others are known by the client's list alone.
+#[test]
+fn records_stay_while_the_bucket_completes_parts_that_are_not_recorded() {
+    for second_completion in SILENT_ON_PARTS {
+        let stage = Stage::new(BucketOptions { second_completion, ..BucketOptions::default() });
+        let file = stage.registered("castle.pdf", BYTES);
+        stage.part(&file, 1, &BYTES[..8]).unwrap();
+        stage.part(&file, 2, &BYTES[8..16]).unwrap();
+        let named: Vec<ClaimedPart> =
+            (1..).zip(BYTES.chunks(8)).map(|(n, part)| stage.presigned(&file, n, part)).collect();
+        completes_slowly(&stage);
+        for _ in 0..2 {
+            assert_eq!(
+                kind(stage.complete(&file, Some(&named))),
+                ErrorKind::BucketUnavailable,
+                "{second_completion:?}"
+            );
+            assert_eq!(kind(stage.complete(&file, Some(&named[..3]))), missing(&[3, 4]), "{second_completion:?}");
+            assert_eq!(counted(&stage, &file), (2, 16), "{second_completion:?}");
+        }
+        stage.memory.reveal();
+        assert!(!stage.complete(&file, Some(&named)).unwrap().idempotent);
+        assert_eq!(stage.memory.object(&file.key).as_deref(), Some(BYTES));
+    }
+}
+
+#[test]
+fn records_stay_if_a_client_names_a_wrong_etag_while_the_bucket_completes() {
+    for second_completion in SILENT_ON_PARTS {
+        let stage = Stage::new(BucketOptions { second_completion, ..BucketOptions::default() });
+        let file = stage.registered("castle.pdf", BYTES);
+        let mut named: Vec<ClaimedPart> =
+            (1..).zip(BYTES.chunks(8)).map(|(n, part)| stage.presigned(&file, n, part)).collect();
+        stage.send(&file, BYTES);
+        named[1].etag = ETag::parse(NO_PART).unwrap();
+        completes_slowly(&stage);
+        assert_eq!(kind(stage.complete(&file, None)), ErrorKind::BucketUnavailable);
+        let rejected = kind(stage.complete(&file, Some(&named)));
+        assert!(matches!(rejected, ErrorKind::Invalid { .. }), "{second_completion:?}: {rejected:?}");
+        assert_eq!(counted(&stage, &file), (4, 25), "{second_completion:?}");
+        stage.memory.reveal();
+        is_whole(&stage, &file);
+    }
+}
+
+/// It was not under way when the file was read, and is when the bucket is asked for its parts.
+#[test]
+fn records_stay_while_the_bucket_works_on_a_completion_that_has_just_begun() {
+    for second_completion in SILENT_ON_PARTS {
+        for is_recorded in [true, false] {
+            let stage = Stage::new(BucketOptions { second_completion, ..BucketOptions::default() });
+            let file = if is_recorded { direct(&stage) } else { stage.registered("castle.pdf", BYTES) };
+            let named: Vec<ClaimedPart> =
+                (1..).zip(BYTES.chunks(8)).map(|(n, part)| stage.presigned(&file, n, part)).collect();
+            let before = counted(&stage, &file);
+            let (other, same, all) = (stage.another(), file.clone(), named.clone());
+            stage.bucket_faults.meanwhile("list_parts", 1, move || {
+                completes_slowly(&other);
+                assert_eq!(kind(other.complete(&same, Some(&all))), ErrorKind::BucketUnavailable);
+            });
+            assert_eq!(
+                kind(stage.complete(&file, Some(&named))),
+                ErrorKind::BucketUnavailable,
+                "{second_completion:?}"
+            );
+            assert_eq!(counted(&stage, &file), before, "{second_completion:?}");
+            stage.memory.reveal();
+            assert!(!stage.complete(&file, Some(&named)).unwrap().idempotent);
+            assert_eq!(stage.memory.object(&file.key).as_deref(), Some(BYTES));
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub enum SecondCompletion {
     NoSuchUpload,
     /// S3 `InvalidPart`, and `ListParts` lists them still if `lists` is set.
     InvalidPart { lists: bool },
+    /// S3 `InvalidPart`, and `ListParts` lists no part until the object is there.
+    ListsNothing,
     /// Like the first one, whichever parts are named; S3 `NoSuchUpload` until the object is there.
     Succeeds,
 }
@@ -230,7 +232,7 @@ impl MemoryBucket {
         let is_etag_of_bytes = self.options.is_etag_of_bytes;
         if state.completed.contains_key(upload_id) {
             return match (self.options.second_completion, state.objects.get(key)) {
-                (SecondCompletion::InvalidPart { .. }, _) => {
+                (SecondCompletion::InvalidPart { .. } | SecondCompletion::ListsNothing, _) => {
                     Err(BucketError::InvalidPart("InvalidPart: it is over".into()))
                 }
                 (SecondCompletion::Succeeds, Some(object)) => {
@@ -323,6 +325,9 @@ impl Bucket for MemoryBucket {
         upload_id: &str,
         after: Option<PartNumber>,
     ) -> Result<PartsPage, BucketError> {
+        if self.options.second_completion == SecondCompletion::ListsNothing && self.is_assembling(key) {
+            return Ok(PartsPage { parts: Vec::new(), next: None });
+        }
         let state = self.state.borrow();
         let is_listed = self.options.second_completion == SecondCompletion::InvalidPart { lists: true };
         let upload = match state.completed.get(upload_id).filter(|_| is_listed) {

@@ -106,6 +106,7 @@ impl World {
                 SecondCompletion::NoSuchUpload,
                 SecondCompletion::InvalidPart { lists: false },
                 SecondCompletion::InvalidPart { lists: true },
+                SecondCompletion::ListsNothing,
                 SecondCompletion::Succeeds,
             ]),
             ..BucketOptions::default()
