@@ -135,7 +135,9 @@ impl Host {
             }
             HostKind::Url => unreachable!("the tests start no host where one is running"),
         };
-        set_variables(&mut command, settings.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        if kind != HostKind::Wasmtime {
+            set_variables(&mut command, settings.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        }
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
 
         let mut kept = Kept::start(command);
@@ -145,7 +147,6 @@ impl Host {
         let started = Instant::now();
         while started.elapsed() < START_LIMIT {
             let line = lines.recv_timeout(POLL_INTERVAL);
-            // `wasmtime` writes it to stderr.
             let mut base_url = line.as_deref().ok().and_then(origin);
             if base_url.is_none() {
                 // `wasmtime` writes it to stderr.

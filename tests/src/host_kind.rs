@@ -69,6 +69,16 @@ impl HostKind {
         self == Self::Akamai
     }
 
+    /// Whether an instance may go on working after its response, so that nobody waits for webhooks and traces.
+    pub fn works_after_responses(self) -> bool {
+        self != Self::Akamai
+    }
+
+    /// Whether an instance takes several requests, one after the other.
+    pub fn reuses_instances(self) -> bool {
+        self != Self::Akamai
+    }
+
     /// Whether instances know at once what another one has written to the key-value store.
     pub fn instances_share(self) -> bool {
         matches!(self, Self::Local | Self::Spin)

@@ -8,9 +8,10 @@
 //!
 //! With `MOC_TEST_REPLICAS=2` each stack has two hosts over one state, behind a proxy that gives them connections in
 //! turn. `MOC_TEST_DATABASE` is `sqlite`, `postgres` or `libsql`: the tests start a server for the last two, which are
-//! the defaults where a host has no SQLite. Instead, `MOC_TEST_DATABASE_URL`, `MOC_TEST_DATABASE_ORIGIN` and `MOC_TEST_DATABASE_TOKEN` become the application's
-//! variables `database_url`, `database_origin` and `database_token`; `{n}` in the URL becomes a name of each stack's
-//! own, and if the URL is PostgreSQL's, `psql` creates a database of this name.
+//! the defaults where a host has no SQLite. Instead, `MOC_TEST_DATABASE_URL`, `MOC_TEST_DATABASE_ORIGIN` and
+//! `MOC_TEST_DATABASE_TOKEN` become the application's variables `database_url`, `database_origin` and `database_token`;
+//! `{n}` in the URL becomes a name of each stack's own, and if the URL is PostgreSQL's, `psql` creates a database of
+//! this name.
 
 mod balancer;
 pub mod broadcaster;

@@ -110,6 +110,16 @@ macro_rules! sharing_instances {
     };
 }
 
+/// Skips the rest of a test of work that follows a response, which does not wait for it, where there is no such work.
+#[macro_export]
+macro_rules! work_after_responses {
+    () => {
+        if !$crate::host::HostKind::chosen().works_after_responses() {
+            return $crate::skipped("a host that lets an instance work after its response", file!(), line!());
+        }
+    };
+}
+
 /// Skips the rest of a test of what the local host does and others do not.
 #[macro_export]
 macro_rules! local_host {

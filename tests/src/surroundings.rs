@@ -97,6 +97,8 @@ pub(crate) fn complete(variables: &[(&str, &str)]) -> Vec<(String, String)> {
     for (name, value) in BUCKET {
         supply(name, value);
     }
+    // Snapshots have it; the manifest for Akamai has another default.
+    supply("upload_mode", "through");
     if given("websocket_api_url").is_none() {
         let key = given("websocket_api_key").unwrap_or(BROADCASTER_KEY);
         let secret = given("websocket_token_secret").unwrap_or(TOKEN_SECRET);

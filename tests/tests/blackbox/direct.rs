@@ -232,7 +232,7 @@ async fn an_expired_session_takes_no_direct_part() {
 }
 
 #[tokio::test]
-async fn clients_are_told_which_way_parts_go() {
+async fn responses_name_the_upload_mode() {
     let created = |client: Client| async move {
         let created = client.post(path::SESSIONS, &json!({ "files": [moc_tests::declared_pdf(1)] })).await.success(201);
         let session = created["sessionId"].as_str().expect("an id");

@@ -287,6 +287,7 @@ fn the_defaults_for_akamai_are_valid_and_a_database_is_required() {
     let of = |name: &str| akamai.variables().get(name).cloned().expect("a variable");
     let required: Vec<_> = names(&akamai).into_iter().filter(|name| of(name).get("default").is_none()).collect();
     assert_eq!(required, ["database_origin", "database_url"]);
+    assert_eq!(of("upload_mode").get("default").and_then(toml::Value::as_str), Some("direct"));
     let value = |name: &str| match name {
         "database_url" => Some(DATABASE_URL.to_owned()),
         "database_origin" => Some("postgres://db.example.com:5432".to_owned()),
