@@ -74,7 +74,7 @@ export function sendDirect(
         }
         if (code === "NETWORK_ERROR" && !isHeard && attempt >= Math.min(UNHEARD_MAX, policy.attempts)) {
           await urls.of(number);
-          block(target.url, "AllowedMethods: PUT, AllowedHeaders: content-type, content-md5, ExposeHeaders: ETag");
+          block(target.url, "AllowedMethods: PUT, ExposeHeaders: ETag");
         } else {
           await waitToRetry(error, attempt);
         }

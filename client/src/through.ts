@@ -13,8 +13,8 @@ const BATCH_PARTS = { min: 2, max: 3 };
 /** The parts of a batch, in bytes: the form around them needs some room. */
 const BATCH_PARTS_MAX_BYTES = BATCH_MAX_BYTES - 64 * 1024;
 
-/** Sends parts through the service, two or three together and others alone. */
-export function sendThrough(context: SenderContext): PartSender {
+/** Sends parts through the service: two or three together if it `takesBatches`, and others alone. */
+export function sendThrough(context: SenderContext, takesBatches: boolean): PartSender {
   const { api, sessionId, gate, each, digest, waitToRetry, onProgress } = context;
   /** Makes a request with these parts. */
   const request = async (
@@ -63,7 +63,9 @@ export function sendThrough(context: SenderContext): PartSender {
 
   return {
     send: (file) =>
-      isForBatch(file) ? each([file], sendBatch) : each(file.missing, (number) => sendPart(file, number)),
+      takesBatches && isForBatch(file)
+        ? each([file], sendBatch)
+        : each(file.missing, (number) => sendPart(file, number)),
   };
 }
 

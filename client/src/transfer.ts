@@ -112,7 +112,8 @@ export function transferTo({
     waitToRetry: (error, attempt) => gate.once((signal) => waitToRetry(error, attempt, policy, signal, onWaiting)),
     onProgress,
   };
-  const through = sendThrough(context);
+  // Where parts are meant to go straight to the bucket, the host may not let a batch through.
+  const through = sendThrough(context, !isDirect);
   let sender: Promise<PartSender> | undefined;
   /** Loaded once there are parts to send. A page whose modules were replaced on the server has to do without. */
   const loadDirect = async () => {

@@ -45,6 +45,8 @@ export class FakeService {
   readonly recorded = new Map<number, string>();
   /** Most parts that were under way to the bucket at once. */
   mostUnderWay = 0;
+  /** What the bucket waits for before it takes a part, of which so many are under way. */
+  onPut: (underWay: number) => Promise<void> = async () => {};
   #underWay = 0;
   #file: FileDeclaration | undefined;
   #isRegistered = false;
@@ -103,7 +105,7 @@ export class FakeService {
     this.#underWay += 1;
     this.mostUnderWay = Math.max(this.mostUnderWay, this.#underWay);
     const bytes = new Uint8Array(await body.arrayBuffer());
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await this.onPut(this.#underWay);
     this.#underWay -= 1;
     const { searchParams } = new URL(url);
     if (Date.now() > Number(searchParams.get("expires"))) {
