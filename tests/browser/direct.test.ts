@@ -136,9 +136,14 @@ describe("at the application's own origin, with the local bucket as it is", () =
 
   test("a file of several parts arrives byte for byte, without a warning", async () => {
     const page = await stage.visit({ origin: stage.applicationOrigin });
+    const parts: string[] = [];
+    page.page.on("request", (request) => {
+      if (request.method() === "PUT") parts.push(new URL(request.url()).origin);
+    });
     const file = stage.files.pdf("castle.pdf", 16 * MIB);
     await page.upload("Castle", file);
     await page.finished("Castle").waitFor();
     expect(stage.stored(file)).toBe(true);
+    expect(parts).toEqual(Array(4).fill(stage.bucketOrigin));
   });
 });

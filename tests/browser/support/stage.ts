@@ -123,10 +123,7 @@ export class Stage {
 
   /** Gives the bucket a CORS rule for the page, until the next test: with these headers in `ExposeHeaders`. */
   cors({ exposes }: { exposes: string }): void {
-    const preflight = {
-      "access-control-allow-methods": "PUT",
-      "access-control-allow-headers": "content-type, content-md5",
-    };
+    const preflight = { "access-control-allow-methods": "PUT" };
     this.bucket?.fail(/^OPTIONS /, { response: { status: 200, headers: preflight } }, Infinity);
     const headers = { "access-control-allow-origin": this.origin, "access-control-expose-headers": exposes };
     Object.assign(this.bucket?.headers ?? {}, headers);
