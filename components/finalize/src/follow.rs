@@ -4,6 +4,7 @@ use moc_adapters::platform::{RequestPlatform, WasiPlatform, both};
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::trace::Trace;
 use moc_adapters::{thumbnail, webhook};
+use moc_application::make_thumbnail::Share;
 use moc_application::port::{Step, Trace as _};
 use moc_application::retry::Retrying;
 use moc_config::{FinalizeSettings, HostLimits};
@@ -21,7 +22,8 @@ pub async fn run(
     let thumbnail = async {
         if wanted.thumbnail {
             let context = trace.context_of(Step::GenerateThumbnail);
-            let making = thumbnail::make_due(bucket, platform, moc, context, host.is_work_inline);
+            let share = if host.is_work_inline { Share::INLINE } else { Share::AFTER_RESPONSE };
+            let making = thumbnail::make_due(bucket, platform, moc, context, share);
             // Why it was not made is in the log.
             let _ = trace.step(Step::GenerateThumbnail, making).await;
         }

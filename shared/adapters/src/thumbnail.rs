@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use moc_application::make_thumbnail;
+use moc_application::make_thumbnail::{self, Share};
 use moc_application::port::{Bucket as _, BucketError, ThumbnailError, Thumbnails};
 use moc_application::retry::Retrying;
 use moc_contract::trace::TraceContext;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::MocId;
-use moc_domain::limits::{THUMBNAIL_MAX_BYTES, THUMBNAILS_AFTER_RESPONSE_MAX, THUMBNAILS_WAITED_FOR_MAX};
+use moc_domain::limits::THUMBNAIL_MAX_BYTES;
 use moc_domain::moc::Moc;
 
 use crate::body::Body;
@@ -18,8 +18,8 @@ use crate::platform::{RequestPlatform, WasiPlatform, within};
 use crate::s3::S3Bucket;
 use crate::{host, log, settings, store};
 
-/// Has the thumbnail of a MOC made, and makes those that are due: a few if a response waits for them, and more after
-/// one. `context` is the trace that goes with the pictures.
+/// Has the thumbnail of a MOC made, and makes those that are due, `share` at most. `context` is the trace that goes with
+/// the pictures.
 ///
 /// # Errors
 /// Those of [`make_thumbnail::run`], which are in the log.
@@ -28,12 +28,11 @@ pub async fn make_due(
     platform: RequestPlatform,
     moc: &Moc,
     context: Option<TraceContext>,
-    is_waited_for: bool,
+    share: Share,
 ) -> Result<(), Error> {
     let source_max_bytes = settings::host().await?.thumbnail_source_max_bytes();
     let thumbnailer = Thumbnailer { bucket, context, source_max_bytes };
-    let count = if is_waited_for { THUMBNAILS_WAITED_FOR_MAX } else { THUMBNAILS_AFTER_RESPONSE_MAX };
-    let made = make_thumbnail::run(&store::open().await?, &thumbnailer, &platform, moc, count).await;
+    let made = make_thumbnail::run(&store::open().await?, &thumbnailer, &platform, moc, share).await;
     // Every other error was logged with its attempt.
     if let Err(Error { kind: ErrorKind::StoreUnavailable, source }) = &made {
         log::warn(&format!("MOC {} gets no thumbnail yet: {}", moc.id, source.as_deref().unwrap_or_default()));

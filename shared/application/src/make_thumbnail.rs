@@ -16,9 +16,12 @@
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::LockToken;
-use moc_domain::limits::{THUMBNAIL_LOST_AFTER_MS, THUMBNAIL_MAX_MS, THUMBNAIL_MIN_MS};
+use moc_domain::limits::{
+    THUMBNAIL_LOST_AFTER_MS, THUMBNAIL_MAX_MS, THUMBNAIL_MIN_MS, THUMBNAIL_OVERDUE_MAX_MS,
+    THUMBNAILS_AFTER_RESPONSE_MAX, THUMBNAILS_WAITED_FOR_MAX,
+};
 use moc_domain::moc::{Moc, thumbnail_key};
-use moc_domain::thumbnail::ThumbnailClaim;
+use moc_domain::thumbnail::{LastAttempt, ThumbnailClaim};
 
 use crate::deadline;
 use crate::port::{Platform, Store, StoreError, ThumbnailError, ThumbnailQueue, Thumbnails};
@@ -30,10 +33,27 @@ pub enum Turn {
     Nobodys,
     /// This request.
     Ours {
-        /// Whether nobody has made it for so long that the work after an earlier response must have been lost: that
-        /// after this one would be lost too.
+        /// Whether it should have been made by now and no attempt has come to an end, neither well nor badly: the work
+        /// after an earlier response must have been lost, and that after this one would be lost too.
         is_overdue: bool,
     },
+}
+
+/// How much of what is due one request makes. The thumbnail of its own MOC comes first.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    count: u32,
+    /// Longest time of one attempt.
+    max_ms: u64,
+}
+
+impl Share {
+    /// Nobody waits.
+    pub const AFTER_RESPONSE: Self = Self { count: THUMBNAILS_AFTER_RESPONSE_MAX, max_ms: THUMBNAIL_MAX_MS };
+    /// The response waits because nothing can follow it: a thumbnail gets as much time as it may take.
+    pub const INLINE: Self = Self { count: THUMBNAILS_WAITED_FOR_MAX, max_ms: THUMBNAIL_MAX_MS };
+    /// The response waits because the thumbnail is [overdue](Turn::Ours).
+    pub const OVERDUE: Self = Self { count: THUMBNAILS_WAITED_FOR_MAX, max_ms: THUMBNAIL_OVERDUE_MAX_MS };
 }
 
 /// Whether a request for a MOC has to make its thumbnail: one statement, and only if the MOC lacks one.
@@ -41,14 +61,19 @@ pub enum Turn {
 /// # Errors
 /// Those of the store.
 pub async fn turn(store: &impl ThumbnailQueue, platform: &impl Platform, moc: &Moc) -> Result<Turn, StoreError> {
-    let now = platform.now();
-    if !moc.lacks_thumbnail() || !store.can_make_thumbnail(moc.id, now).await? {
+    if !moc.lacks_thumbnail() {
         return Ok(Turn::Nobodys);
     }
-    Ok(Turn::Ours { is_overdue: now.millis_since(moc.created_at) >= THUMBNAIL_LOST_AFTER_MS })
+    let now = platform.now();
+    let is_late = now.millis_since(moc.created_at) >= THUMBNAIL_LOST_AFTER_MS;
+    Ok(match store.can_make_thumbnail(moc.id, now).await? {
+        None => Turn::Nobodys,
+        Some(LastAttempt::Unknown) => Turn::Ours { is_overdue: is_late },
+        Some(LastAttempt::Failed) => Turn::Ours { is_overdue: false },
+    })
 }
 
-/// Has a thumbnail made of a MOC's first picture, and makes those that are due, `count` at most, if no other instance
+/// Has a thumbnail made of a MOC's first picture, and makes those that are due, `share` at most, if no other instance
 /// does. A MOC without pictures gets none.
 ///
 /// # Errors
@@ -58,19 +83,19 @@ pub async fn run(
     thumbnails: &impl Thumbnails,
     platform: &impl Platform,
     moc: &Moc,
-    count: u32,
+    share: Share,
 ) -> Result<(), Error> {
     if moc.lacks_thumbnail() {
         store.want_thumbnail(moc.id, platform.now()).await?;
     }
     let holder = LockToken::new(platform.now(), platform.random());
-    let mut left = count;
+    let mut left = share.count;
     let mut result = Ok(());
-    while left > 0 && attempt_ms(platform).is_some() {
+    while left > 0 && attempt_ms(platform, share).is_some() {
         let working = async {
             while left > 0
-                && let Some(limit_ms) = attempt_ms(platform)
-                && let Some(claim) = store.claim_thumbnail(holder, platform.now()).await?
+                && let Some(limit_ms) = attempt_ms(platform, share)
+                && let Some(claim) = store.claim_thumbnail(holder, moc.id, platform.now()).await?
             {
                 left -= 1;
                 if let Err(error) = attempt(store, thumbnails, platform, claim, limit_ms).await {
@@ -92,9 +117,9 @@ pub async fn run(
 }
 
 /// How long an attempt that begins now may take; `None` if there is no time for one.
-fn attempt_ms(platform: &impl Platform) -> Option<u64> {
-    let left_ms = deadline::left_ms(platform).unwrap_or(THUMBNAIL_MAX_MS);
-    (left_ms >= THUMBNAIL_MIN_MS).then(|| left_ms.min(THUMBNAIL_MAX_MS))
+fn attempt_ms(platform: &impl Platform, share: Share) -> Option<u64> {
+    let left_ms = deadline::left_ms(platform).unwrap_or(share.max_ms);
+    (left_ms >= THUMBNAIL_MIN_MS).then(|| left_ms.min(share.max_ms))
 }
 
 async fn attempt(

@@ -14,10 +14,10 @@ use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Rejection};
 use moc_domain::id::LockToken;
-use moc_domain::limits::{CONTENT_PROBE_BYTES, OBJECT_LOOKS};
+use moc_domain::limits::{CONTENT_PROBE_BYTES, OBJECT_LOOKS, READ_ALONE_BELOW_MS};
 
-use crate::lookup;
 use crate::port::{Bucket, BucketError, ObjectHead, Platform, Scan, Store};
+use crate::{deadline, lookup};
 
 /// How long the checks of a session's files took.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +99,8 @@ pub async fn files(
     let looks = files.iter().map(|file| -> Check<'_> { Box::pin(timed(file, Box::pin(look(bucket, platform, file)))) });
     let mut unread = all(store, bucket, token, looks.collect(), concurrency).await?;
     // Side by side they might all be interrupted, each time: one after the other, some are verified.
-    let concurrency = if platform.ends_at().is_some() { 1 } else { concurrency };
+    let is_short = deadline::left_ms(platform).is_some_and(|left_ms| left_ms < READ_ALONE_BELOW_MS);
+    let concurrency = if is_short { 1 } else { concurrency };
     unread.sort_by_key(|(file, _)| file.size_bytes);
     let read = |(file, object)| -> Check<'_> { Box::pin(timed(file, Box::pin(read(store, bucket, file, object)))) };
     all(store, bucket, token, unread.into_iter().map(read).collect(), concurrency).await?;

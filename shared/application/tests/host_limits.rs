@@ -3,15 +3,16 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use moc_application::deliver_webhook::{self, DeliveryOutcome, Swept};
-use moc_application::make_thumbnail::{self, Turn};
+use moc_application::make_thumbnail::{self, Share, Turn};
 use moc_application::port::{
     Bucket as _, Mocs as _, Outbox as _, Platform as _, Sessions as _, ThumbnailError, ThumbnailQueue as _,
 };
 use moc_domain::error::ErrorKind;
 use moc_domain::id::{LockToken, SessionId};
 use moc_domain::limits::{
-    LOOK_PAUSE_MS, THUMBNAIL_ATTEMPTS_MAX, THUMBNAIL_LEASE_MS, THUMBNAIL_LOST_AFTER_MS, THUMBNAIL_MAX_MS,
-    THUMBNAIL_MIN_MS, THUMBNAIL_PAUSES_MS, WEBHOOK_ATTEMPT_TIMEOUT_MS, WEBHOOK_LEASE_MS, WEBHOOK_SWEEP_MAX,
+    LOOK_PAUSE_MS, READ_ALONE_BELOW_MS, THUMBNAIL_ATTEMPTS_MAX, THUMBNAIL_LEASE_MS, THUMBNAIL_LOST_AFTER_MS,
+    THUMBNAIL_MAX_MS, THUMBNAIL_MIN_MS, THUMBNAIL_OVERDUE_MAX_MS, THUMBNAIL_PAUSES_MS, WEBHOOK_ATTEMPT_TIMEOUT_MS,
+    WEBHOOK_LEASE_MS, WEBHOOK_SWEEP_MAX,
 };
 use moc_domain::moc::Moc;
 use moc_domain::session::Status;
@@ -24,7 +25,7 @@ const TOWER: &[u8] = b"%PDF-1.7 a tall tower";
 /// What a host of 30 seconds leaves to a use case.
 const REQUEST_MS: i64 = 25_000;
 /// The statement that looks whether a thumbnail is to be made.
-const LOOK: &str = "SELECT 1 FROM thumbnail_slots";
+const LOOK: &str = "FROM thumbnail_slots s LEFT JOIN thumbnails";
 
 /// Uploads a file whose announced checksum only a read of the whole object can verify.
 fn announced(stage: &Stage, id: SessionId, name: &str, bytes: &[u8]) {
@@ -69,6 +70,21 @@ fn a_finalize_that_runs_out_of_time_keeps_what_it_verified_and_gives_its_lock_ba
         calls.iter().filter(|call| call.operation == "scan" && call.target == key).count()
     };
     assert_eq!((scans("castle.pdf"), scans("tower.pdf")), (1, 2));
+}
+
+/// Side by side all reads may be interrupted, each time; with enough time they are faster so.
+#[test]
+fn files_are_read_one_after_the_other_only_if_little_time_is_left() {
+    for (left_ms, read) in [(READ_ALONE_BELOW_MS - 1, 1), (READ_ALONE_BELOW_MS, 2)] {
+        let stage = Stage::default();
+        let id = stage.session().id;
+        announced(&stage, id, "tower.pdf", TOWER);
+        announced(&stage, id, "castle.pdf", CASTLE);
+        stage.bucket_faults.hang("scan", 1..=1);
+        stage.platform.end_after(i64::try_from(left_ms).unwrap());
+        assert_eq!(stage.finalize(id, "Castle").unwrap_err().kind, ErrorKind::Busy);
+        assert_eq!(stage.bucket_faults.count("scan"), read, "{left_ms} ms");
+    }
 }
 
 #[test]
@@ -153,16 +169,64 @@ fn a_missing_thumbnail_is_made_by_the_next_request_for_its_moc() {
     assert_eq!(thumbnails.pictures().len(), 1);
 }
 
+fn turn(stage: &Stage, moc: &Moc) -> Turn {
+    run(make_thumbnail::turn(&*stage.store, &stage.platform, moc)).unwrap()
+}
+
 /// Where no work after a response gets done, a response has to wait for it.
 #[test]
 fn a_thumbnail_that_nobody_has_made_for_long_is_overdue() {
     let stage = Stage::default();
     let moc = pictured(&stage, "Castle");
-    let turn = |stage: &Stage| run(make_thumbnail::turn(&*stage.store, &stage.platform, &moc)).unwrap();
     stage.platform.advance(THUMBNAIL_LOST_AFTER_MS - 1);
-    assert_eq!(turn(&stage), Turn::Ours { is_overdue: false });
+    assert_eq!(turn(&stage, &moc), Turn::Ours { is_overdue: false });
     stage.platform.advance(1);
-    assert_eq!(turn(&stage), Turn::Ours { is_overdue: true });
+    assert_eq!(turn(&stage, &moc), Turn::Ours { is_overdue: true });
+    run(stage.store.want_thumbnail(moc.id, stage.platform.now())).unwrap();
+    assert_eq!(turn(&stage, &moc), Turn::Ours { is_overdue: true });
+}
+
+/// Work after responses gets done there.
+#[test]
+fn a_thumbnail_whose_attempt_has_failed_is_not_overdue() {
+    let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
+    let moc = pictured(&stage, "Castle");
+    thumbnails.fail([ThumbnailError::Failed("503".into())]);
+    assert!(stage.thumbnail(&thumbnails, &moc).is_err());
+    stage.platform.advance(THUMBNAIL_PAUSES_MS[0].max(THUMBNAIL_LOST_AFTER_MS));
+    assert_eq!(turn(&stage, &moc), Turn::Ours { is_overdue: false });
+    // The next attempt is interrupted.
+    let now = stage.platform.now();
+    let holder = LockToken::new(now, stage.platform.random());
+    assert!(run(stage.store.claim_thumbnail(holder, moc.id, now)).unwrap().is_some());
+    stage.platform.advance(THUMBNAIL_LEASE_MS);
+    assert_eq!(turn(&stage, &moc), Turn::Ours { is_overdue: true });
+}
+
+#[test]
+fn a_response_waits_for_its_own_thumbnail_alone() {
+    for (share, limit_ms) in [(Share::OVERDUE, THUMBNAIL_OVERDUE_MAX_MS), (Share::INLINE, THUMBNAIL_MAX_MS)] {
+        let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
+        let [castle, tower, gate] = ["Castle", "Tower", "Gate"].map(|title| pictured(&stage, title));
+        for other in [&castle, &tower] {
+            run(stage.store.want_thumbnail(other.id, stage.platform.now())).unwrap();
+            stage.platform.advance(THUMBNAIL_LOST_AFTER_MS);
+        }
+        run(make_thumbnail::run(&*stage.store, &thumbnails, &stage.platform, &gate, share)).unwrap();
+        assert_eq!([&castle, &tower, &gate].map(|moc| thumbnail_of(&stage, moc).is_some()), [false, false, true]);
+        assert_eq!(thumbnails.limits_ms(), [limit_ms]);
+        // The slot is free, and the others are due.
+        assert_eq!(turn(&stage, &castle), Turn::Ours { is_overdue: true });
+    }
+}
+
+#[test]
+fn an_overdue_thumbnail_takes_no_longer_than_its_request() {
+    let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
+    let moc = pictured(&stage, "Castle");
+    stage.platform.end_after(i64::try_from(THUMBNAIL_MIN_MS).unwrap());
+    run(make_thumbnail::run(&*stage.store, &thumbnails, &stage.platform, &moc, Share::OVERDUE)).unwrap();
+    assert_eq!(thumbnails.limits_ms(), [THUMBNAIL_MIN_MS]);
 }
 
 #[test]
@@ -189,7 +253,7 @@ fn a_request_for_a_moc_that_has_nothing_to_do_costs_one_statement() {
     let now = stage.platform.now();
     let holder = LockToken::new(now, stage.platform.random());
     run(stage.store.want_thumbnail(mocs[0].id, now)).unwrap();
-    let claim = run(stage.store.claim_thumbnail(holder, now)).unwrap().unwrap();
+    let claim = run(stage.store.claim_thumbnail(holder, mocs[0].id, now)).unwrap().unwrap();
     let costs_one = |id| {
         let another = stage.another();
         assert_eq!(another.look(&thumbnails, id).unwrap(), Turn::Nobodys);

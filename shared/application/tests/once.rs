@@ -293,7 +293,7 @@ fn an_interrupted_thumbnail_is_made_when_its_lease_has_ended() {
     let now = stage.platform.now();
     run(stage.store.want_thumbnail(moc.id, now)).unwrap();
     let crashed = LockToken::new(now, stage.platform.random());
-    assert!(run(stage.store.claim_thumbnail(crashed, now)).unwrap().is_some());
+    assert!(run(stage.store.claim_thumbnail(crashed, moc.id, now)).unwrap().is_some());
     let other = stage.finalize(stage.uploaded().id, "Tower").unwrap().moc;
     stage.platform.advance(THUMBNAIL_LEASE_MS - 1);
     stage.thumbnail(&thumbnails, &other).unwrap();
@@ -310,7 +310,8 @@ fn a_thumbnail_whose_every_attempt_is_interrupted_is_given_up() {
     run(stage.store.want_thumbnail(moc.id, stage.platform.now())).unwrap();
     for _ in 0..THUMBNAIL_ATTEMPTS_MAX {
         let now = stage.platform.now();
-        assert!(run(stage.store.claim_thumbnail(LockToken::new(now, stage.platform.random()), now)).unwrap().is_some());
+        let holder = LockToken::new(now, stage.platform.random());
+        assert!(run(stage.store.claim_thumbnail(holder, moc.id, now)).unwrap().is_some());
         stage.platform.advance(THUMBNAIL_LEASE_MS);
     }
     assert!(stage.thumbnail(&thumbnails, &moc).is_err());

@@ -66,6 +66,8 @@ pub const COMPLETION_TIMEOUT_MAX_MINUTES: u64 = 24 * 60;
 pub const CLEARING_LOCK_STALE_MS: i64 = 60 * 1000;
 /// Uploads that cancel aborts at once.
 pub const ABORT_CONCURRENCY: usize = 16;
+/// Whole objects are read one at a time if a finalize has less time left than this, where the host limits it.
+pub const READ_ALONE_BELOW_MS: u64 = 60_000;
 /// Bytes of an object that finalize reads to recognise its content.
 pub const CONTENT_PROBE_BYTES: u64 = 512;
 
@@ -196,11 +198,14 @@ pub const THUMBNAIL_PAUSES_MS: [i64; THUMBNAIL_ATTEMPTS_MAX as usize - 1] = [5_0
 pub const THUMBNAIL_LEASE_MS: i64 = 90_000;
 /// Most thumbnails that are made after one response.
 pub const THUMBNAILS_AFTER_RESPONSE_MAX: u32 = 16;
-/// Most thumbnails that a response waits for: its own, and one to catch up with those that are due.
-pub const THUMBNAILS_WAITED_FOR_MAX: u32 = 2;
-/// Age of a MOC from which on the work after its finalize's response is taken for lost if nobody makes its thumbnail:
-/// the response to a request for the MOC waits for it then.
+/// Most thumbnails that a response waits for: its MOC's own, if that is due.
+pub const THUMBNAILS_WAITED_FOR_MAX: u32 = 1;
+/// Age of a MOC from which on the work after its finalize's response is taken for lost if no attempt at its thumbnail
+/// has come to an end: the response to a request for the MOC waits for it then.
 pub const THUMBNAIL_LOST_AFTER_MS: i64 = 10_000;
+/// Longest time that such a response waits for it. A picture that takes longer is attempted again after a response,
+/// with [`THUMBNAIL_MAX_MS`].
+pub const THUMBNAIL_OVERDUE_MAX_MS: u64 = 10_000;
 /// Largest thumbnail, far above what its pixels can come to.
 pub const THUMBNAIL_MAX_BYTES: usize = MIB as usize;
 /// Width and height of a thumbnail, in pixels.
@@ -260,6 +265,7 @@ const _: () = {
     assert!(tried_ms < WEBHOOK_DELIVERY_MAX_MS && WEBHOOK_DELIVERY_MAX_MS <= WEBHOOK_SWEEP_TIMEOUT_MS);
     assert!(WEBHOOK_ATTEMPTS_MAX < WEBHOOK_CLAIMS_MAX);
     assert!((THUMBNAIL_MAX_MS as i64) < THUMBNAIL_LEASE_MS);
+    assert!(THUMBNAIL_MIN_MS <= THUMBNAIL_OVERDUE_MAX_MS && THUMBNAIL_OVERDUE_MAX_MS <= THUMBNAIL_MAX_MS);
     assert!(THUMBNAIL_SOURCE_MAX_BYTES <= REQUEST_MAX_DEFAULT_MIB * MIB);
     assert!(COMPLETE_BODY_MAX_BYTES <= REQUEST_MAX_MIN_MIB * MIB);
 };

@@ -11,6 +11,15 @@ pub struct ThumbnailClaim {
     pub attempt: u32,
 }
 
+/// What the last attempt at a thumbnail came to that can be made now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastAttempt {
+    /// Nothing is known of one: there was none, or it was interrupted.
+    Unknown,
+    /// It has failed, and why was recorded.
+    Failed,
+}
+
 impl ThumbnailClaim {
     /// Whether so many attempts were interrupted that another would be too.
     #[must_use]

@@ -11,7 +11,7 @@ use moc_application::claim_parts::{self, Claimed, Claims};
 use moc_application::complete_file::{self, CompleteRequest, Completed};
 use moc_application::deliver_webhook::Swept;
 use moc_application::finalize::{self, FinalizeRequest, Finalized};
-use moc_application::make_thumbnail::{self, Turn};
+use moc_application::make_thumbnail::{self, Share, Turn};
 use moc_application::part_urls::{self, Urls, UrlsRequest};
 use moc_application::port::{
     Bucket as _, BucketError, PartAddress, Platform as _, Sessions as _, StoreError, Transfer,
@@ -28,7 +28,7 @@ use moc_domain::error::{Error, ErrorKind};
 use moc_domain::etag::ETag;
 use moc_domain::file::{ClaimedPart, Declaration, File, StoredPart};
 use moc_domain::id::{MocId, SessionId, UserId};
-use moc_domain::limits::{THUMBNAILS_AFTER_RESPONSE_MAX, WEBHOOK_SWEEP_MAX};
+use moc_domain::limits::WEBHOOK_SWEEP_MAX;
 use moc_domain::moc::{Description, Moc};
 use moc_domain::name::FileName;
 use moc_domain::part::PartNumber;
@@ -350,7 +350,7 @@ impl Stage {
     /// # Errors
     /// Those of the use case.
     pub fn thumbnail(&self, thumbnails: &MemoryThumbnails, moc: &Moc) -> Result<(), Error> {
-        run(make_thumbnail::run(&*self.store, thumbnails, &self.platform, moc, THUMBNAILS_AFTER_RESPONSE_MAX))
+        run(make_thumbnail::run(&*self.store, thumbnails, &self.platform, moc, Share::AFTER_RESPONSE))
     }
 
     /// Does what a request for a MOC does where thumbnails are on, and what follows its response.

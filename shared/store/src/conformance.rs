@@ -79,6 +79,7 @@ macro_rules! store_cases {
             ends_only_the_fetch_that_was_claimed,
             makes_one_thumbnail_at_a_time,
             attempts_a_thumbnail_again_when_it_is_due,
+            claims_the_wanted_thumbnail_before_those_due_longer,
             migrates_once_of_several_starts_at_once,
             works_on_a_schema_with_later_additions,
         );

@@ -3,7 +3,7 @@
 use moc_application::port::{Platform, StoreError, ThumbnailQueue};
 use moc_domain::id::{LockToken, MocId};
 use moc_domain::limits::THUMBNAIL_LEASE_MS;
-use moc_domain::thumbnail::ThumbnailClaim;
+use moc_domain::thumbnail::{LastAttempt, ThumbnailClaim};
 use moc_domain::time::Timestamp;
 
 use crate::SqlStore;
@@ -18,13 +18,20 @@ impl<E: SqlExecutor, P: Platform> ThumbnailQueue for SqlStore<E, P> {
         Ok(())
     }
 
-    async fn can_make_thumbnail(&self, moc: MocId, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM thumbnail_slots WHERE leased_until <= ?2 AND NOT EXISTS (
-            SELECT 1 FROM thumbnails WHERE moc_id = ?1 AND (due_at IS NULL OR due_at > ?2)) LIMIT 1";
-        self.changed(Statement::new(sql, [text(moc), now.into()])).await
+    async fn can_make_thumbnail(&self, moc: MocId, now: Timestamp) -> Result<Option<LastAttempt>, StoreError> {
+        let sql = "SELECT CASE WHEN t.cause IS NULL THEN 0 ELSE 1 END
+            FROM thumbnail_slots s LEFT JOIN thumbnails t ON t.moc_id = ?1
+            WHERE s.leased_until <= ?2 AND (t.moc_id IS NULL OR t.due_at <= ?2) LIMIT 1";
+        let Some(row) = self.first(Statement::new(sql, [text(moc), now.into()])).await? else { return Ok(None) };
+        Ok(Some(if row::number(&row, 0)? == 0 { LastAttempt::Unknown } else { LastAttempt::Failed }))
     }
 
-    async fn claim_thumbnail(&self, holder: LockToken, now: Timestamp) -> Result<Option<ThumbnailClaim>, StoreError> {
+    async fn claim_thumbnail(
+        &self,
+        holder: LockToken,
+        first: MocId,
+        now: Timestamp,
+    ) -> Result<Option<ThumbnailClaim>, StoreError> {
         // In PostgreSQL two instances would wait for one another's row and then claim nothing.
         let skip_locked = if self.is_postgres() { "FOR UPDATE SKIP LOCKED" } else { "" };
         let slot = format!(
@@ -35,15 +42,17 @@ impl<E: SqlExecutor, P: Platform> ThumbnailQueue for SqlStore<E, P> {
              AND EXISTS (SELECT 1 FROM thumbnails WHERE due_at <= ?2)"
         );
         let thumbnail = format!(
-            "UPDATE thumbnails SET attempts = attempts + 1, due_at = ?3
-             WHERE due_at <= ?2 AND moc_id = (
-               SELECT moc_id FROM thumbnails WHERE due_at <= ?2 ORDER BY due_at LIMIT 1 {skip_locked})
+            "UPDATE thumbnails SET attempts = attempts + 1, due_at = ?3, cause = NULL
+             WHERE due_at <= ?2 AND moc_id = coalesce(
+               (SELECT moc_id FROM thumbnails WHERE moc_id = ?4 AND due_at <= ?2 {skip_locked}),
+               (SELECT moc_id FROM thumbnails WHERE due_at <= ?2 ORDER BY due_at LIMIT 1 {skip_locked}))
              AND EXISTS (SELECT 1 FROM thumbnail_slots WHERE holder = ?1 AND leased_until = ?3)
              RETURNING {}",
             one(THUMBNAIL)
         );
-        let parameters = [text(holder), now.into(), now.plus_millis(THUMBNAIL_LEASE_MS).into()];
-        let statements = [slot, thumbnail].map(|sql| Statement::new(sql, parameters.clone()));
+        let of_slot = [text(holder), now.into(), now.plus_millis(THUMBNAIL_LEASE_MS).into()];
+        let of_thumbnail: Vec<Value> = of_slot.iter().cloned().chain([text(first)]).collect();
+        let statements = [Statement::new(slot, of_slot), Statement::new(thumbnail, of_thumbnail)];
         let results = self.execute_all(&statements).await?;
         let Some(row) = results.last().and_then(|rows| rows.first()) else { return Ok(None) };
         row::thumbnail(&record(row, 0)?).map(Some)

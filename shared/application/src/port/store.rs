@@ -11,7 +11,7 @@ use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::moc::Moc;
 use moc_domain::part::PartNumber;
 use moc_domain::session::Session;
-use moc_domain::thumbnail::ThumbnailClaim;
+use moc_domain::thumbnail::{LastAttempt, ThumbnailClaim};
 use moc_domain::time::Timestamp;
 
 /// The store failed or is unreachable; the text is for the log.
@@ -206,11 +206,16 @@ pub trait Outbox {
 pub trait ThumbnailQueue {
     /// Makes the thumbnail of a MOC due, unless it has one or there was an attempt already.
     async fn want_thumbnail(&self, moc: MocId, now: Timestamp) -> Result<(), StoreError>;
-    /// Whether a slot is free and the thumbnail of a MOC is due, or nobody has made it so.
-    async fn can_make_thumbnail(&self, moc: MocId, now: Timestamp) -> Result<bool, StoreError>;
-    /// Claims the thumbnail that has been due longest, and a slot for `holder`, which may have it already; `None` if
-    /// no thumbnail is due or other holders have all slots.
-    async fn claim_thumbnail(&self, holder: LockToken, now: Timestamp) -> Result<Option<ThumbnailClaim>, StoreError>;
+    /// The last attempt at a MOC's thumbnail, if a slot is free and the thumbnail is due, or nobody has made it so.
+    async fn can_make_thumbnail(&self, moc: MocId, now: Timestamp) -> Result<Option<LastAttempt>, StoreError>;
+    /// Claims the thumbnail of `first` if it is due, or the one that has been due longest, and a slot for `holder`,
+    /// which may have it already; `None` if no thumbnail is due or other holders have all slots.
+    async fn claim_thumbnail(
+        &self,
+        holder: LockToken,
+        first: MocId,
+        now: Timestamp,
+    ) -> Result<Option<ThumbnailClaim>, StoreError>;
     /// Ends an attempt that failed: the thumbnail is due again at `due`, or given up. Does nothing if the claim is no
     /// longer the last one.
     async fn end_thumbnail(&self, claim: ThumbnailClaim, due: Option<Timestamp>, cause: &str)

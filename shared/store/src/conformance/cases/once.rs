@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use moc_application::port::{Files, Inserted, Mocs, Platform, Registered, Sessions, ThumbnailQueue};
 use moc_domain::limits::THUMBNAIL_LEASE_MS;
 use moc_domain::moc::Moc;
+use moc_domain::thumbnail::LastAttempt;
 
 use super::{CLIENTS, Database, FILES_MAX, after, etag_of, file, locked, moc, now, registered, token};
 use crate::{SqlExecutor, SqlStore};
@@ -89,7 +90,7 @@ pub async fn makes_one_thumbnail_at_a_time(database: &impl Database) {
             let (holder, mut made) = (token(), Vec::new());
             store.want_thumbnail(mocs[client], now()).await.unwrap();
             loop {
-                while let Some(claim) = store.claim_thumbnail(holder, now()).await.unwrap() {
+                while let Some(claim) = store.claim_thumbnail(holder, mocs[client], now()).await.unwrap() {
                     assert_eq!((working.fetch_add(1, Ordering::SeqCst), claim.attempt), (0, 1));
                     store.set_thumbnail(claim.moc, "thumbnail.jpg").await.unwrap();
                     made.push(claim.moc);
@@ -111,22 +112,23 @@ pub async fn attempts_a_thumbnail_again_when_it_is_due(database: &impl Database)
     let store = &database.store().await;
     let moc = published(store).await.id;
     let [first, second] = [token(), token()];
-    assert_eq!(store.claim_thumbnail(first, now()).await.unwrap(), None);
+    assert_eq!(store.claim_thumbnail(first, moc, now()).await.unwrap(), None);
     // Nobody has made it due, but whoever looks at the MOC can.
-    assert!(store.can_make_thumbnail(moc, now()).await.unwrap());
+    assert_eq!(store.can_make_thumbnail(moc, now()).await.unwrap(), Some(LastAttempt::Unknown));
     store.want_thumbnail(moc, now()).await.unwrap();
-    assert!(store.can_make_thumbnail(moc, now()).await.unwrap());
-    let claim = store.claim_thumbnail(first, now()).await.unwrap().expect("a claim");
+    assert_eq!(store.can_make_thumbnail(moc, now()).await.unwrap(), Some(LastAttempt::Unknown));
+    let claim = store.claim_thumbnail(first, moc, now()).await.unwrap().expect("a claim");
     assert_eq!((claim.moc, claim.attempt), (moc, 1));
-    assert!(!store.can_make_thumbnail(moc, now()).await.unwrap());
+    assert_eq!(store.can_make_thumbnail(moc, now()).await.unwrap(), None);
     // No slot is free for another one.
     let waiting = published(store).await.id;
-    assert!(!store.can_make_thumbnail(waiting, now()).await.unwrap());
+    assert_eq!(store.can_make_thumbnail(waiting, now()).await.unwrap(), None);
     // The lease of the thumbnail, and that of the slot.
-    assert_eq!(store.claim_thumbnail(first, after(THUMBNAIL_LEASE_MS - 1)).await.unwrap(), None);
-    assert_eq!(store.claim_thumbnail(second, after(THUMBNAIL_LEASE_MS - 1)).await.unwrap(), None);
+    assert_eq!(store.claim_thumbnail(first, moc, after(THUMBNAIL_LEASE_MS - 1)).await.unwrap(), None);
+    assert_eq!(store.claim_thumbnail(second, moc, after(THUMBNAIL_LEASE_MS - 1)).await.unwrap(), None);
     let ended = after(THUMBNAIL_LEASE_MS);
-    let again = store.claim_thumbnail(second, ended).await.unwrap().expect("a claim");
+    assert_eq!(store.can_make_thumbnail(moc, ended).await.unwrap(), Some(LastAttempt::Unknown));
+    let again = store.claim_thumbnail(second, moc, ended).await.unwrap().expect("a claim");
     assert_eq!(again.attempt, 2);
     // The first one's lease has ended: it has no slot, and changes nothing.
     store.end_thumbnail(claim, None, "late").await.unwrap();
@@ -135,20 +137,41 @@ pub async fn attempts_a_thumbnail_again_when_it_is_due(database: &impl Database)
     store.end_thumbnail(again, Some(due), "503").await.unwrap();
     assert!(!store.leave_thumbnails(second, ended).await.unwrap());
     store.want_thumbnail(moc, ended).await.unwrap();
-    assert!(!store.can_make_thumbnail(moc, due.plus_millis(-1)).await.unwrap());
-    assert!(store.can_make_thumbnail(moc, due).await.unwrap());
-    assert_eq!(store.claim_thumbnail(first, due.plus_millis(-1)).await.unwrap(), None);
-    let last = store.claim_thumbnail(first, due).await.unwrap().expect("a claim");
+    assert_eq!(store.can_make_thumbnail(moc, due.plus_millis(-1)).await.unwrap(), None);
+    assert_eq!(store.can_make_thumbnail(moc, due).await.unwrap(), Some(LastAttempt::Failed));
+    assert_eq!(store.claim_thumbnail(first, moc, due.plus_millis(-1)).await.unwrap(), None);
+    let last = store.claim_thumbnail(first, moc, due).await.unwrap().expect("a claim");
     assert_eq!(last.attempt, 3);
+    // It was interrupted: that an earlier one has failed says nothing of it.
+    let lost = due.plus_millis(THUMBNAIL_LEASE_MS);
+    assert_eq!(store.can_make_thumbnail(moc, lost).await.unwrap(), Some(LastAttempt::Unknown));
     assert!(!store.moc(moc).await.unwrap().expect("the MOC").thumbnail_given_up);
     store.end_thumbnail(last, None, "no PNG").await.unwrap();
     assert!(store.moc(moc).await.unwrap().expect("the MOC").thumbnail_given_up);
     let later = due.plus_millis(THUMBNAIL_LEASE_MS);
+    assert_eq!(store.can_make_thumbnail(moc, later).await.unwrap(), None);
     store.want_thumbnail(moc, later).await.unwrap();
-    assert_eq!(store.claim_thumbnail(second, later).await.unwrap(), None);
+    assert_eq!(store.claim_thumbnail(second, moc, later).await.unwrap(), None);
     // A MOC that has a thumbnail wants no other one.
     let other = published(store).await.id;
     store.set_thumbnail(other, "thumbnail.jpg").await.unwrap();
     store.want_thumbnail(other, later).await.unwrap();
-    assert_eq!(store.claim_thumbnail(second, later).await.unwrap(), None);
+    assert_eq!(store.claim_thumbnail(second, moc, later).await.unwrap(), None);
+}
+
+pub async fn claims_the_wanted_thumbnail_before_those_due_longer(database: &impl Database) {
+    let store = &database.store().await;
+    let mut mocs = Vec::new();
+    for due in [-20, -10, 0] {
+        let moc = published(store).await.id;
+        store.want_thumbnail(moc, after(due)).await.unwrap();
+        mocs.push(moc);
+    }
+    let holder = token();
+    // The last one, and once it is not due, the others as they became due.
+    for expected in [2, 0, 1] {
+        let claim = store.claim_thumbnail(holder, mocs[2], now()).await.unwrap().expect("a claim");
+        assert_eq!((claim.moc, claim.attempt), (mocs[expected], 1));
+    }
+    assert_eq!(store.claim_thumbnail(holder, mocs[2], now()).await.unwrap(), None);
 }
