@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 use moc_tests::content::{MIB, pdf};
 use moc_tests::fault_proxy::{Fault, FaultProxy, Operation, Times};
 use moc_tests::receiver::Receiver;
-use moc_tests::{Client, Stack, own_stack, path, unique_title, wait_for};
+use moc_tests::{Client, Stack, own_database, own_stack, path, unique_title, wait_for};
 use serde_json::{Value, json};
 
 use crate::batch;
 
 const THUMBNAILS: (&str, &str) = ("enable_thumbnail_generation", "true");
 const INLINE: (&str, &str) = ("background_work", "inline");
+/// Age of a MOC, in milliseconds, from which on the work after its finalize's response is taken for lost.
+const LOST_AFTER_MS: i64 = 10_000;
 const JPEG: &[u8] = include_bytes!("../../pictures/baseline.jpg");
 
 /// A session with an instruction and a picture.
@@ -38,6 +40,23 @@ async fn a_missing_thumbnail_is_made_by_the_next_request_for_its_moc() {
     let client = after.client();
     let ask = async || thumbnail_url(&client, &moc).await;
     let _ = wait_for("a thumbnail", Duration::from_secs(20), ask).await;
+}
+
+/// Where the work after the first response was lost, that after another one would be lost too.
+#[tokio::test]
+async fn a_response_waits_for_a_thumbnail_that_is_overdue() {
+    own_database!();
+    let before = Stack::start(&[]);
+    let client = before.client();
+    let moc = client.finalize(&pictured(&client).await, &unique_title()).await.success(201);
+    let id = moc["id"].as_str().expect("an id");
+    let aged = format!("UPDATE mocs SET created_at = created_at - {LOST_AFTER_MS} WHERE id = '{id}'");
+    assert_eq!(before.database().execute(&aged), 1);
+    // What the MOC lacks fails no request for it.
+    let without_bucket = Stack::start_next_to_with(&before, &[THUMBNAILS, ("s3_secret_access_key", "")]);
+    assert_eq!(thumbnail_url(&without_bucket.client(), &moc).await, None);
+    let after = Stack::start_next_to_with(&before, &[THUMBNAILS]);
+    assert!(thumbnail_url(&after.client(), &moc).await.is_some());
 }
 
 #[tokio::test]
