@@ -4,16 +4,14 @@ use moc_adapters::platform::{RequestPlatform, WasiPlatform, both};
 use moc_adapters::s3::S3Bucket;
 use moc_adapters::trace::Trace;
 use moc_adapters::{thumbnail, webhook};
-use moc_application::make_thumbnail::Share;
 use moc_application::port::{Step, Trace as _};
 use moc_application::retry::Retrying;
-use moc_config::{FinalizeSettings, HostLimits};
+use moc_config::FinalizeSettings;
 use moc_domain::moc::Moc;
 
 /// Makes thumbnails that are due, the MOC's among them, and has its webhook delivered.
 pub async fn run(
     wanted: &FinalizeSettings,
-    host: &HostLimits,
     bucket: Retrying<S3Bucket, WasiPlatform>,
     platform: RequestPlatform,
     moc: &Moc,
@@ -22,8 +20,7 @@ pub async fn run(
     let thumbnail = async {
         if wanted.thumbnail {
             let context = trace.context_of(Step::GenerateThumbnail);
-            let share = if host.is_work_inline { Share::INLINE } else { Share::AFTER_RESPONSE };
-            let making = thumbnail::make_due(bucket, platform, moc, context, share);
+            let making = thumbnail::make_due(bucket, platform, moc, context, false);
             // Why it was not made is in the log.
             let _ = trace.step(Step::GenerateThumbnail, making).await;
         }

@@ -32,7 +32,7 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     trace.show("sessionId", session);
     let bucket = s3::open().await?;
     let address = settings::public_address().await?;
-    let (wanted, host) = (settings::finalize().await?, settings::host().await?);
+    let wanted = settings::finalize().await?;
     let platform = request.platform();
     let asked = FinalizeRequest {
         user: &user,
@@ -59,5 +59,5 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     let status = if idempotent || resumed { 200 } else { 201 };
     let response = Response::json(status, &response).with_header("location", path::moc(moc.id));
     let trace = trace.clone();
-    Ok(response.after(async move { follow::run(&wanted, &host, bucket, platform, &moc, &trace).await }))
+    Ok(response.after(async move { follow::run(&wanted, bucket, platform, &moc, &trace).await }))
 }

@@ -4,7 +4,7 @@ use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::{auth, s3, settings, store, thumbnail};
 use moc_application::lookup;
-use moc_application::make_thumbnail::{self, Share, Turn};
+use moc_application::make_thumbnail::{self, Turn};
 use moc_contract::path::Route;
 use moc_contract::response::MocResponse;
 use moc_domain::error::{Error, ErrorKind};
@@ -31,13 +31,12 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     };
     let (Ok(bucket), Ok(host)) = (s3::open().await, settings::host().await) else { return Ok(respond(&moc)) };
     if is_overdue || host.is_work_inline {
-        let share = if host.is_work_inline { Share::INLINE } else { Share::OVERDUE };
         // Why it was not made is in the log.
-        let _ = thumbnail::make_due(bucket, platform, &moc, None, share).await;
+        let _ = thumbnail::make_due(bucket, platform, &moc, None, is_overdue).await;
         return Ok(respond(&lookup::moc(&store, &user, id).await.unwrap_or(moc)));
     }
     let response = respond(&moc);
     Ok(response.after(async move {
-        let _ = thumbnail::make_due(bucket, platform, &moc, None, Share::AFTER_RESPONSE).await;
+        let _ = thumbnail::make_due(bucket, platform, &moc, None, false).await;
     }))
 }

@@ -18,8 +18,8 @@ use crate::platform::{RequestPlatform, WasiPlatform, within};
 use crate::s3::S3Bucket;
 use crate::{host, log, settings, store};
 
-/// Has the thumbnail of a MOC made, and makes those that are due, `share` at most. `context` is the trace that goes with
-/// the pictures.
+/// Has the thumbnail of a MOC made, and makes those that are due: one if a response waits, because nothing can follow it
+/// or because that thumbnail is overdue, and more after one. `context` is the trace that goes with the pictures.
 ///
 /// # Errors
 /// Those of [`make_thumbnail::run`], which are in the log.
@@ -28,10 +28,15 @@ pub async fn make_due(
     platform: RequestPlatform,
     moc: &Moc,
     context: Option<TraceContext>,
-    share: Share,
+    is_overdue: bool,
 ) -> Result<(), Error> {
-    let source_max_bytes = settings::host().await?.thumbnail_source_max_bytes();
-    let thumbnailer = Thumbnailer { bucket, context, source_max_bytes };
+    let host = settings::host().await?;
+    let share = match (host.is_work_inline, is_overdue) {
+        (true, _) => Share::INLINE,
+        (false, true) => Share::OVERDUE,
+        (false, false) => Share::AFTER_RESPONSE,
+    };
+    let thumbnailer = Thumbnailer { bucket, context, source_max_bytes: host.thumbnail_source_max_bytes() };
     let made = make_thumbnail::run(&store::open().await?, &thumbnailer, &platform, moc, share).await;
     // Every other error was logged with its attempt.
     if let Err(Error { kind: ErrorKind::StoreUnavailable, source }) = &made {
