@@ -1,5 +1,5 @@
-//! s3s-fs, adapted to S3 in five points: long keys, uploads that no longer exist, the pages of ListParts, completions
-//! with the wrong parts, and parts with the wrong bytes.
+//! s3s-fs, adapted to S3 in six points: long keys, uploads that no longer exist, the pages of ListParts, completions
+//! with the wrong parts, objects that are being completed, and parts with the wrong bytes.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,7 @@ use s3s::dto::{
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
 use sha2::Sha256;
+use tokio::sync::RwLock;
 
 use crate::s3_digest::{Differs, verified};
 
@@ -31,12 +32,14 @@ const PAGE_PARTS_MAX: usize = 1_000;
 pub struct Files {
     files: FileSystem,
     root: PathBuf,
+    /// s3s-fs gives an object its ETag a moment after it is there: nobody looks while one is completed.
+    completion: RwLock<()>,
 }
 
 impl Files {
     /// The files below `root`.
     pub fn new(files: FileSystem, root: PathBuf) -> Self {
-        Self { files, root }
+        Self { files, root, completion: RwLock::default() }
     }
 
     fn check_upload(&self, upload_id: &str) -> S3Result<()> {
@@ -149,6 +152,7 @@ macro_rules! operations {
                     self.check_completion(&input.upload_id, parts.unwrap_or_default())
                 })?;
                 shorten(&input.bucket, &mut input.key);
+                let _alone = self.completion.write().await;
                 self.files.complete_multipart_upload(request).await.map_err(no_such_upload)
             }
 
@@ -169,6 +173,7 @@ macro_rules! operations {
             $(async fn $name(&self, mut request: S3Request<$input>) -> S3Result<S3Response<$output>> {
                 let input = &mut request.input;
                 shorten(&input.bucket, &mut input.key);
+                let _settled = self.completion.read().await;
                 self.files.$name(request).await.map_err($error)
             })*
         }

@@ -291,9 +291,11 @@ async fn a_flood_of_unknown_key_ids_while_the_issuer_stalls_is_one_fetch() {
     };
     let (replies, ()) = futures::join!(flood, known_ones);
     replies.iter().for_each(is_unavailable);
-    let longest = Duration::from_secs(FETCH_MAX + 3);
-    assert!(began.elapsed() < longest, "a request was held for {:?}", began.elapsed());
-    assert_eq!(issuer.fetches(), 2);
+    let (took, longest) = (began.elapsed(), Duration::from_secs(FETCH_MAX + 3));
+    assert!(took < longest, "a request was held for {took:?}");
+    // A request that is only read when the pause is over may cause another one.
+    let allowed = 2 + took.as_secs() / FETCH_PAUSE;
+    assert!((2..=allowed).contains(&(issuer.fetches() as u64)), "{} fetches in {took:?}", issuer.fetches());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use moc_tests::host::HostKind;
 use moc_tests::receiver::Reaction;
-use moc_tests::{components_apart, own_database};
+use moc_tests::{components_apart, own_database, work_after_responses};
 use serde_json::json;
 use standardwebhooks::Webhook;
 
@@ -100,6 +100,7 @@ async fn the_context_of_the_trace_is_passed_on() {
     assert_eq!(client.send(request).await.status, 204);
     let received = hooked.receiver.wait_for(&mocs[0], 1).await.remove(0);
     assert_eq!((received.header("traceparent"), received.header("tracestate")), (Some(traceparent), Some("vendor=1")));
+    work_after_responses!();
     // The other one is swept up after that response, and belongs to no trace.
     let swept = hooked.receiver.wait_for(&mocs[1], 1).await.remove(0);
     assert!(!swept.headers.contains_key("traceparent") && !swept.headers.contains_key("tracestate"));

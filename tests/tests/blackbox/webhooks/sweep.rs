@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join_all, try_join};
 use moc_tests::receiver::Reaction;
-use moc_tests::{Stack, components_apart, own_database};
+use moc_tests::{Stack, components_apart, own_database, work_after_responses};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -73,6 +73,7 @@ async fn a_sweep_is_bounded_and_sends_several_at_once() {
 async fn a_delivery_is_followed_by_others_that_are_due() {
     own_database!();
     components_apart!();
+    work_after_responses!();
     let hooked = Hooked::start();
     let mocs = hooked.leave(20).await;
     assert_eq!(hooked.deliver(&mocs[19]).await.status, 204);
