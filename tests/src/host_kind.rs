@@ -74,6 +74,11 @@ impl HostKind {
         self != Self::Akamai
     }
 
+    /// Whether components get to know by which name a request reaches their host. `wasmtime serve` tells them none.
+    pub fn passes_names(self) -> bool {
+        self != Self::Wasmtime
+    }
+
     /// Whether an instance takes several requests, one after the other.
     pub fn reuses_instances(self) -> bool {
         self != Self::Akamai

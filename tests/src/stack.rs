@@ -110,6 +110,16 @@ macro_rules! sharing_instances {
     };
 }
 
+/// Skips the rest of a test of the name that a request has for its host, where that is not passed on.
+#[macro_export]
+macro_rules! names_of_hosts {
+    () => {
+        if !$crate::host::HostKind::chosen().passes_names() {
+            return $crate::skipped("a host that passes on the name that a request has for it", file!(), line!());
+        }
+    };
+}
+
 /// Skips the rest of a test of work that follows a response, which does not wait for it, where there is no such work.
 #[macro_export]
 macro_rules! work_after_responses {

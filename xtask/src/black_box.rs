@@ -38,11 +38,10 @@ pub enum Database {
 }
 
 /// The hosts and databases of the whole test run, besides the local host over SQLite.
-pub fn others() -> [(&'static str, Host, Database); 3] {
+pub fn others() -> [(&'static str, Host, Database); 2] {
     let one_component = if process::is_installed("wasmtime") { Host::Wasmtime } else { Host::Wasi };
     [
         ("black-box tests under the limits of Akamai Functions, over PostgreSQL", Host::Akamai, Database::Postgres),
-        ("black-box tests under the limits of Akamai Functions, over libSQL", Host::Akamai, Database::Libsql),
         ("black-box tests of the one component, over libSQL", one_component, Database::Libsql),
     ]
 }
