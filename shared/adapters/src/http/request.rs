@@ -65,7 +65,7 @@ impl Request {
         let (unread, received) = (Some(request), Instant::now());
         let mut request = Self { method, path, authority, headers, id: String::new(), unread, received, limits: None };
         if request.authority.is_empty() {
-            // `wasmtime serve` leaves it in the header.
+            // A host may leave it in the header.
             request.authority = request.header("host").unwrap_or_default().to_owned();
         }
         let given = request.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
