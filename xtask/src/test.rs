@@ -73,7 +73,7 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         steps.run("unit tests", || unit_tests(project))?;
         steps.run("documentation", || docs::render(project).map(drop).map(passed))?;
         steps.run("tidy and black-box tests", || integration_tests(project))?;
-        for (name, host, database) in black_box::others() {
+        for (name, host, database) in black_box::OTHERS {
             steps.run(name, || black_box::run_if_installed(project, host, database))?;
         }
         steps.run(http_files::STEP, || http_files::run_with_own_host(project))?;
