@@ -10,7 +10,7 @@ import type { PartSender, SenderContext } from "./sender.js";
  * more parts too much is sent again after a broken connection.
  */
 const BATCH_PARTS = { min: 2, max: 3 };
-/** The parts of a batch, in bytes: the form around them needs some room. */
+/** The parts of a batch, in bytes: the form around them needs some bytes, too. */
 const BATCH_PARTS_MAX_BYTES = BATCH_MAX_BYTES - 64 * 1024;
 
 /** Sends parts through the service: two or three together if it `takesBatches`, and others alone. */

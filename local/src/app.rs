@@ -155,7 +155,7 @@ impl App {
         Ok(match response {
             Ok(response) => response.map(|body| {
                 limited(body, body_bytes, move || {
-                    // It ends with the body, and so tells the instance that this has ended.
+                    // Dropped with the body: so the instance sees that the response has ended.
                     let _: &oneshot::Sender<()> = &sending;
                     Error::HttpResponseBodySize(None)
                 })

@@ -53,8 +53,8 @@ impl Limits {
     pub const WASI: Self = Self { interfaces: Interfaces::None, ..Self::SPIN };
 
     /// The [default limits of Akamai Functions](https://techdocs.akamai.com/akamai-functions/docs/quotas-and-limits).
-    /// Its key-value stores are eventually consistent, without a documented delay. It documents no time after a
-    /// response: so there is none.
+    /// Its key-value stores are eventually consistent, without a documented delay. Because it documents no time after
+    /// a response, an instance gets none.
     pub const AKAMAI: Self = Self {
         interfaces: Interfaces::WithoutSqlite,
         body_bytes: 10 * MIB,

@@ -40,7 +40,7 @@ impl CorsRules {
         is_allowed.then(|| value.clone())
     }
 
-    /// The response to a preflight; `None` if the request is none.
+    /// The response to a preflight; `None` for any other request.
     pub fn preflight<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         let headers = request.headers();
         let method = headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| request.method() == Method::OPTIONS)?;

@@ -25,7 +25,7 @@ impl Differs {
 /// A body that fails at its end unless it has the MD5 of `content_md5`, so that nothing is stored of it.
 ///
 /// # Errors
-/// `InvalidDigest` if that is none.
+/// `InvalidDigest` if it is malformed.
 pub fn verified(body: StreamingBlob, content_md5: &str) -> S3Result<(StreamingBlob, Differs)> {
     let expected: Option<[u8; 16]> = BASE64_STANDARD.decode(content_md5).ok().and_then(|md5| md5.try_into().ok());
     let expected = expected.ok_or(S3ErrorCode::InvalidDigest)?;

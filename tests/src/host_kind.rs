@@ -74,8 +74,8 @@ impl HostKind {
         self != Self::Akamai
     }
 
-    /// Whether components get to know by which name a request reaches their host. `wasmtime serve` tells them none.
-    pub fn passes_names(self) -> bool {
+    /// Whether the host passes on the authority of a request (RFC 9110, section 7.2). `wasmtime serve` does not.
+    pub fn passes_authority(self) -> bool {
         self != Self::Wasmtime
     }
 

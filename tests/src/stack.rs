@@ -110,12 +110,12 @@ macro_rules! sharing_instances {
     };
 }
 
-/// Skips the rest of a test of the name that a request has for its host, where that is not passed on.
+/// Skips the rest of a test of the authority of a request, if the host does not pass it on.
 #[macro_export]
-macro_rules! names_of_hosts {
+macro_rules! request_authority {
     () => {
-        if !$crate::host::HostKind::chosen().passes_names() {
-            return $crate::skipped("a host that passes on the name that a request has for it", file!(), line!());
+        if !$crate::host::HostKind::chosen().passes_authority() {
+            return $crate::skipped("a host that passes on the authority of requests", file!(), line!());
         }
     };
 }

@@ -1,4 +1,4 @@
-//! Parts that clients put straight into the bucket, and what becomes of false claims.
+//! Parts that clients put straight into the bucket, and claims that are false.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -267,7 +267,7 @@ fn a_part_that_comes_while_the_bucket_is_asked_stays_recorded() {
     stage.memory.lose_part(&file.key, number(2));
     stage.claim(&file, &[(2, NO_PART, 8)]).unwrap();
     let (other, same) = (stage.another(), file.clone());
-    stage.store_faults.meanwhile("WITH gone", 1, move || {
+    stage.store_faults.meanwhile("WITH removed", 1, move || {
         other.part(&same, 2, &BYTES[8..16]).unwrap();
     });
     assert_eq!(kind(stage.complete(&file, None)), missing(&[2]));

@@ -2,8 +2,8 @@
 
 use moc_domain::limits::{
     BATCH_MAX_BYTES, INSTANCE_MEMORY_DEFAULT_MIB, INSTANCE_MEMORY_MIN_MIB, MIB, REQUEST_END_RESERVE_MS,
-    REQUEST_MAX_DEFAULT_MIB, REQUEST_MAX_MIN_MIB, REQUEST_TIME_MAX_SECONDS, THUMBNAIL_MEMORY_BESIDE_BYTES,
-    THUMBNAIL_MEMORY_MAX_BYTES, THUMBNAIL_SOURCE_MAX_BYTES, WORK_END_RESERVE_MS,
+    REQUEST_MAX_DEFAULT_MIB, REQUEST_MAX_MIN_MIB, REQUEST_TIME_MAX_SECONDS, THUMBNAIL_MEMORY_MAX_BYTES,
+    THUMBNAIL_MEMORY_RESERVE_BYTES, THUMBNAIL_SOURCE_MAX_BYTES, WORK_END_RESERVE_MS,
 };
 
 use crate::{UploadSettings, Values, VariableError};
@@ -79,7 +79,7 @@ impl HostLimits {
     /// Most memory that decoding a picture of so many bytes may take.
     #[must_use]
     pub fn thumbnail_memory_max_bytes(&self, picture_bytes: u64) -> u64 {
-        let free_bytes = self.instance_memory_bytes.saturating_sub(THUMBNAIL_MEMORY_BESIDE_BYTES + picture_bytes);
+        let free_bytes = self.instance_memory_bytes.saturating_sub(THUMBNAIL_MEMORY_RESERVE_BYTES + picture_bytes);
         THUMBNAIL_MEMORY_MAX_BYTES.min(free_bytes)
     }
 

@@ -111,7 +111,7 @@ pub struct UploadSettings {
     pub session_lifetime_max_ms: i64,
     /// Sessions that a user may create in an hour; `None` for no limit.
     pub sessions_per_hour: Option<u64>,
-    /// Which way clients are told to send parts.
+    /// The way of sending parts that responses name to clients.
     pub mode: UploadMode,
     /// Life of presigned URLs that clients get.
     pub presigned_url_ttl_seconds: u64,

@@ -23,7 +23,7 @@ impl PageSettings {
 
     /// Reads the variables. The page is there without any of them; watching is an extra, which a broken
     /// `websocket_server_url` turns off here as it does for [`super::WatchSettings`], whose reader warns of it. A broken
-    /// `upload_mode` fails the routes that tell clients of it.
+    /// `upload_mode` fails the routes whose responses name it.
     ///
     /// # Errors
     /// The first variable of the bucket that cannot be read.

@@ -184,7 +184,7 @@ pub const THUMBNAIL_SOURCE_SIDE_MAX_PIXELS: u32 = 65_535;
 pub const THUMBNAIL_MEMORY_MAX_BYTES: u64 = 256 * MIB;
 /// More than an instance that decodes one needs next to that and the file: its code's data, the copy of the file that a
 /// WebP is decoded from, a profile. Measured: 13 MiB.
-pub const THUMBNAIL_MEMORY_BESIDE_BYTES: u64 = 32 * MIB;
+pub const THUMBNAIL_MEMORY_RESERVE_BYTES: u64 = 32 * MIB;
 /// Longest time that one may take, from the first byte of its picture on.
 pub const THUMBNAIL_MAX_MS: u64 = 60_000;
 /// Attempts of one, the first included.

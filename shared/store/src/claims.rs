@@ -60,22 +60,22 @@ const RECORD_POSTGRES: &str = "WITH f AS (
     RETURNING parts_completed, bytes_completed, n.changed";
 
 /// Takes records back in SQLite, by the same trigger.
-const TAKE_BACK_SQLITE: &str = "WITH gone AS (
+const TAKE_BACK_SQLITE: &str = "WITH removed AS (
       SELECT p.part_number, p.size_bytes FROM json_each(?2) g JOIN parts p ON p.file_id = ?1
         AND p.part_number = json_extract(g.value, '$.number') AND p.etag = json_extract(g.value, '$.etag'))
-    UPDATE files SET parts_completed = parts_completed - (SELECT count(*) FROM gone),
-      bytes_completed = bytes_completed - (SELECT sum(size_bytes) FROM gone), last_part_sha256 = NULL,
-      changed_parts = (SELECT json_group_array(json_object('number', part_number)) FROM gone)
-    WHERE id = ?1 AND etag IS NULL AND EXISTS (SELECT 1 FROM gone)";
+    UPDATE files SET parts_completed = parts_completed - (SELECT count(*) FROM removed),
+      bytes_completed = bytes_completed - (SELECT sum(size_bytes) FROM removed), last_part_sha256 = NULL,
+      changed_parts = (SELECT json_group_array(json_object('number', part_number)) FROM removed)
+    WHERE id = ?1 AND etag IS NULL AND EXISTS (SELECT 1 FROM removed)";
 
 /// Takes records back in PostgreSQL. A row that another request has replaced since the statement began has another ETag
 /// when its turn comes, and stays.
 const TAKE_BACK_POSTGRES: &str = "WITH f AS (SELECT id FROM files WHERE id = ?1 AND etag IS NULL FOR UPDATE),
-    gone AS (
+    removed AS (
       DELETE FROM parts USING f, json_to_recordset(CAST(CAST(?2 AS TEXT) AS JSON)) AS g(number BIGINT, etag TEXT)
       WHERE parts.file_id = f.id AND parts.part_number = g.number AND parts.etag = g.etag
       RETURNING parts.size_bytes),
-    n AS (SELECT count(*) AS parts, CAST(sum(size_bytes) AS BIGINT) AS bytes FROM gone)
+    n AS (SELECT count(*) AS parts, CAST(sum(size_bytes) AS BIGINT) AS bytes FROM removed)
     UPDATE files SET parts_completed = parts_completed - n.parts, bytes_completed = bytes_completed - n.bytes,
       last_part_sha256 = NULL
     FROM f, n WHERE files.id = f.id AND n.parts > 0";

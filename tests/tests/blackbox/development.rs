@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use moc_tests::token::{claims, hs256};
-use moc_tests::{Client, Response, Stack, declared_pdf, local_host, names_of_hosts, own_stack, path};
+use moc_tests::{Client, Response, Stack, declared_pdf, local_host, own_stack, path, request_authority};
 use reqwest::Method;
 use serde_json::json;
 
@@ -52,7 +52,7 @@ async fn pages_of_other_origins_create_and_change_nothing() {
     }
     // Programs, and the page itself.
     let _ = create(&client, &[]).await.success(201);
-    names_of_hosts!();
+    request_authority!();
     let _ = create(&client, &[("origin", stack.base_url())]).await.success(201);
 }
 
@@ -76,7 +76,7 @@ async fn a_token_is_enough_for_a_page_of_any_origin() {
 #[tokio::test]
 async fn a_page_whose_name_was_pointed_at_this_machine_gets_nothing() {
     own_stack!();
-    names_of_hosts!();
+    request_authority!();
     let stack = Stack::shared();
     let client = stack.client();
     for host in ["evil.example", "evil.example:3000", "127.0.0.1.evil.example", "localhost.evil.example"] {

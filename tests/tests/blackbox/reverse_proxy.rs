@@ -1,10 +1,12 @@
 //! The application behind nginx with `deploy/nginx.conf`.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::nginx::Nginx;
 use moc_tests::raw::Connection;
-use moc_tests::{Client, Stack, own_stack, path};
+use moc_tests::{Client, Stack, own_stack, path, wait_for};
 use reqwest::Method;
 
 /// `limit_conn` in `deploy/nginx.conf`.
@@ -38,8 +40,11 @@ async fn a_file_is_uploaded_through_the_proxy_and_no_token_is_logged() {
     // The response is nginx's own, which no document of the application has.
     let failed = Client::new(&alone.origin(), None).request(Method::GET, &watched).send().await.expect("a response");
     assert_eq!(failed.status(), 502);
-    for (logs, status) in [(nginx.logs(), " 200 "), (alone.logs(), " 502 ")] {
-        assert!(logs.contains(&path::session(&session)) && logs.contains(status), "{logs}");
+    for (nginx, status) in [(&nginx, " 200 "), (&alone, " 502 ")] {
+        // nginx writes the line after the response.
+        let is_written = |logs: &String| logs.contains(&path::session(&session)) && logs.contains(status);
+        let logs = async || Some(nginx.logs()).filter(is_written);
+        let logs = wait_for(status, Duration::from_secs(10), logs).await;
         assert!(!logs.contains("SECRET"), "{logs}");
     }
 }

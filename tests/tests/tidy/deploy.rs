@@ -34,7 +34,7 @@ const ACTIONS: [(&str, &str); 9] = [
 /// The types of stores and providers in a runtime configuration with their other keys, as Spin 4.1 takes them.
 const TYPES: [(&str, &[&str]); 2] = [("redis", &["url"]), ("vault", &["mount", "prefix", "token", "url"])];
 
-/// What a Secret's placeholder stands for where the code takes no other text.
+/// Replaces the placeholder of a Secret, which is not a URL.
 const DATABASE_URL: &str = "postgres://uploads:secret@db.example.com:5432/uploads";
 
 fn json(path: &str) -> Value {

@@ -10,7 +10,7 @@ use crate::deploy::{PLACEHOLDER, list, resources_below, text};
 use crate::read;
 use crate::variables::Variable;
 
-/// What a Secret's placeholder stands for where the code takes no other text.
+/// As in `deploy`, for hosts whose only database is libSQL.
 const DATABASE_URL: &str = "https://uploads-example.turso.io";
 
 const MIB: u64 = 1 << 20;

@@ -1,4 +1,4 @@
-//! As many presigned URLs as a response has room for.
+//! As many presigned URLs as fit into a response.
 
 use moc_domain::limits::KIB;
 
