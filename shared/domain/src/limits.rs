@@ -165,6 +165,9 @@ pub const KEY_SET_STALE_MS: i64 = 60 * 60 * 1000;
 pub const KEY_SET_FETCH_MAX_MS: u64 = 3_000;
 /// Pause after a fetch that failed or that an unknown key id caused, and the lease of a running one.
 pub const KEY_SET_PAUSE_MS: i64 = 5_000;
+/// A time that lies so far after the longest pause is that of a wrong clock. Any claim of a fetch reaches the store
+/// before that, however busy it is.
+pub const KEY_SET_CLOCK_ERROR_MS: i64 = 60_000;
 /// Longest time that a request waits for a fetch of another one.
 pub const KEY_SET_WAIT_MAX_MS: i64 = 4_000;
 /// Pause between two looks at that fetch.

@@ -76,6 +76,7 @@ macro_rules! store_cases {
             claims_each_delivery_once_among_sweeps,
             ends_only_the_last_claim,
             fetches_a_key_set_once_among_servers,
+            claims_no_fetch_late,
             ends_only_the_fetch_that_was_claimed,
             makes_one_thumbnail_at_a_time,
             attempts_a_thumbnail_again_when_it_is_due,

@@ -1,6 +1,7 @@
 //! Statements on the key sets of tokens' issuers.
 
 use moc_application::port::{FetchState, KeySetRecord, KeySets, Platform, StoreError};
+use moc_domain::limits::KEY_SET_CLOCK_ERROR_MS;
 use moc_domain::time::Timestamp;
 
 use crate::SqlStore;
@@ -27,12 +28,14 @@ impl<E: SqlExecutor, P: Platform> KeySets for SqlStore<E, P> {
     }
 
     async fn claim_fetch(&self, url: &str, now: Timestamp, lease: Timestamp) -> Result<bool, StoreError> {
-        // A time after the lease is that of a wrong clock. If the result is lost and the statement runs again, it finds
-        // its own lease and claims nothing: the next fetch waits until the lease ends.
+        // A statement that waited for a busy store has an old `now`: it must not take the pause of a fetch that has ended
+        // meanwhile for the time of a wrong clock. If the result is lost and the statement runs again, it finds its own
+        // lease and claims nothing: the next fetch waits until the lease ends.
         let sql = "INSERT INTO issuer_keys (url, next_fetch_at, state) VALUES (?1, ?3, 'running')
             ON CONFLICT (url) DO UPDATE SET next_fetch_at = excluded.next_fetch_at, state = excluded.state
-            WHERE issuer_keys.next_fetch_at <= ?2 OR issuer_keys.next_fetch_at > ?3 RETURNING 1";
-        self.changed(Statement::new(sql, [text(url), now.into(), lease.into()])).await
+            WHERE issuer_keys.next_fetch_at <= ?2 OR issuer_keys.next_fetch_at > ?4 RETURNING 1";
+        let wrong = lease.plus_millis(KEY_SET_CLOCK_ERROR_MS);
+        self.changed(Statement::new(sql, [text(url), now.into(), lease.into(), wrong.into()])).await
     }
 
     async fn end_fetch(

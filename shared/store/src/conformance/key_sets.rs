@@ -2,7 +2,7 @@
 
 use moc_application::port::{FetchState, KeySetRecord, KeySets};
 use moc_domain::id::FileId;
-use moc_domain::limits::KEY_SET_PAUSE_MS;
+use moc_domain::limits::{KEY_SET_CLOCK_ERROR_MS, KEY_SET_PAUSE_MS};
 use moc_domain::time::Timestamp;
 
 use super::{Database, now, random};
@@ -33,7 +33,19 @@ pub async fn fetches_a_key_set_once_among_servers(database: &impl Database) {
     assert_eq!(claims(after(KEY_SET_PAUSE_MS - 1)).await, 0);
     assert_eq!(claims(after(KEY_SET_PAUSE_MS)).await, 1);
     // The clock of the server that claimed it was wrong.
-    assert_eq!(claims(after(-1)).await, 1);
+    assert_eq!(claims(after(KEY_SET_PAUSE_MS - KEY_SET_CLOCK_ERROR_MS)).await, 0);
+    assert_eq!(claims(after(KEY_SET_PAUSE_MS - KEY_SET_CLOCK_ERROR_MS - 1)).await, 1);
+}
+
+pub async fn claims_no_fetch_late(database: &impl Database) {
+    let store = &database.store().await;
+    let url = url();
+    let lease = after(KEY_SET_PAUSE_MS);
+    assert!(store.claim_fetch(&url, now(), lease).await.unwrap());
+    // It fails a moment before its lease ends, and a pause follows.
+    store.end_fetch(&url, lease, None, after(2 * KEY_SET_PAUSE_MS - 1)).await.unwrap();
+    // A claim of before reaches the store only now.
+    assert!(!store.claim_fetch(&url, after(1), after(1 + KEY_SET_PAUSE_MS)).await.unwrap());
 }
 
 pub async fn ends_only_the_fetch_that_was_claimed(database: &impl Database) {
