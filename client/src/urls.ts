@@ -12,6 +12,8 @@ type Supplied = PartUrl & { expiresAtMs: number };
 /** Presigned URLs for the parts of a file, asked for several at a time and before they are needed. */
 export class UrlSupply {
   readonly #numbers: readonly number[];
+  /** Where each part is among them. */
+  readonly #positions: ReadonlyMap<number, number>;
   readonly #ask: (numbers: number[]) => Promise<PartUrls>;
   /** By part; `undefined` for parts that need none any more. */
   readonly #urls = new Map<number, Promise<Supplied> | undefined>();
@@ -19,6 +21,7 @@ export class UrlSupply {
   /** Of these parts, which are sent in about this order. */
   constructor(numbers: readonly number[], ask: (numbers: number[]) => Promise<PartUrls>) {
     this.#numbers = numbers;
+    this.#positions = new Map(numbers.map((number, at) => [number, at]));
     this.#ask = ask;
   }
 
@@ -47,7 +50,7 @@ export class UrlSupply {
 
   /** Asks where this part has no URL, or few of those near it have. */
   #askAhead(number: number): void {
-    const at = this.#numbers.indexOf(number);
+    const at = this.#positions.get(number)!;
     const near = this.#numbers.slice(Math.max(0, at - BEHIND_PARTS), at + AHEAD_PARTS);
     const lacking = near.filter((next) => !this.#urls.has(next));
     if (this.#urls.has(number) && lacking.length < AHEAD_PARTS / 2) {
