@@ -5,7 +5,7 @@
 use moc_application::deliver_webhook::{self, DeliveryOutcome, Swept};
 use moc_application::make_thumbnail::{self, Share, Turn};
 use moc_application::port::{
-    Bucket as _, Mocs as _, Outbox as _, Platform as _, Sessions as _, ThumbnailError, ThumbnailQueue as _,
+    Bucket as _, Outbox as _, Platform as _, Sessions as _, ThumbnailError, ThumbnailQueue as _,
 };
 use moc_domain::error::ErrorKind;
 use moc_domain::id::{LockToken, SessionId};
@@ -32,18 +32,6 @@ fn announced(stage: &Stage, id: SessionId, name: &str, bytes: &[u8]) {
     let mut declared = Stage::declaration(name, bytes);
     declared.checksums = moc_fakes::checksums(bytes, false, true);
     stage.upload(id, declared, bytes);
-}
-
-/// A MOC with a picture, published but for its thumbnail: nothing came after the response of its finalize.
-fn pictured(stage: &Stage, title: &str) -> Moc {
-    let id = stage.uploaded().id;
-    let picture = b"\x89PNG\r\n\x1a\npixels of a castle";
-    stage.upload(id, Stage::declaration("castle.png", picture), picture);
-    stage.finalize(id, title).unwrap().moc
-}
-
-fn thumbnail_of(stage: &Stage, moc: &Moc) -> Option<String> {
-    run(stage.store.moc(moc.id)).unwrap().unwrap().thumbnail_key
 }
 
 #[test]
@@ -129,7 +117,7 @@ fn nothing_follows_from_looks_that_are_interrupted() {
 #[test]
 fn an_attempt_ends_before_its_request_and_a_short_one_is_not_begun() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     let min_ms = i64::try_from(THUMBNAIL_MIN_MS).unwrap();
     stage.platform.end_after(min_ms - 1);
     stage.thumbnail(&thumbnails, &moc).unwrap();
@@ -142,13 +130,13 @@ fn an_attempt_ends_before_its_request_and_a_short_one_is_not_begun() {
     stage.platform.end_after(24 * 3_600_000);
     stage.thumbnail(&thumbnails, &moc).unwrap();
     assert_eq!(thumbnails.limits_ms(), [REQUEST_MS.unsigned_abs(), THUMBNAIL_MAX_MS]);
-    assert!(thumbnail_of(&stage, &moc).is_some());
+    assert!(stage.has_thumbnail(&moc));
 }
 
 #[test]
 fn a_picture_that_does_not_fit_into_a_request_is_given_up() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     thumbnails.limit_source(20);
     assert!(stage.thumbnail(&thumbnails, &moc).is_err());
     let failed = &thumbnails.failed_attempts()[0];
@@ -159,9 +147,9 @@ fn a_picture_that_does_not_fit_into_a_request_is_given_up() {
 #[test]
 fn a_missing_thumbnail_is_made_by_the_next_request_for_its_moc() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     assert_eq!(stage.look(&thumbnails, moc.id).unwrap(), Turn::Ours { is_overdue: false });
-    assert!(thumbnail_of(&stage, &moc).is_some());
+    assert!(stage.has_thumbnail(&moc));
     // From then on requests cost no statement more.
     let another = stage.another();
     assert_eq!(another.look(&thumbnails, moc.id).unwrap(), Turn::Nobodys);
@@ -177,7 +165,7 @@ fn turn(stage: &Stage, moc: &Moc) -> Turn {
 #[test]
 fn a_thumbnail_that_nobody_has_made_for_long_is_overdue() {
     let stage = Stage::default();
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     stage.platform.advance(THUMBNAIL_LOST_AFTER_MS - 1);
     assert_eq!(turn(&stage, &moc), Turn::Ours { is_overdue: false });
     stage.platform.advance(1);
@@ -190,7 +178,7 @@ fn a_thumbnail_that_nobody_has_made_for_long_is_overdue() {
 #[test]
 fn a_thumbnail_whose_attempt_has_failed_is_not_overdue() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     thumbnails.fail([ThumbnailError::Failed("503".into())]);
     assert!(stage.thumbnail(&thumbnails, &moc).is_err());
     stage.platform.advance(THUMBNAIL_PAUSES_MS[0].max(THUMBNAIL_LOST_AFTER_MS));
@@ -207,13 +195,13 @@ fn a_thumbnail_whose_attempt_has_failed_is_not_overdue() {
 fn a_response_waits_for_its_own_thumbnail_alone() {
     for (share, limit_ms) in [(Share::OVERDUE, THUMBNAIL_OVERDUE_MAX_MS), (Share::INLINE, THUMBNAIL_MAX_MS)] {
         let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-        let [castle, tower, gate] = ["Castle", "Tower", "Gate"].map(|title| pictured(&stage, title));
+        let [castle, tower, gate] = ["Castle", "Tower", "Gate"].map(|title| stage.pictured(title));
         for other in [&castle, &tower] {
             run(stage.store.want_thumbnail(other.id, stage.platform.now())).unwrap();
             stage.platform.advance(THUMBNAIL_LOST_AFTER_MS);
         }
         run(make_thumbnail::run(&*stage.store, &thumbnails, &stage.platform, &gate, share)).unwrap();
-        assert_eq!([&castle, &tower, &gate].map(|moc| thumbnail_of(&stage, moc).is_some()), [false, false, true]);
+        assert_eq!([&castle, &tower, &gate].map(|moc| stage.has_thumbnail(moc)), [false, false, true]);
         assert_eq!(thumbnails.limits_ms(), [limit_ms]);
         // The slot is free, and the others are due.
         assert_eq!(turn(&stage, &castle), Turn::Ours { is_overdue: true });
@@ -223,7 +211,7 @@ fn a_response_waits_for_its_own_thumbnail_alone() {
 #[test]
 fn an_overdue_thumbnail_takes_no_longer_than_its_request() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     stage.platform.end_after(i64::try_from(THUMBNAIL_MIN_MS).unwrap());
     run(make_thumbnail::run(&*stage.store, &thumbnails, &stage.platform, &moc, Share::OVERDUE)).unwrap();
     assert_eq!(thumbnails.limits_ms(), [THUMBNAIL_MIN_MS]);
@@ -232,7 +220,7 @@ fn an_overdue_thumbnail_takes_no_longer_than_its_request() {
 #[test]
 fn requests_for_a_moc_decode_as_often_as_finalizes_do() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     thumbnails.fail(std::iter::repeat_n(ThumbnailError::Failed("503".into()), 100));
     for _ in 0..100 {
         let _ = stage.look(&thumbnails, moc.id);
@@ -249,7 +237,7 @@ fn requests_for_a_moc_decode_as_often_as_finalizes_do() {
 #[test]
 fn a_request_for_a_moc_that_has_nothing_to_do_costs_one_statement() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let mocs = [pictured(&stage, "Castle"), pictured(&stage, "Tower")];
+    let mocs = [stage.pictured("Castle"), stage.pictured("Tower")];
     let now = stage.platform.now();
     let holder = LockToken::new(now, stage.platform.random());
     run(stage.store.want_thumbnail(mocs[0].id, now)).unwrap();

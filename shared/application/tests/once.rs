@@ -4,7 +4,7 @@
 
 use moc_application::finalize::Finalized;
 use moc_application::port::{
-    BucketError, Files as _, Mocs as _, Platform as _, Sessions as _, ThumbnailError, ThumbnailQueue as _,
+    BucketError, Files as _, Platform as _, Sessions as _, ThumbnailError, ThumbnailQueue as _,
 };
 use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::id::{LockToken, SessionId};
@@ -182,18 +182,6 @@ fn a_finalize_that_waits_looks_at_the_store_a_few_times() {
     assert!(another.store_faults.count("SELECT") <= 32, "{}", another.store_faults.count("SELECT"));
 }
 
-/// A MOC with a picture, published but for its thumbnail.
-fn pictured(stage: &Stage, title: &str) -> Moc {
-    let id = stage.uploaded().id;
-    let picture = b"\x89PNG\r\n\x1a\npixels of a castle";
-    stage.upload(id, Stage::declaration("castle.png", picture), picture);
-    stage.finalize(id, title).unwrap().moc
-}
-
-fn thumbnail_of(stage: &Stage, moc: &Moc) -> Option<String> {
-    run(stage.store.moc(moc.id)).unwrap().unwrap().thumbnail_key
-}
-
 fn undecodable() -> ThumbnailError {
     ThumbnailError::Undecodable("no PNG".into())
 }
@@ -205,7 +193,7 @@ fn failed() -> ThumbnailError {
 #[test]
 fn a_picture_that_cannot_be_decoded_is_decoded_once() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     thumbnails.fail(std::iter::repeat_n(undecodable(), 120));
     for _ in 0..120 {
         let _ = stage.thumbnail(&thumbnails, &stage.finalize(moc.session_id, "Castle").unwrap().moc);
@@ -219,7 +207,7 @@ fn a_picture_that_cannot_be_decoded_is_decoded_once() {
 #[test]
 fn of_finalizes_at_once_one_decodes() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     let (others, made, found) = (stage.another(), thumbnails.clone(), moc.clone());
     thumbnails.meanwhile(move || {
         for _ in 0..20 {
@@ -227,7 +215,7 @@ fn of_finalizes_at_once_one_decodes() {
         }
     });
     stage.thumbnail(&thumbnails, &moc).unwrap();
-    assert_eq!((thumbnails.pictures().len(), thumbnail_of(&stage, &moc).is_some()), (1, true));
+    assert_eq!((thumbnails.pictures().len(), stage.has_thumbnail(&moc)), (1, true));
     // A MOC with a thumbnail gets no other one.
     stage.thumbnail(&thumbnails, &moc).unwrap();
     assert_eq!(thumbnails.pictures().len(), 1);
@@ -237,7 +225,7 @@ fn of_finalizes_at_once_one_decodes() {
 #[test]
 fn one_picture_is_decoded_at_a_time() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let mocs: Vec<Moc> = (0..5).map(|number| pictured(&stage, &format!("Castle {number}"))).collect();
+    let mocs: Vec<Moc> = (0..5).map(|number| stage.pictured(&format!("Castle {number}"))).collect();
     let (another, made, rest) = (stage.another(), thumbnails.clone(), mocs[1..].to_vec());
     thumbnails.meanwhile(move || {
         for moc in &rest {
@@ -247,27 +235,27 @@ fn one_picture_is_decoded_at_a_time() {
     });
     stage.thumbnail(&thumbnails, &mocs[0]).unwrap();
     assert_eq!(thumbnails.pictures().len(), 5);
-    assert!(mocs.iter().all(|moc| thumbnail_of(&stage, moc).is_some()));
+    assert!(mocs.iter().all(|moc| stage.has_thumbnail(moc)));
 }
 
 /// Between the last claim of the one at work and its leave, another one finds no room.
 #[test]
 fn no_picture_is_left_behind_by_the_one_that_leaves() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let mocs = [pictured(&stage, "Castle"), pictured(&stage, "Tower")];
+    let mocs = [stage.pictured("Castle"), stage.pictured("Tower")];
     let (another, made, second) = (stage.another(), thumbnails.clone(), mocs[1].clone());
     stage.store_faults.meanwhile("UPDATE thumbnail_slots SET holder = NULL", 1, move || {
         another.thumbnail(&made, &second).unwrap();
         assert_eq!(made.pictures().len(), 1);
     });
     stage.thumbnail(&thumbnails, &mocs[0]).unwrap();
-    assert!(mocs.iter().all(|moc| thumbnail_of(&stage, moc).is_some()));
+    assert!(mocs.iter().all(|moc| stage.has_thumbnail(moc)));
 }
 
 #[test]
 fn a_thumbnail_that_fails_is_attempted_three_times() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     thumbnails.fail(std::iter::repeat_n(failed(), 10));
     assert!(stage.thumbnail(&thumbnails, &moc).is_err());
     for pause_ms in THUMBNAIL_PAUSES_MS {
@@ -289,7 +277,7 @@ fn a_thumbnail_that_fails_is_attempted_three_times() {
 #[test]
 fn an_interrupted_thumbnail_is_made_when_its_lease_has_ended() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     let now = stage.platform.now();
     run(stage.store.want_thumbnail(moc.id, now)).unwrap();
     let crashed = LockToken::new(now, stage.platform.random());
@@ -300,13 +288,13 @@ fn an_interrupted_thumbnail_is_made_when_its_lease_has_ended() {
     assert_eq!(thumbnails.pictures().len(), 0);
     stage.platform.advance(1);
     stage.thumbnail(&thumbnails, &other).unwrap();
-    assert!(thumbnail_of(&stage, &moc).is_some());
+    assert!(stage.has_thumbnail(&moc));
 }
 
 #[test]
 fn a_thumbnail_whose_every_attempt_is_interrupted_is_given_up() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     run(stage.store.want_thumbnail(moc.id, stage.platform.now())).unwrap();
     for _ in 0..THUMBNAIL_ATTEMPTS_MAX {
         let now = stage.platform.now();
@@ -324,7 +312,7 @@ fn a_thumbnail_whose_every_attempt_is_interrupted_is_given_up() {
 fn a_finalize_makes_no_more_than_its_share_of_thumbnails() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
     let count = THUMBNAILS_AFTER_RESPONSE_MAX as usize + 2;
-    let mocs: Vec<Moc> = (0..count).map(|number| pictured(&stage, &format!("Castle {number}"))).collect();
+    let mocs: Vec<Moc> = (0..count).map(|number| stage.pictured(&format!("Castle {number}"))).collect();
     for moc in &mocs {
         run(stage.store.want_thumbnail(moc.id, stage.platform.now())).unwrap();
     }
@@ -339,12 +327,12 @@ fn a_finalize_makes_no_more_than_its_share_of_thumbnails() {
 #[test]
 fn a_store_that_fails_gives_the_slot_back() {
     let (stage, thumbnails) = (Stage::default(), MemoryThumbnails::default());
-    let moc = pictured(&stage, "Castle");
+    let moc = stage.pictured("Castle");
     stage.store_faults.before("FROM mocs m WHERE", 1..=3, moc_store::SqlError::unavailable("broken"));
     assert_eq!(stage.thumbnail(&thumbnails, &moc).unwrap_err().kind, ErrorKind::StoreUnavailable);
-    let tower = pictured(&stage, "Tower");
+    let tower = stage.pictured("Tower");
     stage.thumbnail(&thumbnails, &tower).unwrap();
-    assert!(thumbnail_of(&stage, &tower).is_some());
+    assert!(stage.has_thumbnail(&tower));
 }
 
 /// Each begins while the first one clears the session, and waits longer than it may, but not until its lock is stale.

@@ -14,7 +14,7 @@ use moc_application::finalize::{self, FinalizeRequest, Finalized};
 use moc_application::make_thumbnail::{self, Share, Turn};
 use moc_application::part_urls::{self, Urls, UrlsRequest};
 use moc_application::port::{
-    Bucket as _, BucketError, PartAddress, Platform as _, Sessions as _, StoreError, Transfer,
+    Bucket as _, BucketError, Mocs as _, PartAddress, Platform as _, Sessions as _, StoreError, Transfer,
 };
 use moc_application::register_file::{self, Bounds};
 use moc_application::retry::Retrying;
@@ -319,6 +319,25 @@ impl Stage {
         let bytes = b"%PDF-1.7 castle";
         self.upload(session.id, Self::declaration("castle.pdf", bytes), bytes);
         session
+    }
+
+    /// A MOC with a picture, published but for its thumbnail.
+    ///
+    /// # Panics
+    /// If it cannot be finalized.
+    pub fn pictured(&self, title: &str) -> Moc {
+        let id = self.uploaded().id;
+        let picture = b"\x89PNG\r\n\x1a\npixels of a castle";
+        self.upload(id, Self::declaration("castle.png", picture), picture);
+        self.finalize(id, title).expect("a MOC").moc
+    }
+
+    /// Whether a MOC has a thumbnail by now.
+    ///
+    /// # Panics
+    /// If the store fails, or has no such MOC.
+    pub fn has_thumbnail(&self, moc: &Moc) -> bool {
+        run(self.store.moc(moc.id)).expect("a store").expect("the MOC").thumbnail_key.is_some()
     }
 
     /// Finalizes a session with a webhook.
