@@ -26,13 +26,28 @@ pub(crate) struct Provided {
     /// As the application has them; none if the host's own SQLite file is used.
     pub(crate) variables: Vec<(String, String)>,
     _server: Option<LibsqlServer>,
+    _created: Option<Created>,
+}
+
+/// A database of the tests' PostgreSQL. Dropping it deletes it: an empty one has 8 MB.
+struct Created {
+    server: &'static PostgresServer,
+    url: String,
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.server.drop_database(&self.url);
+        }
+    }
 }
 
 /// An empty database: as `MOC_TEST_DATABASE_URL`, `MOC_TEST_DATABASE_ORIGIN` and `MOC_TEST_DATABASE_TOKEN` name it,
 /// otherwise in a server of the tests, of the kind `MOC_TEST_DATABASE`.
 pub(crate) fn provide() -> Provided {
     if let Some(template) = set("MOC_TEST_DATABASE_URL") {
-        return Provided { variables: named(&template), _server: None };
+        return Provided { variables: named(&template), ..Provided::default() };
     }
     let variables =
         |url: String, origin: String| vec![("database_url".to_owned(), url), ("database_origin".to_owned(), origin)];
@@ -43,11 +58,13 @@ pub(crate) fn provide() -> Provided {
             let server = SERVER
                 .get_or_init(|| PostgresServer::start(MAX_CONNECTIONS).unwrap_or_else(|reason| panic!("{reason}")));
             let url = server.create_database("read committed");
-            Provided { variables: variables(url, server.origin()), _server: None }
+            let variables = variables(url.clone(), server.origin());
+            Provided { variables, _created: Some(Created { server, url }), ..Provided::default() }
         }
         "libsql" => {
             let server = LibsqlServer::start().unwrap_or_else(|reason| panic!("{reason}"));
-            Provided { variables: variables(server.url(), server.url()), _server: Some(server) }
+            let variables = variables(server.url(), server.url());
+            Provided { variables, _server: Some(server), ..Provided::default() }
         }
         other => panic!("MOC_TEST_DATABASE must be sqlite, postgres or libsql, not {other}"),
     }

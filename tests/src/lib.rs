@@ -21,6 +21,7 @@ pub mod collector;
 pub mod content;
 mod database;
 pub mod fault_proxy;
+mod folder;
 pub mod host;
 mod host_kind;
 mod inbound;
@@ -44,6 +45,7 @@ mod wasmtime;
 pub use bucket::Bucket;
 pub use client::{Client, declared, declared_pdf, unique_title};
 pub use database::Database;
+pub use folder::temporary_folder;
 #[doc(hidden)]
 pub use insta;
 pub use response::Response;

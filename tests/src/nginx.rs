@@ -12,6 +12,7 @@ use tokio::net::TcpSocket;
 
 use crate::fault_proxy::socket;
 use crate::kept::{self, Kept};
+use crate::temporary_folder;
 
 const BINARY: &str = "/usr/sbin/nginx";
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
@@ -65,7 +66,7 @@ impl Nginx {
     /// Has nginx check `deploy/nginx.conf` and `deploy/nginx-files.conf` with a certificate.
     /// Errors: what nginx says.
     pub fn check_deployed() -> Result<(), String> {
-        let prefix = TempDir::new().expect("a directory for nginx");
+        let prefix = temporary_folder();
         let files = fs::read_to_string(deployed("nginx-files.conf")).expect("the sample");
         let configuration = proxy_configuration(prefix.path(), &files).replace("/etc/ssl/moc-uploads/", "");
         // Sockets that need no rights.
@@ -86,7 +87,7 @@ impl Nginx {
 
     /// Starts one with a configuration that gets its address and its directory.
     fn run(configuration: impl FnOnce(&str, &Path) -> String) -> Self {
-        let prefix = TempDir::new().expect("a directory for nginx");
+        let prefix = temporary_folder();
         let reserved = socket(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = reserved.local_addr().expect("a bound socket has an address");
         let configuration = configuration(&address.to_string(), prefix.path());

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::balancer::Balancer;
 use crate::database::{self, Database, Provided};
 use crate::host::{Host, HostKind, Log, Settings, key_value_file, manifest, manifest_with_routes};
-use crate::{Bucket, Client, surroundings, wait_for};
+use crate::{Bucket, Client, surroundings, temporary_folder, wait_for};
 
 /// What no log may hold, whatever is configured: signatures, keys, tokens.
 const NEVER_LOGGED: [&str; 5] = ["X-Amz-Signature", "X-Amz-Credential", "local-secret", "Bearer ey", "eyJ"];
@@ -380,7 +380,7 @@ impl Drop for Stack {
 }
 
 fn state_directory() -> Arc<TempDir> {
-    Arc::new(TempDir::new().expect("a directory for the state"))
+    Arc::new(temporary_folder())
 }
 
 fn set(name: &str) -> Option<String> {

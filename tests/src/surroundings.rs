@@ -10,6 +10,7 @@ use moc_broadcaster::{Broadcaster, Settings};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::folder::temporary_folder;
 use crate::host::{Log, binary};
 use crate::kept::{self, Kept};
 
@@ -48,7 +49,7 @@ pub fn s3_url() -> &'static str {
     }
     static S3_PROCESS: OnceLock<S3> = OnceLock::new();
     let start = || {
-        let state = TempDir::new().expect("a directory for the bucket");
+        let state = temporary_folder();
         let mut command = kept::command(binary());
         command.args(["s3", "--listen", "127.0.0.1:0", "--state"]).arg(state.path());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

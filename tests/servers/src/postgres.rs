@@ -55,7 +55,8 @@ fn ready_process(folder: &Path) -> Option<String> {
 }
 
 impl PostgresServer {
-    /// Starts a server with this limit of connections, which loses data if the machine fails: for tests.
+    /// Starts a server with this limit of connections, which loses data if the machine fails and keeps its log small:
+    /// for tests.
     ///
     /// # Errors
     /// If PostgreSQL is not installed.
@@ -63,7 +64,10 @@ impl PostgresServer {
     /// # Panics
     /// If it does not start.
     pub fn start(max_connections: u32) -> Result<Self, NotInstalled> {
-        Self::start_with(max_connections, "off")
+        Self::start_with(
+            max_connections,
+            &["fsync=off", "wal_level=minimal", "max_wal_senders=0", "min_wal_size=32MB", "max_wal_size=64MB"],
+        )
     }
 
     /// Starts a server with this limit of connections, which flushes every commit to the disk: for measurements.
@@ -74,7 +78,7 @@ impl PostgresServer {
     /// # Panics
     /// If it does not start.
     pub fn start_durable(max_connections: u32) -> Result<Self, NotInstalled> {
-        Self::start_with(max_connections, "on")
+        Self::start_with(max_connections, &[])
     }
 
     /// Whether it is installed.
@@ -85,7 +89,7 @@ impl PostgresServer {
         initdb().map(drop)
     }
 
-    fn start_with(max_connections: u32, fsync: &str) -> Result<Self, NotInstalled> {
+    fn start_with(max_connections: u32, settings: &[&str]) -> Result<Self, NotInstalled> {
         let initdb = initdb()?;
         let command = |folder: &Path, port: u16| {
             if is_root() {
@@ -97,7 +101,8 @@ impl PostgresServer {
             run(create.arg(&data).current_dir(folder));
             let mut postgres = unprivileged(&initdb.with_file_name("postgres"));
             postgres.arg("-D").arg(&data).arg("-k").arg(folder).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
-            postgres.args(["-c", &format!("fsync={fsync}"), "-c", &format!("max_connections={max_connections}")]);
+            postgres.args(["-c", &format!("max_connections={max_connections}")]);
+            postgres.args(settings.iter().flat_map(|setting| ["-c", setting]));
             postgres
         };
         let server = Server::start("INT", command, |folder, _| ready_process(folder).is_some());
@@ -146,6 +151,15 @@ impl PostgresServer {
         self.execute("postgres", &format!("CREATE DATABASE {name}"));
         self.execute("postgres", &format!("ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'"));
         format!("postgres://{USER}@127.0.0.1:{}/{name}?sslmode=disable", self.port())
+    }
+
+    /// Deletes the database of this URL, and ends its connections.
+    ///
+    /// # Panics
+    /// If the server cannot delete it.
+    pub fn drop_database(&self, url: &str) {
+        let name = url.rsplit('/').next().and_then(|name| name.split('?').next()).unwrap_or_default();
+        self.execute("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
     }
 
     fn execute(&self, database: &str, sql: &str) {

@@ -100,7 +100,7 @@ async fn a_session_keeps_the_part_size_that_it_began_with() {
 #[test]
 fn a_variable_that_cannot_be_read_stops_the_start_with_a_sentence_that_names_it() {
     local_host!();
-    let state = tempfile::tempdir().expect("a folder");
+    let state = moc_tests::temporary_folder();
     let (rejected, said) = moc_tests::host::rejected(state.path(), &[("multipart_part_size_mb", "4")]);
     assert!(rejected, "{said}");
     assert!(said.contains("the variable multipart_part_size_mb must be an integer from 5 to 100"), "{said}");
@@ -111,7 +111,7 @@ fn a_variable_that_cannot_be_read_stops_the_start_with_a_sentence_that_names_it(
 fn an_empty_secret_does_not_turn_authentication_off() {
     local_host!();
     for name in ["jwt_secret", "jwt_jwks_url"] {
-        let state = tempfile::tempdir().expect("a folder");
+        let state = moc_tests::temporary_folder();
         let (rejected, said) = moc_tests::host::rejected(state.path(), &[(name, "")]);
         assert!(!rejected && said.contains("every request is rejected"), "{said}");
         assert!(!said.contains("auth_bypass"), "{said}");
@@ -124,7 +124,7 @@ fn a_bypass_next_to_a_secret_stops_the_start() {
     let secret = ("jwt_secret", "a-secret-of-at-least-thirty-two-bytes");
     let keys = ("jwt_jwks_url", "http://127.0.0.1/keys");
     for other in [secret, keys] {
-        let state = tempfile::tempdir().expect("a folder");
+        let state = moc_tests::temporary_folder();
         let (rejected, said) = moc_tests::host::rejected(state.path(), &[("auth_bypass", "true"), other]);
         assert!(rejected && said.contains("auth_bypass must not be set together with"), "{said}");
     }

@@ -39,7 +39,7 @@ impl Component {
         let s3 = ("s3_endpoint", moc_tests::s3_url().to_owned());
         let given = variables.iter().any(|(name, _)| *name == s3.0);
         let variables = variables.iter().chain((!given).then_some(&s3));
-        let state = TempDir::new().expect("a directory for the state");
+        let state = moc_tests::temporary_folder();
         let settings = Settings {
             state: state.path().to_owned(),
             variables: variables.map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),

@@ -49,7 +49,7 @@ async fn an_address_outside_its_origin_is_warned_of_and_not_used() {
 #[test]
 fn a_variable_that_cannot_be_read_stops_the_start() {
     local_host!();
-    let state = tempfile::tempdir().expect("a folder");
+    let state = moc_tests::temporary_folder();
     for (name, value) in [
         ("websocket_broadcast_format", "xyz"),
         ("websocket_broadcast_format", "JSON"),

@@ -112,7 +112,7 @@ async fn without_a_collector_no_context_goes_on() {
 #[test]
 fn a_collector_that_is_no_origin_stops_the_start() {
     local_host!();
-    let state = tempfile::tempdir().expect("a folder");
+    let state = moc_tests::temporary_folder();
     for endpoint in ["127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"] {
         let (rejected, said) = moc_tests::host::rejected(state.path(), &[("otel_exporter_otlp_endpoint", endpoint)]);
         assert!(rejected && said.contains("otel_exporter_otlp_endpoint"), "{endpoint}: {said}");
