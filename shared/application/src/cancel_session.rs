@@ -72,7 +72,7 @@ async fn lock(store: &impl Store, platform: &impl Platform, id: SessionId, token
 }
 
 /// Clears the bucket of these files, and records which are cleared.
-async fn clear_all(
+pub(crate) async fn clear_all(
     store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,

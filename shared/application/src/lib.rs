@@ -19,6 +19,7 @@ pub mod part_urls;
 pub mod port;
 pub mod register_file;
 pub mod retry;
+pub mod sweep;
 pub mod upload_batch;
 pub mod upload_part;
 mod validate;

@@ -3,6 +3,7 @@
 mod bucket;
 mod issuer;
 mod store;
+mod sweep;
 
 use moc_domain::delivery::Claim;
 use moc_domain::error::Error;
@@ -11,13 +12,14 @@ use moc_domain::part::PartNumber;
 use moc_domain::time::Timestamp;
 
 pub use bucket::{
-    Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, PartError, PartsPage, Scan, Transfer,
-    UploadedPart,
+    Bucket, BucketError, CompletedUpload, KeysPage, ListedPart, ListedUpload, ObjectHead, PartAddress, PartError,
+    PartsPage, Scan, Transfer, UploadedPart, UploadsPage,
 };
 pub use issuer::{FetchState, Issuer, KeySetRecord, KeySets};
 pub use store::{
     Completing, Files, Inserted, Mocs, Outbox, Registered, Sessions, Settled, Store, StoreError, ThumbnailQueue,
 };
+pub use sweep::{Backlog, Due, Resend, SweepClaim, Sweeps};
 
 /// The clock, randomness and waiting.
 pub trait Platform {

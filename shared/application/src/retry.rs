@@ -7,8 +7,8 @@ use moc_domain::etag::ETag;
 use moc_domain::part::PartNumber;
 
 use crate::port::{
-    Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Platform, Scan, Transfer,
-    UploadedPart,
+    Bucket, BucketError, CompletedUpload, KeysPage, ObjectHead, PartAddress, PartError, PartsPage, Platform, Scan,
+    Transfer, UploadedPart, UploadsPage,
 };
 
 /// Attempts of one request.
@@ -118,6 +118,14 @@ impl<B: Bucket, P: Platform> Bucket for Retrying<B, P> {
 
     async fn delete(&self, key: &str) -> Result<(), BucketError> {
         repeated(&self.platform, async || self.bucket.delete(key).await).await
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<UploadsPage, BucketError> {
+        repeated(&self.platform, async || self.bucket.list_uploads(prefix).await).await
+    }
+
+    async fn list_keys(&self, prefix: &str, after: Option<&str>) -> Result<KeysPage, BucketError> {
+        repeated(&self.platform, async || self.bucket.list_keys(prefix, after).await).await
     }
 
     fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, md5: Option<[u8; 16]>, ttl_seconds: u64) -> String {

@@ -306,7 +306,13 @@ pub struct ClaimedPart {
 /// `content`, because whatever serves the object, or saves it, goes by that.
 #[must_use]
 pub fn object_key(user: &UserId, session: SessionId, file: FileId, name: &FileName, content: Content) -> String {
-    format!("uploads/{}/{session}/{file}/{}", user.key_segment(), name.object_name(content))
+    format!("{}{file}/{}", session_prefix(user, session), name.object_name(content))
+}
+
+/// What the keys of a session's objects begin with, and no other key: `uploads/{userId}/{sessionId}/`.
+#[must_use]
+pub fn session_prefix(user: &UserId, session: SessionId) -> String {
+    format!("uploads/{}/{session}/", user.key_segment())
 }
 
 /// The ETags of a whole file in part order, or the numbers of the parts that are missing.

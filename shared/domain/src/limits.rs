@@ -238,6 +238,49 @@ pub const WEBHOOK_SWEEP_WAITED_FOR_MS: u64 = 10_000;
 pub const WEBHOOK_SWEEP_CONCURRENCY: usize = 8;
 /// Longest time that a sweep takes.
 pub const WEBHOOK_SWEEP_TIMEOUT_MS: i64 = 60_000;
+/// How long a session is kept after its end until a sweep removes it. Its client sees meanwhile what became of it, and
+/// no request that was under way at its end is left.
+pub const SWEEP_AFTER_MS: i64 = 60 * 60 * 1000;
+/// How long a sweep's claim on a session holds.
+pub const SWEEP_LEASE_MS: i64 = 2 * 60 * 1000;
+/// How long a session waits for the next sweep that could not be cleared.
+pub const SWEEP_PAUSE_MS: i64 = 10 * 60 * 1000;
+/// After this time a sweep claims no further session.
+pub const SWEEP_CLAIMS_MAX_MS: i64 = 20_000;
+/// Longest time that a sweep works on one session; the next one goes on.
+pub const SWEEP_SESSION_MAX_MS: u64 = 30_000;
+/// Sessions that a sweep claims if its request names no number.
+pub const SWEEP_SESSIONS_DEFAULT: u64 = 100;
+/// Most sessions that it can be asked to claim.
+pub const SWEEP_SESSIONS_MAX: u64 = 1_000;
+/// Sessions that are swept after the response of another route.
+pub const SWEEP_SESSIONS_AFTER_RESPONSE: u64 = 2;
+/// Sessions that a sweep works on at once.
+pub const SWEEP_CONCURRENCY: usize = 4;
+/// A sweep ends after so many sessions that could not be cleared: the bucket is probably unavailable.
+pub const SWEEP_FAILURES_MAX: u64 = 5;
+/// Most rows that one statement of a sweep deletes of one table, parts of a session's files for example.
+pub const SWEEP_ROWS_MAX: u64 = 1_000;
+/// Most that a sweep counts of what is left.
+pub const SWEEP_COUNT_MAX: u64 = 1_000;
+/// Most pages of a list of the bucket that are read of one session at a time.
+pub const SWEEP_PAGES_MAX: usize = 10;
+/// Longest time that a sweep may take after the response of another route.
+pub const SWEEP_AFTER_RESPONSE_MAX_MS: u64 = 30_000;
+/// Largest body of a request for a sweep.
+pub const SWEEP_BODY_MAX_BYTES: u64 = 16 * KIB;
+/// How long the rows of finalized sessions are kept if nothing is configured.
+pub const SESSION_RETENTION_DEFAULT_DAYS: u64 = 30;
+/// Longest such time that can be configured.
+pub const SESSION_RETENTION_MAX_DAYS: u64 = 3_650;
+/// How long the count of a user's sessions is kept after its window has begun.
+pub const SESSION_COUNTS_KEPT_MS: i64 = 48 * 60 * 60 * 1000;
+/// How long the record of a delivered webhook is kept.
+pub const WEBHOOK_DELIVERED_KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+/// Most failed webhooks that one request can have sent again.
+pub const WEBHOOK_RESEND_MAX: usize = 100;
+/// Most keys or uploads of a page of a list of the bucket.
+pub const BUCKET_PAGE_MAX: usize = 200;
 /// Longest `tracestate` that is passed on ([W3C](https://www.w3.org/TR/trace-context/#tracestate-limits):
 /// 512 characters at least).
 pub const TRACE_STATE_MAX_BYTES: usize = 512;
@@ -270,5 +313,7 @@ const _: () = {
     assert!((THUMBNAIL_MAX_MS as i64) < THUMBNAIL_LEASE_MS);
     assert!(THUMBNAIL_MIN_MS <= THUMBNAIL_OVERDUE_MAX_MS && THUMBNAIL_OVERDUE_MAX_MS <= THUMBNAIL_MAX_MS);
     assert!(THUMBNAIL_SOURCE_MAX_BYTES <= REQUEST_MAX_DEFAULT_MIB * MIB);
+    assert!((SWEEP_SESSION_MAX_MS as i64) < SWEEP_LEASE_MS && SWEEP_LEASE_MS < SWEEP_PAUSE_MS);
+    assert!(RATE_WINDOW_MS < SESSION_COUNTS_KEPT_MS);
     assert!(COMPLETE_BODY_MAX_BYTES <= REQUEST_MAX_MIN_MIB * MIB);
 };

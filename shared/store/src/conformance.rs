@@ -8,6 +8,7 @@
 mod cases;
 mod claims;
 mod key_sets;
+mod sweeps;
 mod taken_away;
 
 use moc_application::port::Platform;
@@ -15,6 +16,7 @@ use moc_application::port::Platform;
 pub use cases::*;
 pub use claims::*;
 pub use key_sets::*;
+pub use sweeps::*;
 pub use taken_away::*;
 
 use crate::{SqlExecutor, SqlStore};
@@ -81,6 +83,13 @@ macro_rules! store_cases {
             makes_one_thumbnail_at_a_time,
             attempts_a_thumbnail_again_when_it_is_due,
             claims_the_wanted_thumbnail_before_those_due_longer,
+            claims_each_ended_session_once_among_sweeps,
+            puts_back_only_the_last_claim_of_a_session,
+            completes_no_file_of_a_claimed_session,
+            removes_only_sessions_that_are_over_and_cleared,
+            removes_finalized_sessions_without_their_mocs,
+            removes_old_counts_and_delivered_webhooks,
+            resends_failed_deliveries_whose_lease_is_over,
             migrates_once_of_several_starts_at_once,
             works_on_a_schema_with_later_additions,
         );

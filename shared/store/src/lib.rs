@@ -21,6 +21,7 @@ mod schema;
 mod sessions;
 #[cfg(feature = "sqlite-file")]
 mod sqlite_file;
+mod sweeps;
 mod thumbnails;
 
 use std::cell::Cell;

@@ -126,6 +126,31 @@ pub struct PartsPage {
     pub next: Option<PartNumber>,
 }
 
+/// An open multipart upload as the bucket lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedUpload {
+    /// The key of the object that it would make.
+    pub key: String,
+    pub id: String,
+}
+
+/// The first open multipart uploads of a prefix.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UploadsPage {
+    pub uploads: Vec<ListedUpload>,
+    /// Whether there are more.
+    pub is_truncated: bool,
+}
+
+/// A page of the keys of objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeysPage {
+    /// In order.
+    pub keys: Vec<String>,
+    /// Whether there are more after the last one.
+    pub is_truncated: bool,
+}
+
 /// One part of a multipart upload.
 #[derive(Clone, Copy, Debug)]
 pub struct PartAddress<'a> {
@@ -170,6 +195,12 @@ pub trait Bucket {
     async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError>;
     /// Deletes an object (S3 `DeleteObject`). One that is missing is no error.
     async fn delete(&self, key: &str) -> Result<(), BucketError>;
+    /// The first open multipart uploads whose keys begin with `prefix` (S3 `ListMultipartUploads`),
+    /// [`moc_domain::limits::BUCKET_PAGE_MAX`] at most.
+    async fn list_uploads(&self, prefix: &str) -> Result<UploadsPage, BucketError>;
+    /// The keys of objects that begin with `prefix` and come after `after`, in order (S3 `ListObjectsV2`),
+    /// [`moc_domain::limits::BUCKET_PAGE_MAX`] at most.
+    async fn list_keys(&self, prefix: &str, after: Option<&str>) -> Result<KeysPage, BucketError>;
     /// Where a client can put a part of exactly this size, and with this MD5 as `Content-MD5` if there is one, by itself
     /// until `ttl_seconds` have passed.
     fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, md5: Option<[u8; 16]>, ttl_seconds: u64) -> String;

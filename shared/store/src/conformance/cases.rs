@@ -105,7 +105,7 @@ pub(super) fn etag_of(text: &str) -> ETag {
     ETag::parse(text).expect("an ETag")
 }
 
-fn moc(session: &Session, title: &str) -> Moc {
+pub(super) fn moc(session: &Session, title: &str) -> Moc {
     let description = Description::parse(title, Some("text"), &["tag".to_owned()], None).expect("a description");
     Moc {
         id: MocId::new(now(), random()),
@@ -130,7 +130,7 @@ pub(super) async fn registered(store: &SqlStore<impl SqlExecutor, impl Platform>
 }
 
 /// A locked session with one completed file.
-async fn locked(store: &SqlStore<impl SqlExecutor, impl Platform>) -> (Session, File, LockToken) {
+pub(super) async fn locked(store: &SqlStore<impl SqlExecutor, impl Platform>) -> (Session, File, LockToken) {
     let (session, file) = registered(store, 1).await;
     assert!(store.complete_file(&file, &etag_of("whole-1"), now()).await.unwrap());
     let token = token();
@@ -387,7 +387,7 @@ pub async fn gives_a_slug_to_one_of_two_sessions_at_once(database: &impl Databas
 }
 
 /// Publishes a MOC whose webhook is due.
-async fn due(store: &SqlStore<impl SqlExecutor, impl Platform>) -> Moc {
+pub(super) async fn due(store: &SqlStore<impl SqlExecutor, impl Platform>) -> Moc {
     let (session, _, token) = locked(store).await;
     let moc = moc(&session, "A");
     assert_eq!(store.insert_moc(&moc, token, true).await.unwrap(), Inserted::Done);

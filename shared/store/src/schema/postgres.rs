@@ -4,7 +4,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE schema_version (version BIGINT PRIMARY KEY)",
@@ -142,4 +142,16 @@ const FILE_NUMBERS: &[&str] = &[
     // Which of the files of its session it is: of files that are registered at once, one gets each number.
     "ALTER TABLE files ADD COLUMN number_in_session BIGINT",
     "CREATE UNIQUE INDEX files_in_session ON files (session_id, number_in_session)",
+];
+
+const SWEEPS: &[&str] = &[
+    // When the session counts as ended for sweeps, if not at expires_at: a claim moves that to the end of its lease, a
+    // failure to the end of a pause.
+    "ALTER TABLE sessions ADD COLUMN sweep_at BIGINT",
+    // 1 if the bucket has nothing of a finalized session but its MOC's objects.
+    "ALTER TABLE sessions ADD COLUMN swept BIGINT NOT NULL DEFAULT 0",
+    "CREATE INDEX sessions_to_sweep ON sessions (coalesce(sweep_at, expires_at)) WHERE swept = 0",
+    "CREATE INDEX sessions_swept ON sessions (expires_at) WHERE swept = 1",
+    "CREATE INDEX session_counts_by_window ON session_counts (window_start)",
+    "CREATE INDEX webhook_deliveries_by_status ON webhook_deliveries (status, next_attempt_at)",
 ];

@@ -3,7 +3,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
@@ -178,4 +178,16 @@ const CLAIMS: &[&str] = &[
       SET etag = excluded.etag, size_bytes = excluded.size_bytes, uploaded_at = excluded.uploaded_at;
       UPDATE files SET changed_parts = NULL WHERE id = NEW.id;
     END",
+];
+
+const SWEEPS: &[&str] = &[
+    // When the session counts as ended for sweeps, if not at expires_at: a claim moves that to the end of its lease, a
+    // failure to the end of a pause.
+    "ALTER TABLE sessions ADD COLUMN sweep_at INTEGER",
+    // 1 if the bucket has nothing of a finalized session but its MOC's objects.
+    "ALTER TABLE sessions ADD COLUMN swept INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX sessions_to_sweep ON sessions (coalesce(sweep_at, expires_at)) WHERE swept = 0",
+    "CREATE INDEX sessions_swept ON sessions (expires_at) WHERE swept = 1",
+    "CREATE INDEX session_counts_by_window ON session_counts (window_start)",
+    "CREATE INDEX webhook_deliveries_by_status ON webhook_deliveries (status, next_attempt_at)",
 ];
