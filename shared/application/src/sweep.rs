@@ -161,32 +161,30 @@ impl<S: Store + Sweeps, B: Bucket, P: Platform> Work<'_, S, B, P> {
     /// Sweeps a session, and puts it back unless that has come to its end.
     async fn sweep_session(&self, claim: SweepClaim) -> Result<(), StoreError> {
         let sweeping = deadline::in_shorter_time(self.platform, SWEEP_SESSION_MAX_MS, self.swept(claim.session));
-        let swept = sweeping.await;
-        let mut outcome = self.outcome.borrow_mut();
-        let pause_ms = match swept {
+        let pause_ms = match sweeping.await {
             Some(Ok(Swept::Removed)) => {
-                outcome.removed += 1;
+                self.outcome.borrow_mut().removed += 1;
                 return Ok(());
             }
             Some(Ok(Swept::Cleared)) => {
-                outcome.cleared += 1;
+                self.outcome.borrow_mut().cleared += 1;
                 return Ok(());
             }
+            // Its lease ends.
             Some(Err(Error { kind: ErrorKind::StoreUnavailable, source })) => {
-                // Its lease ends.
                 return Err(StoreError(source.unwrap_or_default()));
             }
+            // Its time is over, and what it has cleared is recorded.
+            None | Some(Err(Error { kind: ErrorKind::Busy, .. })) => 0,
             Some(Err(error)) => {
                 let cause = error.source.unwrap_or_else(|| format!("{:?}", error.kind));
-                outcome.failure.get_or_insert_with(|| format!("session {}: {cause}", claim.session));
+                let failure = || format!("session {}: {cause}", claim.session);
+                self.outcome.borrow_mut().failure.get_or_insert_with(failure);
                 SWEEP_PAUSE_MS
             }
             Some(Ok(Swept::Unfinished)) => SWEEP_PAUSE_MS,
-            // What it has cleared is recorded.
-            None => 0,
         };
-        outcome.postponed += 1;
-        drop(outcome);
+        self.outcome.borrow_mut().postponed += 1;
         self.store.put_back(&claim, self.platform.now().plus_millis(pause_ms - SWEEP_AFTER_MS)).await
     }
 

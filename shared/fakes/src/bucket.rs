@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use moc_application::port::{
-    Bucket, BucketError, CompletedUpload, ListedPart, ObjectHead, PartAddress, PartError, PartsPage, Scan, Transfer,
-    UploadedPart,
+    Bucket, BucketError, CompletedUpload, KeysPage, ListedPart, ListedUpload, ObjectHead, PartAddress, PartError,
+    PartsPage, Scan, Transfer, UploadedPart, UploadsPage,
 };
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
-use moc_domain::limits::{MIB, PART_SIZE_MIN_MIB};
+use moc_domain::limits::{BUCKET_PAGE_MAX, MIB, PART_SIZE_MIN_MIB};
 use moc_domain::part::PartNumber;
 use moc_domain::text::TextCheck;
 
@@ -37,7 +37,7 @@ pub enum SecondCompletion {
 pub struct BucketOptions {
     /// Smallest part before the last one, in bytes.
     pub part_min_bytes: u64,
-    /// Parts of one page of a list.
+    /// Entries of one page of a list.
     pub page_parts: usize,
     /// `false` under SSE-KMS, where ETags say nothing of the bytes.
     pub is_etag_of_bytes: bool,
@@ -401,6 +401,25 @@ impl Bucket for MemoryBucket {
     async fn delete(&self, key: &str) -> Result<(), BucketError> {
         self.state.borrow_mut().objects.remove(key);
         Ok(())
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<UploadsPage, BucketError> {
+        let mut uploads = self.uploads();
+        uploads.retain(|(key, _)| key.starts_with(prefix));
+        uploads.sort_unstable();
+        let page = self.options.page_parts.min(BUCKET_PAGE_MAX);
+        let is_truncated = uploads.len() > page;
+        let uploads = uploads.into_iter().take(page).map(|(key, id)| ListedUpload { key, id }).collect();
+        Ok(UploadsPage { uploads, is_truncated })
+    }
+
+    async fn list_keys(&self, prefix: &str, after: Option<&str>) -> Result<KeysPage, BucketError> {
+        let mut keys = self.keys();
+        keys.retain(|key| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after));
+        let page = self.options.page_parts.min(BUCKET_PAGE_MAX);
+        let is_truncated = keys.len() > page;
+        keys.truncate(page);
+        Ok(KeysPage { keys, is_truncated })
     }
 
     fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, md5: Option<[u8; 16]>, ttl_seconds: u64) -> String {

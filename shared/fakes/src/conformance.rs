@@ -89,6 +89,8 @@ cases!(
     reads_any_range,
     knows_no_missing_object,
     deletes_twice,
+    lists_open_uploads_of_a_prefix,
+    lists_keys_of_a_prefix_in_order,
     verifies_checksums_before_it_stores,
     computes_checksums_of_objects,
     judges_the_whole_of_an_object,
@@ -250,6 +252,65 @@ pub async fn deletes_twice<B: Bucket>(bucket: &B, prefix: &str) {
     bucket.delete(&key).await.unwrap();
     assert_eq!(bucket.head(&key).await.unwrap(), None);
     bucket.delete(&key).await.unwrap();
+}
+
+pub async fn lists_open_uploads_of_a_prefix<B: Bucket>(bucket: &B, prefix: &str) {
+    let folder = format!("{prefix}/listed/");
+    let other = Upload::create(bucket, format!("{prefix}/listed-too/castle.pdf")).await;
+    let completed = Upload::create(bucket, format!("{folder}completed.pdf")).await;
+    let etag = completed.part(1, b"bytes").await;
+    completed.complete(&[etag]).await.unwrap();
+    let mut open = Vec::new();
+    // Two uploads of one key, as two registrations never make them: each is listed.
+    for name in ["castle & <tower>.pdf", "a.pdf", "a.pdf"] {
+        let upload = Upload::create(bucket, format!("{folder}{name}")).await;
+        upload.part(1, b"bytes").await;
+        open.push((upload.key, upload.id));
+    }
+    open.sort();
+    let mut listed = Vec::new();
+    loop {
+        let page = bucket.list_uploads(&folder).await.unwrap();
+        for upload in page.uploads {
+            bucket.abort_upload(&upload.key, &upload.id).await.unwrap();
+            listed.push((upload.key, upload.id));
+        }
+        if !page.is_truncated {
+            break;
+        }
+    }
+    listed.sort();
+    assert_eq!(listed, open);
+    assert_eq!(bucket.list_uploads(&folder).await.unwrap().uploads, []);
+    bucket.abort_upload(&other.key, &other.id).await.unwrap();
+    bucket.delete(&completed.key).await.unwrap();
+}
+
+pub async fn lists_keys_of_a_prefix_in_order<B: Bucket>(bucket: &B, prefix: &str) {
+    let folder = format!("{prefix}/keys/");
+    let names = ["a.txt", "b & <c>.txt", "d/e.txt", "z.txt"];
+    for key in names.iter().rev().map(|name| format!("{folder}{name}")).chain([format!("{prefix}/keys.txt")]) {
+        bucket.put(&key, "text/plain", b"text").await.unwrap();
+    }
+    for skipped in 0..=names.len() {
+        let (mut listed, mut after) =
+            (Vec::new(), skipped.checked_sub(1).map(|last| format!("{folder}{}", names[last])));
+        loop {
+            let page = bucket.list_keys(&folder, after.as_deref()).await.unwrap();
+            listed.extend(page.keys);
+            if !page.is_truncated {
+                break;
+            }
+            after = listed.last().cloned();
+        }
+        let expected: Vec<String> = names[skipped..].iter().map(|name| format!("{folder}{name}")).collect();
+        assert_eq!(listed, expected, "after {skipped}");
+    }
+    for name in names {
+        bucket.delete(&format!("{folder}{name}")).await.unwrap();
+    }
+    assert_eq!(bucket.list_keys(&folder, None).await.unwrap().keys, Vec::<String>::new());
+    bucket.delete(&format!("{prefix}/keys.txt")).await.unwrap();
 }
 
 pub async fn verifies_checksums_before_it_stores<B: Bucket>(bucket: &B, prefix: &str) {

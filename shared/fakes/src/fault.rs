@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use moc_application::port::{
-    Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Scan, Transfer, UploadedPart,
+    Bucket, BucketError, CompletedUpload, KeysPage, ObjectHead, PartAddress, PartError, PartsPage, Scan, Transfer,
+    UploadedPart, UploadsPage,
 };
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
@@ -258,6 +259,14 @@ impl<B: Bucket, G: Gate<BucketError>> Bucket for Faulty<B, G> {
 
     async fn delete(&self, key: &str) -> Result<(), BucketError> {
         self.pass("delete", key, async || self.bucket.delete(key).await).await
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<UploadsPage, BucketError> {
+        self.pass("list_uploads", prefix, async || self.bucket.list_uploads(prefix).await).await
+    }
+
+    async fn list_keys(&self, prefix: &str, after: Option<&str>) -> Result<KeysPage, BucketError> {
+        self.pass("list_keys", prefix, async || self.bucket.list_keys(prefix, after).await).await
     }
 
     fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, md5: Option<[u8; 16]>, ttl_seconds: u64) -> String {

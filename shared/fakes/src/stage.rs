@@ -18,6 +18,7 @@ use moc_application::port::{
 };
 use moc_application::register_file::{self, Bounds};
 use moc_application::retry::Retrying;
+use moc_application::sweep::{self, SweepOutcome, SweepRequest};
 use moc_application::upload_batch::{self, Batch, Taken};
 use moc_application::upload_part::{self, Part, PartLimits, Stored};
 use moc_application::{cancel_session, create_session, deliver_webhook, lookup};
@@ -33,7 +34,7 @@ use moc_domain::moc::{Description, Moc};
 use moc_domain::name::FileName;
 use moc_domain::part::PartNumber;
 use moc_domain::session::Session;
-use moc_store::{SqlError, SqlStore, SqliteFile};
+use moc_store::{SqlError, SqlExecutor as _, SqlStore, SqliteFile, Statement, Value};
 
 use crate::{
     Body, BucketOptions, Faulty, FaultyExecutor, ManualPlatform, MemoryBucket, MemoryForm, MemoryReceiver,
@@ -391,5 +392,28 @@ impl Stage {
     /// Those of the use case.
     pub fn sweep(&self, receiver: &MemoryReceiver) -> Result<Swept, StoreError> {
         run(deliver_webhook::sweep(&*self.store, receiver, &self.platform, WEBHOOK_SWEEP_MAX))
+    }
+
+    /// Sweeps what ended sessions have left, `sessions` at most; those that are finalized are kept for `retention_ms`.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub fn sweep_up(&self, sessions: u64, retention_ms: Option<i64>) -> Result<SweepOutcome, Error> {
+        let request = SweepRequest { sessions, retention_ms, completion_timeout_ms: COMPLETION_TIMEOUT_MS };
+        run(sweep::run(&*self.store, &*self.bucket, &self.platform, request))
+    }
+
+    /// The number of rows of a table.
+    ///
+    /// # Panics
+    /// If there is no such table.
+    #[must_use]
+    pub fn rows(&self, table: &str) -> u64 {
+        let statement = Statement::new(format!("SELECT count(*) FROM {table}"), []);
+        let results = run(self.database.execute_all(&[statement])).expect("a table");
+        match results.first().and_then(|rows| rows.first()).and_then(|row| row.first()) {
+            Some(Value::Integer(count)) => count.unsigned_abs(),
+            _ => 0,
+        }
     }
 }
