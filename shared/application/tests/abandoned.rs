@@ -15,7 +15,7 @@ use moc_fakes::stage::run;
 use moc_store::SqlError;
 
 const UPLOADS: usize = 200;
-const SEEDS: u64 = 5;
+const SEEDS: u64 = 3;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const BYTES: &[u8] = b"%PDF-1.7 a castle of four parts";
 

@@ -11,6 +11,7 @@ mod host;
 mod notice;
 mod page;
 mod secret;
+mod sweep;
 mod webhook_secret;
 mod websocket;
 
@@ -29,6 +30,7 @@ pub use finalize::{FinalizeSettings, TraceSettings, WebhookSettings};
 pub use host::HostLimits;
 pub use notice::Notice;
 pub use page::PageSettings;
+pub use sweep::SweepSettings;
 pub use webhook_secret::WebhookSecret;
 pub use websocket::{BroadcasterSettings, ProgressSettings, WATCH_AUDIENCE, WatchSettings};
 
@@ -297,6 +299,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
         WatchSettings::NAMES,
         FinalizeSettings::NAMES,
         WebhookSettings::NAMES,
+        SweepSettings::NAMES,
     ];
     let values: Values = names.concat().into_iter().filter_map(|name| Some((name, get(name)?))).collect();
     let upload = UploadSettings::parse(&values)?;
@@ -310,6 +313,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
     warnings.extend(BroadcasterSettings::parse(&values)?.1);
     warnings.extend(WatchSettings::parse(&values)?.1.map(String::from));
     warnings.extend(FinalizeSettings::parse(&values).1);
+    warnings.extend(SweepSettings::parse(&values)?.1.map(String::from));
     // That of a receiver outside its origin is there already. A malformed variable is too.
     let webhook = WebhookSettings::parse(&values).ok().and_then(|(_, notice)| notice).map(String::from);
     warnings.extend(webhook.filter(|notice| !warnings.contains(notice)));

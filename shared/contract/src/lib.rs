@@ -12,5 +12,6 @@ pub mod path;
 pub mod problem;
 pub mod response;
 mod surrogate;
+pub mod sweep;
 pub mod trace;
 pub mod webhook;

@@ -120,8 +120,29 @@ impl WebhookRoute {
     }
 }
 
-/// Where the webhook sender delivers what is due.
+/// Where the webhook sender delivers what is due, and the sweeper removes what ended.
 pub const SWEEP: &str = "/sweep";
+
+/// Who a request for a sweep comes from, by its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweeperRoute {
+    /// `/sweep`: another component of the application.
+    Private,
+    /// `/api/mocs/uploads/sweep`: anybody, so a token is needed. Only an operator adds this route.
+    Public,
+}
+
+impl SweeperRoute {
+    /// Reads a path, without its query. `None` if nothing is there.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        match path {
+            SWEEP => Some(Self::Private),
+            "/api/mocs/uploads/sweep" => Some(Self::Public),
+            _ => None,
+        }
+    }
+}
 
 /// Where the webhook sender takes the delivery of a MOC's webhook.
 #[must_use]
@@ -169,6 +190,15 @@ mod tests {
         for path in ["", "/", "/sweep/", "/deliveries", "/deliveries/", "/deliveries/x", &format!("/deliveries/{ID}/")]
         {
             assert_eq!(WebhookRoute::parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_sweeper_has_a_private_path_and_a_public_one() {
+        assert_eq!(SweeperRoute::parse("/sweep"), Some(SweeperRoute::Private));
+        assert_eq!(SweeperRoute::parse("/api/mocs/uploads/sweep"), Some(SweeperRoute::Public));
+        for path in ["", "/", "/sweep/", "/other/sweep", "/api/mocs/uploads/sweep/", "/api/mocs/uploads/SWEEP"] {
+            assert_eq!(SweeperRoute::parse(path), None, "{path}");
         }
     }
 

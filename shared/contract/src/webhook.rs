@@ -4,7 +4,7 @@
 use moc_domain::delivery::MocFinalized;
 use moc_domain::id::MocId;
 use moc_domain::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Who sends it.
 pub const USER_AGENT: &str = concat!("moc-uploads/", env!("CARGO_PKG_VERSION"));
@@ -42,8 +42,8 @@ pub fn payload(event: &MocFinalized) -> Vec<u8> {
     serde_json::to_vec(&payload).unwrap_or_default()
 }
 
-/// The response of a sweep.
-#[derive(Debug, Serialize)]
+/// The response of a sweep of webhooks.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct SweepResponse {
     /// Deliveries that the receiver has taken in this sweep.
     pub delivered: u64,

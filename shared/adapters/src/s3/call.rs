@@ -15,7 +15,7 @@ pub struct Call<'a> {
     /// The S3 operation, for the log.
     pub operation: &'static str,
     pub method: Method,
-    /// The object's key.
+    /// The object's key; empty for a request to the bucket itself.
     pub key: &'a str,
     /// Sorted by name.
     pub query: &'a [(&'a str, &'a str)],

@@ -45,6 +45,8 @@ pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
         "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" => BucketError::InvalidPart(text),
         "InternalError" | "SlowDown" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted" | "Busy"
         | "IncompleteBody" | "TooManyRequests" => BucketError::Unavailable(text),
+        // Another attempt cannot help.
+        _ if status == 501 => BucketError::Rejected(text),
         _ if status >= 500 || status == 429 || status == 408 => BucketError::Unavailable(text),
         _ => BucketError::Rejected(text),
     }

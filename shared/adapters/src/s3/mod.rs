@@ -5,6 +5,7 @@ mod call;
 mod error;
 mod etag;
 mod hasher;
+mod lists;
 mod objects;
 mod part_upload;
 mod sign;
@@ -16,8 +17,8 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use moc_application::port::{
-    Bucket, BucketError, CompletedUpload, ObjectHead, PartAddress, PartError, PartsPage, Platform as _, Scan, Transfer,
-    UploadedPart,
+    Bucket, BucketError, CompletedUpload, KeysPage, ObjectHead, PartAddress, PartError, PartsPage, Platform as _, Scan,
+    Transfer, UploadedPart, UploadsPage,
 };
 use moc_application::retry::{self, Retrying};
 use moc_config::BucketSettings;
@@ -137,6 +138,14 @@ impl Bucket for S3Bucket {
 
     async fn delete(&self, key: &str) -> Result<(), BucketError> {
         objects::delete(self, key).await
+    }
+
+    async fn list_uploads(&self, prefix: &str) -> Result<UploadsPage, BucketError> {
+        lists::uploads(self, prefix).await
+    }
+
+    async fn list_keys(&self, prefix: &str, after: Option<&str>) -> Result<KeysPage, BucketError> {
+        lists::keys(self, prefix, after).await
     }
 
     fn presign_part(&self, part: PartAddress<'_>, size_bytes: u64, md5: Option<[u8; 16]>, ttl_seconds: u64) -> String {
