@@ -25,6 +25,7 @@ pub const ROUTES: &[(&str, Handler)] = &[
     ("/api/mocs/uploads/sessions/:sessionId/files", REGISTER_FILE),
     ("/api/mocs/uploads/sessions/:sessionId", SESSION),
     ("/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/stored", STORED_PARTS),
+    ("/api/mocs/uploads/sweep", SWEEPER),
     ("/", WEB),
     ("/assets/*", WEB),
 ];
@@ -84,6 +85,10 @@ pub const SESSION: Handler = |request| Box::pin(session::serve(request));
 #[path = "../../components/stored-parts/src/lib.rs"]
 mod stored_parts;
 pub const STORED_PARTS: Handler = |request| Box::pin(stored_parts::serve(request));
+
+#[path = "../../components/sweeper/src/lib.rs"]
+mod sweeper;
+pub const SWEEPER: Handler = |request| Box::pin(sweeper::serve(request));
 
 #[path = "../../components/web/src/lib.rs"]
 mod web;

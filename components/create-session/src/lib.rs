@@ -3,7 +3,7 @@
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::platform::WasiPlatform;
-use moc_adapters::{auth, progress, settings, store};
+use moc_adapters::{auth, progress, settings, store, sweep};
 use moc_application::create_session;
 use moc_application::port::Platform as _;
 use moc_contract::body::CreateSessionBody;
@@ -27,5 +27,5 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     progress::emit(&user, session.id, |now| event::session_created(&session, now)).await;
     let ws_url = auth::watch_token::url(&session, WasiPlatform.now()).await;
     let created = SessionCreated::new(&session, settings.mode, ws_url);
-    Ok(Response::json(201, &created).with_header("location", path::session(session.id)))
+    Ok(sweep::after(Response::json(201, &created).with_header("location", path::session(session.id))).await)
 }

@@ -5,7 +5,7 @@ mod follow;
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
 use moc_adapters::trace::{self, Trace};
-use moc_adapters::{auth, progress, s3, settings, store};
+use moc_adapters::{auth, progress, s3, settings, store, sweep};
 use moc_application::finalize::{self, FinalizeOutcome, FinalizeRequest, Finalized};
 use moc_contract::body::FinalizeBody;
 use moc_contract::event;
@@ -59,5 +59,6 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     let status = if idempotent || resumed { 200 } else { 201 };
     let response = Response::json(status, &response).with_header("location", path::moc(moc.id));
     let trace = trace.clone();
-    Ok(response.after(async move { follow::run(&wanted, bucket, platform, &moc, &trace).await }))
+    let response = response.after(async move { follow::run(&wanted, bucket, platform, &moc, &trace).await });
+    Ok(sweep::after(response).await)
 }

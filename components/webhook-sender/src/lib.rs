@@ -3,12 +3,8 @@
 use moc_adapters::http::{Request, Response};
 use moc_adapters::webhook::{self, HttpReceiver};
 use moc_adapters::{store, trace};
-use moc_application::deliver_webhook;
-use moc_application::port::Outbox as _;
 use moc_contract::path::WebhookRoute;
-use moc_contract::webhook::SweepResponse;
 use moc_domain::error::{Error, ErrorKind};
-use moc_domain::limits::WEBHOOK_SWEEP_MAX;
 
 moc_adapters::private_component!(handle);
 
@@ -23,11 +19,6 @@ async fn handle(request: &mut Request) -> Result<Response, Error> {
             let (outcome, sweep) = webhook::deliver(outbox, receiver, platform, moc).await?;
             Ok(webhook::respond(outcome, sweep).await)
         }
-        WebhookRoute::Sweep => {
-            let swept = deliver_webhook::sweep(&outbox, &receiver, &platform, WEBHOOK_SWEEP_MAX).await?;
-            let pending = outbox.pending().await?;
-            let response = SweepResponse { delivered: swept.delivered, failed: swept.failed, pending };
-            Ok(Response::json(200, &response))
-        }
+        WebhookRoute::Sweep => Ok(Response::json(200, &webhook::sweep(&outbox, &receiver, platform).await?)),
     }
 }

@@ -13,6 +13,7 @@ pub mod progress;
 pub mod s3;
 pub mod settings;
 pub mod store;
+pub mod sweep;
 pub mod thumbnail;
 pub mod trace;
 pub mod webhook;

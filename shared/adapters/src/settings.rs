@@ -7,8 +7,8 @@ use std::thread::LocalKey;
 
 use moc_config::{
     AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, DatabaseSettings, FinalizeSettings, HostLimits,
-    Notice, PageSettings, ProgressSettings, PublicAddress, TraceSettings, UploadSettings, Values, VariableError,
-    WatchSettings, WebhookSettings,
+    Notice, PageSettings, ProgressSettings, PublicAddress, SweepSettings, TraceSettings, UploadSettings, Values,
+    VariableError, WatchSettings, WebhookSettings,
 };
 use moc_domain::error::{Error, ErrorKind};
 
@@ -65,6 +65,8 @@ groups! {
     /// The receiver of webhooks, if there is one.
     webhook: Option<Rc<WebhookSettings>> = WebhookSettings::NAMES,
         |values| WebhookSettings::parse(values).map(logged).map(|settings| settings.map(Rc::new));
+    /// How sweeps are done.
+    sweep: SweepSettings = SweepSettings::NAMES, |values| SweepSettings::parse(values).map(logged);
     /// The collector of traces, if there is one.
     trace: Option<TraceSettings> = TraceSettings::NAMES, TraceSettings::parse;
 }

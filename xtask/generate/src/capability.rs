@@ -2,7 +2,7 @@
 
 use moc_config::{
     AuthSettings, BroadcasterSettings, BucketSettings, DatabaseSettings, FinalizeSettings, PageSettings,
-    ProgressSettings, PublicAddress, TraceSettings, WatchSettings, WebhookSettings,
+    ProgressSettings, PublicAddress, SweepSettings, TraceSettings, WatchSettings, WebhookSettings,
 };
 use serde::Deserialize;
 
@@ -32,6 +32,10 @@ pub enum Capability {
     Webhook,
     /// Sends traces to the collector.
     Traces,
+    /// Has the sweeper sweep after a response.
+    Sweeps,
+    /// Sweeps, and has the webhook sender deliver what is due.
+    Sweeping,
     /// Serves the page with its Content-Security-Policy.
     Page,
 }
@@ -51,6 +55,8 @@ impl Capability {
             Self::FollowUps => FinalizeSettings::NAMES,
             Self::Webhook => WebhookSettings::NAMES,
             Self::Traces => TraceSettings::NAMES,
+            Self::Sweeps => &[],
+            Self::Sweeping => SweepSettings::NAMES,
             Self::Page => PageSettings::NAMES,
         }
     }
@@ -59,8 +65,10 @@ impl Capability {
     /// picture to another component.
     pub const fn host_limits(self) -> &'static [&'static str] {
         match self {
-            Self::Users | Self::Store | Self::Bucket => &["request_max_seconds"],
-            Self::Progress | Self::FollowUps | Self::Webhook => &["background_work", "request_max_seconds"],
+            Self::Users | Self::Store | Self::Bucket | Self::Sweeping => &["request_max_seconds"],
+            Self::Progress | Self::FollowUps | Self::Webhook | Self::Sweeps => {
+                &["background_work", "request_max_seconds"]
+            }
             Self::Thumbnails => &["background_work", "request_max_mb", "request_max_seconds"],
             Self::PublicUrls | Self::Broadcaster | Self::WatchTokens | Self::Traces | Self::Page => &[],
         }
@@ -76,6 +84,8 @@ impl Capability {
             Self::Broadcaster => &["{{ websocket_api_origin }}"],
             Self::Thumbnails => &["http://thumbnailer.spin.internal"],
             Self::FollowUps => &["http://trace-exporter.spin.internal", "http://webhook-sender.spin.internal"],
+            Self::Sweeps => &["http://sweeper.spin.internal"],
+            Self::Sweeping => &["http://webhook-sender.spin.internal"],
             Self::Webhook => &["{{ moc_finalize_webhook_origin }}"],
             Self::Traces => &["{{ otel_exporter_otlp_endpoint }}"],
             Self::PublicUrls | Self::WatchTokens | Self::Page => &[],

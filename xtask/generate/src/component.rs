@@ -17,6 +17,9 @@ struct Declared {
     /// The public paths; a component without one has a private route.
     #[serde(default)]
     routes: Vec<String>,
+    /// The paths of a component with a private route that the one component for plain WASI serves.
+    #[serde(default, rename = "wasi-routes")]
+    wasi_routes: Vec<String>,
     #[serde(default)]
     uses: Vec<Capability>,
     /// Those of [`UploadSettings`] and [`HostLimits`] that it reads.
@@ -77,6 +80,11 @@ impl Component {
     /// The public paths; none for a component that only others of the application call.
     pub fn routes(&self) -> &[String] {
         &self.declared.routes
+    }
+
+    /// The paths that the one component for hosts of plain WASI serves with it.
+    pub fn wasi_routes(&self) -> impl Iterator<Item = &String> {
+        self.declared.routes.iter().chain(&self.declared.wasi_routes)
     }
 
     pub fn uses(&self, capability: Capability) -> bool {

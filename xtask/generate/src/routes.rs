@@ -19,10 +19,10 @@ pub const ROUTES: &[(&str, Handler)] = &[
 
 pub fn write(components: &[Component]) -> String {
     let mut text = HEADER.to_owned();
-    let public = || components.iter().filter(|component| !component.routes().is_empty());
+    let public = || components.iter().filter(|component| component.wasi_routes().next().is_some());
     for component in public() {
         let constant = module(&component.id).to_uppercase();
-        for route in component.routes() {
+        for route in component.wasi_routes() {
             let _ = writeln!(text, "    ({:?}, {constant}),", pattern(route));
         }
     }

@@ -3,9 +3,11 @@
 use moc_application::deliver_webhook::DeliveryOutcome;
 use moc_contract::event::EventBatch;
 use moc_contract::path;
+use moc_contract::sweep::SweepBody;
 use moc_contract::trace::{TraceBatch, TraceContext};
+use moc_contract::webhook::SweepResponse;
 use moc_domain::id::MocId;
-use moc_domain::limits::WEBHOOK_SWEEP_WAITED_FOR_MS;
+use moc_domain::limits::{SWEEP_AFTER_RESPONSE_MAX_MS, WEBHOOK_SWEEP_WAITED_FOR_MS};
 use serde::Serialize;
 use spin_sdk::key_value::Store;
 use spin_sdk::variables;
@@ -21,7 +23,11 @@ use crate::{background, webhook};
 const RELAY: &str = "http://progress-relay.spin.internal/";
 const EXPORTER: &str = "http://trace-exporter.spin.internal/";
 const SENDER: &str = "http://webhook-sender.spin.internal";
+const SWEEPER: &str = "http://sweeper.spin.internal";
 const THUMBNAILER: &str = "http://thumbnailer.spin.internal/";
+
+/// Largest response to a sweep that is read, in bytes.
+const SWEEP_RESPONSE_MAX_BYTES: usize = 1024;
 
 /// A variable; `None` if it is not granted to this component, which has no use for it then.
 ///
@@ -79,17 +85,46 @@ pub async fn deliver(
         status => return Err(format!("the webhook sender responded {status}")),
     };
     if background::is_inline().await {
-        sweep(webhook::limit_ms(platform).min(WEBHOOK_SWEEP_WAITED_FOR_MS)).await;
+        // What is not delivered stays due.
+        let _ = post_sweep(SENDER, webhook::limit_ms(platform).min(WEBHOOK_SWEEP_WAITED_FOR_MS), Payload::Empty).await;
     }
     Ok(outcome)
 }
 
-/// Has the sender deliver what is due, and waits for a limited time.
-async fn sweep(limit_ms: u64) {
-    if let Ok(url) = Url::parse(&format!("{SENDER}{}", path::SWEEP)) {
-        // What is not delivered stays due.
-        let _ = outbound::send_within(limit_ms, Method::Post, &url, &[], Payload::Empty).await;
+/// Has the sender deliver what is due; `None` if no receiver is configured.
+///
+/// # Errors
+/// Why it is not known what was delivered, for the log.
+pub async fn sweep_webhooks(platform: RequestPlatform) -> Result<Option<SweepResponse>, String> {
+    let reply = post_sweep(SENDER, webhook::sweep_limit_ms(platform), Payload::Empty).await;
+    let reply = reply.map_err(|error| format!("the webhook sender: {error}"))?;
+    match reply.status {
+        501 => Ok(None),
+        200 => {
+            let body = reply.read(SWEEP_RESPONSE_MAX_BYTES, true).await.map_err(|error| error.to_string())?;
+            serde_json::from_slice(&body).map(Some).map_err(|error| format!("the webhook sender's response: {error}"))
+        }
+        status => Err(format!("the webhook sender responded {status}")),
     }
+}
+
+/// Has the sweeper sweep.
+///
+/// # Errors
+/// Why it has not, for the log.
+pub async fn sweep(wanted: SweepBody) -> Result<(), String> {
+    let body = serde_json::to_vec(&wanted).map_err(|error| error.to_string())?;
+    let reply = post_sweep(SWEEPER, SWEEP_AFTER_RESPONSE_MAX_MS, Payload::Bytes(body)).await;
+    let reply = reply.map_err(|error| format!("the sweeper: {error}"))?;
+    // It has a line of its own in the log.
+    if reply.status < 500 { Ok(()) } else { Err(format!("the sweeper responded {}", reply.status)) }
+}
+
+/// Asks a component for a sweep, and waits for a limited time.
+async fn post_sweep(component: &str, limit_ms: u64, body: Payload) -> Result<Response, SendError> {
+    let url = Url::parse(&format!("{component}{}", path::SWEEP));
+    let url = url.map_err(|error| SendError::Denied(error.to_string()))?;
+    outbound::send_within(limit_ms, Method::Post, &url, &[("content-type", "application/json")], body).await
 }
 
 /// Sends the thumbnailer a picture.

@@ -4,11 +4,14 @@ mod receiver;
 mod signature;
 
 use moc_application::deliver_webhook::{self, DeliveryOutcome};
-use moc_application::port::Platform as _;
+use moc_application::port::{Outbox as _, Platform as _};
 use moc_contract::trace::TraceContext;
+use moc_contract::webhook::SweepResponse;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::MocId;
-use moc_domain::limits::{WEBHOOK_DELIVERY_MAX_MS, WEBHOOK_SWEEP_AFTER_MAX};
+use moc_domain::limits::{
+    WEBHOOK_DELIVERY_MAX_MS, WEBHOOK_SWEEP_AFTER_MAX, WEBHOOK_SWEEP_MAX, WEBHOOK_SWEEP_TIMEOUT_MS,
+};
 
 pub use receiver::HttpReceiver;
 
@@ -43,8 +46,17 @@ pub async fn send(moc: MocId, platform: RequestPlatform, context: Option<TraceCo
 
 /// How long a request may take for a delivery, in milliseconds.
 pub(crate) fn limit_ms(platform: RequestPlatform) -> u64 {
+    at_most(platform, WEBHOOK_DELIVERY_MAX_MS)
+}
+
+/// How long it may take for a sweep, in milliseconds.
+pub(crate) fn sweep_limit_ms(platform: RequestPlatform) -> u64 {
+    at_most(platform, WEBHOOK_SWEEP_TIMEOUT_MS)
+}
+
+fn at_most(platform: RequestPlatform, limit_ms: i64) -> u64 {
     let left_ms = platform.ends_at.map(|ends_at| ends_at.millis_since(platform.now()).max(0));
-    left_ms.unwrap_or(WEBHOOK_DELIVERY_MAX_MS).min(WEBHOOK_DELIVERY_MAX_MS).unsigned_abs()
+    left_ms.unwrap_or(limit_ms).min(limit_ms).unsigned_abs()
 }
 
 /// Delivers the webhook of a MOC: the sender's side of [`send`]. Returns the outcome, and what is to be done once that
@@ -64,6 +76,16 @@ pub async fn deliver(
         let _ = deliver_webhook::sweep(&outbox, &receiver.untraced(), &platform, WEBHOOK_SWEEP_AFTER_MAX).await;
     };
     Ok((outcome, sweep))
+}
+
+/// Delivers webhooks that are due: the sender's side of a sweep.
+///
+/// # Errors
+/// Those of the outbox.
+pub async fn sweep(outbox: &Store, receiver: &HttpReceiver, platform: RequestPlatform) -> Result<SweepResponse, Error> {
+    let swept = deliver_webhook::sweep(outbox, receiver, &platform, WEBHOOK_SWEEP_MAX).await?;
+    let pending = outbox.pending().await?;
+    Ok(SweepResponse { delivered: swept.delivered, failed: swept.failed, pending })
 }
 
 impl From<DeliveryOutcome> for Response {

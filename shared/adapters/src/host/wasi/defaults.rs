@@ -24,6 +24,7 @@ pub const DEFAULTS: &[(&str, &str)] = &[
     ("request_timeout_seconds", "10"),
     ("s3_bucket", "moc-uploads"),
     ("s3_region", "us-east-1"),
+    ("session_retention_days", "30"),
     ("upload_mode", "through"),
     ("websocket_broadcast_format", "json"),
     ("websocket_emit_timeout_ms", "500"),

@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 
 use futures::future::join;
 use moc_application::deliver_webhook::DeliveryOutcome;
+use moc_application::port::Platform as _;
 use moc_contract::event::EventBatch;
+use moc_contract::sweep::SweepBody;
 use moc_contract::trace::{TraceBatch, TraceContext};
+use moc_contract::webhook::SweepResponse;
 use moc_domain::error::Error;
 use moc_domain::id::MocId;
-use moc_domain::limits::WEBHOOK_SWEEP_WAITED_FOR_MS;
+use moc_domain::limits::{SWEEP_AFTER_RESPONSE_MAX_MS, WEBHOOK_SWEEP_WAITED_FOR_MS};
 use spin_sdk::wasip3::http::types::{ErrorCode, Method, Request, Response as HostResponse};
 use spin_sdk::wasip3::spawn;
 use url::Url;
@@ -21,9 +24,9 @@ use url::Url;
 use self::defaults::DEFAULTS;
 use crate::forward::ForwardResult;
 use crate::outbound::{self, Payload, Response, SendError};
-use crate::platform::{RequestPlatform, within};
+use crate::platform::{RequestPlatform, WasiPlatform, within};
 use crate::webhook::{self, HttpReceiver};
-use crate::{background, progress, store, trace};
+use crate::{background, progress, store, sweep, trace};
 
 mod defaults;
 
@@ -106,9 +109,39 @@ pub async fn deliver(
             Ok(outcome)
         }
         Some(Ok(None)) => Err("no receiver is configured".to_owned()),
-        Some(Err(error)) => Err(error.source.unwrap_or_else(|| format!("{:?}", error.kind))),
+        Some(Err(error)) => Err(failure(error)),
         None => Err("it was not settled in time".to_owned()),
     }
+}
+
+/// Delivers webhooks that are due; `None` if no receiver is configured.
+///
+/// # Errors
+/// Why it is not known what was delivered, for the log.
+pub async fn sweep_webhooks(platform: RequestPlatform) -> Result<Option<SweepResponse>, String> {
+    let sweeping = async {
+        let Some(receiver) = HttpReceiver::open(None).await? else { return Ok(None) };
+        webhook::sweep(&store::open().await?, &receiver, platform).await.map(Some)
+    };
+    let deadline = Instant::now() + Duration::from_millis(webhook::sweep_limit_ms(platform));
+    let swept = within(deadline, sweeping).await.ok_or("it was not done in time")?;
+    swept.map_err(failure)
+}
+
+/// Sweeps.
+///
+/// # Errors
+/// Why nothing was swept, for the log.
+pub async fn sweep(wanted: SweepBody) -> Result<(), String> {
+    let limit_ms = i64::try_from(SWEEP_AFTER_RESPONSE_MAX_MS).unwrap_or(i64::MAX);
+    let platform = RequestPlatform { ends_at: Some(WasiPlatform.now().plus_millis(limit_ms)) };
+    let wanted = wanted.check().map_err(|kind| failure(kind.into()))?;
+    // Boxed: its future is that of a whole route.
+    Box::pin(sweep::run(wanted, platform)).await.map(drop).map_err(failure)
+}
+
+fn failure(error: Error) -> String {
+    error.source.unwrap_or_else(|| format!("{:?}", error.kind))
 }
 
 /// Sends the thumbnailer a picture.
