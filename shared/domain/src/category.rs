@@ -65,10 +65,11 @@ impl Category {
     /// The one rule for what a file is, from everything that a client says of it: its category, its media type, and
     /// the extensions that it declares and that its name has, in this order.
     ///
-    /// The media type decides, or the first known extension where it is absent or says nothing: browsers send an empty
-    /// or a generic type for what they do not know, and `text/plain` says of a text only that it is one. The category
-    /// has to take that content and the content of every known extension, so that nothing is registered as one thing
-    /// and named as another. An unknown extension is only a part of a name (see [`Content::named`]).
+    /// The media type decides, or the first known extension where it is absent or unknown: programs and browsers send an
+    /// empty, a generic or an invented type for what they do not know, and Windows with Excel calls a CSV
+    /// `application/vnd.ms-excel`. `text/plain` says of a text only that it is one. The category has to take that content
+    /// and the content of every known extension, so that nothing is registered as one thing and named as another. An
+    /// unknown extension is only a part of a name (see [`Content::named`]).
     ///
     /// # Errors
     /// The media types that could have been declared.
@@ -79,12 +80,10 @@ impl Category {
     ) -> Result<(Self, Content), Vec<&'static str>> {
         let named = extensions.map(|extension| extension.and_then(Content::from_extension));
         let by_name = named.into_iter().flatten().next();
-        let content = match media_type {
-            None | Some("" | "application/octet-stream") => by_name,
-            Some(media_type) => match Content::from_media_type(media_type) {
-                Some(Content::Text) => by_name.filter(|content| content.is_text()).or(Some(Content::Text)),
-                declared => declared,
-            },
+        let content = match media_type.and_then(Content::from_media_type) {
+            None => by_name,
+            Some(Content::Text) => by_name.filter(|content| content.is_text()).or(Some(Content::Text)),
+            declared => declared,
         };
         let category = category.or(content.map(Self::of_content));
         let takes = |content: &Content| category.is_some_and(|category| category.contents().contains(content));
@@ -95,5 +94,65 @@ impl Category {
             (Some(category), _) => Err(category.media_types()),
             (None, _) => Err(Content::ALL.map(Content::media_type).into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classify(category: Option<Category>, media_type: &str, extension: &str) -> Option<(Category, Content)> {
+        Category::classify(category, Some(media_type), [None, Some(extension)]).ok()
+    }
+
+    #[test]
+    fn an_unknown_media_type_says_nothing() {
+        for unknown in [
+            "",
+            "*/*",
+            "application/octet-stream",
+            "application/octet-stream; name=\"castle.pdf\"",
+            "binary/octet-stream",
+            "application/x-download",
+            "application/force-download",
+            "application/vnd.ms-excel",
+            "image/*",
+            "unknown",
+            "; charset=utf-8",
+        ] {
+            for (extension, expected) in [
+                ("pdf", (Category::Instruction, Content::Pdf)),
+                ("CSV", (Category::PartsList, Content::Csv)),
+                ("jfif", (Category::Image, Content::Jpeg)),
+            ] {
+                assert_eq!(classify(None, unknown, extension), Some(expected), "{unknown}");
+                assert_eq!(classify(Some(expected.0), unknown, extension), Some(expected), "{unknown}");
+            }
+            for extension in ["xls", "heic", "exe", ""] {
+                assert_eq!(classify(Some(Category::PartsList), unknown, extension), None, "{unknown} {extension}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_names_of_a_media_type_are_known() {
+        for (media_type, content) in [
+            ("application/x-pdf", Content::Pdf),
+            ("TEXT/X-CSV; header=present", Content::Csv),
+            ("text/comma-separated-values", Content::Csv),
+            ("image/pjpeg", Content::Jpeg),
+            ("image/x-png", Content::Png),
+            ("image/apng", Content::Png),
+        ] {
+            assert_eq!(classify(None, media_type, "").map(|(_, content)| content), Some(content), "{media_type}");
+        }
+    }
+
+    #[test]
+    fn a_known_media_type_may_not_contradict_the_name() {
+        assert_eq!(classify(Some(Category::Instruction), "image/png", "pdf"), None);
+        assert_eq!(classify(None, "text/csv", "pdf"), None);
+        // Of one category, the media type decides: the bytes do at finalize.
+        assert_eq!(classify(None, "image/webp", "jpg"), Some((Category::Image, Content::WebP)));
     }
 }

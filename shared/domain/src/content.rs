@@ -1,5 +1,6 @@
 //! Kinds of content: their media types, extensions, and how their bytes look.
 
+use crate::format::Format;
 use crate::text::TextCheck;
 
 /// A kind of content that a MOC can hold.
@@ -46,12 +47,14 @@ impl Content {
     /// in lower case. The first of each is the one that the service itself writes.
     const fn names(self) -> (&'static [&'static str], &'static [&'static str]) {
         match self {
-            Self::Pdf => (&["application/pdf"], &["pdf"]),
-            Self::Jpeg => (&["image/jpeg", "image/jpg"], &["jpg", "jpeg"]),
-            Self::Png => (&["image/png"], &["png"]),
+            Self::Pdf => (&["application/pdf", "application/x-pdf"], &["pdf"]),
+            Self::Jpeg => {
+                (&["image/jpeg", "image/jpg", "image/pjpeg"], &["jpg", "jpeg", "jpe", "jfif", "pjpeg", "pjp"])
+            }
+            Self::Png => (&["image/png", "image/x-png", "image/apng"], &["png", "apng"]),
             Self::WebP => (&["image/webp"], &["webp"]),
             Self::Gif => (&["image/gif"], &["gif"]),
-            Self::Csv => (&["text/csv", "application/csv", "application/vnd.ms-excel"], &["csv"]),
+            Self::Csv => (&["text/csv", "application/csv", "text/x-csv", "text/comma-separated-values"], &["csv"]),
             Self::Text => (&["text/plain"], &["txt"]),
             Self::Json => (&["application/json", "text/json"], &["json"]),
             Self::Xml => (&["application/xml", "text/xml"], &["xml"]),
@@ -101,20 +104,20 @@ impl Content {
     }
 
     /// Whether a file whose first bytes are `start` can be of this kind. `whole` says that `start` is the whole file:
-    /// text is judged by all of it (see [`TextCheck`]), the other kinds by their first bytes.
+    /// text is judged by all of it (see [`TextCheck`]), the other kinds by their first bytes (see [`Format`]).
     #[must_use]
     pub fn matches(self, start: &[u8], whole: bool) -> bool {
-        match self {
-            Self::Pdf => start.starts_with(b"%PDF-"),
-            Self::Jpeg => start.starts_with(&[0xff, 0xd8, 0xff]),
-            Self::Png => start.starts_with(b"\x89PNG\r\n\x1a\n"),
-            Self::WebP => start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP"),
-            Self::Gif => start.starts_with(b"GIF87a") || start.starts_with(b"GIF89a"),
-            Self::Csv | Self::Text | Self::Json | Self::Xml => {
-                let mut text = TextCheck::default();
-                text.push(start) && (!whole || text.finish()) && !start.starts_with(b"%PDF-")
-            }
+        let format = Format::of(start);
+        if !self.is_text() {
+            return format.and_then(Format::content) == Some(self);
         }
+        let is_other = match format {
+            None | Some(Format::Html) => false,
+            Some(Format::Pdf) => start.starts_with(b"%PDF-"),
+            Some(_) => true,
+        };
+        let mut text = TextCheck::default();
+        !is_other && text.push(start) && (!whole || text.finish())
     }
 }
 
@@ -133,12 +136,7 @@ mod tests {
             (Content::Gif, b"GIF89a"),
         ] {
             for other in Content::ALL {
-                let expected = other == content;
-                let textual = matches!(other, Content::Csv | Content::Text | Content::Json | Content::Xml);
-                // A GIF's six first bytes alone are text too; its dimensions are not.
-                if !(textual && content == Content::Gif) {
-                    assert_eq!(other.matches(start, true), expected, "{content:?} as {other:?}");
-                }
+                assert_eq!(other.matches(start, true), other == content, "{content:?} as {other:?}");
             }
         }
         assert!(!Content::Pdf.matches(b"", true));
@@ -147,13 +145,23 @@ mod tests {
     }
 
     #[test]
-    fn text_is_utf_8() {
-        assert!(Content::Csv.matches("part,count\nBrique 2×4,7\r\n".as_bytes(), true));
-        assert!(Content::Json.matches("\u{feff}{\"a\":1}".as_bytes(), true));
-        assert!(!Content::Text.matches(b"%PDF-1.7", true));
-        assert!(!Content::Text.matches(b"\xff\xfea\x00", true));
-        assert!(!Content::Text.matches(b"MZ\x00\x01", true));
-        let cut = &"×".as_bytes()[..1];
+    fn text_is_no_other_format() {
+        for text in [
+            "part,count\nBrique 2×4,7\r\n".as_bytes(),
+            "\u{feff}{\"a\":1}".as_bytes(),
+            b"Gr\xf6\xdfe;4\r\n\x1a",
+            b"\xff\xfea\x00",
+            b"<!doctype html><p>3001</p>",
+            b"see %PDF-1.7",
+        ] {
+            assert!(Content::Csv.matches(text, true), "{text:?}");
+        }
+        // Without their NULs, some formats consist of bytes that text has.
+        for binary in [b"%PDF-1.7".as_slice(), b"GIF89a", b"BZh91AY&SY", b"\x1f\x8b\x08", b"MZ\x00\x01", b"PK\x05\x06"]
+        {
+            assert!(!Content::Text.matches(binary, false), "{binary:?}");
+        }
+        let cut = b"\xff\xfea";
         assert!(Content::Text.matches(cut, false));
         assert!(!Content::Text.matches(cut, true));
     }
@@ -162,7 +170,9 @@ mod tests {
     fn media_types_are_read_without_case_and_parameters() {
         assert_eq!(Content::from_media_type("Text/CSV; charset=utf-8"), Some(Content::Csv));
         assert_eq!(Content::from_media_type("image/jpg"), Some(Content::Jpeg));
-        assert_eq!(Content::from_media_type("application/x-msdownload"), None);
+        for unknown in ["application/x-msdownload", "application/vnd.ms-excel", "*/*", "image/*", ""] {
+            assert_eq!(Content::from_media_type(unknown), None);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod error;
 pub mod etag;
 pub mod file;
+pub mod format;
 pub mod id;
 pub mod limits;
 pub mod moc;

@@ -68,8 +68,9 @@ pub const CLEARING_LOCK_STALE_MS: i64 = 60 * 1000;
 pub const ABORT_CONCURRENCY: usize = 16;
 /// Whole objects are read one at a time if a finalize has less time left than this, where the host limits it.
 pub const READ_ALONE_BELOW_MS: u64 = 60_000;
-/// Bytes of an object that finalize reads to recognise its content.
-pub const CONTENT_PROBE_BYTES: u64 = 512;
+/// Bytes of an object that finalize reads to recognise its content: those in which the header of a PDF may be
+/// (ISO 32000-1, annex H.3.4.1).
+pub const CONTENT_PROBE_BYTES: u64 = 1_024;
 
 /// Longest file name that a client may give, in characters.
 pub const FILE_NAME_MAX_CHARS: usize = 255;
