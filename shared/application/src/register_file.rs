@@ -38,7 +38,7 @@ pub async fn run(
     let session = lookup::without_stale_lock(store, platform, session).await?;
     let now = platform.now();
     session.accepts_uploads(now)?;
-    let same = |file: &&File| file.category == declared.category && file.name == declared.name.as_str();
+    let same = |file: &&File| file.category == declared.category && declared.name.is(&file.name);
     let replaced = files.iter().find(same);
     if let Some(file) = replaced.filter(|file| !file.rejected) {
         return Err(ErrorKind::DuplicateFile { file_id: file.id }.into());

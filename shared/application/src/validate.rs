@@ -10,9 +10,10 @@ use futures::future::LocalBoxFuture;
 use futures::stream::{self, StreamExt as _};
 use moc_domain::category::Category;
 use moc_domain::checksum::{Checksums, Mismatch};
-use moc_domain::error::{Error, ErrorKind, FileFault};
+use moc_domain::error::{Error, ErrorKind, FileFailure, FileFault};
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Rejection};
+use moc_domain::format::Format;
 use moc_domain::id::LockToken;
 use moc_domain::limits::{CONTENT_PROBE_BYTES, OBJECT_LOOKS, READ_ALONE_BELOW_MS};
 
@@ -34,6 +35,14 @@ enum Failure {
     Rejected(Rejection),
     /// It could not be checked.
     Failed(Error),
+}
+
+impl Failure {
+    /// That the first bytes are not of the declared kind, but of this format, if it is known.
+    fn foreign(found: Option<Format>) -> Self {
+        let mismatch = Rejection::Fault(FileFault::ContentMismatch);
+        Self::Rejected(found.map_or(mismatch, Rejection::Foreign))
+    }
 }
 
 impl From<Error> for Failure {
@@ -96,7 +105,8 @@ pub async fn files(
         sequential_ms.set(sequential_ms.get() + platform.now().millis_since(began));
         (file, result)
     };
-    let looks = files.iter().map(|file| -> Check<'_> { Box::pin(timed(file, Box::pin(look(bucket, platform, file)))) });
+    let looks =
+        files.iter().map(|file| -> Check<'_> { Box::pin(timed(file, Box::pin(look(store, bucket, platform, file)))) });
     let mut unread = all(store, bucket, token, looks.collect(), concurrency).await?;
     // Side by side they might all be interrupted, each time: one after the other, some are verified.
     let is_short = deadline::left_ms(platform).is_some_and(|left_ms| left_ms < READ_ALONE_BELOW_MS);
@@ -113,10 +123,10 @@ fn known(files: &[File], is_completing: impl Fn(&File) -> bool) -> Result<(), Er
         match &file.rejection {
             // The bucket may have been late.
             None | Some(Rejection::Fault(FileFault::ObjectMissing)) => {}
-            Some(rejection) => return Err(file.rejected_for(rejection.clone()).into()),
+            Some(rejection) => return Err(rejected(file, rejection.clone())),
         }
         if !file.is_completed() && !is_completing(file) {
-            return Err(file.failed(FileFault::ObjectMissing).into());
+            return Err(rejected(file, Rejection::Fault(FileFault::ObjectMissing)));
         }
     }
     match files.iter().find(|file| is_completing(file)) {
@@ -126,6 +136,17 @@ fn known(files: &[File], is_completing: impl Fn(&File) -> bool) -> Result<(), Er
             Err(Error::with_source(ErrorKind::BucketUnavailable, cause))
         }
     }
+}
+
+/// The error for a rejected file; the log gets the file and the reason.
+fn rejected(file: &File, rejection: Rejection) -> Error {
+    let kind = file.rejected_for(rejection);
+    let reason = match &kind {
+        ErrorKind::FileValidationFailed { failures } => failures.iter().map(FileFailure::detail).collect(),
+        ErrorKind::ChecksumMismatch { algorithm, .. } => format!("its {algorithm} is not the announced one"),
+        _ => String::new(),
+    };
+    Error::with_source(kind, format!("file {} ({:?}): {reason}", file.id, file.name))
 }
 
 /// Makes these checks, `concurrency` at once; gives the objects that have to be read. The first check that fails ends
@@ -159,7 +180,7 @@ async fn all<'a>(
                 // One that stays is deleted with the session, or when the file is replaced.
                 let _ = bucket.delete(&file.key).await;
             }
-            Err(file.rejected_for(rejection).into())
+            Err(rejected(file, rejection))
         }
         Failure::Failed(error) => {
             let cause = error.source.unwrap_or_default();
@@ -170,7 +191,12 @@ async fn all<'a>(
 
 /// What the bucket knows of a file's object, and its first bytes: one round trip. Gives the object if only its bytes
 /// show whether they are right.
-async fn look(bucket: &impl Bucket, platform: &impl Platform, file: &File) -> Result<Option<ObjectHead>, Failure> {
+async fn look(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    platform: &impl Platform,
+    file: &File,
+) -> Result<Option<ObjectHead>, Failure> {
     let start = bucket.read(&file.key, 0, CONTENT_PROBE_BYTES);
     let (mut head, mut start) = futures::future::try_join(bucket.head(&file.key), start).await?;
     if (head.is_none() || start.is_none()) && !file.rejected {
@@ -184,7 +210,12 @@ async fn look(bucket: &impl Bucket, platform: &impl Platform, file: &File) -> Re
     }
     let whole = file.size_bytes <= CONTENT_PROBE_BYTES;
     if !file.content.matches(&start, whole) {
-        return Err(FileFault::ContentMismatch.into());
+        let found = Format::of(&start);
+        match found.and_then(Format::content).filter(|content| content.is_image() && file.content.is_image()) {
+            // A picture is what its bytes are: programs save one kind under the name of another.
+            Some(content) => store.retype_file(file.id, content).await.map_err(Error::from)?,
+            None => return Err(Failure::foreign(found)),
+        }
     }
     let known = known_checksums(bucket, file, &head);
     file.checksums.check(&known)?;

@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use moc_application::port::{Bucket as _, BucketError};
+use moc_domain::content::Content;
 use moc_domain::error::{ErrorKind, FileFault};
 use moc_domain::file::{Declaration, File, Rejection};
 use moc_domain::id::SessionId;
@@ -29,6 +30,10 @@ fn is_content_mismatch(stage: &Stage, id: SessionId) -> bool {
     }
 }
 
+fn utf_16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
 #[test]
 fn all_bytes_of_a_text_are_judged() {
     let text = "3001,4\n".repeat(200).into_bytes();
@@ -36,15 +41,21 @@ fn all_bytes_of_a_text_are_judged() {
     for (bytes, is_text, scans) in [
         (text.clone(), true, 1),
         (text[..PROBE_BYTES].to_vec(), true, 0),
-        // Control characters are a matter of proportion, in the first bytes as in the others.
+        // What Excel writes: Windows-1252, and UTF-16 as "Unicode text".
+        (b"Gr\xf6\xdfe;St\xfcck \x80\r\n".to_vec(), true, 0),
+        (with(text.len(), b"Gr\xf6\xdfe;4\r\n\x1a"), true, 1),
+        (utf_16(&"\u{feff}Größe\t4\r\n".repeat(100)), true, 1),
+        (utf_16("\u{feff}Größe\t4\r\n"), true, 0),
+        // A control character is one, whatever is around it.
         (b"3001\x1f4".to_vec(), true, 0),
-        (with(0, &[0x1b; PROBE_BYTES]), true, 1),
-        (with(text.len(), &[0x1b; 1_000]), false, 1),
+        (b"3001\x024".to_vec(), false, 0),
+        (with(PROBE_BYTES, b"\x02"), false, 1),
         (with(text.len(), b"\0"), false, 1),
-        (with(PROBE_BYTES, b"\xff"), false, 1),
-        (with(text.len(), &"é".as_bytes()[..1]), false, 1),
+        (with(text.len(), b"\x1aMZ"), false, 1),
+        ([b"\xef\xbb\xbf", with(text.len(), b"\xff").as_slice()].concat(), false, 1),
         // What the first bytes show needs no read of the others.
         (with(0, b"\0"), false, 0),
+        (with(0, b"PK\x03\x04"), false, 0),
     ] {
         let stage = Stage::default();
         let (id, _) = with_list(&stage, &bytes);
@@ -52,6 +63,57 @@ fn all_bytes_of_a_text_are_judged() {
         assert_eq!(stage.bucket_faults.count("scan"), scans);
         assert_eq!(is_content_mismatch(&stage, id), !is_text);
         assert_eq!(stage.bucket_faults.count("scan"), scans);
+    }
+}
+
+/// Browsers and messengers save WebP under `.jpg`.
+#[test]
+fn a_picture_is_published_as_what_its_bytes_are() {
+    let webp = b"RIFF\x24\x00\x00\x00WEBPVP8 ....";
+    let stage = Stage::default();
+    let id = stage.uploaded().id;
+    let file = stage.upload(id, Stage::declaration("photo.jpg", webp), webp);
+    stage.store_faults.before("INSERT INTO mocs", 1..=3, SqlError::unavailable("broken"));
+    assert!(stage.finalize(id, "Castle").is_err());
+    assert_eq!(stage.file_now(&file).map(|file| file.content), Some(Content::WebP));
+    let moc = stage.finalize(id, "Castle").unwrap().moc;
+    let published = moc.files.iter().find(|published| published.id == file.id).map(|file| file.content);
+    assert_eq!(published, Some(Content::WebP));
+
+    // Without the record, it would be published as what it is not.
+    let stage = Stage::default();
+    let id = stage.uploaded().id;
+    stage.upload(id, Stage::declaration("photo.jpg", webp), webp);
+    stage.store_faults.before("SET media_type", 1..=3, SqlError::unavailable("broken"));
+    assert_eq!(stage.finalize(id, "Castle").unwrap_err().kind, ErrorKind::StoreUnavailable);
+    stage.finalize(id, "Castle").unwrap();
+}
+
+#[test]
+fn a_rejection_says_what_the_file_is_and_what_was_expected() {
+    for (name, bytes, found) in [
+        ("photo.jpg", b"\0\0\0\x28ftypheic....".as_slice(), "The file is a HEIC or AVIF picture. A picture must be"),
+        ("photo.png", b"%PDF-1.7", "The file is a PDF. A picture must be JPEG, PNG, WebP or GIF."),
+        (
+            "parts.csv",
+            b"PK\x03\x04....",
+            "The file is a ZIP archive or an Office document, for example XLSX. Text must be",
+        ),
+        ("parts.txt", b"3001\0", "The file contains bytes that no text has. Text must be UTF-8,"),
+        ("other.pdf", b"\n<script>....%PDF-1.7", "The file is an HTML page. A PDF must have its header, %PDF-,"),
+        ("other.pdf", b"castle", "The file is of another format. A PDF must have"),
+    ] {
+        let stage = Stage::default();
+        let id = stage.uploaded().id;
+        let file = stage.upload(id, Stage::declaration(name, bytes), bytes);
+        let error = stage.finalize(id, "Castle").unwrap_err();
+        let ErrorKind::FileValidationFailed { failures } = &error.kind else { panic!("{error:?}") };
+        let detail = failures[0].detail();
+        assert!(detail.starts_with(found), "{detail}");
+        let logged = error.source.clone().unwrap_or_default();
+        assert_eq!(logged, format!("file {} ({name:?}): {detail}", file.id));
+        // The next one has it from the store.
+        assert_eq!(stage.another().finalize(id, "Castle").unwrap_err(), error);
     }
 }
 

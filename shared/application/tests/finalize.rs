@@ -360,8 +360,8 @@ fn a_finalize_that_has_lost_its_lock_makes_no_moc() {
         other.platform.advance(FINALIZE_LOCK_STALE_MS);
         other.store_faults.before("INSERT INTO mocs", 1..=3, broken());
         assert_eq!(kind(other.finalize(id, "Second")), ErrorKind::StoreUnavailable);
-        let gif = b"GIF89a in a PNG";
-        other.upload(id, Stage::declaration("wrong.png", gif), gif);
+        let pdf = b"%PDF-1 in a PNG";
+        other.upload(id, Stage::declaration("wrong.png", pdf), pdf);
     });
     assert_eq!(kind(stage.finalize(id, "First")), ErrorKind::FinalizeInProgress);
     assert_eq!(stage.session_now(id).status, Status::Active);

@@ -42,7 +42,7 @@ fn a_file_that_was_rejected_is_not_asked_about_again() {
     for (name, bytes, of) in [
         ("no-pdf.pdf", b"no PDF at all".as_slice(), b"no PDF at all".as_slice()),
         ("sum.pdf", CASTLE, TOWER),
-        ("cut.png", b"GIF89a", b"GIF89a"),
+        ("cut.png", b"\x89PNG", b"\x89PNG"),
     ] {
         let stage = Stage::default();
         let id = stage.uploaded().id;
@@ -85,8 +85,8 @@ fn every_file_is_looked_at_before_one_is_read_whole() {
     let id = stage.session().id;
     announced(&stage, id, "castle.pdf", CASTLE, CASTLE);
     announced(&stage, id, "tower.pdf", TOWER, TOWER);
-    let gif = b"GIF89a in a PNG";
-    stage.upload(id, Stage::declaration("wrong.png", gif), gif);
+    let pdf = b"%PDF-1 in a PNG";
+    stage.upload(id, Stage::declaration("wrong.png", pdf), pdf);
     assert!(stage.finalize(id, "Castle").is_err());
     assert_eq!(stage.bucket_faults.count("scan"), 0);
     // What the store knows comes before everything that the bucket is asked for.

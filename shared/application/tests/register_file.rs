@@ -2,8 +2,10 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use moc_application::port::{Bucket as _, BucketError};
+use moc_application::port::{Bucket as _, BucketError, Files as _};
 use moc_domain::error::ErrorKind;
+use moc_domain::file::File;
+use moc_domain::id::FileId;
 use moc_domain::session::Status;
 use moc_fakes::Stage;
 use moc_fakes::stage::run;
@@ -25,6 +27,24 @@ fn a_name_is_registered_once() {
     stage.complete(&file, None).unwrap();
     assert_eq!(again(), ErrorKind::DuplicateFile { file_id: file.id });
     assert_eq!(stage.bucket_faults.count("create_upload"), 1);
+}
+
+/// macOS decomposes names; the same file of another system is no second one.
+#[test]
+fn a_name_is_the_same_in_every_form_of_unicode() {
+    let stage = Stage::default();
+    let file = stage.registered("E\u{301}glise.pdf", BYTES);
+    assert_eq!(file.name, "\u{c9}glise.pdf");
+    assert!(file.key.ends_with("/\u{c9}glise.pdf"), "{}", file.key);
+    for name in ["\u{c9}glise.pdf", "E\u{301}glise.pdf"] {
+        let again = stage.register(file.session_id, Stage::declaration(name, BYTES), 10).unwrap_err().kind;
+        assert_eq!(again, ErrorKind::DuplicateFile { file_id: file.id });
+    }
+    // One that an earlier version has stored as it came.
+    let stored = File { id: FileId::new(file.created_at, [7; 10]), name: "Cha\u{302}teau.pdf".into(), ..file.clone() };
+    run(stage.store.insert_file(&stored, 10)).unwrap();
+    let again = stage.register(file.session_id, Stage::declaration("Ch\u{e2}teau.pdf", BYTES), 10).unwrap_err().kind;
+    assert_eq!(again, ErrorKind::DuplicateFile { file_id: stored.id });
 }
 
 /// Both look before either has a record.

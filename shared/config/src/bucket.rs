@@ -1,5 +1,6 @@
 //! The bucket that holds the files.
 
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use url::Url;
 
 use crate::{Values, VariableError};
@@ -76,11 +77,11 @@ impl PublicAddress {
         Ok(Self(format!("{}/{}", endpoint.as_str().trim_end_matches('/'), values.required("s3_bucket")?)))
     }
 
-    /// The address of the object with this key. Keys need no escapes but for `~`, which is
-    /// unreserved (RFC 3986, section 2.3).
+    /// The address of the object with this key. Of the characters that keys have, only letters outside ASCII need
+    /// escapes (RFC 3986, section 2.3).
     #[must_use]
     pub fn of(&self, key: &str) -> String {
-        format!("{}/{key}", self.0)
+        format!("{}/{}", self.0, utf8_percent_encode(key, CONTROLS))
     }
 }
 
@@ -125,6 +126,8 @@ mod tests {
             assert_eq!(below, Ok("https://s3.example/storage/v1/s3/b/k/a.pdf".into()));
         }
         let cdn = PublicAddress::parse(&values(&[("public_base_url", "https://cdn.example/files/")]));
-        assert_eq!(cdn.map(|address| address.of("k")), Ok("https://cdn.example/files/k".into()));
+        let cdn = |key| cdn.as_ref().map(|address| address.of(key)).ok();
+        assert_eq!(cdn("k").as_deref(), Some("https://cdn.example/files/k"));
+        assert_eq!(cdn("a~7c/城.pdf").as_deref(), Some("https://cdn.example/files/a~7c/%E5%9F%8E.pdf"));
     }
 }

@@ -252,7 +252,9 @@ impl From<&ErrorKind> for Problem {
                     .iter()
                     .map(|failure| {
                         let reason = fault_code(failure.reason);
-                        json!({ "fileId": failure.file_id.to_string(), "name": failure.name, "reason": reason })
+                        let detail = failure.detail();
+                        let id = failure.file_id.to_string();
+                        json!({ "fileId": id, "name": failure.name, "reason": reason, "detail": detail })
                     })
                     .collect();
                 Self::new(

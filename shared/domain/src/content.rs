@@ -93,14 +93,31 @@ impl Content {
     }
 
     /// `name` as a name that ends in an extension of this kind: its own one, or one that is appended. What is before
-    /// it is truncated, so that the whole has at most `max_chars` characters.
+    /// it is truncated, so that the whole has at most so many characters and bytes.
     #[must_use]
-    pub fn named(self, name: &str, max_chars: usize) -> String {
+    pub fn named(self, name: &str, max_chars: usize, max_bytes: usize) -> String {
         let own = name.rsplit_once('.').filter(|(_, extension)| self.has_extension(extension));
         let appended = self.extensions().first().copied().unwrap_or_default();
         let (stem, extension) = own.unwrap_or((name, appended));
-        let stem = stem.chars().take(max_chars.saturating_sub(extension.len() + 1));
-        stem.chain(['.']).chain(extension.chars()).collect()
+        let stem_bytes = max_bytes.saturating_sub(extension.len() + 1);
+        let stem = stem.char_indices().take(max_chars.saturating_sub(extension.len() + 1));
+        let stem = stem.take_while(|(at, character)| at + character.len_utf8() <= stem_bytes);
+        stem.map(|(_, character)| character).chain(['.']).chain(extension.chars()).collect()
+    }
+
+    /// What the bytes of such a file have to be, as a sentence.
+    #[must_use]
+    pub const fn expectation(self) -> &'static str {
+        match self {
+            Self::Pdf => {
+                "A PDF must have its header, %PDF-, within its first 1,024 bytes, and no other format before it."
+            }
+            Self::Jpeg | Self::Png | Self::WebP | Self::Gif => "A picture must be JPEG, PNG, WebP or GIF.",
+            Self::Csv | Self::Text | Self::Json | Self::Xml => {
+                "Text must be UTF-8, UTF-16 with a byte order mark, or an encoding of ASCII's extensions, \
+                 without NUL and other control characters."
+            }
+        }
     }
 
     /// Whether a file whose first bytes are `start` can be of this kind. `whole` says that `start` is the whole file:
@@ -205,9 +222,10 @@ mod tests {
             (Content::Jpeg, "photo.png", "photo.png.jpg"),
             (Content::Pdf, "Schloß", "Schloß.pdf"),
         ] {
-            assert_eq!(content.named(name, 255), named);
+            assert_eq!(content.named(name, 255, usize::MAX), named);
         }
-        assert_eq!(Content::Csv.named(&"é".repeat(255), 255), format!("{}.csv", "é".repeat(251)));
-        assert_eq!(Content::Jpeg.named(&format!("{}.jpeg", "x".repeat(96)), 100).len(), 100);
+        assert_eq!(Content::Csv.named(&"é".repeat(255), 255, usize::MAX), format!("{}.csv", "é".repeat(251)));
+        assert_eq!(Content::Csv.named(&"é".repeat(255), 255, 101), format!("{}.csv", "é".repeat(48)));
+        assert_eq!(Content::Jpeg.named(&format!("{}.jpeg", "x".repeat(96)), 100, 170).len(), 100);
     }
 }

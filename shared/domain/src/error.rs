@@ -1,5 +1,7 @@
 //! Why something cannot be done. Knows no HTTP: the contract turns each case into a status once.
 
+use crate::content::Content;
+use crate::format::Format;
 use crate::id::FileId;
 use crate::part::PartNumber;
 use crate::session::Status;
@@ -81,6 +83,37 @@ pub struct FileFailure {
     pub name: String,
     /// What is wrong with it.
     pub reason: FileFault,
+    /// What it was declared to be.
+    pub declared: Content,
+    /// As declared, in bytes.
+    pub size_bytes: u64,
+    /// What its first bytes show instead, where they show a format that is known.
+    pub found: Option<Format>,
+}
+
+impl FileFailure {
+    /// What is wrong with it in words: what was expected, and what to do.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        let Self { declared, size_bytes, .. } = self;
+        match self.reason {
+            FileFault::ObjectMissing => {
+                "The bucket does not have the complete file. Upload the parts that are missing and complete it.".into()
+            }
+            FileFault::SizeMismatch => {
+                format!("The file must have the {size_bytes} bytes that were declared, and has another size.")
+            }
+            FileFault::ContentMismatch => {
+                let found = match self.found {
+                    // What looks like it from its first bytes is not.
+                    Some(found) if found.content() != Some(*declared) => format!("The file is {}", found.words()),
+                    _ if declared.is_text() => "The file contains bytes that no text has".into(),
+                    _ => "The file is of another format".into(),
+                };
+                format!("{found}. {}", declared.expectation())
+            }
+        }
+    }
 }
 
 /// Every error that a client can get.

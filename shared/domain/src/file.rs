@@ -5,6 +5,7 @@ use crate::checksum::{Checksums, Mismatch};
 use crate::content::Content;
 use crate::error::{ErrorKind, FieldError, FileFailure, FileFault};
 use crate::etag::ETag;
+use crate::format::Format;
 use crate::id::{FileId, SessionId, UserId};
 use crate::limits::{MEDIA_TYPE_MAX_BYTES, MIB};
 use crate::name::FileName;
@@ -134,16 +135,19 @@ pub fn check_declared(files: &[Declaration], limits: &FileLimits) -> Result<(), 
 pub enum Rejection {
     /// It is not there, or not what it was declared to be.
     Fault(FileFault),
+    /// Its first bytes are of this format, and not of the declared one.
+    Foreign(Format),
     /// Its bytes have another checksum than was announced.
     Differs(Mismatch),
 }
 
 impl Rejection {
-    /// The text in the store: a fault's name, or algorithm, expected and actual checksum.
+    /// The text in the store: a fault's name, with what was found; or algorithm, expected and actual checksum.
     #[must_use]
     pub fn to_text(&self) -> String {
         match self {
             Self::Fault(fault) => fault.as_str().to_owned(),
+            Self::Foreign(format) => [FileFault::ContentMismatch.as_str(), format.as_str()].join(" "),
             Self::Differs(Mismatch { algorithm, expected, actual }) => [algorithm, &**expected, actual].join(" "),
         }
     }
@@ -152,8 +156,13 @@ impl Rejection {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
-        let (Some(name), Some(expected), Some(actual)) = (words.next(), words.next(), words.next()) else {
-            return FileFault::parse(text).map(Self::Fault);
+        let (name, second, third) = (words.next()?, words.next(), words.next());
+        let (expected, actual) = match (second, third) {
+            (Some(expected), Some(actual)) => (expected, actual),
+            (Some(format), None) if name == FileFault::ContentMismatch.as_str() => {
+                return Format::parse(format).map(Self::Foreign);
+            }
+            _ => return FileFault::parse(text).map(Self::Fault),
         };
         let algorithm = Checksums::ALGORITHMS.into_iter().find(|algorithm| *algorithm == name)?;
         Some(Self::Differs(Mismatch { algorithm, expected: expected.to_owned(), actual: actual.to_owned() }))
@@ -236,6 +245,7 @@ impl File {
     pub fn rejected_for(&self, rejection: Rejection) -> ErrorKind {
         match rejection {
             Rejection::Fault(fault) => self.failed(fault),
+            Rejection::Foreign(format) => self.failed_as(FileFault::ContentMismatch, Some(format)),
             Rejection::Differs(mismatch) => self.differs(mismatch),
         }
     }
@@ -243,7 +253,18 @@ impl File {
     /// The error for a file that has a fault.
     #[must_use]
     pub fn failed(&self, reason: FileFault) -> ErrorKind {
-        let failure = FileFailure { file_id: self.id, name: self.name.clone(), reason };
+        self.failed_as(reason, None)
+    }
+
+    fn failed_as(&self, reason: FileFault, found: Option<Format>) -> ErrorKind {
+        let failure = FileFailure {
+            file_id: self.id,
+            name: self.name.clone(),
+            reason,
+            declared: self.content,
+            size_bytes: self.size_bytes,
+            found,
+        };
         ErrorKind::FileValidationFailed { failures: vec![failure] }
     }
 
@@ -362,12 +383,14 @@ mod tests {
             Rejection::Fault(FileFault::ObjectMissing),
             Rejection::Fault(FileFault::SizeMismatch),
             Rejection::Fault(FileFault::ContentMismatch),
+            Rejection::Foreign(Format::Heif),
+            Rejection::Foreign(Format::SevenZip),
             Rejection::Differs(differs("md5")),
             Rejection::Differs(differs("sha-256")),
         ] {
             assert_eq!(Rejection::parse(&rejection.to_text()), Some(rejection));
         }
-        for unknown in ["", "other", "crc32 00 ff", "md5 00"] {
+        for unknown in ["", "other", "crc32 00 ff", "md5 00", "content-mismatch other", "size-mismatch heif"] {
             assert_eq!(Rejection::parse(unknown), None, "{unknown}");
         }
     }

@@ -76,6 +76,10 @@ pub const CONTENT_PROBE_BYTES: u64 = 1_024;
 pub const FILE_NAME_MAX_CHARS: usize = 255;
 /// Longest name inside an object key, in characters.
 pub const OBJECT_NAME_MAX_CHARS: usize = 100;
+/// Longest such name in bytes, so that it fits the longest user id and into a file name of common file systems.
+pub const OBJECT_NAME_MAX_BYTES: usize = 170;
+/// Longest object key, in bytes ([S3](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)).
+pub const OBJECT_KEY_MAX_BYTES: usize = 1_024;
 /// Longest user id (the JWT's `sub`), in bytes.
 pub const USER_ID_MAX_BYTES: usize = 255;
 /// Longest media type, in bytes.
@@ -297,6 +301,8 @@ pub const TRACE_PAUSE_MS: u64 = 60_000;
 pub const RATE_WINDOW_MS: i64 = 60 * 60 * 1000;
 
 const _: () = {
+    // `uploads/{userId}/{sessionId}/{fileId}/{name}`, three bytes for each of the user's id.
+    assert!(8 + 3 * USER_ID_MAX_BYTES + 1 + 2 * (36 + 1) + OBJECT_NAME_MAX_BYTES <= OBJECT_KEY_MAX_BYTES);
     assert!(PART_SIZE_MIN_MIB <= PART_SIZE_DEFAULT_MIB && PART_SIZE_DEFAULT_MIB <= PART_SIZE_MAX_MIB);
     assert!(INSTRUCTION_MAX_DEFAULT_MIB <= FILE_MAX_MIB);
     assert!(SESSION_EXTEND_BELOW_MS < SESSION_LIFETIME_MS);

@@ -1,21 +1,25 @@
 //! File names: as the client gave them, and as an object key holds them.
 
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::canonical_combining_class;
+
 use crate::content::Content;
-use crate::limits::{FILE_NAME_MAX_CHARS, OBJECT_NAME_MAX_CHARS};
+use crate::limits::{FILE_NAME_MAX_CHARS, OBJECT_NAME_MAX_BYTES, OBJECT_NAME_MAX_CHARS};
 
 /// The name a client gave a file: 1 to 255 characters, none of them a control character, and none that reorders the
-/// others where they are shown.
+/// others where they are shown. In Unicode's form NFC (Unicode Standard Annex 15), so that a name that macOS has
+/// decomposed is the same as one from another system.
 /// Kept in the record only; never a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileName(String);
 
 impl FileName {
-    /// Reads a name, without the white space around it.
+    /// Reads a name in any form of Unicode, without the white space around it.
     ///
     /// # Errors
     /// What is wrong with it, for the client.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let text = text.trim();
+        let text = nfc(text.trim());
         if text.is_empty() {
             return Err("must not be empty");
         }
@@ -28,13 +32,19 @@ impl FileName {
         if text.chars().any(is_bidirectional_control) {
             return Err("must not contain bidirectional control characters");
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text))
     }
 
-    /// The name as it was given.
+    /// The name in NFC.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether a name in the store is this one: those that earlier versions have stored are in any form.
+    #[must_use]
+    pub fn is(&self, stored: &str) -> bool {
+        self.0 == stored || (!stored.is_ascii() && self.0 == nfc(stored))
     }
 
     /// What follows the last dot. `None` if there is no dot, or nothing after it.
@@ -44,21 +54,32 @@ impl FileName {
         (!extension.is_empty()).then_some(extension)
     }
 
-    /// The name as the last segment of the object key of a file of this content: letters, digits, `.`, `-` and `_`,
-    /// runs of anything else as one `_`; 100 characters, ending in an extension of `content`; never hidden.
+    /// The name as the last segment of the object key of a file of this content: letters and digits of all scripts,
+    /// `.`, `-` and `_`, runs of anything else as one `_`; at most 100 characters and 170 bytes, ending in an extension
+    /// of `content`; never hidden.
     #[must_use]
     pub fn object_name(&self, content: Content) -> String {
+        // Without the marks of its letters, Hindi or Thai cannot be read.
+        let is_mark = |character| canonical_combining_class(character) != 0;
+        let is_marked = |last: char| last.is_alphanumeric() || is_mark(last);
         let mut name = String::with_capacity(self.0.len());
         for character in self.0.chars() {
             match character {
-                'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' => name.push(character),
+                '.' | '-' | '_' => name.push(character),
+                _ if character.is_alphanumeric() => name.push(character),
+                _ if is_mark(character) && name.ends_with(is_marked) => name.push(character),
                 _ if name.ends_with('_') => {}
                 _ => name.push('_'),
             }
         }
         let visible = name.trim_start_matches('.');
-        content.named(if visible.is_empty() { "file" } else { visible }, OBJECT_NAME_MAX_CHARS)
+        let visible = if visible.is_empty() { "file" } else { visible };
+        content.named(visible, OBJECT_NAME_MAX_CHARS, OBJECT_NAME_MAX_BYTES)
     }
+}
+
+fn nfc(text: &str) -> String {
+    if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }
 }
 
 /// Whether a character embeds, overrides or isolates a direction of writing (Unicode Standard Annex 9, table 4): with
@@ -90,12 +111,33 @@ mod tests {
             ("castle.exe.PDF", "castle.exe.PDF"),
             ("castle.pdf.", "castle.pdf..pdf"),
             ("a/b\\c.pdf", "a_b_c.pdf"),
-            ("château.pdf", "ch_teau.pdf"),
-            ("日本語.pdf", "_.pdf"),
+            ("château.pdf", "château.pdf"),
+            ("cha\u{302}teau.pdf", "château.pdf"),
+            ("日本語の城.pdf", "日本語の城.pdf"),
+            ("قلعة.pdf", "قلعة.pdf"),
+            ("दुर्ग और क़िला.pdf", "दुर्ग_और_क\u{93c}िला.pdf"),
+            ("ปราสาท๑๒.pdf", "ปราสาท๑๒.pdf"),
+            ("🏰 Burg.pdf", "_Burg.pdf"),
+            ("🏰.pdf", "_.pdf"),
+            ("\u{301}a\u{200b}\u{feff}b.pdf", "_a_b.pdf"),
+            ("a/\u{338}b.pdf", "a_b.pdf"),
             ("con?x=1&y#z%00.pdf", "con_x_1_y_z_00.pdf"),
         ] {
             assert_eq!(object_name(given), kept);
         }
+    }
+
+    #[test]
+    fn a_name_has_one_form() {
+        let parse = |name: &str| FileName::parse(name).map(|name| name.as_str().to_owned());
+        let composed = "Égalité à Ōsaka 각.pdf";
+        let decomposed = "E\u{301}galite\u{301} a\u{300} O\u{304}saka \u{1100}\u{1161}\u{11a8}.pdf";
+        assert_eq!(parse(decomposed), Ok(composed.to_owned()));
+        assert_eq!(parse(composed), Ok(composed.to_owned()));
+        // The limit is that of the name as it is kept.
+        assert!(FileName::parse(&"e\u{301}".repeat(255)).is_ok() && FileName::parse(&"é".repeat(256)).is_err());
+        let name = FileName::parse(composed);
+        assert!(name.is_ok_and(|name| name.is(composed) && name.is(decomposed) && !name.is("Egalite.pdf")));
     }
 
     #[test]
@@ -121,6 +163,8 @@ mod tests {
         let long = object_name(&format!("{}.pdf", "x".repeat(200)));
         assert_eq!(long.len(), 100);
         assert!(long.ends_with("x.pdf"));
+        let long = object_name(&format!("{}.pdf", "城".repeat(200)));
+        assert_eq!(long, format!("{}.pdf", "城".repeat(55)));
     }
 
     proptest! {
@@ -130,9 +174,12 @@ mod tests {
                 let object = name.object_name(content);
                 let (_, extension) = object.rsplit_once('.').unwrap_or_default();
                 prop_assert_eq!(Content::from_extension(extension), Some(content));
-                prop_assert!((5..=100).contains(&object.len()));
+                prop_assert!((4..=100).contains(&object.chars().count()) && object.len() <= OBJECT_NAME_MAX_BYTES);
                 prop_assert!(!object.starts_with('.'));
-                prop_assert!(object.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b)));
+                let is_kept = |c: char| c.is_alphanumeric() || ".-_".contains(c) || canonical_combining_class(c) != 0;
+                prop_assert!(object.chars().all(is_kept), "{}", object);
+                // The appended extension begins with an ASCII character, which composes with nothing.
+                prop_assert_eq!(object.nfc().collect::<String>(), object);
             }
         }
     }

@@ -80,6 +80,7 @@ macro_rules! cases {
 
 cases!(
     makes_an_object_of_parts,
+    keeps_keys_of_every_script,
     replaces_parts,
     forgets_a_completed_upload,
     forgets_an_aborted_upload,
@@ -124,6 +125,25 @@ pub async fn makes_an_object_of_parts<B: Bucket>(bucket: &B, prefix: &str) {
     let whole = [first, last].concat();
     assert_eq!(bucket.read(&upload.key, 0, whole.len() as u64).await.unwrap(), Some(whole));
     bucket.delete(&upload.key).await.unwrap();
+}
+
+pub async fn keeps_keys_of_every_script<B: Bucket>(bucket: &B, prefix: &str) {
+    let longest = format!("{}.pdf", "城".repeat(55));
+    let names = ["日本語の城.pdf", "قلعة.pdf", "दुर्ग.pdf", "château_é~.pdf", "🏰.pdf", &longest];
+    let key = |name: &str| format!("{prefix}/{name}");
+    for name in names {
+        let upload = Upload::create(bucket, key(name)).await;
+        let etag = upload.part(1, name.as_bytes()).await;
+        assert_eq!(bucket.list_parts(&upload.key, &upload.id, None).await.unwrap().parts.len(), 1, "{name}");
+        upload.complete(&[etag]).await.unwrap();
+    }
+    for name in names {
+        let read = bucket.read(&key(name), 0, 1_000).await.unwrap();
+        assert_eq!(read.as_deref(), Some(name.as_bytes()), "{name}");
+        assert!(bucket.head(&key(name)).await.unwrap().is_some(), "{name}");
+        bucket.delete(&key(name)).await.unwrap();
+        assert_eq!(bucket.head(&key(name)).await.unwrap(), None, "{name}");
+    }
 }
 
 pub async fn replaces_parts<B: Bucket>(bucket: &B, prefix: &str) {

@@ -67,6 +67,7 @@ macro_rules! store_cases {
             replaces_no_file_of_a_session_that_is_not_active,
             replaces_once_and_not_under_a_lock,
             keeps_what_was_verified_of_completed_files,
+            publishes_a_file_as_what_its_bytes_are,
             clears_files_of_cancelled_sessions_only,
             rejects_for_the_holder_only_and_before_the_moc,
             lets_one_request_clear_a_cancelled_session,

@@ -1,6 +1,7 @@
 //! Statements on files and their parts.
 
 use moc_application::port::{Completing, Files, Platform, Registered, Sessions, StoreError};
+use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Progress, Rejection, StoredPart};
 use moc_domain::id::{FileId, LockToken, SessionId};
@@ -268,6 +269,12 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
     async fn verify_file(&self, file: FileId, etag: &ETag) -> Result<(), StoreError> {
         let sql = "UPDATE files SET verified_etag = ?2 WHERE id = ?1 AND etag IS NOT NULL AND rejected = 0";
         self.execute(Statement::new(sql, [text(file), text(etag)])).await?;
+        Ok(())
+    }
+
+    async fn retype_file(&self, file: FileId, content: Content) -> Result<(), StoreError> {
+        let sql = "UPDATE files SET media_type = ?2 WHERE id = ?1 AND etag IS NOT NULL";
+        self.execute(Statement::new(sql, [text(file), text(content.media_type())])).await?;
         Ok(())
     }
 

@@ -142,7 +142,7 @@ async fn an_object_of_another_size_is_not_the_file() {
 async fn a_session_can_be_put_right_after_a_failed_validation() {
     let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
     let (session, _) = client.upload_pdf(PART_BYTES + 10).await;
-    let wrong = client.upload(&session, "a.png", "image", "image/png", &starting(b"GIF89a", 600)).await;
+    let wrong = client.upload(&session, "a.png", "image", "image/png", &starting(b"%PDF-1.7", 600)).await;
     let key = bucket.key_of(&session, &wrong).await;
     rejected(&client, &session, &wrong, "CONTENT_MISMATCH").await;
     assert!(bucket.get(&key).await.is_none(), "its object is deleted at once");

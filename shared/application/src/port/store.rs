@@ -3,6 +3,7 @@
 //! Every change of state is one conditional, atomic step with the same effect when it runs again, so any number of
 //! instances may work on one session and no transaction is held across calls.
 
+use moc_domain::content::Content;
 use moc_domain::delivery::Claim;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::etag::ETag;
@@ -148,6 +149,8 @@ pub trait Files {
     async fn reject_file(&self, file: FileId, rejection: &Rejection, token: LockToken) -> Result<bool, StoreError>;
     /// Records that a read of all bytes of a completed file, whose object has this ETag, has found nothing wrong.
     async fn verify_file(&self, file: FileId, etag: &ETag) -> Result<(), StoreError>;
+    /// Records what the bytes of a completed file are, where that is not what it was declared to be.
+    async fn retype_file(&self, file: FileId, content: Content) -> Result<(), StoreError>;
     /// The files of a session that may still have an upload or an object in the bucket: those that no cancellation
     /// has cleared.
     async fn uncleared_files(&self, session: SessionId) -> Result<Vec<File>, StoreError>;

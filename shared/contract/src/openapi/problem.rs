@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use moc_domain::category::Category;
+use moc_domain::content::Content;
 use moc_domain::error::{ErrorKind, FieldError, FileFailure, FileFault};
 use moc_domain::etag::ETag;
+use moc_domain::format::Format;
 use moc_domain::limits::{
     BATCH_MAX_BYTES, BATCH_PARTS_MAX, FILES_PER_SESSION_DEFAULT, FILES_PER_SESSION_MAX, INSTRUCTION_MAX_DEFAULT_MIB,
     MIB, PART_NUMBER_MAX, RATE_WINDOW_MS, TITLE_MAX_CHARS, VALIDATION_ERRORS_MAX,
@@ -125,7 +127,14 @@ fn kinds() -> Vec<ErrorKind> {
             errors: vec![FieldError::new("/title", format!("must have 1 to {TITLE_MAX_CHARS} characters"))],
         },
         ErrorKind::FileValidationFailed {
-            failures: vec![FileFailure { file_id, name: sample::NAME.into(), reason: FileFault::ContentMismatch }],
+            failures: vec![FileFailure {
+                file_id,
+                name: sample::NAME.into(),
+                reason: FileFault::ContentMismatch,
+                declared: Content::Pdf,
+                size_bytes: 12_345_678,
+                found: Some(Format::Zip),
+            }],
         },
         ErrorKind::RateLimitExceeded {
             limit: 20,
@@ -328,8 +337,13 @@ fn base_schemas(kinds: &BTreeMap<&'static str, Kind>) -> Map<String, Value> {
                     "enum": ["OBJECT_MISSING", "SIZE_MISMATCH", "CONTENT_MISMATCH"],
                     "description": "Not in the bucket; of another size; of another kind by its bytes.",
                 },
+                "detail": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "What was expected of the file, and what it is instead where that is known.",
+                },
             },
-            "required": ["fileId", "name", "reason"],
+            "required": ["fileId", "name", "reason", "detail"],
             "additionalProperties": false,
         },
         "PartOutcomes": {

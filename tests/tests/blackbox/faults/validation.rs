@@ -64,7 +64,7 @@ async fn the_first_failure_ends_the_rest() {
     own_stack!();
     let case = Case::start().await;
     let instruction = upload(&case.client, &case.session, 3).await;
-    let wrong = case.client.upload(&case.session, "wrong.png", "image", "image/png", b"GIF89a..").await;
+    let wrong = case.client.upload(&case.session, "wrong.png", "image", "image/png", b"%PDF-1.7").await;
     Faulty::shared().proxy.fail(Operation::Head, &instruction, Times::Always, Fault::Silence);
     let began = Instant::now();
     let problem = case.client.finalize(&case.session, &unique_title()).await.problem(422, "FILE_VALIDATION_FAILED");

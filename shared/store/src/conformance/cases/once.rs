@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use moc_application::port::{Files, Inserted, Mocs, Platform, Registered, Sessions, ThumbnailQueue};
+use moc_domain::content::Content;
 use moc_domain::limits::THUMBNAIL_LEASE_MS;
 use moc_domain::moc::Moc;
 use moc_domain::thumbnail::LastAttempt;
@@ -21,6 +22,24 @@ pub async fn keeps_what_was_verified_of_completed_files(database: &impl Database
     assert!(store.complete_file(&file, &etag, now()).await.unwrap());
     store.verify_file(file.id, &etag).await.unwrap();
     assert_eq!(verified().await, Some(etag));
+}
+
+pub async fn publishes_a_file_as_what_its_bytes_are(database: &impl Database) {
+    let store = &database.store().await;
+    let (session, file) = registered(store, 1).await;
+    let now_is = async || store.file(session.id, file.id).await.unwrap().expect("the file").1.content;
+    store.retype_file(file.id, Content::WebP).await.unwrap();
+    assert_eq!(now_is().await, file.content);
+    assert!(store.complete_file(&file, &etag_of("whole-1"), now()).await.unwrap());
+    store.retype_file(file.id, Content::WebP).await.unwrap();
+    store.retype_file(file.id, Content::WebP).await.unwrap();
+    assert_eq!(now_is().await, Content::WebP);
+    let holder = token();
+    assert!(store.lock_session(session.id, holder, now(), after(-1)).await.unwrap());
+    let moc = moc(&session, "retyped");
+    assert_eq!(store.insert_moc(&moc, holder, false).await.unwrap(), Inserted::Done);
+    let moc = store.complete_moc(moc.id, session.id).await.unwrap().expect("the MOC");
+    assert_eq!(moc.files[0].content, Content::WebP);
 }
 
 pub async fn clears_files_of_cancelled_sessions_only(database: &impl Database) {
