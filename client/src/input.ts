@@ -38,7 +38,7 @@ export async function removeLocation(input: Input): Promise<void> {
 
 function inputOf(file: File | FileInput): Input {
   const { blob, category: given, type: said }: Omit<FileInput, "name"> = "blob" in file ? file : { blob: file };
-  const name = wellFormed(file.name.trim());
+  const name = wellFormed(file.name.trim().normalize());
   const type = said ?? mediaTypeOf(name) ?? blob.type;
   const category = given ?? categoryOf(name, type);
   if (category === undefined) {

@@ -76,6 +76,12 @@ test("two files of one name and category are rejected without asking", async () 
   expect(bench.proxy.requests).toEqual([]);
 });
 
+test("a name that macOS has decomposed is the same name", async () => {
+  const upload = bench.upload({ files: [file(pdf(100), "ch\u{e2}teau.pdf"), file(pdf(200), "cha\u{302}teau.pdf")] });
+  await expect(upload.start()).rejects.toMatchObject({ code: "DUPLICATE_FILE", fileName: "ch\u{e2}teau.pdf" });
+  expect(bench.proxy.requests).toEqual([]);
+});
+
 test("a file that is not what its name says fails alone, and is sent again", async () => {
   const lying = file(noise(500, 3), "castle.png");
   const upload = bench.upload({ files: [PDF, lying] });

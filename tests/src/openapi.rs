@@ -36,7 +36,9 @@ pub fn errors(reply: &Response) -> Vec<String> {
         return Vec::new();
     }
     let operations = DOCUMENT.at(path);
-    let known = operations.iter().find(|operation| operation.method == *method);
+    // Whatever responds to GET responds to HEAD in the same way.
+    let asked = if method == "HEAD" { "GET" } else { method };
+    let known = operations.iter().find(|operation| operation.method == asked);
     let response = match (known, operations.first(), status) {
         // A preflight, which is the same everywhere.
         (_, _, 204) if method == "OPTIONS" => return Vec::new(),
@@ -56,6 +58,7 @@ pub fn errors(reply: &Response) -> Vec<String> {
 /// What is wrong with a request, apart from who sends it: `None` if the document has no such operation.
 pub fn request_errors(method: &str, path: &str, headers: &[(String, String)], body: &Value) -> Option<Vec<String>> {
     let operations = DOCUMENT.at(path);
-    let operation = operations.into_iter().find(|operation| operation.method == method)?;
+    let asked = if method == "HEAD" { "GET" } else { method };
+    let operation = operations.into_iter().find(|operation| operation.method == asked)?;
     Some(operation.request_errors(path, headers, body))
 }

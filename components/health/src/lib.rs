@@ -28,7 +28,7 @@ thread_local! {
 }
 
 async fn handle(request: &mut Request, _: &RequestLog) -> Result<Response, Error> {
-    request.allow("GET")?;
+    request.allow("GET, HEAD")?;
     let Route::Health = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     loop {
         if let Some(outcome) = last() {

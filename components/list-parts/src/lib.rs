@@ -12,7 +12,7 @@ moc_adapters::component!("list-parts", handle);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
-    request.allow("GET")?;
+    request.allow("GET, HEAD")?;
     let Route::Parts(session, file) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", session);
     log.show("file", file);

@@ -14,7 +14,7 @@ moc_adapters::component!("moc", handle);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
-    request.allow("GET")?;
+    request.allow("GET, HEAD")?;
     let Route::Moc(id) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("moc", id);
     let store = store::open().await?;

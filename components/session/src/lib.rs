@@ -14,7 +14,7 @@ moc_adapters::component!("session", handle);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
-    request.allow("GET, DELETE")?;
+    request.allow("GET, HEAD, DELETE")?;
     let Route::Session(id) = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     log.show("session", id);
     let store = store::open().await?;

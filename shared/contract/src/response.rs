@@ -420,7 +420,7 @@ impl<'a> MocResponse<'a> {
         let file = |file: &'a MocFile| MocFileResponse {
             id: file.id.to_string(),
             category: file.category.as_str(),
-            name: file.content.named(&file.name, FILE_NAME_MAX_CHARS, usize::MAX),
+            name: file.content.named(&file.name, FILE_NAME_MAX_CHARS),
             key: &file.key,
             url: url(&file.key),
             size_bytes: file.size_bytes,

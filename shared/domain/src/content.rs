@@ -93,9 +93,15 @@ impl Content {
     }
 
     /// `name` as a name that ends in an extension of this kind: its own one, or one that is appended. What is before
-    /// it is truncated, so that the whole has at most so many characters and bytes.
+    /// it is truncated, so that the whole has at most `max_chars` characters.
     #[must_use]
-    pub fn named(self, name: &str, max_chars: usize, max_bytes: usize) -> String {
+    pub fn named(self, name: &str, max_chars: usize) -> String {
+        self.named_within(name, max_chars, usize::MAX)
+    }
+
+    /// As [`Content::named`], in at most `max_bytes` bytes.
+    #[must_use]
+    pub fn named_within(self, name: &str, max_chars: usize, max_bytes: usize) -> String {
         let own = name.rsplit_once('.').filter(|(_, extension)| self.has_extension(extension));
         let appended = self.extensions().first().copied().unwrap_or_default();
         let (stem, extension) = own.unwrap_or((name, appended));
@@ -222,10 +228,10 @@ mod tests {
             (Content::Jpeg, "photo.png", "photo.png.jpg"),
             (Content::Pdf, "Schloß", "Schloß.pdf"),
         ] {
-            assert_eq!(content.named(name, 255, usize::MAX), named);
+            assert_eq!(content.named(name, 255), named);
         }
-        assert_eq!(Content::Csv.named(&"é".repeat(255), 255, usize::MAX), format!("{}.csv", "é".repeat(251)));
-        assert_eq!(Content::Csv.named(&"é".repeat(255), 255, 101), format!("{}.csv", "é".repeat(48)));
-        assert_eq!(Content::Jpeg.named(&format!("{}.jpeg", "x".repeat(96)), 100, 170).len(), 100);
+        assert_eq!(Content::Csv.named(&"é".repeat(255), 255), format!("{}.csv", "é".repeat(251)));
+        assert_eq!(Content::Csv.named_within(&"é".repeat(255), 255, 101), format!("{}.csv", "é".repeat(48)));
+        assert_eq!(Content::Jpeg.named(&format!("{}.jpeg", "x".repeat(96)), 100).len(), 100);
     }
 }

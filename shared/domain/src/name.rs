@@ -74,7 +74,7 @@ impl FileName {
         }
         let visible = name.trim_start_matches('.');
         let visible = if visible.is_empty() { "file" } else { visible };
-        content.named(visible, OBJECT_NAME_MAX_CHARS, OBJECT_NAME_MAX_BYTES)
+        content.named_within(visible, OBJECT_NAME_MAX_CHARS, OBJECT_NAME_MAX_BYTES)
     }
 }
 

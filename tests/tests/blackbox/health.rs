@@ -15,7 +15,7 @@ async fn a_healthy_service_says_so() {
     assert_response!("health", reply);
     let reply = client.post(path::HEALTH, &json!({})).await;
     let _ = reply.problem(405, "METHOD_NOT_ALLOWED");
-    assert_eq!(reply.header("allow"), Some("GET"));
+    assert_eq!(reply.header("allow"), Some("GET, HEAD"));
 }
 
 #[tokio::test]

@@ -13,14 +13,14 @@ async fn each_path_takes_its_methods_alone() {
     let client = Stack::shared().client();
     for (path, allow) in [
         (path::SESSIONS.to_owned(), "POST"),
-        (path::session(NOBODYS), "GET, DELETE"),
+        (path::session(NOBODYS), "GET, HEAD, DELETE"),
         (path::files(NOBODYS), "POST"),
         (path::part(NOBODYS, NOBODYS, 1), "PUT"),
-        (path::parts(NOBODYS, NOBODYS), "GET"),
+        (path::parts(NOBODYS, NOBODYS), "GET, HEAD"),
         (path::complete(NOBODYS, NOBODYS), "POST"),
         (path::FINALIZE.to_owned(), "POST"),
         (path::SESSIONS_FINALIZE.to_owned(), "POST"),
-        (path::moc(NOBODYS), "GET"),
+        (path::moc(NOBODYS), "GET, HEAD"),
     ] {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
             if allow.split(", ").any(|allowed| allowed == method) {
@@ -31,10 +31,39 @@ async fn each_path_takes_its_methods_alone() {
             let _ = reply.problem(405, "METHOD_NOT_ALLOWED");
             assert_eq!(reply.header("allow"), Some(allow), "{method} {path}");
         }
-        let head = client.send(client.request(Method::HEAD, &path)).await;
-        assert_eq!((head.status, head.header("allow")), (405, Some(allow)), "HEAD {path}");
+        if !allow.contains("HEAD") {
+            let head = client.send(client.request(Method::HEAD, &path)).await;
+            assert_eq!((head.status, head.header("allow")), (405, Some(allow)), "HEAD {path}");
+        }
     }
     assert_response!("method_not_allowed", client.delete(path::SESSIONS).await);
+}
+
+/// What link checkers, monitors and caches ask with.
+#[tokio::test]
+async fn whatever_responds_to_get_responds_to_head() {
+    let client = Stack::shared().client();
+    let (session, file) = client.upload_pdf(100).await;
+    let moc = client.finalize(&session, &unique_title()).await.success(201);
+    let moc = path::moc(moc["id"].as_str().expect("an id"));
+    for (path, status) in [
+        (path::session(&session), 200),
+        (path::parts(&session, &file), 200),
+        (moc, 200),
+        (path::HEALTH.to_owned(), 200),
+        (path::session(NOBODYS), 404),
+        (path::parts(NOBODYS, NOBODYS), 404),
+        (path::moc(NOBODYS), 404),
+        ("/nowhere".to_owned(), 404),
+    ] {
+        let get = client.get(&path).await;
+        let head = client.send(client.request(Method::HEAD, &path)).await;
+        assert_eq!((get.status, head.status, head.bytes.len()), (status, status, 0), "{path}");
+        for name in ["content-type", "content-length", "cache-control", "vary"] {
+            assert_eq!(head.header(name), get.header(name), "{path}: {name}");
+        }
+        assert!(head.header("content-length").is_some_and(|length| length != "0"), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,14 @@ const kinds = {
   thumbnail: "JPEG, PNG, WebP or GIF picture",
 };
 
+/** How to get a file that a category accepts. */
+const exports = {
+  instruction: "Export the instructions as PDF.",
+  "parts-list": "Save a spreadsheet as CSV before you upload it.",
+  image: "Save the picture as JPEG or PNG. Phones may have stored it as HEIC.",
+  thumbnail: "Save the picture as JPEG or PNG. Phones may have stored it as HEIC.",
+};
+
 const supported = "Instructions are PDF files, parts lists CSV, XML, TXT or JSON, and pictures JPEG, PNG, WebP or GIF.";
 
 /** A file in a sentence. */
@@ -244,7 +252,7 @@ export const en = {
         category === undefined
           ? `${quoted(name)} is not what its name says.`
           : `${quoted(name)} is not a valid ${kinds[category]}.`,
-      advice: "Choose another file.",
+      advice: category === undefined ? "Choose another file." : exports[category],
     }),
     expired: { happened: "The upload has expired.", advice: "Try again: it starts from the beginning." },
     notActive: { happened: "This upload was cancelled or is already published.", advice: "Start a new one." },

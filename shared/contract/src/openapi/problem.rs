@@ -111,7 +111,7 @@ fn kinds() -> Vec<ErrorKind> {
         ErrorKind::ChecksumMismatch { algorithm: "sha-256", expected: sha256("a"), actual: sha256("b"), file_id },
         ErrorKind::Unauthorized,
         ErrorKind::NotFound,
-        ErrorKind::MethodNotAllowed { allow: "GET, DELETE" },
+        ErrorKind::MethodNotAllowed { allow: "GET, HEAD, DELETE" },
         ErrorKind::RequestTimeout { elapsed_ms: 300_012, timeout_at: later(5) },
         ErrorKind::DuplicateFile { file_id },
         ErrorKind::FileAlreadyCompleted,

@@ -82,7 +82,7 @@ values! {
     });
     FileName = with(chars(1, FILE_NAME_MAX_CHARS), json!({
         "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f\\u202a-\\u202e\\u2066-\\u2069]+$",
-        "description": "The name of a file.",
+        "description": "The name of a file. Responses have it in Unicode's form NFC.",
     }));
     RequestId = text(json!({ "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$", "description": "The id of a request." }));
     Category = text(json!({

@@ -97,7 +97,8 @@ impl Request {
     fn errors(&self) -> Vec<String> {
         let Self { method, path, status, .. } = self;
         let operations = DOCUMENT.at(path);
-        let Some(operation) = operations.iter().find(|operation| operation.method == *method) else {
+        let asked = if method == "HEAD" { "GET" } else { method };
+        let Some(operation) = operations.iter().find(|operation| operation.method == asked) else {
             let is_page = PAGES.iter().any(|page| path == page || (page.len() > 1 && path.starts_with(page)));
             let general = if operations.is_empty() { 404 } else { 405 };
             return if is_page || *status == general { Vec::new() } else { vec!["no such operation".to_owned()] };
