@@ -10,12 +10,14 @@ use futures::future::LocalBoxFuture;
 use futures::stream::{self, StreamExt as _};
 use moc_domain::category::Category;
 use moc_domain::checksum::{Checksums, Mismatch};
+use moc_domain::content::Content;
 use moc_domain::error::{Error, ErrorKind, FileFailure, FileFault};
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Rejection};
 use moc_domain::format::Format;
 use moc_domain::id::LockToken;
-use moc_domain::limits::{CONTENT_PROBE_BYTES, OBJECT_LOOKS, READ_ALONE_BELOW_MS};
+use moc_domain::limits::{CONTENT_PROBE_BYTES, COPY_MAX_BYTES, OBJECT_LOOKS, READ_ALONE_BELOW_MS};
+use moc_domain::text::{Charset, TextCheck};
 
 use crate::port::{Bucket, BucketError, ObjectHead, Platform, Scan, Store};
 use crate::{deadline, lookup};
@@ -204,24 +206,70 @@ async fn look(
         head = lookup::object(bucket, platform, file, OBJECT_LOOKS, |_| true).await?;
         start = bucket.read(&file.key, 0, CONTENT_PROBE_BYTES).await?;
     }
-    let (Some(head), Some(start)) = (head, start) else { return Err(FileFault::ObjectMissing.into()) };
+    let (Some(mut head), Some(start)) = (head, start) else { return Err(FileFault::ObjectMissing.into()) };
     if head.size_bytes != file.size_bytes {
         return Err(FileFault::SizeMismatch.into());
     }
     let whole = file.size_bytes <= CONTENT_PROBE_BYTES;
-    if !file.content.matches(&start, whole) {
-        let found = Format::of(&start);
-        match found.and_then(Format::content).filter(|content| content.is_image() && file.content.is_image()) {
-            // A picture is what its bytes are: programs save one kind under the name of another.
-            Some(content) => store.retype_file(file.id, content).await.map_err(Error::from)?,
-            None => return Err(Failure::foreign(found)),
-        }
-    }
+    let content = recognised(file, &start, whole)?;
     let known = known_checksums(bucket, file, &head);
     file.checksums.check(&known)?;
-    let is_known = file.checksums.unknown_in(&known).is_empty() && (whole || !file.content.is_text());
+    if whole || !content.is_text() {
+        head = settle(store, bucket, file, head, content, charset(&start)).await?;
+    }
+    let is_known = file.checksums.unknown_in(&known).is_empty() && (whole || !content.is_text());
     let is_verified = file.verified_etag.as_ref() == Some(&head.etag) || is_known;
     Ok((!is_verified).then_some(head))
+}
+
+/// What a file is by its first bytes. A picture may be another one than it was declared to be: programs save one kind
+/// under the name of another.
+fn recognised(file: &File, start: &[u8], whole: bool) -> Result<Content, Failure> {
+    if file.content.matches(start, whole) {
+        return Ok(file.content);
+    }
+    let found = Format::of(start);
+    let picture = found.and_then(Format::content).filter(|content| content.is_image() && file.content.is_image());
+    picture.ok_or_else(|| Failure::foreign(found))
+}
+
+fn charset(text: &[u8]) -> Charset {
+    let mut check = TextCheck::default();
+    check.push(text);
+    check.finish().unwrap_or(Charset::Other)
+}
+
+/// Has the object say what its bytes are, and records that. A bucket that does not copy leaves it as it is.
+async fn settle(
+    store: &impl Store,
+    bucket: &impl Bucket,
+    file: &File,
+    mut object: ObjectHead,
+    content: Content,
+    charset: Charset,
+) -> Result<ObjectHead, Failure> {
+    let media_type = content.stored_type_in(charset);
+    let is_said = object.media_type.as_deref().is_none_or(|said| is_same_type(said, media_type));
+    if !is_said && object.size_bytes <= COPY_MAX_BYTES {
+        match bucket.retype(&file.key, media_type).await {
+            Ok(etag) => object.etag = etag,
+            Err(BucketError::Rejected(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if content != file.content || file.etag.as_ref() != Some(&object.etag) {
+        // Otherwise it would be published as what it is not.
+        store.retype_file(file.id, content, &object.etag).await.map_err(Error::from)?;
+    }
+    Ok(object)
+}
+
+/// Whether two media types are the same but for case and spaces, which buckets may change.
+fn is_same_type(first: &str, second: &str) -> bool {
+    let letters = |text: &str| -> Vec<char> {
+        text.chars().filter(|c| !c.is_whitespace() && *c != '"').map(|c| c.to_ascii_lowercase()).collect()
+    };
+    letters(first) == letters(second)
 }
 
 /// Reads an object once for everything that only its bytes show, and records that they are right.
@@ -232,11 +280,15 @@ async fn read(
     object: ObjectHead,
 ) -> Result<Option<ObjectHead>, Failure> {
     let unknown = file.checksums.unknown_in(&known_checksums(bucket, file, &object));
-    let Scan { checksums, is_text } = bucket.scan(&file.key, &unknown).await?.ok_or(FileFault::ObjectMissing)?;
-    if file.content.is_text() && !is_text {
+    let Scan { checksums, charset } = bucket.scan(&file.key, &unknown).await?.ok_or(FileFault::ObjectMissing)?;
+    if file.content.is_text() && charset.is_none() {
         return Err(FileFault::ContentMismatch.into());
     }
     unknown.check(&checksums)?;
+    let object = match charset.filter(|_| file.content.is_text()) {
+        Some(charset) => settle(store, bucket, file, object, file.content, charset).await?,
+        None => object,
+    };
     // Without this record the next finalize reads it again.
     let _ = store.verify_file(file.id, &object.etag).await;
     Ok(None)

@@ -84,8 +84,52 @@ fn a_picture_is_published_as_what_its_bytes_are() {
     let stage = Stage::default();
     let id = stage.uploaded().id;
     stage.upload(id, Stage::declaration("photo.jpg", webp), webp);
-    stage.store_faults.before("SET media_type", 1..=3, SqlError::unavailable("broken"));
+    stage.store_faults.before("SET media_type = ?2", 1..=3, SqlError::unavailable("broken"));
     assert_eq!(stage.finalize(id, "Castle").unwrap_err().kind, ErrorKind::StoreUnavailable);
+    stage.finalize(id, "Castle").unwrap();
+}
+
+/// What an object is served as follows from its bytes, and the MOC has the ETag that it has then.
+#[test]
+fn an_object_says_what_its_bytes_are() {
+    let webp = b"RIFF\x24\x00\x00\x00WEBPVP8 ....".to_vec();
+    let long = |line: &[u8]| line.repeat(300);
+    for (name, bytes, media_type, is_copied) in [
+        ("parts.csv", b"3001,4".to_vec(), "text/csv; charset=utf-8", false),
+        ("parts.csv", long("Größe,4\n".as_bytes()), "text/csv; charset=utf-8", false),
+        ("parts.csv", b"Gr\xf6\xdfe;4".to_vec(), "text/csv", true),
+        ("parts.csv", long(b"Gr\xf6\xdfe;4\n"), "text/csv", true),
+        ("parts.txt", utf_16("\u{feff}Größe\t4"), "text/plain; charset=utf-16", true),
+        ("parts.txt", utf_16(&"\u{feff}Größe\t4\n".repeat(300)), "text/plain; charset=utf-16", true),
+        ("parts.xml", long(b"<?xml version='1.0' encoding='windows-1252'?><!--\xf6-->"), "application/xml", false),
+        ("photo.jpg", webp, "image/webp", true),
+    ] {
+        let stage = Stage::default();
+        let id = stage.uploaded().id;
+        let file = stage.upload(id, Stage::declaration(name, &bytes), &bytes);
+        // What a lost result leaves is found by the next one.
+        if is_copied {
+            stage.store_faults.before("SET media_type = ?2", 1..=3, SqlError::unavailable("broken"));
+            assert_eq!(stage.finalize(id, "Castle").unwrap_err().kind, ErrorKind::StoreUnavailable);
+        }
+        let moc = stage.finalize(id, "Castle").unwrap().moc;
+        let head = run(stage.memory.head(&file.key)).unwrap().unwrap();
+        assert_eq!(head.media_type.as_deref(), Some(media_type), "{name}");
+        let published = moc.files.iter().find(|published| published.id == file.id).unwrap();
+        assert_eq!((&published.etag, published.size_bytes), (&head.etag, bytes.len() as u64), "{name}");
+        assert_eq!(stage.bucket_faults.count("retype"), usize::from(is_copied), "{name}");
+        assert_eq!(stage.memory.object(&file.key), Some(bytes), "{name}");
+    }
+}
+
+#[test]
+fn a_bucket_that_cannot_copy_keeps_its_type() {
+    let stage = Stage::default();
+    let id = stage.uploaded().id;
+    stage.upload(id, Stage::declaration("parts.csv", b"Gr\xf6\xdfe"), b"Gr\xf6\xdfe");
+    stage.bucket_faults.before("retype", 1..=3, BucketError::Unavailable("503".into()));
+    assert_eq!(stage.finalize(id, "Castle").unwrap_err().kind, ErrorKind::BucketUnavailable);
+    stage.bucket_faults.before("retype", 1..=9, BucketError::Rejected("NotImplemented".into()));
     stage.finalize(id, "Castle").unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! Kinds of content: their media types, extensions, and how their bytes look.
 
 use crate::format::Format;
-use crate::text::TextCheck;
+use crate::text::{Charset, TextCheck};
 
 /// A kind of content that a MOC can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,26 @@ impl Content {
     pub const fn media_type(self) -> &'static str {
         let ([first, ..], _) = self.names() else { return "" };
         first
+    }
+
+    /// The media type that its object is stored with before its bytes are known: text as UTF-8, which is also the default
+    /// of CSV (RFC 7111, section 5.1).
+    #[must_use]
+    pub const fn stored_type(self) -> &'static str {
+        self.stored_type_in(Charset::Utf8)
+    }
+
+    /// The media type that its object is stored with, where its text is written in `charset`. JSON has no charset, and XML
+    /// declares it.
+    #[must_use]
+    pub const fn stored_type_in(self, charset: Charset) -> &'static str {
+        match (self, charset) {
+            (Self::Csv, Charset::Utf8) => "text/csv; charset=utf-8",
+            (Self::Csv, Charset::Utf16) => "text/csv; charset=utf-16",
+            (Self::Text, Charset::Utf8) => "text/plain; charset=utf-8",
+            (Self::Text, Charset::Utf16) => "text/plain; charset=utf-16",
+            _ => self.media_type(),
+        }
     }
 
     /// The extensions of such a file, in lower case, without their dot.
@@ -140,7 +160,7 @@ impl Content {
             Some(_) => true,
         };
         let mut text = TextCheck::default();
-        !is_other && text.push(start) && (!whole || text.finish())
+        !is_other && text.push(start) && (!whole || text.finish().is_some())
     }
 }
 

@@ -72,6 +72,9 @@ pub const READ_ALONE_BELOW_MS: u64 = 60_000;
 /// (ISO 32000-1, annex H.3.4.1).
 pub const CONTENT_PROBE_BYTES: u64 = 1_024;
 
+/// Largest object that S3 copies in one request.
+pub const COPY_MAX_BYTES: u64 = 5 * 1024 * MIB;
+
 /// Longest file name that a client may give, in characters.
 pub const FILE_NAME_MAX_CHARS: usize = 255;
 /// Longest name inside an object key, in characters.

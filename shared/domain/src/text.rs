@@ -1,5 +1,16 @@
 //! Whether bytes are text: a check of a whole file, as it streams by.
 
+/// What a text is written in, as far as its bytes show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charset {
+    /// ASCII included.
+    Utf8,
+    /// With its byte order mark.
+    Utf16,
+    /// One of those that nothing distinguishes from each other.
+    Other,
+}
+
 /// Judges whether bytes are text as programs write it, in constant memory.
 ///
 /// | the bytes begin with | then they are text if they are |
@@ -18,6 +29,8 @@ pub struct TextCheck {
     /// The first bytes, until it is clear which byte order mark they are.
     start: Vec<u8>,
     form: Option<Form>,
+    /// Whether bytes without a mark are not UTF-8.
+    is_other: bool,
     /// Whether a SUB has ended the text.
     is_ended: bool,
     is_binary: bool,
@@ -25,8 +38,8 @@ pub struct TextCheck {
 
 #[derive(Debug)]
 enum Form {
-    /// Any encoding that keeps ASCII.
-    Bytes,
+    /// Any encoding that keeps ASCII, for example UTF-8.
+    Bytes(Utf8),
     Utf8(Utf8),
     Utf16(Utf16),
 }
@@ -46,15 +59,18 @@ impl TextCheck {
         !self.is_binary
     }
 
-    /// Whether the bytes are text, now that there are no more.
+    /// What the text is written in, now that there are no more bytes; `None` if they are not text.
     #[must_use]
-    pub fn finish(&self) -> bool {
-        let is_whole = match &self.form {
-            None | Some(Form::Bytes) => true,
-            Some(Form::Utf8(utf_8)) => utf_8.left == 0,
-            Some(Form::Utf16(utf_16)) => utf_16.first.is_none() && !utf_16.is_high,
+    pub fn finish(&self) -> Option<Charset> {
+        let charset = match &self.form {
+            None if self.start.is_empty() => Some(Charset::Utf8),
+            None => Some(Charset::Other),
+            Some(Form::Bytes(utf_8)) if self.is_other || utf_8.left > 0 => Some(Charset::Other),
+            Some(Form::Bytes(_)) => Some(Charset::Utf8),
+            Some(Form::Utf8(utf_8)) => (utf_8.left == 0).then_some(Charset::Utf8),
+            Some(Form::Utf16(utf_16)) => (utf_16.first.is_none() && !utf_16.is_high).then_some(Charset::Utf16),
         };
-        !self.is_binary && is_whole
+        charset.filter(|_| !self.is_binary)
     }
 
     /// Takes one of the first bytes.
@@ -65,10 +81,10 @@ impl TextCheck {
             [0xff, 0xfe] => Some(Form::Utf16(Utf16::new(u16::from_le_bytes))),
             [0xfe, 0xff] => Some(Form::Utf16(Utf16::new(u16::from_be_bytes))),
             [0xef, 0xbb, 0xbf] => Some(Form::Utf8(Utf8::default())),
-            _ => Some(Form::Bytes),
+            _ => Some(Form::Bytes(Utf8::default())),
         };
         let start = std::mem::take(&mut self.start);
-        if matches!(self.form, Some(Form::Bytes)) {
+        if matches!(self.form, Some(Form::Bytes(_))) {
             start.into_iter().for_each(|byte| self.step(byte));
         }
     }
@@ -76,7 +92,10 @@ impl TextCheck {
     fn step(&mut self, byte: u8) {
         let character = match &mut self.form {
             None => return,
-            Some(Form::Bytes) => Ok(Some(u16::from(byte))),
+            Some(Form::Bytes(utf_8)) => {
+                self.is_other = self.is_other || utf_8.push(byte).is_err();
+                Ok(Some(u16::from(byte)))
+            }
             Some(Form::Utf8(utf_8)) => utf_8.push(byte).map(|()| Some(u16::from(byte))),
             Some(Form::Utf16(utf_16)) => utf_16.push(byte),
         };
@@ -172,7 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The verdict on pieces of these lengths, in turn.
-    fn in_pieces(bytes: &[u8], lengths: &[usize]) -> bool {
+    fn judged(bytes: &[u8], lengths: &[usize]) -> Option<Charset> {
         let (mut check, mut rest) = (TextCheck::default(), bytes);
         for length in lengths.iter().cycle() {
             let (piece, after) = rest.split_at((*length).min(rest.len()));
@@ -182,6 +201,10 @@ mod tests {
             rest = after;
         }
         check.finish()
+    }
+
+    fn in_pieces(bytes: &[u8], lengths: &[usize]) -> bool {
+        judged(bytes, lengths).is_some()
     }
 
     fn is_text(bytes: &[u8]) -> bool {
@@ -306,7 +329,26 @@ mod tests {
         assert!(check.push(b"MZ"));
         assert!(!check.push(b"\x90\x00\x03\x00"));
         assert!(!check.push(b"text"));
-        assert!(!check.finish());
+        assert_eq!(check.finish(), None);
+    }
+
+    #[test]
+    fn bytes_show_what_a_text_is_written_in() {
+        for (bytes, charset) in [
+            (b"3001,4".as_slice(), Charset::Utf8),
+            ("\u{feff}Größe".as_bytes(), Charset::Utf8),
+            ("Größe 🧱".as_bytes(), Charset::Utf8),
+            (b"", Charset::Utf8),
+            (b"Gr\xf6\xdfe", Charset::Other),
+            (b"Gr\xc3\xb6\xc3", Charset::Other),
+            (b"\xef\xbb", Charset::Other),
+            (b"\xff\xfea\x00", Charset::Utf16),
+            (b"\xfe\xff\x00a", Charset::Utf16),
+        ] {
+            for length in [1, 2, 100] {
+                assert_eq!(judged(bytes, &[length]), Some(charset), "{bytes:?}");
+            }
+        }
     }
 
     /// Bytes of all kinds, most of them next to a limit of the rule.
@@ -349,6 +391,8 @@ mod tests {
                 }
             };
             prop_assert_eq!(in_pieces(&bytes, &lengths), expected);
+            let is_utf_8 = std::str::from_utf8(&bytes).is_ok();
+            prop_assert_eq!(judged(&bytes, &lengths) == Some(Charset::Utf8), expected && is_utf_8);
         }
 
         /// Only which bytes there are counts, not how many: neither padding nor truncation changes a verdict.

@@ -88,6 +88,7 @@ impl Body<'_> {
 
 struct Upload {
     key: String,
+    media_type: String,
     parts: BTreeMap<PartNumber, Vec<u8>>,
 }
 
@@ -95,6 +96,7 @@ struct Upload {
 struct Object {
     bytes: Vec<u8>,
     etag: ETag,
+    media_type: String,
 }
 
 #[derive(Default)]
@@ -270,7 +272,7 @@ impl MemoryBucket {
             digests.extend(md5(part));
         }
         let etag = self.etag_of_digest(md5(&digests), &format!("-{}", etags.len()));
-        Ok(Object { bytes, etag })
+        Ok(Object { bytes, etag, media_type: upload.media_type.clone() })
     }
 }
 
@@ -282,11 +284,12 @@ fn etag(digest: [u8; 16], suffix: &str) -> ETag {
 impl Bucket for MemoryBucket {
     type Body<'a> = Body<'a>;
 
-    async fn create_upload(&self, key: &str, _: Content) -> Result<String, BucketError> {
+    async fn create_upload(&self, key: &str, content: Content) -> Result<String, BucketError> {
         let mut state = self.state.borrow_mut();
         state.created += 1;
         let id = format!("upload-{}", state.created);
-        state.uploads.insert(id.clone(), Upload { key: key.to_owned(), parts: BTreeMap::new() });
+        let (key, media_type) = (key.to_owned(), content.stored_type().to_owned());
+        state.uploads.insert(id.clone(), Upload { key, media_type, parts: BTreeMap::new() });
         Ok(id)
     }
 
@@ -371,6 +374,7 @@ impl Bucket for MemoryBucket {
             size_bytes: object.bytes.len() as u64,
             etag: object.etag.clone(),
             is_etag_of_bytes: self.options.is_etag_of_bytes,
+            media_type: Some(object.media_type.clone()),
         }))
     }
 
@@ -387,15 +391,25 @@ impl Bucket for MemoryBucket {
             let mut text = TextCheck::default();
             text.push(&object.bytes);
             let checksums = checksums(&object.bytes, wanted.md5.is_some(), wanted.sha256.is_some());
-            Scan { checksums, is_text: text.finish() }
+            Scan { checksums, charset: text.finish() }
         };
         Ok(state.objects.get(key).map(scan))
     }
 
-    async fn put(&self, key: &str, _: &str, bytes: &[u8]) -> Result<(), BucketError> {
-        let object = Object { bytes: bytes.to_vec(), etag: self.etag(bytes) };
+    async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError> {
+        let object = Object { bytes: bytes.to_vec(), etag: self.etag(bytes), media_type: media_type.to_owned() };
         self.state.borrow_mut().objects.insert(key.to_owned(), object);
         Ok(())
+    }
+
+    async fn retype(&self, key: &str, media_type: &str) -> Result<ETag, BucketError> {
+        let mut state = self.state.borrow_mut();
+        let missing = || BucketError::Rejected("NoSuchKey".into());
+        let object = state.objects.get_mut(key).ok_or_else(missing)?;
+        // A copy is stored as one part.
+        let etag = self.etag(&object.bytes);
+        (object.etag, object.media_type) = (etag.clone(), media_type.to_owned());
+        Ok(etag)
     }
 
     async fn delete(&self, key: &str) -> Result<(), BucketError> {

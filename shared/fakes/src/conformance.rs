@@ -11,6 +11,7 @@ use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::limits::{MIB, PART_SIZE_MIN_MIB};
 use moc_domain::part::PartNumber;
+use moc_domain::text::Charset;
 
 use crate::hash::{checksums, md5, sha256};
 
@@ -92,6 +93,7 @@ cases!(
     deletes_twice,
     lists_open_uploads_of_a_prefix,
     lists_keys_of_a_prefix_in_order,
+    gives_an_object_another_type,
     verifies_checksums_before_it_stores,
     computes_checksums_of_objects,
     judges_the_whole_of_an_object,
@@ -333,6 +335,25 @@ pub async fn lists_keys_of_a_prefix_in_order<B: Bucket>(bucket: &B, prefix: &str
     bucket.delete(&format!("{prefix}/keys.txt")).await.unwrap();
 }
 
+pub async fn gives_an_object_another_type<B: Bucket>(bucket: &B, prefix: &str) {
+    let upload = Upload::create(bucket, format!("{prefix}/Schloß 城.pdf")).await;
+    let etags = [upload.part(1, &part(1)).await, upload.part(2, b"last").await];
+    upload.complete(&etags).await.unwrap();
+    let head = async || bucket.head(&upload.key).await.unwrap().expect("an object");
+    assert_eq!(head().await.media_type.as_deref(), Some("application/pdf"));
+    // A result that was lost is asked for again.
+    for _ in 0..2 {
+        let etag = bucket.retype(&upload.key, "text/csv; charset=utf-16").await.unwrap();
+        let head = head().await;
+        let expected = (Some("text/csv; charset=utf-16"), etag, PART_BYTES as u64 + 4);
+        assert_eq!((head.media_type.as_deref(), head.etag, head.size_bytes), expected);
+    }
+    assert_eq!(bucket.read(&upload.key, PART_BYTES as u64, 100).await.unwrap().as_deref(), Some(b"last".as_slice()));
+    bucket.delete(&upload.key).await.unwrap();
+    let missing = bucket.retype(&upload.key, "text/csv").await;
+    assert!(matches!(missing, Err(BucketError::Rejected(_))), "{missing:?}");
+}
+
 pub async fn verifies_checksums_before_it_stores<B: Bucket>(bucket: &B, prefix: &str) {
     let upload = Upload::create(bucket, format!("{prefix}/castle.pdf")).await;
     let bytes = b"received";
@@ -358,9 +379,9 @@ pub async fn computes_checksums_of_objects<B: Bucket>(bucket: &B, prefix: &str) 
     let all = checksums(b"3001,4", true, true);
     let wanted = Checksums { md5: None, sha256: Some([0; 32]) };
     let scan = bucket.scan(&key, &wanted).await.unwrap().expect("an object");
-    assert_eq!(scan, Scan { checksums: Checksums { md5: None, ..all }, is_text: true });
+    assert_eq!(scan, Scan { checksums: Checksums { md5: None, ..all }, charset: Some(Charset::Utf8) });
     let wanted = Checksums { md5: Some([0; 16]), ..wanted };
-    assert_eq!(bucket.scan(&key, &wanted).await.unwrap(), Some(Scan { checksums: all, is_text: true }));
+    assert_eq!(bucket.scan(&key, &wanted).await.unwrap(), Some(Scan { checksums: all, charset: Some(Charset::Utf8) }));
     bucket.delete(&key).await.unwrap();
 }
 
@@ -368,10 +389,10 @@ pub async fn judges_the_whole_of_an_object<B: Bucket>(bucket: &B, prefix: &str) 
     let key = format!("{prefix}/list.txt");
     // Longer than what is read at once, which ends inside of a character.
     let text = format!("x{}", "🏰".repeat(200_000));
-    for (end, is_text) in [("", true), ("\0", false)] {
+    for (end, charset) in [("", Some(Charset::Utf8)), ("\u{fc}", Some(Charset::Utf8)), ("\0", None)] {
         bucket.put(&key, "text/plain", format!("{text}{end}").as_bytes()).await.unwrap();
         let scan = bucket.scan(&key, &Checksums::default()).await.unwrap();
-        assert_eq!(scan, Some(Scan { checksums: Checksums::default(), is_text }));
+        assert_eq!(scan, Some(Scan { checksums: Checksums::default(), charset }));
     }
     bucket.delete(&key).await.unwrap();
 }

@@ -272,9 +272,9 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         Ok(())
     }
 
-    async fn retype_file(&self, file: FileId, content: Content) -> Result<(), StoreError> {
-        let sql = "UPDATE files SET media_type = ?2 WHERE id = ?1 AND etag IS NOT NULL";
-        self.execute(Statement::new(sql, [text(file), text(content.media_type())])).await?;
+    async fn retype_file(&self, file: FileId, content: Content, etag: &ETag) -> Result<(), StoreError> {
+        let sql = "UPDATE files SET media_type = ?2, etag = ?3 WHERE id = ?1 AND etag IS NOT NULL";
+        self.execute(Statement::new(sql, [text(file), text(content.media_type()), text(etag)])).await?;
         Ok(())
     }
 

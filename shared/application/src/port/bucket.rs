@@ -5,6 +5,7 @@ use moc_domain::content::Content;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::etag::ETag;
 use moc_domain::part::PartNumber;
+use moc_domain::text::Charset;
 
 /// Why an operation on the bucket failed; the texts are for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub struct ObjectHead {
     pub etag: ETag,
     /// As [`UploadedPart::is_etag_of_bytes`].
     pub is_etag_of_bytes: bool,
+    /// `Content-Type`.
+    pub media_type: Option<String>,
 }
 
 /// What a read of all bytes of an object has shown.
@@ -98,8 +101,8 @@ pub struct ObjectHead {
 pub struct Scan {
     /// Those that were wanted.
     pub checksums: Checksums,
-    /// As [`moc_domain::text::TextCheck`] judges.
-    pub is_text: bool,
+    /// What it is written in, if it is text, as [`moc_domain::text::TextCheck`] judges.
+    pub charset: Option<Charset>,
 }
 
 /// An object that S3 has assembled from parts.
@@ -193,6 +196,9 @@ pub trait Bucket {
     async fn scan(&self, key: &str, wanted: &Checksums) -> Result<Option<Scan>, BucketError>;
     /// Writes an object (S3 `PutObject`).
     async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError>;
+    /// Gives an object of at most [`moc_domain::limits::COPY_MAX_BYTES`] another `Content-Type` (S3 `CopyObject` onto
+    /// itself); returns the ETag that it has then.
+    async fn retype(&self, key: &str, media_type: &str) -> Result<ETag, BucketError>;
     /// Deletes an object (S3 `DeleteObject`). One that is missing is no error.
     async fn delete(&self, key: &str) -> Result<(), BucketError>;
     /// The first open multipart uploads whose keys begin with `prefix` (S3 `ListMultipartUploads`),

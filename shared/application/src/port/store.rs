@@ -149,8 +149,8 @@ pub trait Files {
     async fn reject_file(&self, file: FileId, rejection: &Rejection, token: LockToken) -> Result<bool, StoreError>;
     /// Records that a read of all bytes of a completed file, whose object has this ETag, has found nothing wrong.
     async fn verify_file(&self, file: FileId, etag: &ETag) -> Result<(), StoreError>;
-    /// Records what the bytes of a completed file are, where that is not what it was declared to be.
-    async fn retype_file(&self, file: FileId, content: Content) -> Result<(), StoreError>;
+    /// Records what the bytes of a completed file are, and the ETag that its object has since it says so.
+    async fn retype_file(&self, file: FileId, content: Content, etag: &ETag) -> Result<(), StoreError>;
     /// The files of a session that may still have an upload or an object in the bucket: those that no cancellation
     /// has cleared.
     async fn uncleared_files(&self, session: SessionId) -> Result<Vec<File>, StoreError>;

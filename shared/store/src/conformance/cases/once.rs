@@ -27,19 +27,23 @@ pub async fn keeps_what_was_verified_of_completed_files(database: &impl Database
 pub async fn publishes_a_file_as_what_its_bytes_are(database: &impl Database) {
     let store = &database.store().await;
     let (session, file) = registered(store, 1).await;
-    let now_is = async || store.file(session.id, file.id).await.unwrap().expect("the file").1.content;
-    store.retype_file(file.id, Content::WebP).await.unwrap();
-    assert_eq!(now_is().await, file.content);
-    assert!(store.complete_file(&file, &etag_of("whole-1"), now()).await.unwrap());
-    store.retype_file(file.id, Content::WebP).await.unwrap();
-    store.retype_file(file.id, Content::WebP).await.unwrap();
-    assert_eq!(now_is().await, Content::WebP);
+    let (first, second) = (etag_of("whole-1"), etag_of("copy"));
+    let now_is = async || {
+        let (_, file) = store.file(session.id, file.id).await.unwrap().expect("the file");
+        (file.content, file.etag)
+    };
+    store.retype_file(file.id, Content::WebP, &second).await.unwrap();
+    assert_eq!(now_is().await, (file.content, None));
+    assert!(store.complete_file(&file, &first, now()).await.unwrap());
+    store.retype_file(file.id, Content::WebP, &second).await.unwrap();
+    store.retype_file(file.id, Content::WebP, &second).await.unwrap();
+    assert_eq!(now_is().await, (Content::WebP, Some(second.clone())));
     let holder = token();
     assert!(store.lock_session(session.id, holder, now(), after(-1)).await.unwrap());
     let moc = moc(&session, "retyped");
     assert_eq!(store.insert_moc(&moc, holder, false).await.unwrap(), Inserted::Done);
     let moc = store.complete_moc(moc.id, session.id).await.unwrap().expect("the MOC");
-    assert_eq!(moc.files[0].content, Content::WebP);
+    assert_eq!((moc.files[0].content, &moc.files[0].etag), (Content::WebP, &second));
 }
 
 pub async fn clears_files_of_cancelled_sessions_only(database: &impl Database) {
