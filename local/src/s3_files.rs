@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use md5::{Digest as _, Md5};
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
-    CompletedPart, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput,
-    ETag, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-    ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, Part, PutObjectInput, PutObjectOutput,
-    UploadPartInput, UploadPartOutput,
+    CompletedPart, CopyObjectInput, CopyObjectOutput, CopySource, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput,
+    HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output,
+    ListPartsInput, ListPartsOutput, Part, PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
@@ -133,6 +133,21 @@ macro_rules! operations {
                 request: S3Request<ListObjectsV2Input>,
             ) -> S3Result<S3Response<ListObjectsV2Output>> {
                 self.files.list_objects_v2(request).await
+            }
+
+            async fn copy_object(
+                &self,
+                mut request: S3Request<CopyObjectInput>,
+            ) -> S3Result<S3Response<CopyObjectOutput>> {
+                let input = &mut request.input;
+                shorten(&input.bucket, &mut input.key);
+                if let CopySource::Bucket { bucket, key, .. } = &mut input.copy_source {
+                    let mut source = String::from(&**key);
+                    shorten(bucket, &mut source);
+                    *key = source.into();
+                }
+                let _settled = self.completion.read().await;
+                self.files.copy_object(request).await
             }
 
             async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {

@@ -41,6 +41,8 @@ pub struct S3Response {
     pub body: Vec<u8>,
     /// `Content-Length`.
     pub length: Option<u64>,
+    /// `Content-Type`.
+    pub media_type: Option<String>,
     /// `ETag`.
     pub etag: Option<String>,
     /// Whether it says that the object is under SSE-KMS, where an ETag is no MD5, but has the form of one.
@@ -55,6 +57,7 @@ pub async fn send(s3: &S3Bucket, call: &Call<'_>) -> Result<S3Response, BucketEr
     let status = reply.status;
     let succeeded = (200..300).contains(&status) || call.also == Some(status);
     let length = reply.length();
+    let media_type = reply.header("content-type").map(str::to_owned);
     let etag = reply.header("etag").map(str::to_owned);
     let kms = is_kms(&reply);
     let body = match (succeeded, call.first_bytes) {
@@ -65,5 +68,5 @@ pub async fn send(s3: &S3Bucket, call: &Call<'_>) -> Result<S3Response, BucketEr
     if !succeeded || (failed_late && call.also != Some(status)) {
         return Err(classify(call.operation, status, &body));
     }
-    Ok(S3Response { status, body, length, etag, kms })
+    Ok(S3Response { status, body, length, media_type, etag, kms })
 }

@@ -47,11 +47,12 @@ const PRESIGNED_FOR_SECONDS: u64 = 60;
 /// [`ErrorKind::Internal`] where a variable is missing or cannot be read.
 pub async fn open() -> Result<Retrying<S3Bucket, WasiPlatform>, Error> {
     let settings: Rc<BucketSettings> = settings::bucket().await?;
-    let bucket = S3Bucket { signer: Signer::new((*settings).clone()) };
+    let bucket = S3Bucket { name: settings.bucket.clone(), signer: Signer::new((*settings).clone()) };
     Ok(Retrying::new(bucket, WasiPlatform))
 }
 
 pub struct S3Bucket {
+    name: String,
     signer: Signer,
 }
 
@@ -134,6 +135,10 @@ impl Bucket for S3Bucket {
 
     async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError> {
         objects::put(self, key, media_type, bytes).await
+    }
+
+    async fn retype(&self, key: &str, media_type: &str) -> Result<ETag, BucketError> {
+        objects::retype(self, key, media_type).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), BucketError> {

@@ -7,6 +7,7 @@ use moc_domain::checksum::Checksums;
 use moc_domain::etag::ETag;
 use moc_domain::limits::KIB;
 use moc_domain::text::TextCheck;
+use percent_encoding::utf8_percent_encode;
 use spin_sdk::wasip3::http::types::Method;
 
 use super::S3Bucket;
@@ -14,6 +15,8 @@ use super::call::{Call, send};
 use super::error::{classify, malformed};
 use super::etag::is_of_bytes;
 use super::hasher::Hasher;
+use super::sign::{PATH, SEGMENT};
+use super::xml;
 use crate::body::{Body, read};
 use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError};
 use crate::platform::within;
@@ -32,7 +35,7 @@ pub async fn head(s3: &S3Bucket, key: &str) -> Result<Option<ObjectHead>, Bucket
     let etag = response.etag.as_deref().and_then(ETag::parse);
     let (Some(etag), Some(size_bytes)) = (etag, response.length) else { return Err(malformed(operation)) };
     let is_etag_of_bytes = !response.kms && is_of_bytes(&etag);
-    Ok(Some(ObjectHead { size_bytes, etag, is_etag_of_bytes }))
+    Ok(Some(ObjectHead { size_bytes, etag, is_etag_of_bytes, media_type: response.media_type }))
 }
 
 /// S3 `GetObject` with a `Range` (RFC 9110, section 14.2).
@@ -89,7 +92,7 @@ pub async fn scan(s3: &S3Bucket, key: &str, wanted: &Checksums) -> Result<Option
         }
         drop(bytes);
         end.await.map_err(SendError::from)?;
-        Ok(Some(Scan { checksums: hasher.finish(), is_text: text.finish() }))
+        Ok(Some(Scan { checksums: hasher.finish(), charset: text.finish() }))
     };
     let outcome = within(Instant::now() + Duration::from_millis(limit_ms), reading).await;
     outcome.unwrap_or_else(|| Err(BucketError::Silent("GetObject: it takes too long".into())))
@@ -102,8 +105,45 @@ pub async fn put(s3: &S3Bucket, key: &str, media_type: &str, body: &[u8]) -> Res
     send(s3, &call).await.map(|_| ())
 }
 
+/// S3 `CopyObject` onto itself, with this `Content-Type`
+/// ([CopyObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html)).
+pub async fn retype(s3: &S3Bucket, key: &str, media_type: &str) -> Result<ETag, BucketError> {
+    let operation = "CopyObject";
+    let source = format!("/{}/{}", utf8_percent_encode(&s3.name, SEGMENT), utf8_percent_encode(key, PATH));
+    let headers =
+        [("content-type", media_type), ("x-amz-copy-source", &source), ("x-amz-metadata-directive", "REPLACE")];
+    let response = send(s3, &Call { headers: &headers, ..Call::new(operation, Method::Put, key) }).await?;
+    copied_etag(&response.body).ok_or_else(|| malformed(operation))
+}
+
+fn copied_etag(body: &[u8]) -> Option<ETag> {
+    let mut etag = None;
+    xml::read(body, &mut |path, text| {
+        if path == "CopyObjectResult/ETag" {
+            etag = ETag::parse(text);
+        }
+    })?;
+    etag
+}
+
 /// S3 `DeleteObject`.
 pub async fn delete(s3: &S3Bucket, key: &str) -> Result<(), BucketError> {
     let call = Call { also: Some(404), ..Call::new("DeleteObject", Method::Delete, key) };
     send(s3, &call).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_an_etag() {
+        let etag = |body: &str| copied_etag(body.as_bytes()).map(|etag| etag.to_string());
+        let result = "<?xml version=\"1.0\"?><CopyObjectResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+            <LastModified>2026-01-25T12:00:00.000Z</LastModified><ETag>&quot;e&quot;</ETag></CopyObjectResult>";
+        assert_eq!(etag(result).as_deref(), Some("e"));
+        for bad in ["", "<Error><Code>InternalError</Code></Error>", &result[..result.len() - 1]] {
+            assert_eq!(etag(bad), None, "{bad}");
+        }
+    }
 }

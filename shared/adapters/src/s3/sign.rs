@@ -10,9 +10,9 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 /// All but the unreserved characters (RFC 3986, section 2.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// As [`SEGMENT`], for several of them.
-const PATH: &AsciiSet = &SEGMENT.remove(b'/');
+pub(super) const PATH: &AsciiSet = &SEGMENT.remove(b'/');
 /// As [`PATH`], where it is percent-encoded already.
 const ENCODED_PATH: &AsciiSet = &PATH.remove(b'%');
 

@@ -19,7 +19,7 @@ const PAGE_PARTS: &str = "1000";
 /// S3 `CreateMultipartUpload`.
 pub async fn create(s3: &S3Bucket, key: &str, content: Content) -> Result<String, BucketError> {
     let operation = "CreateMultipartUpload";
-    let headers = [("content-type", content.media_type())];
+    let headers = [("content-type", content.stored_type())];
     let call = Call { query: &[("uploads", "")], headers: &headers, ..Call::new(operation, Method::Post, key) };
     let response = send(s3, &call).await?;
     upload_id(&response.body).ok_or_else(|| malformed(operation))
