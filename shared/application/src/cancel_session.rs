@@ -111,7 +111,12 @@ pub(crate) async fn clear_all(
 /// Aborts a file's upload, if it is not completed, and deletes its object: a completion that was
 /// under way may have made one. Some servers reject the abort of an upload that is over, where S3 says
 /// that there is none: the second time that is no error.
-async fn clear(bucket: &impl Bucket, file: &File, again: bool, is_completing: bool) -> Result<(), BucketError> {
+pub(crate) async fn clear(
+    bucket: &impl Bucket,
+    file: &File,
+    again: bool,
+    is_completing: bool,
+) -> Result<(), BucketError> {
     let aborted = if file.is_completed() { Ok(()) } else { bucket.abort_upload(&file.key, &file.upload_id).await };
     let aborted = match aborted {
         Err(BucketError::Silent(_)) => return aborted,

@@ -106,10 +106,10 @@ async fn overtaken(
         Ok((session, file)) => session.status == Status::Cancelled && file.etag.is_none(),
         Err(error) => error.kind == ErrorKind::NotFound,
     };
-    // A cancellation has cleared the bucket already, or the file was given up: clear what came after it. An object that
-    // was made is the end of every completion.
+    // A cancellation has cleared the bucket already, or the file was given up or taken out: clear what came after it.
+    // An object that was made is the end of every completion, and of the upload.
     if is_over && bucket.delete(key).await.is_ok() && is_made {
-        let _ = store.end_completion(request.file).await;
+        let _ = store.clear_files(request.session, &[request.file]).await;
     }
     let (session, file) = found?;
     if let Some(etag) = file.etag.clone() {

@@ -18,6 +18,7 @@ pub mod make_thumbnail;
 pub mod part_urls;
 pub mod port;
 pub mod register_file;
+pub mod remove_file;
 pub mod retry;
 pub mod sweep;
 pub mod upload_batch;

@@ -17,7 +17,8 @@ pub use bucket::{
 };
 pub use issuer::{FetchState, Issuer, KeySetRecord, KeySets};
 pub use store::{
-    Completing, Files, Inserted, Mocs, Outbox, Registered, Sessions, Settled, Store, StoreError, ThumbnailQueue,
+    Completing, Files, Inserted, Mocs, Outbox, Registered, Removed, Sessions, Settled, Store, StoreError,
+    ThumbnailQueue,
 };
 pub use sweep::{Backlog, Due, Resend, SweepClaim, Sweeps};
 

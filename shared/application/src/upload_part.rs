@@ -123,7 +123,13 @@ pub(crate) async fn record(
     };
     let stored = StoredPart { number: part.number, etag, size_bytes: part.size_bytes, uploaded_at: platform.now() };
     let Some(progress) = store.record_part(part.file, &stored, sha256).await? else {
-        return Err(no_longer_accepted(store, bucket, platform, part, false).await);
+        let error = no_longer_accepted(store, bucket, platform, part, false).await;
+        if error.kind == ErrorKind::NotFound {
+            // The file was taken out meanwhile. A part that was under way may outlive the abort
+            // (https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html).
+            let _ = bucket.abort_upload(&file.key, &file.upload_id).await;
+        }
+        return Err(error);
     };
     Ok(Stored { file, part: stored, progress })
 }

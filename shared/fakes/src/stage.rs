@@ -21,7 +21,7 @@ use moc_application::retry::Retrying;
 use moc_application::sweep::{self, SweepOutcome, SweepRequest};
 use moc_application::upload_batch::{self, Batch, Taken};
 use moc_application::upload_part::{self, Part, PartLimits, Stored};
-use moc_application::{cancel_session, create_session, deliver_webhook, lookup};
+use moc_application::{cancel_session, create_session, deliver_webhook, lookup, remove_file};
 use moc_domain::category::Category;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
@@ -363,6 +363,13 @@ impl Stage {
     pub fn cancel(&self, id: SessionId) -> Result<(), Error> {
         let (store, bucket) = (&*self.store, &*self.bucket);
         run(cancel_session::run(store, bucket, &self.platform, &self.user, id, COMPLETION_TIMEOUT_MS))
+    }
+
+    /// # Errors
+    /// Those of the use case.
+    pub fn remove(&self, file: &File) -> Result<(), Error> {
+        let (store, bucket, (session, id)) = (&*self.store, &*self.bucket, (file.session_id, file.id));
+        run(remove_file::run(store, bucket, &self.platform, &self.user, session, id, COMPLETION_TIMEOUT_MS))
     }
 
     /// Does what follows the finalize of a MOC where thumbnails are on.

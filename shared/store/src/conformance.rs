@@ -8,6 +8,7 @@
 mod cases;
 mod claims;
 mod key_sets;
+mod removed;
 mod sweeps;
 mod taken_away;
 
@@ -16,6 +17,7 @@ use moc_application::port::Platform;
 pub use cases::*;
 pub use claims::*;
 pub use key_sets::*;
+pub use removed::*;
 pub use sweeps::*;
 pub use taken_away::*;
 
@@ -66,6 +68,11 @@ macro_rules! store_cases {
             replaces_a_rejected_file,
             replaces_no_file_of_a_session_that_is_not_active,
             replaces_once_and_not_under_a_lock,
+            takes_a_file_out_and_keeps_what_is_to_be_cleared,
+            takes_no_file_out_of_another_or_inactive_session,
+            deletes_what_is_to_be_cleared_with_its_session,
+            takes_a_file_out_once_and_not_under_a_lock,
+            records_no_part_of_a_file_that_is_taken_out,
             keeps_what_was_verified_of_completed_files,
             publishes_a_file_as_what_its_bytes_are,
             clears_files_of_cancelled_sessions_only,

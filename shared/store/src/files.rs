@@ -1,6 +1,6 @@
 //! Statements on files and their parts.
 
-use moc_application::port::{Completing, Files, Platform, Registered, Sessions, StoreError};
+use moc_application::port::{Completing, Files, Platform, Registered, Removed, Sessions, StoreError};
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Progress, Rejection, StoredPart};
@@ -12,7 +12,7 @@ use moc_domain::time::Timestamp;
 use crate::SqlStore;
 use crate::claims;
 use crate::executor::{SqlExecutor, Statement, Value, text};
-use crate::row::{self, FILE, PART, SESSION, list, metadata, number, one, record, records};
+use crate::row::{self, FILE, PART, REMOVED_FILE, SESSION, list, metadata, number, one, record, records};
 
 /// Records a part in SQLite: the trigger on `last_part_number` writes the part, the counters say whether it is new,
 /// and both cost the same whatever is stored already.
@@ -83,6 +83,30 @@ const INSERT_FILE_POSTGRES: &str = "WITH s AS (
     SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, CAST(?8 AS BIGINT), CAST(?9 AS BIGINT), ?11,
       coalesce((SELECT max(number_in_session) FROM files WHERE session_id = ?2), 0) + 1
     FROM s WHERE (SELECT count(*) FROM files WHERE session_id = ?2) < ?10
+    ON CONFLICT DO NOTHING RETURNING 1";
+
+/// Takes a file out in SQLite: a trigger deletes it from `files`.
+const REMOVE_FILE_SQLITE: &str =
+    "INSERT INTO removed_files (file_id, session_id, category, name, media_type, object_key,
+      upload_id, size_bytes, etag, created_at, completing_at)
+    SELECT f.id, f.session_id, f.category, f.name, f.media_type, f.object_key, f.upload_id, f.size_bytes, f.etag,
+      f.created_at, f.completing_at
+    FROM files f WHERE f.id = ?1 AND f.session_id = ?2
+      AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = f.session_id AND s.status = 'active')
+    ON CONFLICT DO NOTHING RETURNING 1";
+
+/// Takes a file out in PostgreSQL. The session is locked meanwhile, so a finalize that gets its lock does not see the
+/// file, or keeps it.
+const REMOVE_FILE_POSTGRES: &str = "WITH s AS (
+      SELECT id FROM sessions WHERE id = ?2 AND status = 'active' FOR UPDATE),
+    f AS (
+      DELETE FROM files USING s WHERE files.id = ?1 AND files.session_id = s.id
+      RETURNING files.id, files.session_id, files.category, files.name, files.media_type, files.object_key,
+        files.upload_id, files.size_bytes, files.etag, files.created_at, files.completing_at)
+    INSERT INTO removed_files (file_id, session_id, category, name, media_type, object_key, upload_id, size_bytes,
+      etag, created_at, completing_at)
+    SELECT id, session_id, category, name, media_type, object_key, upload_id, size_bytes, etag, created_at,
+      completing_at FROM f
     ON CONFLICT DO NOTHING RETURNING 1";
 
 /// Deletes the parts of a file that no longer exists.
@@ -278,21 +302,38 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         Ok(())
     }
 
+    async fn remove_file(&self, session: SessionId, file: FileId) -> Result<Option<Removed>, StoreError> {
+        let remove = if self.is_postgres() { REMOVE_FILE_POSTGRES } else { REMOVE_FILE_SQLITE };
+        let find =
+            format!("SELECT {} FROM removed_files r WHERE r.file_id = ?1 AND r.session_id = ?2", one(REMOVED_FILE));
+        let ids = || [text(file), text(session)];
+        let statements =
+            [Statement::new(remove, ids()), Statement::new(DELETE_PARTS, [text(file)]), Statement::new(find, ids())];
+        let results = self.execute_all(&statements).await?;
+        let Some(row) = results.last().and_then(|rows| rows.first()) else { return Ok(None) };
+        let again = results.first().is_none_or(Vec::is_empty);
+        Ok(Some(Removed { file: row::file(&record(row, 0)?)?, again }))
+    }
+
     async fn uncleared_files(&self, session: SessionId) -> Result<Vec<File>, StoreError> {
-        let files = list(FILE, "(SELECT * FROM files WHERE session_id = ?1 AND cleared = 0) f");
-        let row = self.first(Statement::new(format!("SELECT {files}"), [text(session)])).await?;
-        records(&row.unwrap_or_default(), 0, row::file)
+        let of_session = "(SELECT * FROM files WHERE session_id = ?1 AND cleared = 0
+            AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status <> 'finalized')) f";
+        let removed = "(SELECT * FROM removed_files WHERE session_id = ?1) r";
+        let sql = format!("SELECT {}, {}", list(FILE, of_session), list(REMOVED_FILE, removed));
+        let row = self.first(Statement::new(sql, [text(session)])).await?.unwrap_or_default();
+        Ok([records(&row, 0, row::file)?, records(&row, 1, row::file)?].concat())
     }
 
     async fn clear_files(&self, session: SessionId, files: &[FileId]) -> Result<(), StoreError> {
         let placeholders: Vec<String> = (2..files.len() + 2).map(|number| format!("?{number}")).collect();
-        let sql = format!(
-            "UPDATE files SET cleared = 1 WHERE session_id = ?1 AND id IN ({})
-               AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'cancelled')",
-            placeholders.join(", ")
+        let placeholders = placeholders.join(", ");
+        let clear = format!(
+            "UPDATE files SET cleared = 1 WHERE session_id = ?1 AND id IN ({placeholders})
+               AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'cancelled')"
         );
+        let forget = format!("DELETE FROM removed_files WHERE session_id = ?1 AND file_id IN ({placeholders})");
         let parameters: Vec<Value> = [text(session)].into_iter().chain(files.iter().map(text)).collect();
-        self.execute(Statement::new(sql, parameters)).await?;
+        self.execute_all(&[clear, forget].map(|sql| Statement::new(sql, parameters.clone()))).await?;
         Ok(())
     }
 

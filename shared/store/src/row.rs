@@ -37,6 +37,14 @@ pub const FILE: &str = "json_object('id', f.id, 'session_id', f.session_id, 'cat
     'rejected', f.rejected, 'rejection', f.rejection, 'verified_etag', f.verified_etag,
     'completing_at', f.completing_at, 'has_claims', f.has_claims)";
 
+/// A file that was taken out of its session, of the table `r`: [`file`]. What is left out matters to nobody any more.
+pub const REMOVED_FILE: &str = "json_object('id', r.file_id, 'session_id', r.session_id, 'category', r.category,
+    'name', r.name, 'media_type', r.media_type, 'key', r.object_key, 'upload_id', r.upload_id,
+    'size_bytes', r.size_bytes, 'part_size_bytes', (SELECT part_size_bytes FROM sessions WHERE id = r.session_id),
+    'parts_completed', 0, 'bytes_completed', 0, 'etag', r.etag, 'created_at', r.created_at, 'metadata', NULL,
+    'last_part_sha256', NULL, 'rejected', 0, 'rejection', NULL, 'verified_etag', NULL,
+    'completing_at', r.completing_at, 'has_claims', 0)";
+
 /// A stored part, of the table `p`: [`part`].
 pub const PART: &str =
     "json_object('number', p.part_number, 'etag', p.etag, 'size_bytes', p.size_bytes, 'uploaded_at', p.uploaded_at)";

@@ -107,6 +107,7 @@ impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
             "DELETE FROM mocs WHERE session_id = ?1",
             "DELETE FROM parts WHERE file_id IN (SELECT id FROM files WHERE session_id = ?1)",
             "DELETE FROM files WHERE session_id = ?1",
+            "DELETE FROM removed_files WHERE session_id = ?1",
             "DELETE FROM sessions WHERE id = ?1",
         ];
         self.execute_all(&statements.map(|sql| Statement::new(sql, [text(id)]))).await?;

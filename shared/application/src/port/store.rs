@@ -61,6 +61,14 @@ pub struct Completing {
     pub requests: u64,
 }
 
+/// A file that was taken out of its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    pub file: File,
+    /// Whether an earlier call has taken it out.
+    pub again: bool,
+}
+
 /// Upload sessions.
 pub trait Sessions {
     /// Adds one to the sessions that `user` created in the window that began at `window_start`; returns their number.
@@ -151,10 +159,13 @@ pub trait Files {
     async fn verify_file(&self, file: FileId, etag: &ETag) -> Result<(), StoreError>;
     /// Records what the bytes of a completed file are, and the ETag that its object has since it says so.
     async fn retype_file(&self, file: FileId, content: Content, etag: &ETag) -> Result<(), StoreError>;
-    /// The files of a session that may still have an upload or an object in the bucket: those that no cancellation
-    /// has cleared.
+    /// Takes a file out of an active session, so that its name and its place are free. Until the bucket is cleared of it
+    /// ([`Files::clear_files`]) every call returns it; `None` if there is no such file, or the session is not active.
+    async fn remove_file(&self, session: SessionId, file: FileId) -> Result<Option<Removed>, StoreError>;
+    /// The files of a session that may still have an upload or an object in the bucket, and belong to no MOC: those
+    /// that no cancellation has cleared, unless the session is finalized, and those that were taken out of it.
     async fn uncleared_files(&self, session: SessionId) -> Result<Vec<File>, StoreError>;
-    /// Records that a cancellation of their session has cleared the bucket of these files.
+    /// Records that the bucket is cleared of these files of a cancelled session, or taken out of any session.
     async fn clear_files(&self, session: SessionId, files: &[FileId]) -> Result<(), StoreError>;
     /// Deletes a pending file whose multipart upload no longer exists, so that it can be registered again; `false`
     /// unless its last completion began at `completing_at`, or none did.

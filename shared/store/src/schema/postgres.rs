@@ -4,7 +4,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS, REMOVED_FILES];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE schema_version (version BIGINT PRIMARY KEY)",
@@ -154,4 +154,22 @@ const SWEEPS: &[&str] = &[
     "CREATE INDEX sessions_swept ON sessions (expires_at) WHERE swept = 1",
     "CREATE INDEX session_counts_by_window ON session_counts (window_start)",
     "CREATE INDEX webhook_deliveries_by_status ON webhook_deliveries (status, next_attempt_at)",
+];
+
+const REMOVED_FILES: &[&str] = &[
+    // Files that were taken out of their sessions, until the bucket is cleared of them.
+    "CREATE TABLE removed_files (
+      file_id TEXT PRIMARY KEY,
+      session_id TEXT NOT NULL,
+      category TEXT NOT NULL,
+      name TEXT NOT NULL,
+      media_type TEXT NOT NULL,
+      object_key TEXT NOT NULL,
+      upload_id TEXT NOT NULL,
+      size_bytes BIGINT NOT NULL,
+      etag TEXT,
+      created_at BIGINT NOT NULL,
+      completing_at BIGINT
+    )",
+    "CREATE INDEX removed_files_by_session ON removed_files (session_id)",
 ];

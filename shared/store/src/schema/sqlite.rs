@@ -3,7 +3,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
@@ -190,4 +190,26 @@ const SWEEPS: &[&str] = &[
     "CREATE INDEX sessions_swept ON sessions (expires_at) WHERE swept = 1",
     "CREATE INDEX session_counts_by_window ON session_counts (window_start)",
     "CREATE INDEX webhook_deliveries_by_status ON webhook_deliveries (status, next_attempt_at)",
+];
+
+const REMOVED_FILES: &[&str] = &[
+    // Files that were taken out of their sessions, until the bucket is cleared of them.
+    "CREATE TABLE removed_files (
+      file_id TEXT PRIMARY KEY,
+      session_id TEXT NOT NULL,
+      category TEXT NOT NULL,
+      name TEXT NOT NULL,
+      media_type TEXT NOT NULL,
+      object_key TEXT NOT NULL,
+      upload_id TEXT NOT NULL,
+      size_bytes INTEGER NOT NULL,
+      etag TEXT,
+      created_at INTEGER NOT NULL,
+      completing_at INTEGER
+    ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX removed_files_by_session ON removed_files (session_id)",
+    "CREATE TRIGGER remove_file AFTER INSERT ON removed_files
+    BEGIN
+      DELETE FROM files WHERE id = NEW.file_id;
+    END",
 ];
