@@ -46,6 +46,7 @@ export interface Api {
   getSession(sessionId: string, call?: Call): Promise<SessionState>;
   cancelSession(sessionId: string, call?: Call): Promise<void>;
   registerFile(sessionId: string, body: RegisterFile, call?: Call): Promise<FileRegistered>;
+  removeFile(sessionId: string, fileId: string, call?: Call): Promise<void>;
   putPart(sessionId: string, fileId: string, partNumber: number, bytes: Blob, call?: PartCall): Promise<PartStored>;
   /** Sent once: some parts may be stored if it fails, and {@link Api.listParts} knows which. */
   putBatch(sessionId: string, fileId: string, parts: ReadonlyMap<number, Blob>, call?: PartCall): Promise<PartStored[]>;
@@ -142,6 +143,7 @@ export function connect(options: ConnectionOptions, onWaiting: OnWaiting): Conne
     getSession: (id, options) => call("GET", session(id), options),
     cancelSession: (id, options) => call("DELETE", session(id), options),
     registerFile: (id, body, options) => call("POST", `${session(id)}/files`, options, body),
+    removeFile: (id, fileId, options) => call("DELETE", file(id, fileId), options),
     putPart: (id, fileId, partNumber, body, options = {}) => {
       const url = `${base}${file(id, fileId)}/parts/${partNumber}`;
       const headers = { "content-type": "application/octet-stream" };

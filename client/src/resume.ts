@@ -28,17 +28,23 @@ export function matchRecord(files: readonly UploadFile[], record: StoredUpload):
 
 /**
  * Which file the server means by each of its own: by category and name, which are unique in a session. Throws
- * `FILE_MISMATCH` if there is none.
+ * `FILE_MISMATCH` if there is none, unless they are only `some`.
  */
-export function matchSession(files: readonly UploadFile[], states: readonly FileState[]): Map<UploadFile, FileState> {
-  const matches = states.map((state): [UploadFile, FileState] => {
+export function matchSession(
+  files: readonly UploadFile[],
+  states: readonly FileState[],
+  some?: boolean,
+): Map<UploadFile, FileState> {
+  const matches = new Map<UploadFile, FileState>();
+  for (const state of states) {
     const file = files.find(({ input }) => input.category === state.category && input.name === state.name);
-    if (!file) {
+    if (file) {
+      matches.set(file, state);
+    } else if (!some) {
       throw mismatch(state.name, "missing");
     }
-    return [file, state];
-  });
-  return new Map(matches);
+  }
+  return matches;
 }
 
 /**

@@ -179,6 +179,12 @@ export interface Upload {
   pause(): void;
   resume(): void;
   /**
+   * Takes a file out of the upload, for example one that was rejected: an upload that runs continues without it, one that
+   * has failed with the next `start()`. The server deletes what it has of it. Nothing happens once the upload is being
+   * finalized, or to a file that it does not have.
+   */
+  removeFile(file: Pick<FileProgress, "category" | "name">): void;
+  /**
    * Ends the upload, deletes on the server what there is of it, and forgets it.
    *
    * Rejects with an {@link UploadError} if the server could not be reached, which can be retried, or if it had

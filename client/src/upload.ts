@@ -13,7 +13,16 @@ import { SpeedMeter } from "./speed.js";
 import { type UploadRecords, uploadRecords } from "./storage.js";
 import { numberedTitle } from "./title.js";
 import { transferTo } from "./transfer.js";
-import type { FileInput, Metadata, Progress, Upload, UploadOptions, UploadState, UploadWarning } from "./types.js";
+import type {
+  FileInput,
+  FileProgress,
+  Metadata,
+  Progress,
+  Upload,
+  UploadOptions,
+  UploadState,
+  UploadWarning,
+} from "./types.js";
 import type { Finalize, Moc, SessionState } from "./wire.js";
 
 const CONCURRENCY = { usual: 4, max: 16 };
@@ -43,7 +52,7 @@ class SessionUpload implements Upload {
   moc: Moc | undefined;
 
   readonly #options: UploadOptions;
-  readonly #chosen: readonly (File | FileInput)[];
+  readonly #chosen: (File | FileInput)[];
   readonly #api: Connection;
   readonly #policy: RetryPolicy;
   readonly #records: UploadRecords;
@@ -59,6 +68,10 @@ class SessionUpload implements Upload {
   #isPaused = false;
   #gate = new Gate();
   #files: UploadFile[] = [];
+  /** Files that were taken out, of which the server may have something. */
+  readonly #removed: UploadFile[] = [];
+  /** Whether files were taken out since the steps began. */
+  #isReduced = false;
   #terms: Pick<SessionState, "partSizeBytes" | "uploadMode"> = { partSizeBytes: 0, uploadMode: "through" };
   /** Whether parts could not go straight to the bucket. */
   #isDirectBlocked = false;
@@ -132,6 +145,18 @@ class SessionUpload implements Upload {
     }
   }
 
+  removeFile({ category, name }: Pick<FileProgress, "category" | "name">): void {
+    const file = this.#files.find(({ input }) => input.category === category && input.name === name);
+    if (file && (this.#phase === "failed" || isPausable(this.#phase))) {
+      this.#removed.push(file);
+      this.#files = this.#files.filter((other) => other !== file);
+      // Ends all requests; the steps begin again.
+      this.#isReduced = true;
+      this.#gate.close();
+      this.#throttle.call();
+    }
+  }
+
   cancel(): Promise<void> {
     this.#cancelling ??= this.#cancel().finally(() => (this.#cancelling = undefined));
     return this.#cancelling;
@@ -193,6 +218,7 @@ class SessionUpload implements Upload {
         throw aborted();
       }
       this.#gate = new Gate();
+      this.#isReduced = false;
       if (this.#isPaused) {
         this.#gate.pause();
       }
@@ -201,7 +227,7 @@ class SessionUpload implements Upload {
         return await this.#steps(live.signal);
       } catch (error) {
         const isOver = this.sessionId !== undefined && hasCode(error, "SESSION_EXPIRED", "NOT_FOUND");
-        if (isSecond || !isOver) {
+        if (!this.#isReduced && (isSecond || !isOver)) {
           throw error;
         }
       } finally {
@@ -229,8 +255,9 @@ class SessionUpload implements Upload {
 
   /** Removes the location of pictures, and matches the files with those of the upload that is resumed. */
   async #prepareFiles(): Promise<void> {
-    if (this.#files.length === 0) {
+    if (this.#chosen.length > 0) {
       this.#files = inputsOf(this.#chosen).map((input) => new UploadFile(input));
+      this.#chosen.length = 0;
       this.#throttle.call();
     }
     const record = this.#records.all().find(({ sessionId }) => sessionId === this.sessionId);
@@ -243,7 +270,7 @@ class SessionUpload implements Upload {
       file.isPrepared = true;
     }
     if (record && this.#comparedId !== this.sessionId) {
-      matchRecord(this.#files, record);
+      matchRecord([...this.#files, ...this.#removed], record);
       this.#createdAt = record.createdAt;
     }
   }
@@ -272,6 +299,9 @@ class SessionUpload implements Upload {
       return undefined;
     }
     const state = await this.#gate.run((signal) => this.#api.getSession(id, { signal })).catch(orMissing);
+    if (state) {
+      await this.#takeOut(state);
+    }
     if (state?.status === "cancelled") {
       throw new UploadError("SESSION_NOT_ACTIVE", "The upload was cancelled.");
     }
@@ -286,6 +316,16 @@ class SessionUpload implements Upload {
     this.#records.forget(id);
     this.sessionId = undefined;
     return undefined;
+  }
+
+  /** Deletes the files of a session that were taken out. */
+  async #takeOut(session: SessionState): Promise<void> {
+    for (const [, file] of matchSession(this.#removed, session.files, true)) {
+      if (session.status === "active") {
+        await this.#gate.run((signal) => this.#api.removeFile(session.sessionId, file.fileId, { signal }));
+      }
+      session.files = session.files.filter((other) => other !== file);
+    }
   }
 
   /** Whether the files have the bytes that a session has of them. Marks those that were changed. */

@@ -97,6 +97,16 @@ test("a file that is not what its name says fails alone, and is sent again", asy
   expect([bench.proxy.count(CREATE), bench.proxy.count(REGISTER), bench.proxy.count(PUT_PART)]).toEqual([0, 1, 1]);
 });
 
+test("a rejected file is taken out, and the others are published", async () => {
+  const upload = bench.upload({ files: [PDF, file(noise(500, 3), "castle.png")] });
+  await expect(upload.start()).rejects.toMatchObject({ code: "FILE_VALIDATION_FAILED", fileName: "castle.png" });
+  bench.proxy.reset();
+  upload.removeFile({ category: "image", name: "castle.png" });
+  const moc = await upload.start();
+  expect(moc.files.map(({ name }) => name)).toEqual(["castle.pdf"]);
+  expect([bench.proxy.count(CREATE), bench.proxy.count(REGISTER), bench.proxy.count(PUT_PART)]).toEqual([0, 0, 0]);
+});
+
 test("checksums are announced and checked", async () => {
   const files = [PDF, file(csv(1_000), "list.csv")];
   await bench.upload({ files, checksums: ["sha256", "md5"] }).start();

@@ -14,6 +14,7 @@ pub const ROUTES: &[(&str, Handler)] = &[
     ("/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/batch", BATCH_PARTS),
     ("/api/mocs/uploads/sessions/:sessionId/files/:fileId/complete", COMPLETE_FILE),
     ("/api/mocs/uploads/sessions", CREATE_SESSION),
+    ("/api/mocs/uploads/sessions/:sessionId/files/:fileId", FILE),
     ("/api/mocs/uploads/finalize", FINALIZE),
     ("/api/mocs/uploads/sessions/finalize", FINALIZE),
     ("/api/mocs/uploads/health", HEALTH),
@@ -45,6 +46,10 @@ pub const COMPLETE_FILE: Handler = |request| Box::pin(complete_file::serve(reque
 #[path = "../../components/create-session/src/lib.rs"]
 mod create_session;
 pub const CREATE_SESSION: Handler = |request| Box::pin(create_session::serve(request));
+
+#[path = "../../components/file/src/lib.rs"]
+mod file;
+pub const FILE: Handler = |request| Box::pin(file::serve(request));
 
 #[path = "../../components/finalize/src/lib.rs"]
 mod finalize;

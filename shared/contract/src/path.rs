@@ -18,6 +18,8 @@ pub enum Route {
     Session(SessionId),
     /// `/api/mocs/uploads/sessions/:sessionId/files`
     Files(SessionId),
+    /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId`
+    File(SessionId, FileId),
     /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts`
     Parts(SessionId, FileId),
     /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/:partNumber`, the number `None`
@@ -69,6 +71,7 @@ impl Route {
         match rest {
             [] => Some(Self::Session(session)),
             ["files"] => Some(Self::Files(session)),
+            ["files", file] => Some(Self::File(session, FileId::parse(file)?)),
             ["files", file, "parts"] => Some(Self::Parts(session, FileId::parse(file)?)),
             ["files", file, "parts", "batch"] => Some(Self::Batch(session, FileId::parse(file)?)),
             ["files", file, "parts", "urls"] => Some(Self::PartUrls(session, FileId::parse(file)?)),
@@ -165,6 +168,7 @@ mod tests {
         assert_eq!(at("/uploads/sessions"), Some(Route::Sessions));
         assert_eq!(at(&format!("/uploads/sessions/{ID}")), Some(Route::Session(session)));
         assert_eq!(at(&format!("/uploads/sessions/{ID}/files")), Some(Route::Files(session)));
+        assert_eq!(at(&format!("/uploads/sessions/{ID}/files/{ID}")), Some(Route::File(session, file)));
         assert_eq!(at(&format!("/uploads/sessions/{ID}/files/{ID}/parts")), Some(Route::Parts(session, file)));
         let part = |number: &str| at(&format!("/uploads/sessions/{ID}/files/{ID}/parts/{number}"));
         assert_eq!(part("7"), Some(Route::Part(session, file, PartNumber::new(7))));

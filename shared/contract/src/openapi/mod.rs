@@ -39,6 +39,7 @@ use sample::Sample;
         operation::get_session,
         operation::cancel_session,
         operation::register_file,
+        operation::remove_file,
         operation::complete_file,
         operation::put_part,
         operation::upload_batch,

@@ -73,6 +73,20 @@ fn cancel_session() {}
 )]
 fn register_file() {}
 
+/// Take out a file
+///
+/// Takes the file out of an active session: its upload is aborted, or its object deleted. Its name and its place are free
+/// at once. Use it for a file that a finalize rejected, that is no longer wanted, or that nobody goes on uploading.
+/// Taking it out again succeeds too; after a 503 that deletes the rest.
+#[utoipa::path(
+    delete,
+    path = "/api/mocs/uploads/sessions/{sessionId}/files/{fileId}",
+    operation_id = "removeFile",
+    tag = "files",
+    responses((status = 204, description = "The session does not have the file, and neither does the bucket.")),
+)]
+fn remove_file() {}
+
 /// Complete a file
 ///
 /// Creates the object from its parts. Without a body, the server uses the parts that it has recorded; parts that went

@@ -58,6 +58,7 @@ fn codes(operation: &str) -> Vec<&'static str> {
         "createSession" => &[ANY, JSON, DECLARED, &["INSTRUCTION_FILE_REQUIRED", "RATE_LIMIT_EXCEEDED"]],
         "cancelSession" => &[ANY, NAMED, BUCKET, &["SESSION_NOT_ACTIVE", "FINALIZE_IN_PROGRESS"]],
         "registerFile" => &[ANY, NAMED, JSON, DECLARED, OPEN, BUCKET, &["DUPLICATE_FILE"]],
+        "removeFile" => &[ANY, NAMED, OPEN, BUCKET],
         "putPart" => &[
             ANY,
             NAMED,
@@ -456,6 +457,7 @@ mod tests {
             "createSession",
             "cancelSession",
             "registerFile",
+            "removeFile",
             "putPart",
             "getPartUrls",
             "recordParts",
