@@ -64,6 +64,48 @@ describe("what cannot be uploaded is explained", () => {
   });
 });
 
+describe("a file is taken out", () => {
+  const stage = useStage();
+
+  test("once it is rejected, and the others are published", async () => {
+    const castle = stage.files.pdf("castle.pdf", MIB);
+    const page = await stage.visit();
+    page.watch.expect(/status of 422/);
+    await page.upload("Castle", castle, stage.files.write("notes.pdf", "These are no instructions."));
+    await page.alert.getByText("notes.pdf").first().waitFor();
+    const before = stage.proxy.requests.length;
+    await page.continuation("notes.pdf").click();
+    await page.finished("Castle").waitFor();
+    expect(stage.bytesOfParts(before)).toBe(0);
+    expect(stage.stored(castle)).toBe(true);
+    expect(stage.proxy.requests.filter(({ method }) => method === "DELETE")).toHaveLength(1);
+  });
+
+  test("of several that are rejected, one by one", async () => {
+    const page = await stage.visit();
+    page.watch.expect(/status of 422/);
+    const wrong = ["notes.pdf", "letter.pdf"].map((name) => stage.files.write(name, `${name} has no instructions.`));
+    await page.upload("Tower", stage.files.pdf("castle.pdf", MIB), ...wrong);
+    await page.removal("notes.pdf").click();
+    await page.alert.getByText("letter.pdf").first().waitFor();
+    await page.removal("letter.pdf").click();
+    await page.finished("Tower").waitFor();
+  });
+
+  test("while it is sent", async () => {
+    const parts = stage.hold(/^PUT /);
+    const page = await stage.visit();
+    await page.upload("Gate", stage.files.pdf("castle.pdf", MIB), stage.files.pdf("tower.pdf", MIB));
+    await parts.has(2);
+    await page.removal("tower.pdf").click();
+    expect(await page.files.allInnerTexts()).toEqual([expect.stringContaining("castle.pdf")]);
+    // The last file stays: without it there is no upload.
+    expect(await page.removal("castle.pdf").count()).toBe(0);
+    parts.release();
+    await page.finished("Gate").waitFor();
+  });
+});
+
 describe("what failed can be tried again", () => {
   const stage = useStage();
 

@@ -1,7 +1,7 @@
 /** What the page shows, and how one screen leads to the next. */
 
 import { batch, signal } from "@preact/signals";
-import { type Metadata, type Moc, UploadError, type UploadOptions } from "moc-uploads";
+import { type FileProgress, type Metadata, type Moc, UploadError, type UploadOptions } from "moc-uploads";
 import { announcement } from "./announcement.ts";
 import { t } from "./catalogue/index.ts";
 import { type Draft, NO_DRAFT } from "./draft.ts";
@@ -51,6 +51,17 @@ export async function proceed(run: Run, metadata?: Metadata): Promise<void> {
     if (!(error instanceof UploadError)) throw error;
     if (error.code === "FILE_MISMATCH") leave(run, explain(error));
   }
+}
+
+/** Takes a file out of an upload, and out of the form. A failed upload continues once it has no failed file left. */
+export function takeOut(run: Run, file: FileProgress): void {
+  run.upload.removeFile(file);
+  if (run.resumed === undefined) {
+    draft.value = { ...draft.value, files: draft.value.files.filter(({ name }) => name.trim() !== file.name) };
+  }
+  announcement.value = t.form.removed(file.name);
+  const hasFailed = run.upload.progress.files.some(({ error }) => error);
+  if (run.state.value === "failed" && !hasFailed) void proceed(run);
 }
 
 /** Cancels an upload. If the server cannot be reached, it is listed among the earlier uploads and can be discarded there. */

@@ -9,10 +9,10 @@ import { useDocumentTitle } from "./document-title.ts";
 import { explain, explainWaiting } from "./explain.ts";
 import { bytesOf, list, percent, percentText, speed, timeLeft } from "./format.ts";
 import { Heading } from "./heading.tsx";
-import { CategoryIcon, StateIcon } from "./icons.tsx";
+import { CategoryIcon, RemoveIcon, StateIcon } from "./icons.tsx";
 import { TITLE_MAX_CHARS } from "./limits.ts";
 import type { Run } from "./run.ts";
-import { cancel, leave, proceed } from "./screen.ts";
+import { cancel, leave, proceed, takeOut } from "./screen.ts";
 
 export function Uploading({ run }: { run: Run }) {
   const { upload } = run;
@@ -20,11 +20,19 @@ export function Uploading({ run }: { run: Run }) {
   const progress = run.progress.value;
   const { title } = upload.metadata;
   const share = percent(progress.storedBytes, progress.totalBytes);
+  const section = useRef<HTMLElement>(null);
+  const remove = (file: FileProgress) => {
+    takeOut(run, file);
+    section.current?.querySelector<HTMLElement>("h2")?.focus();
+  };
+  // An upload needs a file.
+  const canRemove = progress.files.length > 1 && ["preparing", "uploading", "paused", "failed"].includes(state);
+  const error = currentError(upload.error, progress.files);
   const changed = progress.files.flatMap(({ isChanged, name }) => (isChanged ? [name] : []));
   useDocumentTitle(t.documentTitle(state === "failed" ? t.upload.notUploaded : percentText(share), title));
   useWarningBeforeUnload(state !== "failed" && state !== "cancelled");
   return (
-    <section class="card">
+    <section ref={section} class="card">
       <Heading key={state === "failed" ? "failed" : "going on"} focus>
         {t.upload.states[state]} <bdi>{title}</bdi>
       </Heading>
@@ -41,10 +49,15 @@ export function Uploading({ run }: { run: Run }) {
       {changed.length > 0 && <p class="notice">{t.upload.changed(list(changed), changed.length)}</p>}
       {state === "cancelled" && <p class="notice">{progress.waiting ? t.upload.deletingLater : t.upload.deleting}</p>}
       {state === "uploading" && progress.waiting && <p class="notice">{explainWaiting(progress.waiting)}</p>}
-      {state === "failed" && upload.error && <Failure run={run} error={upload.error} />}
+      {state === "failed" && error && <Failure key={error.fileName} run={run} error={error} />}
       <ul class="files" aria-label={t.form.files}>
         {progress.files.map((file) => (
-          <File key={file.name} file={file} paused={state === "paused"} />
+          <File
+            key={file.name}
+            file={file}
+            paused={state === "paused"}
+            onRemove={canRemove ? () => remove(file) : undefined}
+          />
         ))}
       </ul>
       <Controls run={run} />
@@ -52,11 +65,23 @@ export function Uploading({ run }: { run: Run }) {
   );
 }
 
-function File({ file, paused }: { file: FileProgress; paused: boolean }) {
+/** What a failed upload waits for: the error of a file that was taken out is settled, that of another one may not be. */
+function currentError(error: UploadError | undefined, files: FileProgress[]): UploadError | undefined {
+  const isSettled = error?.fileName !== undefined && !files.some(({ name }) => name === error.fileName);
+  return isSettled ? (files.find((file) => file.error)?.error ?? error) : error;
+}
+
+interface FileProps {
+  file: FileProgress;
+  paused: boolean;
+  onRemove: (() => void) | undefined;
+}
+
+function File({ file, paused, onRemove }: FileProps) {
   const { name, category, storedBytes, sizeBytes, error } = file;
   const state = paused && file.state !== "completed" ? "waiting" : file.state;
   return (
-    <li class="file">
+    <li class={onRemove ? "file removable" : "file"}>
       <span class="kind">
         <CategoryIcon of={category} />
       </span>
@@ -70,6 +95,11 @@ function File({ file, paused }: { file: FileProgress; paused: boolean }) {
         <StateIcon of={state} />
         {t.upload.fileStates[state]}
       </span>
+      {onRemove && (
+        <button type="button" class="icon" aria-label={t.form.remove(name)} onClick={onRemove}>
+          <RemoveIcon />
+        </button>
+      )}
       <Bar label={name} storedBytes={storedBytes} totalBytes={sizeBytes} />
       {error && <p class="wrong">{explain(error, file).happened}</p>}
     </li>
@@ -114,7 +144,8 @@ function Failure({ run, error }: { run: Run; error: UploadError }) {
   const alert = useRef<HTMLDivElement>(null);
   const title = useRef<HTMLInputElement>(null);
   useEffect(() => alert.current?.focus(), []);
-  const file = run.progress.value.files.find(({ name }) => name === error.fileName);
+  const { files } = run.progress.value;
+  const file = files.find(({ name }) => name === error.fileName);
   const { happened, advice, tryAgain } = explain(error, file);
   const taken = error.code === "TITLE_CONFLICT";
   const again = (event: Event) => {
@@ -146,6 +177,11 @@ function Failure({ run, error }: { run: Run; error: UploadError }) {
           {tryAgain && (
             <button type="submit" class="primary">
               {t.upload.retry}
+            </button>
+          )}
+          {file && files.length > 1 && (
+            <button type="button" onClick={() => takeOut(run, file)}>
+              {t.upload.continueWithout(file.name)}
             </button>
           )}
           <button type="button" onClick={back}>

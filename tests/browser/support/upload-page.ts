@@ -118,9 +118,14 @@ export class UploadPage {
     return within.getByRole("button", { name, exact: true });
   }
 
-  /** The button that takes a chosen file back. */
+  /** The button that takes a chosen file back, or a file out of an upload. */
   removal(fileName: string): Locator {
     return this.button(`Remove ${isolated(fileName)}`);
+  }
+
+  /** The button by which an upload continues without a file that has failed. */
+  continuation(fileName: string): Locator {
+    return this.button(`Continue without ${isolated(fileName)}`);
   }
 
   dialog(name: string): Locator {

@@ -113,6 +113,7 @@ export const en = {
     confirmCancel: "Yes, cancel it",
     retry: "Try again",
     changeFiles: "Change files",
+    continueWithout: (name: string) => `Continue without ${isolated(name)}`,
     close: "Close",
     requestId: (id: string) => `For support: ${id}`,
     announce: {
