@@ -8,8 +8,8 @@ use moc_application::port::{Bucket as _, PartAddress, Platform as _, Transfer};
 use moc_application::upload_batch::Batch;
 use moc_application::upload_part::{Part, PartLimits};
 use moc_application::{
-    cancel_session, complete_file, create_session, deliver_webhook, finalize, lookup, register_file, upload_batch,
-    upload_part,
+    cancel_session, complete_file, create_session, deliver_webhook, finalize, lookup, register_file, remove_file,
+    upload_batch, upload_part,
 };
 use moc_domain::checksum::Checksums;
 use moc_domain::error::{Error, ErrorKind};
@@ -367,6 +367,19 @@ impl Client {
         .await
     }
 
+    /// Takes a file out of its session.
+    pub async fn remove(&self, session: SessionId, file: FileId) -> Result<(), GaveUp> {
+        let (world, user) = (self.world.clone(), self.user.clone());
+        self.request(&format!("remove {file}"), |(store, bucket)| {
+            let (world, user) = (world.clone(), user.clone());
+            async move {
+                let (platform, timeout_ms) = (world.platform(), world.completion_timeout_ms);
+                remove_file::run(&*store, &*bucket, &platform, &user, session, file, timeout_ms).await
+            }
+        })
+        .await
+    }
+
     /// Sends webhooks that are due; returns how many are left.
     pub async fn sweep(&self) -> Result<u64, GaveUp> {
         let world = self.world.clone();
@@ -392,6 +405,7 @@ impl Client {
         found.push(self.files(session).await.map(drop));
         if let Some(file) = &file {
             found.push(self.complete(file, None).await);
+            found.push(self.remove(session, file.id).await);
             found.push(self.part(file, part, b"intruder".to_vec()).await);
         }
         for found in found {

@@ -225,9 +225,15 @@ impl Model {
         Ok(())
     }
 
-    /// A record is deleted only if its upload is over without an object, or replaced if a finalize has rejected it.
+    /// A record is deleted only if its upload is over without an object, replaced if a finalize has rejected it, or taken
+    /// out of an active session.
     fn check_forgotten(&self, id: &str, file: &FileRow, after: &Snapshot, bucket: &MemoryBucket) -> Result<(), String> {
         let is_active = self.before.sessions[&file.session].status == "active";
+        if after.removed.contains_key(id) {
+            // Whatever the bucket has of it is cleared later.
+            let status = &self.before.sessions[&file.session].status;
+            return if is_active { Ok(()) } else { Err(format!("file {id} was taken out of a {status} session")) };
+        }
         if file.etag.is_some() || self.completed.contains(id) {
             let same = |other: &FileRow| (&other.session, &other.name) == (&file.session, &file.name);
             return match (file.is_rejected && is_active, after.files.values().any(same)) {
@@ -297,7 +303,11 @@ impl Model {
 
     /// Checks what has to be true once nothing moves any more.
     pub fn check_quiet(&self, bucket: &MemoryBucket, has_crashed: impl Fn(u64) -> bool) -> Result<(), String> {
-        let Snapshot { sessions, files, mocs, deliveries, .. } = &self.before;
+        let Snapshot { sessions, files, removed, mocs, deliveries, .. } = &self.before;
+        let is_cleared = |session: &str| sessions[session].status == "cancelled";
+        if let Some((id, _)) = removed.iter().find(|(_, file)| is_cleared(&file.session)) {
+            return Err(format!("the bucket was not cleared of file {id}"));
+        }
         for (id, session) in sessions {
             if session.status == "finalizing" {
                 return Err(format!("session {id} stays locked"));
@@ -317,7 +327,9 @@ impl Model {
         for key in bucket.keys() {
             let belongs = files.values().filter(live).any(|file| file.key == key);
             // The use case ignores that a deletion fails: the object stays.
-            let is_left = self.left_objects.contains(&key) || self.forgotten.get(&key).is_some_and(is_cut);
+            let is_left = removed.values().any(|file| file.key == key)
+                || self.left_objects.contains(&key)
+                || self.forgotten.get(&key).is_some_and(is_cut);
             if !belongs && !is_left {
                 return Err(format!("the object {key} belongs to no file"));
             }
@@ -325,7 +337,9 @@ impl Model {
         for (key, upload_id) in bucket.uploads() {
             let pending = |file: &FileRow| file.upload_id == upload_id && file.etag.is_none();
             let belongs = files.values().filter(live).any(pending);
-            let is_left = self.left_uploads.contains(&key) || self.creators.get(&key).is_none_or(is_cut);
+            let is_left = removed.values().any(|file| file.upload_id == upload_id)
+                || self.left_uploads.contains(&key)
+                || self.creators.get(&key).is_none_or(is_cut);
             if !belongs && !is_left {
                 return Err(format!("the upload {upload_id} of {key} belongs to no pending file"));
             }

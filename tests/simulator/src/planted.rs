@@ -19,6 +19,8 @@ pub enum Bug {
     GivenUpWhileCompleting,
     /// A rejected file is replaced while a finalize holds its session.
     ReplacedUnderALock,
+    /// A file is taken out while a finalize holds its session.
+    TakenOutUnderALock,
 }
 
 /// A database with a bug.
@@ -59,7 +61,10 @@ impl Bug {
             Self::ReplacedUnderALock if statement.sql.starts_with("UPDATE files SET id") => {
                 statement.sql.replace("s.status = 'active'", "s.status <> 'cancelled'")
             }
-            Self::ReplacedUnderALock | Self::PartDropped => statement.sql.to_string(),
+            Self::TakenOutUnderALock if statement.sql.starts_with("INSERT INTO removed_files") => {
+                statement.sql.replace("s.status = 'active'", "s.status <> 'cancelled'")
+            }
+            Self::ReplacedUnderALock | Self::TakenOutUnderALock | Self::PartDropped => statement.sql.to_string(),
         };
         Statement::new(sql, statement.parameters.clone())
     }

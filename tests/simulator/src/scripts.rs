@@ -9,7 +9,7 @@ use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::error::ErrorKind;
 use moc_domain::file::{Declaration, File};
-use moc_domain::id::SessionId;
+use moc_domain::id::{FileId, SessionId};
 use moc_domain::limits::SESSION_LIFETIME_MS;
 use moc_domain::name::FileName;
 use moc_domain::part::PartNumber;
@@ -219,6 +219,10 @@ async fn publish(client: &Client, session: SessionId, locals: &[Local], title: &
                 let files = client.files(session).await.ok()?;
                 let name = files.into_iter().find(|file| file.id == failed)?.name;
                 let local = locals.iter().find(|local| local.declared.name.as_str() == name)?;
+                // Its name is free then.
+                if client.world.scheduler.chance(300) {
+                    client.remove(session, failed).await.ok()?;
+                }
                 upload(client, session, local).await?;
             }
             Err(GaveUp::Tired) => return None,
@@ -241,6 +245,9 @@ pub async fn own(client: Client) {
     }
     if scheduler.chance(300) {
         scheduler.spawn("resumer", None, None, resume(helper("resumes"), id, locals.clone()));
+    }
+    if scheduler.chance(250) {
+        scheduler.spawn("remover", None, None, remove(helper("removes"), id));
     }
     if scheduler.chance(200) {
         scheduler.spawn(
@@ -280,6 +287,23 @@ fn wrong(local: &Local) -> Local {
 async fn cancel(client: Client, session: SessionId) {
     client.pause(40_000).await;
     let _ = client.cancel(session).await;
+}
+
+/// Takes some of a session's files out, whatever others do with them.
+async fn remove(client: Client, session: SessionId) {
+    let scheduler = &client.world.scheduler;
+    for _ in 0..1 + scheduler.below(3) {
+        client.pause(20_000).await;
+        let Ok(files) = client.files(session).await else { return };
+        if let Some(file) = files.get(scheduler.below(files.len().max(1) as u64) as usize) {
+            let (first, second) = (client.remove(session, file.id), client.remove(session, file.id));
+            if scheduler.chance(300) {
+                let _ = join(first, second).await;
+            } else {
+                let _ = first.await;
+            }
+        }
+    }
 }
 
 /// Uploads and publishes what another client of the user has begun.
@@ -341,6 +365,16 @@ pub async fn settle(client: Client) {
     // Locks are stale by now, and slow completions have ended.
     let wait_ms = world.completion_timeout_ms.unsigned_abs() + 2 * world.slow_max_ms;
     world.scheduler.sleep(wait_ms).await;
+    for (id, file) in world.snapshot().removed {
+        let session = &world.snapshot().sessions[&file.session];
+        let ids = SessionId::parse(&file.session).zip(FileId::parse(&id));
+        let (session_id, file_id) = ids.expect("a session and a file");
+        let is_open = session.status == "active" && session.expires_at > world.scheduler.now();
+        let owner = Client::new(&world, format!("{}-clears", session.user), &session.user);
+        if is_open && let Err(error) = owner.remove(session_id, file_id).await {
+            world.scheduler.fail(format!("file {id} cannot be cleared: {error:?}"));
+        }
+    }
     for (id, session) in world.snapshot().sessions {
         let owner = Client::new(&world, format!("{}-settles", session.user), &session.user);
         let id = SessionId::parse(&id).expect("a session");

@@ -29,6 +29,14 @@ pub struct FileRow {
     pub completing_at: Option<i64>,
 }
 
+/// A file that was taken out, of which the bucket may have something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemovedRow {
+    pub session: String,
+    pub key: String,
+    pub upload_id: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MocRow {
     pub session: String,
@@ -51,6 +59,7 @@ pub struct DeliveryRow {
 pub struct Snapshot {
     pub sessions: BTreeMap<String, SessionRow>,
     pub files: BTreeMap<String, FileRow>,
+    pub removed: BTreeMap<String, RemovedRow>,
     /// By file and number, in bytes.
     pub parts: BTreeMap<(String, i64), i64>,
     pub mocs: BTreeMap<String, MocRow>,
@@ -81,10 +90,11 @@ pub fn read(database: &SqliteFile) -> Snapshot {
         "SELECT id, session_id, user_id, title FROM mocs",
         "SELECT moc_id, file_id, object_key FROM moc_files",
         "SELECT moc_id, status, attempts FROM webhook_deliveries",
+        "SELECT file_id, session_id, object_key, upload_id FROM removed_files",
     ]
     .map(|sql| Statement::new(sql, []));
     let rows = database.execute_all(&statements).now_or_never().expect("SQLite waits for nothing").expect("rows");
-    let [sessions, files, parts, mocs, moc_files, deliveries] = rows.try_into().expect("six results");
+    let [sessions, files, parts, mocs, moc_files, deliveries, removed] = rows.try_into().expect("seven results");
     let id = |value: &Value| text(value).expect("text");
     let mut snapshot = Snapshot::default();
     for row in sessions {
@@ -127,6 +137,10 @@ pub fn read(database: &SqliteFile) -> Snapshot {
             moc.files.push(id(&row[1]));
             moc.keys.push(id(&row[2]));
         }
+    }
+    for row in removed {
+        let file = RemovedRow { session: id(&row[1]), key: id(&row[2]), upload_id: id(&row[3]) };
+        snapshot.removed.insert(id(&row[0]), file);
     }
     for row in deliveries {
         let delivery = DeliveryRow { status: id(&row[1]), attempts: number(&row[2]).expect("a number") };

@@ -84,3 +84,8 @@ fn finds_a_file_that_is_given_up_while_another_completion_runs() {
 fn finds_a_file_that_is_replaced_while_a_finalize_holds_its_session() {
     finds(Bug::ReplacedUnderALock, "the completed file", 3_000);
 }
+
+#[test]
+fn finds_a_file_that_is_taken_out_under_a_lock() {
+    finds(Bug::TakenOutUnderALock, "was taken out of a finalizing session", 3_000);
+}
