@@ -56,6 +56,17 @@ impl BucketSettings {
     }
 }
 
+/// The URL below which clients read objects, if it is not the bucket's own: keys are appended to its path.
+pub(crate) fn public_base_url(values: &Values) -> Result<Option<Url>, VariableError> {
+    let name = "public_base_url";
+    let url = values.url(name, &["http", "https"])?;
+    if url.as_ref().is_some_and(|url| url.query().is_some() || url.fragment().is_some()) {
+        let problem = "must not have a query or a fragment: the keys of objects are appended to it".into();
+        return Err(VariableError { name, problem });
+    }
+    Ok(url)
+}
+
 /// Where clients read objects.
 #[derive(Clone, Debug)]
 pub struct PublicAddress(String);
@@ -69,9 +80,8 @@ impl PublicAddress {
     /// # Errors
     /// The first variable that is missing or cannot be read.
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
-        let name = "public_base_url";
-        if let (Some(_), Some(base)) = (values.url(name, &["http", "https"])?, values.text(name)) {
-            return Ok(Self(base.trim_end_matches('/').to_owned()));
+        if let Some(base) = public_base_url(values)? {
+            return Ok(Self(base.as_str().trim_end_matches('/').to_owned()));
         }
         let endpoint = s3_endpoint(values)?;
         Ok(Self(format!("{}/{}", endpoint.as_str().trim_end_matches('/'), values.required("s3_bucket")?)))
@@ -129,5 +139,15 @@ mod tests {
         let cdn = |key| cdn.as_ref().map(|address| address.of(key)).ok();
         assert_eq!(cdn("k").as_deref(), Some("https://cdn.example/files/k"));
         assert_eq!(cdn("a~7c/城.pdf").as_deref(), Some("https://cdn.example/files/a~7c/%E5%9F%8E.pdf"));
+        let bare = PublicAddress::parse(&values(&[("public_base_url", "https://cdn.example")]));
+        assert_eq!(bare.map(|address| address.of("k")), Ok("https://cdn.example/k".into()));
+    }
+
+    #[test]
+    fn keys_cannot_be_appended_to_a_query() {
+        for base in ["https://cdn.example/?token=a", "https://cdn.example?", "https://cdn.example/files#top"] {
+            let error = PublicAddress::parse(&values(&[("public_base_url", base)])).unwrap_err().to_string();
+            assert!(error.starts_with("the variable public_base_url must not have a query or a fragment"), "{error}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod auth;
 mod bucket;
+mod cors;
 mod database;
 mod finalize;
 mod host;
@@ -25,6 +26,7 @@ use url::Url;
 
 pub use auth::{AuthSettings, TokenKey};
 pub use bucket::{BucketSettings, PublicAddress};
+pub use cors::{CorsSettings, is_origin_of};
 pub use database::DatabaseSettings;
 pub use finalize::{FinalizeSettings, TraceSettings, WebhookSettings};
 pub use host::HostLimits;
@@ -227,61 +229,6 @@ fn upload_mode(values: &Values) -> Result<UploadMode, VariableError> {
     UploadMode::parse(text).ok_or_else(|| VariableError { name, problem: "must be through, direct or both".into() })
 }
 
-/// Which pages may call the routes from a browser.
-#[derive(Clone, Debug, Default)]
-pub struct CorsSettings {
-    origins: Vec<String>,
-}
-
-impl CorsSettings {
-    /// The variables that are read.
-    pub const NAMES: &[&str] = &["allowed_upload_origins"];
-
-    /// Reads the variable: origins with commas between them, or `*`.
-    ///
-    /// # Errors
-    /// Where an entry is no origin.
-    pub fn parse(values: &Values) -> Result<Self, VariableError> {
-        let name = "allowed_upload_origins";
-        let text = values.text(name).unwrap_or_default();
-        let origins: Vec<String> = text
-            .split(',')
-            .map(|origin| origin.trim().trim_end_matches('/').to_owned())
-            .filter(|o| !o.is_empty())
-            .collect();
-        let is_origin = |text: &str| Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
-        if origins.iter().all(|origin| origin == "*" || is_origin(origin)) {
-            return Ok(Self { origins });
-        }
-        let problem = "must be origins separated by commas, for example https://example.com, or *".into();
-        Err(VariableError { name, problem })
-    }
-
-    /// Whether any page may call at all.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.origins.is_empty()
-    }
-
-    /// Whether a page of this origin may call.
-    #[must_use]
-    pub fn allows(&self, origin: &str) -> bool {
-        self.origins.iter().any(|allowed| allowed == "*" || allowed == origin)
-    }
-
-    /// Whether an allowed origin has this host and port, written as in a `Host` header.
-    #[must_use]
-    pub fn names(&self, authority: &str) -> bool {
-        self.origins.iter().any(|origin| is_origin_of(origin, authority))
-    }
-}
-
-/// Whether an origin has this host and port, written as in a `Host` header.
-#[must_use]
-pub fn is_origin_of(origin: &str, authority: &str) -> bool {
-    matches!(origin.strip_suffix(authority), Some("http://" | "https://"))
-}
-
 /// Checks all variables at once, before anything starts. Returns what to warn of.
 ///
 /// # Errors
@@ -368,17 +315,5 @@ mod tests {
         };
         assert_eq!(limit("false"), Ok(Some(5)));
         assert_eq!(limit("true"), Ok(None));
-    }
-
-    #[test]
-    fn origins_are_whole_and_exact() {
-        let cors = |text| CorsSettings::parse(&values(&[("allowed_upload_origins", text)]));
-        assert!(cors("").is_ok_and(|cors| cors.is_closed()));
-        let two = cors("https://a.example, http://localhost:5173/").unwrap_or_default();
-        assert!(two.allows("https://a.example") && two.allows("http://localhost:5173"));
-        assert!(!two.allows("https://a.example.evil") && !two.allows("null"));
-        assert!(cors("*").is_ok_and(|cors| cors.allows("https://any.example")));
-        assert!(cors("a.example").is_err());
-        assert!(cors("https://a.example/path").is_err());
     }
 }

@@ -4,6 +4,7 @@ use url::Url;
 
 use moc_contract::direct::UploadMode;
 
+use crate::bucket::public_base_url;
 use crate::{Values, VariableError, upload_mode};
 
 /// The origins that the page talks to next to its own.
@@ -30,7 +31,7 @@ impl PageSettings {
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
         let endpoint = values.origin("s3_endpoint")?;
         let parts = endpoint.clone().filter(|_| upload_mode(values).is_ok_and(UploadMode::is_direct));
-        let own = values.url("public_base_url", &["http", "https"])?;
+        let own = public_base_url(values)?;
         let objects = own.or(endpoint);
         let sockets = values.url("websocket_server_url", &["ws", "wss"]).ok().flatten();
         let origin = |url: Url| url.origin().ascii_serialization();
