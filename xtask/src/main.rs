@@ -5,6 +5,7 @@ mod bench;
 mod black_box;
 mod build;
 mod docs;
+mod doctor;
 mod front_end;
 mod generate;
 mod host;
@@ -48,6 +49,8 @@ enum XtaskCommand {
     Generate(generate::Options),
     /// Render the documentation to target/docs
     Docs(docs::Options),
+    /// Check a deployment from outside, and explain each finding
+    Doctor(doctor::Options),
     /// Put the fixtures of the .http files into the database and the bucket of a running application
     Seed(seed::Options),
     /// Run the use cases in a simulation with faults
@@ -75,6 +78,7 @@ fn run(command: XtaskCommand) -> Result<()> {
         XtaskCommand::Build(options) => build::run(&project, &options),
         XtaskCommand::Generate(options) => generate::run(&project, &options),
         XtaskCommand::Docs(options) => docs::run(&project, &options),
+        XtaskCommand::Doctor(options) => doctor::run(&project, &options),
         XtaskCommand::Seed(options) => seed::run(&project, &options),
         XtaskCommand::Simulate(options) => simulate::run(&project, &options),
         XtaskCommand::Bench(options) => bench::run(&project, &options),

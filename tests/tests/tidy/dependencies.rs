@@ -88,6 +88,7 @@ fn nothing_of_the_product_depends_on_its_tools() {
         "moc-local",
         "moc-broadcaster",
         "moc-compose",
+        "moc-doctor",
         "moc-tests",
         "moc-seed",
         "moc-watch",
