@@ -64,6 +64,13 @@ impl Bucket {
         assert!(response.status().is_success(), "DeleteObject {key}: {}", response.status());
     }
 
+    /// Aborts a multipart upload.
+    pub async fn abort(&self, key: &str, upload: &str) {
+        let url = self.address.abort_multipart_upload(Some(&self.credentials), key, upload).sign(SIGNED_FOR);
+        let response = self.http.delete(url).send().await.expect("S3 responds");
+        assert_eq!(response.status(), 204, "AbortMultipartUpload {key}");
+    }
+
     /// The keys that start with this.
     pub async fn list(&self, prefix: &str) -> Vec<String> {
         let mut action = self.address.list_objects_v2(Some(&self.credentials));

@@ -153,6 +153,15 @@ impl Database {
         })
     }
 
+    /// The section of the documentation that this kind of database has, and the variable in its commands with its value.
+    pub(crate) fn documented(&self) -> (&'static str, &'static str, String) {
+        match &self.0 {
+            Kind::SqliteFile(path) => ("SQLite", "DATABASE_FILE", path.display().to_string()),
+            Kind::Postgres(url) => ("PostgreSQL", "DATABASE_URL", url.clone()),
+            Kind::LibSql(url) => ("libSQL", "DATABASE_URL", url.trim_end_matches('/').to_owned()),
+        }
+    }
+
     /// Whether [`Database::of`] can open the database of the tests' hosts.
     pub(crate) fn can_be_opened() -> bool {
         // A server elsewhere may want TLS and a token.

@@ -41,7 +41,7 @@ pub struct Settings {
 }
 
 /// The project's directory.
-fn project() -> &'static Path {
+pub(crate) fn project() -> &'static Path {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().expect("this crate is a directory of the project")
 }

@@ -13,6 +13,7 @@
 //! `{n}` in the URL becomes a name of each stack's own, and if the URL is PostgreSQL's, `psql` creates a database of
 //! this name.
 
+mod backup;
 mod balancer;
 pub mod broadcaster;
 mod bucket;
@@ -42,6 +43,7 @@ mod surroundings;
 pub mod token;
 mod wasmtime;
 
+pub use backup::Backup;
 pub use bucket::Bucket;
 pub use client::{Client, declared, declared_pdf, unique_title};
 pub use database::Database;

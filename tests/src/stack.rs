@@ -230,6 +230,11 @@ impl Stack {
         Self::start_over(Arc::clone(&own.state), Arc::clone(&own.database), own.settings.manifest.clone(), &variables)
     }
 
+    /// Starts a stack over a database and a state that are there already, and this S3.
+    pub(crate) fn start_restored(state: Arc<TempDir>, database: Arc<Provided>, s3_url: &str) -> Self {
+        Self::start_over(state, database, manifest(), &[("s3_endpoint", s3_url)])
+    }
+
     fn start_in(state: Arc<TempDir>, manifest: PathBuf, variables: &[(&str, &str)]) -> Self {
         Self::start_over(state, Arc::new(database::provide()), manifest, variables)
     }

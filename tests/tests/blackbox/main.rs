@@ -1,6 +1,7 @@
 //! The app from outside: every route, every error, and what happens when things break.
 
 mod auth;
+mod backup;
 mod batch;
 mod bodies;
 mod checksums;
@@ -10,6 +11,7 @@ mod cors;
 mod crash;
 mod development;
 mod direct;
+mod doctor;
 mod events;
 mod faults;
 mod files;
