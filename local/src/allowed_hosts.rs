@@ -37,8 +37,10 @@ enum HostGrant {
 
 impl AllowedHosts {
     /// Parses the manifest's entries. A template is expanded first, and skipped if the result is empty, so that
-    /// an optional endpoint is an empty variable. `components` are all ids, which `*.spin.internal` stands for.
-    /// Errors: the entry that does not follow the grammar, with the reason.
+    /// an optional endpoint is an empty variable. If the result does not follow the grammar, nothing is granted, as
+    /// under Spin, which starts and then rejects every request of the component. `components` are all ids, which
+    /// `*.spin.internal` stands for.
+    /// Errors: the entry without a template that does not follow the grammar, with the reason.
     pub fn parse<'a>(
         entries: &[String],
         variables: &Variables,
@@ -50,7 +52,11 @@ impl AllowedHosts {
             if entry.contains("{{") && matches!(text.as_str(), "" | "http://" | "https://") {
                 continue;
             }
-            let grant = Grant::parse(&text).with_context(|| format!("allowed_outbound_hosts entry {entry:?}"))?;
+            let grant = match Grant::parse(&text) {
+                Ok(grant) => grant,
+                Err(_) if entry.contains("{{") => return Ok(Self::default()),
+                Err(error) => return Err(error.context(format!("allowed_outbound_hosts entry {entry:?}"))),
+            };
             match &grant.host {
                 HostGrant::AnySubdomain(suffix) if suffix[1..] == *CHAINING_DOMAIN => {
                     grants.extend(components.clone().map(|id| Grant {

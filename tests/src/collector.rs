@@ -3,8 +3,10 @@
 //! read by what has written it.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
 use prost::Message;
 use serde_json::{Value, json};
 
@@ -17,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub const INTERNAL: i32 = 1;
 /// `SPAN_KIND_SERVER`.
 pub const SERVER: i32 = 2;
+/// `SPAN_KIND_CLIENT`.
+pub const CLIENT: i32 = 3;
+/// The root span of a finalize.
+pub const FINALIZE: &str = "moc.upload.finalize";
 /// `STATUS_CODE_ERROR`.
 const ERROR: i32 = 2;
 
@@ -188,14 +194,17 @@ impl Collector {
 
     /// The traces so far.
     pub fn traces(&self) -> Vec<Trace> {
-        self.posts().iter().map(|post| Trace::read(&post.bytes)).collect()
+        self.posts().iter().map(Trace::of).collect()
     }
 
-    /// Waits for the traces of a session: as many as these.
-    pub async fn traces_of(&self, session: &str, count: usize) -> Vec<Trace> {
+    /// Waits for the traces of requests of a session whose root span has this name: as many as these.
+    pub async fn traces_named(&self, name: &str, session: &str, count: usize) -> Vec<Trace> {
         let find = async || {
             let mut traces = self.traces();
-            traces.retain(|trace| trace.root().attributes.get("sessionId") == Some(&json!(session)));
+            traces.retain(|trace| {
+                let root = trace.root();
+                root.name == name && root.attributes.get("sessionId") == Some(&json!(session))
+            });
             (traces.len() >= count).then_some(traces)
         };
         let traces = wait_for("the traces of a session", PATIENCE, find).await;
@@ -203,15 +212,33 @@ impl Collector {
         traces
     }
 
-    /// Waits for the trace of a session.
+    /// Waits for the traces of the finalizes of a session: as many as these.
+    pub async fn traces_of(&self, session: &str, count: usize) -> Vec<Trace> {
+        self.traces_named(FINALIZE, session, count).await
+    }
+
+    /// Waits for the trace of the finalize of a session.
     pub async fn trace_of(&self, session: &str) -> Trace {
         self.traces_of(session, 1).await.remove(0)
     }
 }
 
 impl Trace {
+    /// Reads a request.
+    pub fn of(post: &Post) -> Self {
+        match post.header("content-encoding") {
+            None => Self::read(&post.bytes),
+            Some("gzip") => {
+                let mut body = Vec::new();
+                GzDecoder::new(&post.bytes[..]).read_to_end(&mut body).expect("gzip");
+                Self::read(&body)
+            }
+            other => panic!("a body in {other:?}"),
+        }
+    }
+
     /// Reads the body of a request, whose spans are of one trace.
-    pub fn read(body: &[u8]) -> Self {
+    fn read(body: &[u8]) -> Self {
         let request = ExportTraceServiceRequest::decode(body).expect("an ExportTraceServiceRequest");
         let [resource] = &request.resource_spans[..] else { panic!("one resource, not {request:?}") };
         let [scope] = &resource.scope_spans[..] else { panic!("one scope, not {request:?}") };

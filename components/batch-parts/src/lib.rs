@@ -11,7 +11,7 @@ use moc_contract::problem::Problem;
 use moc_contract::response::PartStored;
 use moc_domain::error::{Error, ErrorKind};
 
-moc_adapters::component!("batch-parts", handle);
+moc_adapters::component!("batch-parts", handle, traced);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
@@ -32,10 +32,10 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         completion_timeout_ms: settings.completion_timeout_ms,
     };
     let batch = Batch { user: &user, session, file, limits };
-    let platform = request.platform();
+    let (platform, bucket) = (request.platform(), s3::open_traced(request.trace()).await?);
     let form = || request.body().map(|body| BatchForm::new(body, boundary, limit_bytes, limits.timeout_ms));
     let emit = async |stored: &_| progress::emit_part(&user, stored).await;
-    let taken = upload_batch::run(&store::open().await?, &s3::open().await?, &platform, batch, form, emit).await?;
+    let taken = upload_batch::run(&store::open().await?, &bucket, &platform, batch, form, emit).await?;
 
     let Taken { outcomes, .. } = &taken;
     log.set("parts", outcomes.len());

@@ -12,7 +12,7 @@ use moc_contract::response::FileCompleted;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::COMPLETE_BODY_MAX_BYTES;
 
-moc_adapters::component!("complete-file", handle);
+moc_adapters::component!("complete-file", handle, traced);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
@@ -36,7 +36,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         completion_timeout_ms: settings.completion_timeout_ms,
     };
     let Completed { file, etag, idempotent } =
-        complete_file::run(&store, &s3::open().await?, &request.platform(), asked).await?;
+        complete_file::run(&store, &s3::open_traced(request.trace()).await?, &request.platform(), asked).await?;
     log.set("bytes", file.size_bytes);
     log.set("etag", etag.as_str());
     if !idempotent {

@@ -12,7 +12,7 @@ use moc_contract::{event, path};
 use moc_domain::error::Error;
 use moc_domain::limits::JSON_BODY_MAX_BYTES;
 
-moc_adapters::component!("create-session", handle);
+moc_adapters::component!("create-session", handle, traced);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;

@@ -4,7 +4,6 @@ mod follow;
 
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::trace::{self, Trace};
 use moc_adapters::{auth, progress, s3, settings, store, sweep};
 use moc_application::finalize::{self, FinalizeOutcome, FinalizeRequest, Finalized};
 use moc_contract::body::FinalizeBody;
@@ -14,26 +13,20 @@ use moc_contract::response::MocResponse;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::JSON_BODY_MAX_BYTES;
 
-moc_adapters::component!("finalize", handle);
+moc_adapters::component!("finalize", handle, traced as "moc.upload.finalize");
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
-    Ok(trace::traced("moc.upload.finalize", request, log, finalize).await)
-}
-
-async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
-    trace.show("userId", &user);
     request.allow("POST")?;
     let Route::Finalize = request.route()? else { return Err(ErrorKind::NotFound.into()) };
     let settings = settings::upload().await?;
     let body: FinalizeBody = request.json(JSON_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
     let (session, described) = body.check()?;
     log.show("session", session);
-    trace.show("sessionId", session);
     let bucket = s3::open().await?;
     let address = settings::public_address().await?;
     let wanted = settings::finalize().await?;
-    let platform = request.platform();
+    let (platform, trace) = (request.platform(), request.trace().clone());
     let asked = FinalizeRequest {
         user: &user,
         id: session,
@@ -43,7 +36,7 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
         webhook: wanted.webhook,
     };
     let Finalized { moc, outcome, validation } =
-        finalize::run(&store::open().await?, &bucket, &platform, trace, asked).await?;
+        finalize::run(&store::open().await?, &bucket, &platform, &trace, asked).await?;
     let (idempotent, resumed) = (outcome == FinalizeOutcome::Idempotent, outcome == FinalizeOutcome::Resumed);
     log.show("moc", moc.id);
     log.set("bytes", moc.total_size_bytes());
@@ -58,7 +51,6 @@ async fn finalize(request: &mut Request, log: &RequestLog, trace: &Trace) -> Res
     let response = MocResponse::new(&moc, |key| address.of(key)).idempotent(idempotent).resumed(resumed);
     let status = if idempotent || resumed { 200 } else { 201 };
     let response = Response::json(status, &response).with_header("location", path::moc(moc.id));
-    let trace = trace.clone();
     let response = response.after(async move { follow::run(&wanted, bucket, platform, &moc, &trace).await });
     Ok(sweep::after(response).await)
 }

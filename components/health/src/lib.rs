@@ -14,7 +14,7 @@ use moc_contract::response::Health;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::HEALTH_CHECK_MAX_MS;
 
-moc_adapters::component!("health", handle);
+moc_adapters::component!("health", handle, traced);
 
 /// How long the outcome of a check is used, by every request of the instance.
 const KEPT: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use moc_contract::path::Route;
 use moc_contract::response::PartList;
 use moc_domain::error::{Error, ErrorKind};
 
-moc_adapters::component!("list-parts", handle);
+moc_adapters::component!("list-parts", handle, traced);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;

@@ -10,7 +10,7 @@ use moc_contract::response::MocResponse;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::moc::Moc;
 
-moc_adapters::component!("moc", handle);
+moc_adapters::component!("moc", handle, traced);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;

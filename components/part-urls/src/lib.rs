@@ -11,7 +11,7 @@ use moc_contract::path::Route;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::JSON_BODY_MAX_BYTES;
 
-moc_adapters::component!("part-urls", handle);
+moc_adapters::component!("part-urls", handle, traced);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;

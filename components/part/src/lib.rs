@@ -10,7 +10,7 @@ use moc_contract::problem::part_number_out_of_range;
 use moc_contract::response::PartStored;
 use moc_domain::error::{Error, ErrorKind};
 
-moc_adapters::component!("part", handle);
+moc_adapters::component!("part", handle, traced);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
@@ -34,9 +34,9 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         completion_timeout_ms: settings.completion_timeout_ms,
     };
     let part = Part { user: &user, session, file, number, size_bytes, checksums, limits };
-    let platform = request.platform();
+    let (platform, bucket) = (request.platform(), s3::open_traced(request.trace()).await?);
     let body = || request.body().map(Into::into);
-    let stored = upload_part::run(&store::open().await?, &s3::open().await?, &platform, part, body).await?;
+    let stored = upload_part::run(&store::open().await?, &bucket, &platform, part, body).await?;
     progress::emit_part(&user, &stored).await;
     let Stored { part, progress, .. } = &stored;
     log.set("etag", part.etag.as_str());

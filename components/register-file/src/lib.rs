@@ -14,7 +14,7 @@ use moc_contract::response::FileRegistered;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::JSON_BODY_MAX_BYTES;
 
-moc_adapters::component!("register-file", handle);
+moc_adapters::component!("register-file", handle, traced);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
@@ -30,7 +30,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
 
     let bounds =
         Bounds { files_max: settings.files.files_max, session_lifetime_max_ms: settings.session_lifetime_max_ms };
-    let bucket = s3::open().await?;
+    let bucket = s3::open_traced(request.trace()).await?;
     let (session, file) = register_file::run(&store, &bucket, &WasiPlatform, &user, session, declared, bounds).await?;
     log.show("file", file.id);
     log.set("bytes", file.size_bytes);

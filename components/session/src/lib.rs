@@ -10,7 +10,7 @@ use moc_contract::path::Route;
 use moc_contract::response::SessionState;
 use moc_domain::error::{Error, ErrorKind};
 
-moc_adapters::component!("session", handle);
+moc_adapters::component!("session", handle, traced);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;
@@ -20,7 +20,15 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let store = store::open().await?;
     if request.method() == "DELETE" {
         let timeout_ms = settings::upload().await?.completion_timeout_ms;
-        cancel_session::run(&store, &s3::open().await?, &request.platform(), &user, id, timeout_ms).await?;
+        cancel_session::run(
+            &store,
+            &s3::open_traced(request.trace()).await?,
+            &request.platform(),
+            &user,
+            id,
+            timeout_ms,
+        )
+        .await?;
         return Ok(Response::no_content());
     }
     let (session, files) = lookup::session_with_files(&store, &user, id).await?;

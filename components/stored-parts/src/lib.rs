@@ -12,7 +12,7 @@ use moc_contract::path::Route;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::limits::JSON_BODY_MAX_BYTES;
 
-moc_adapters::component!("stored-parts", handle);
+moc_adapters::component!("stored-parts", handle, traced);
 
 async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Error> {
     let user = auth::user(request, log).await?;

@@ -68,6 +68,17 @@ fn rejections_and_skips() {
 }
 
 #[test]
+fn a_variable_that_cannot_be_granted_denies_everything_and_stops_nothing() {
+    let declared = toml::from_str("url = { default = 'https://otlp.example/otlp' }").unwrap();
+    let variables = Variables::resolve(&declared, |_| None, &Default::default()).unwrap();
+    let entries = ["http://localhost".to_owned(), "{{ url }}".to_owned()];
+    let hosts = AllowedHosts::parse(&entries, &variables, [].iter()).unwrap();
+    for url in ["http://localhost/", "https://otlp.example/otlp"] {
+        assert!(!hosts.allow(&url.parse().unwrap()), "{url}");
+    }
+}
+
+#[test]
 fn the_application_itself() {
     let itself =
         |entry: &str| AllowedHosts::parse(&[entry.to_owned()], &Variables::default(), [].iter()).unwrap().allow_self();

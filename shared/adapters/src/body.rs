@@ -36,6 +36,7 @@ pub async fn read(bytes: &mut StreamReader<u8>) -> Option<Vec<u8>> {
 pub struct PaceMeter {
     pace: Cell<Pace>,
     waiting_since: Cell<Option<Instant>>,
+    waited: Cell<Duration>,
 }
 
 impl PaceMeter {
@@ -45,11 +46,18 @@ impl PaceMeter {
         self.waiting_since.set(Some(began));
         let outcome = transfer.await;
         self.waiting_since.set(None);
-        let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let waited = began.elapsed();
+        self.waited.set(self.waited.get() + waited);
+        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         let mut pace = self.pace.get();
         pace.arrived(waited_ms, count(&outcome) as u64);
         self.pace.set(pace);
         outcome
+    }
+
+    /// How long the transfers so far have taken together.
+    pub fn waited(&self) -> Duration {
+        self.waited.get()
     }
 
     /// As [`read`].

@@ -6,7 +6,7 @@ use crate::http::Response;
 pub enum ForwardResult {
     /// It was delivered: 204.
     Sent,
-    /// No receiver is configured: 501.
+    /// No receiver is configured, or it has failed a moment ago: 501.
     NotConfigured,
     /// It was not delivered: 502.
     Failed(String),

@@ -3,6 +3,7 @@
 pub mod auth;
 mod background;
 pub mod body;
+mod breaker;
 pub mod forward;
 mod host;
 pub mod http;
@@ -24,25 +25,42 @@ pub use host::link_thumbnailer;
 pub use spin_sdk;
 
 /// Makes a component of an async function from a [`http::Request`] and its [`log::RequestLog`] to
-/// a `Result<`[`http::Response`]`, `[`moc_domain::error::Error`]`>`. In a build for plain WASI it is a part of the one
-/// component, which calls its function `serve`.
-#[cfg(feature = "spin")]
+/// a `Result<`[`http::Response`]`, `[`moc_domain::error::Error`]`>`. Its requests are traced if `traced` follows, in
+/// spans of the name that follows that, if any. In a build for plain WASI it is a part of the one component, which calls
+/// its function `serve`.
 #[macro_export]
 macro_rules! component {
     ($route:literal, $handler:path) => {
-        $crate::export_handler!(request, $crate::http::serve($route, request, $handler));
+        $crate::public_component!($route, $handler, $crate::http::serve);
+    };
+    ($route:literal, $handler:path, traced) => {
+        $crate::public_component!($route, $handler, $crate::http::serve_traced, None);
+    };
+    ($route:literal, $handler:path, traced as $name:literal) => {
+        $crate::public_component!($route, $handler, $crate::http::serve_traced, Some($name));
+    };
+}
+
+/// A component whose requests are served by `$serve`.
+#[cfg(feature = "spin")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! public_component {
+    ($route:literal, $handler:path, $serve:path $(, $name:expr)?) => {
+        $crate::export_handler!(request, $serve($route, $($name,)? request, $handler));
     };
 }
 
 /// As above, in a build for plain WASI.
 #[cfg(feature = "wasi")]
+#[doc(hidden)]
 #[macro_export]
-macro_rules! component {
-    ($route:literal, $handler:path) => {
+macro_rules! public_component {
+    ($route:literal, $handler:path, $serve:path $(, $name:expr)?) => {
         pub async fn serve(
             request: $crate::spin_sdk::wasip3::http::types::Request,
         ) -> Result<$crate::spin_sdk::wasip3::http::types::Response, $crate::spin_sdk::wasip3::http::types::ErrorCode> {
-            $crate::http::serve($route, request, $handler).await
+            $serve($route, $($name,)? request, $handler).await
         }
     };
 }

@@ -21,6 +21,11 @@ impl RequestLog {
         self.set(field, value.to_string());
     }
 
+    /// A field, if it is set.
+    pub(crate) fn field(&self, name: &str) -> Option<Value> {
+        self.0.borrow().get(name).cloned()
+    }
+
     /// Writes the line.
     pub(crate) fn write(&self, first: &[(&str, Value)]) {
         let first = first.iter().map(|(field, value)| ((*field).to_owned(), value.clone()));

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 
 use moc_config::{
-    AuthSettings, BroadcasterSettings, BucketSettings, CorsSettings, DatabaseSettings, FinalizeSettings, HostLimits,
-    Notice, PageSettings, ProgressSettings, PublicAddress, SweepSettings, TraceSettings, UploadSettings, Values,
-    VariableError, WatchSettings, WebhookSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, CollectorSettings, CorsSettings, DatabaseSettings,
+    FinalizeSettings, HostLimits, Notice, PageSettings, ProgressSettings, PublicAddress, SweepSettings, TraceSettings,
+    UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
 };
 use moc_domain::error::{Error, ErrorKind};
 
@@ -68,7 +68,25 @@ groups! {
     /// How sweeps are done.
     sweep: SweepSettings = SweepSettings::NAMES, |values| SweepSettings::parse(values).map(logged);
     /// The collector of traces, if there is one.
-    trace: Option<TraceSettings> = TraceSettings::NAMES, TraceSettings::parse;
+    collector: Option<CollectorSettings> = CollectorSettings::NAMES, CollectorSettings::parse;
+}
+
+/// Which requests are recorded as traces, if any: if there is no collector, one variable is all that is read. A
+/// malformed variable only turns traces off.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if a variable cannot be read.
+pub async fn traces() -> Result<Rc<Option<TraceSettings>>, Error> {
+    thread_local! {
+        static CELL: Cell<Option<TraceSettings>> = const { OnceCell::new() };
+    }
+    if let Some(settings) = CELL.with(|cell| cell.get().cloned()) {
+        return Ok(settings);
+    }
+    let collector = &[TraceSettings::COLLECTOR];
+    let is_off = Box::pin(values(collector)).await?.is_empty();
+    let names = if is_off { &[] } else { TraceSettings::NAMES };
+    load(&CELL, names, |values| Ok(logged(TraceSettings::parse(values)))).await
 }
 
 /// The settings, once what was noticed is in the log.

@@ -1,4 +1,4 @@
-//! The variables of what follows a finalize: the thumbnail, the webhook and the trace.
+//! The variables of what follows a finalize: the thumbnail and the webhook.
 //!
 //! All of it is extra: what is missing or does not fit turns it off and never stops a finalize.
 
@@ -15,18 +15,12 @@ pub struct FinalizeSettings {
     pub thumbnail: bool,
     /// Whether a webhook is delivered. Finalize is granted neither its host nor its secret.
     pub webhook: bool,
-    /// Whether a trace is sent. Finalize is not granted its host.
-    pub trace: bool,
 }
 
 impl FinalizeSettings {
     /// The variables that are read.
-    pub const NAMES: &[&str] = &[
-        "enable_thumbnail_generation",
-        "moc_finalize_webhook_url",
-        "moc_finalize_webhook_origin",
-        "otel_exporter_otlp_endpoint",
-    ];
+    pub const NAMES: &[&str] =
+        &["enable_thumbnail_generation", "moc_finalize_webhook_url", "moc_finalize_webhook_origin"];
 
     /// Reads the variables, and what to warn of.
     #[must_use]
@@ -39,10 +33,9 @@ impl FinalizeSettings {
             })
         };
         let thumbnail = or_off(values.flag("enable_thumbnail_generation"), "no thumbnails are made");
-        let trace = or_off(values.origin("otel_exporter_otlp_endpoint").map(|url| url.is_some()), "no traces are sent");
         let (webhook, warning) = receiver(values).unwrap_or_else(|error| (None, Some(error.to_string())));
         warnings.extend(warning);
-        (Self { thumbnail, webhook: webhook.is_some(), trace }, warnings)
+        (Self { thumbnail, webhook: webhook.is_some() }, warnings)
     }
 }
 
@@ -96,26 +89,6 @@ fn receiver(values: &Values) -> Result<(Option<Url>, Option<String>), VariableEr
     Ok((None, Some(warning.into())))
 }
 
-/// Where traces go.
-#[derive(Clone, Debug)]
-pub struct TraceSettings {
-    /// The collector: an origin.
-    pub endpoint: Url,
-}
-
-impl TraceSettings {
-    /// The variables that are read.
-    pub const NAMES: &[&str] = &["otel_exporter_otlp_endpoint"];
-
-    /// Reads the variable. `None` if there is no collector.
-    ///
-    /// # Errors
-    /// Where it cannot be read.
-    pub fn parse(values: &Values) -> Result<Option<Self>, VariableError> {
-        Ok(values.origin("otel_exporter_otlp_endpoint")?.map(|endpoint| Self { endpoint }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,19 +107,14 @@ mod tests {
 
     #[test]
     fn everything_follows_that_is_set() {
-        let otlp = ("otel_exporter_otlp_endpoint", "http://127.0.0.1:4318");
-        let given = values(&[URL, ORIGIN, otlp, ("enable_thumbnail_generation", "true")]);
-        let all = FinalizeSettings { thumbnail: true, webhook: true, trace: true };
+        let given = values(&[URL, ORIGIN, ("enable_thumbnail_generation", "true")]);
+        let all = FinalizeSettings { thumbnail: true, webhook: true };
         assert_eq!(FinalizeSettings::parse(&given), (all, Vec::new()));
     }
 
     #[test]
     fn what_cannot_be_read_is_off_and_warned_of() {
-        for (name, value) in [
-            ("enable_thumbnail_generation", "maybe"),
-            ("moc_finalize_webhook_url", "hooks.example"),
-            ("otel_exporter_otlp_endpoint", "http://127.0.0.1:4318/v1/traces"),
-        ] {
+        for (name, value) in [("enable_thumbnail_generation", "maybe"), ("moc_finalize_webhook_url", "hooks.example")] {
             let (settings, warnings) = FinalizeSettings::parse(&values(&[(name, value)]));
             assert_eq!(settings, FinalizeSettings::default(), "{name}");
             assert!(warnings.iter().any(|warning| warning.contains(name)), "{name}: {warnings:?}");

@@ -13,6 +13,7 @@ mod notice;
 mod page;
 mod secret;
 mod sweep;
+mod traces;
 mod webhook_secret;
 mod websocket;
 
@@ -28,11 +29,12 @@ pub use auth::{AuthSettings, TokenKey};
 pub use bucket::{BucketSettings, PublicAddress};
 pub use cors::{CorsSettings, is_origin_of};
 pub use database::DatabaseSettings;
-pub use finalize::{FinalizeSettings, TraceSettings, WebhookSettings};
+pub use finalize::{FinalizeSettings, WebhookSettings};
 pub use host::HostLimits;
 pub use notice::Notice;
 pub use page::PageSettings;
 pub use sweep::SweepSettings;
+pub use traces::{CollectorHeaders, CollectorSettings, TraceSettings};
 pub use webhook_secret::WebhookSecret;
 pub use websocket::{BroadcasterSettings, ProgressSettings, WATCH_AUDIENCE, WatchSettings};
 
@@ -62,6 +64,12 @@ impl FromIterator<(&'static str, String)> for Values {
 }
 
 impl Values {
+    /// Whether none of them has a value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|(_, value)| value.trim().is_empty())
+    }
+
     fn text(&self, name: &'static str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(given, _)| *given == name)?;
         Some(value.trim()).filter(|value| !value.is_empty())
@@ -247,6 +255,8 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
         FinalizeSettings::NAMES,
         WebhookSettings::NAMES,
         SweepSettings::NAMES,
+        TraceSettings::NAMES,
+        CollectorSettings::NAMES,
     ];
     let values: Values = names.concat().into_iter().filter_map(|name| Some((name, get(name)?))).collect();
     let upload = UploadSettings::parse(&values)?;
@@ -264,6 +274,10 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
     // That of a receiver outside its origin is there already. A malformed variable is too.
     let webhook = WebhookSettings::parse(&values).ok().and_then(|(_, notice)| notice).map(String::from);
     warnings.extend(webhook.filter(|notice| !warnings.contains(notice)));
+    let traces = TraceSettings::parse(&values).1;
+    // One line about traces suffices: each of them names a variable that turns them off.
+    let collector = || Some(format!("{}: no traces are sent", CollectorSettings::parse(&values).err()?));
+    warnings.extend(traces.or_else(collector));
     Ok(warnings)
 }
 

@@ -11,6 +11,7 @@ pub mod openapi;
 pub mod path;
 pub mod problem;
 pub mod response;
+pub mod sampling;
 mod surrogate;
 pub mod sweep;
 pub mod trace;

@@ -9,6 +9,39 @@ use moc_domain::part::PartNumber;
 const SESSIONS: &str = "/api/mocs/uploads/sessions";
 const MOCS: &str = "/api/mocs";
 
+/// The routes of the API, as spin.toml names them. Of two that match a path, the first has it.
+const TEMPLATES: [&str; 14] = [
+    "/api/mocs/:mocId",
+    "/api/mocs/uploads/finalize",
+    "/api/mocs/uploads/health",
+    "/api/mocs/uploads/sessions",
+    "/api/mocs/uploads/sessions/finalize",
+    "/api/mocs/uploads/sessions/:sessionId",
+    "/api/mocs/uploads/sessions/:sessionId/files",
+    "/api/mocs/uploads/sessions/:sessionId/files/:fileId",
+    "/api/mocs/uploads/sessions/:sessionId/files/:fileId/complete",
+    "/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts",
+    "/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/batch",
+    "/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/urls",
+    "/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/stored",
+    "/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/:partNumber",
+];
+
+/// The route that a path belongs to, for example `/api/mocs/:mocId`, whether or not its ids are valid. `None` for a
+/// path that is not one of the API's.
+#[must_use]
+pub fn template(path: &str) -> Option<&'static str> {
+    TEMPLATES.into_iter().find(|template| {
+        let mut segments = path.split('/');
+        let fits = |expected: &str| {
+            segments
+                .next()
+                .is_some_and(|segment| segment == expected || (expected.starts_with(':') && !segment.is_empty()))
+        };
+        template.split('/').all(fits) && segments.next().is_none()
+    })
+}
+
 /// What a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -184,6 +217,20 @@ mod tests {
         assert_eq!(super::session(session), format!("/api/mocs/uploads/sessions/{ID}"));
         assert_eq!(Route::parse(&super::parts(session, file)), Some(Route::Parts(session, file)));
         assert_eq!(Route::parse(&super::moc(moc)), Some(Route::Moc(moc)));
+    }
+
+    #[test]
+    fn a_path_belongs_to_one_route() {
+        for template in TEMPLATES {
+            assert_eq!(super::template(template), Some(template));
+            let path: Vec<&str> =
+                template.split('/').map(|segment| if segment.starts_with(':') { ID } else { segment }).collect();
+            assert_eq!(super::template(&path.join("/")), Some(template));
+        }
+        assert_eq!(super::template("/api/mocs/uploads/sessions/x"), Some("/api/mocs/uploads/sessions/:sessionId"));
+        for path in ["", "/", "/api/mocs/", "/api/mocs/x/y", "/api/mocs/uploads/sessions/x/", "/assets/index.js"] {
+            assert_eq!(super::template(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Traces: the context that goes with a request (W3C Trace Context, level 1), and a request's spans
-//! as finalize hands them to the exporter.
+//! as routes hand them to the exporter.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -38,6 +38,12 @@ impl TraceId {
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0.get().to_be_bytes()
+    }
+
+    /// The last eight of its bytes, which are random in every generator of ids.
+    #[must_use]
+    pub const fn low_bits(self) -> u64 {
+        (self.0.get() & u64::MAX as u128) as u64
     }
 }
 
@@ -178,12 +184,32 @@ pub type Text = (Cow<'static, str>, String);
 /// An attribute that is a number, with its name.
 pub type Number = (Cow<'static, str>, u64);
 
+/// What a span below the root is, in the terms of OpenTelemetry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SpanKind {
+    /// A step within the service.
+    #[default]
+    Internal,
+    /// A request to another service.
+    Client,
+}
+
+impl SpanKind {
+    fn is_internal(&self) -> bool {
+        *self == Self::Internal
+    }
+}
+
 /// A span of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Span {
     pub id: SpanId,
     pub name: Cow<'static, str>,
+    /// Of no meaning for the root, which is the server's.
+    #[serde(default, skip_serializing_if = "SpanKind::is_internal")]
+    pub kind: SpanKind,
     /// When it began, in nanoseconds since the Unix epoch.
     pub start_nanos: u64,
     /// When it ended, in nanoseconds since the Unix epoch.
@@ -326,8 +352,8 @@ mod tests {
     }
 
     fn span(start_nanos: u64, end_nanos: u64) -> Span {
-        let (id, name) = (SpanId::of_random(7), "create.moc".into());
-        Span { id, name, start_nanos, end_nanos, error: None, texts: Vec::new(), numbers: Vec::new() }
+        let (id, name, kind) = (SpanId::of_random(7), "create.moc".into(), SpanKind::Internal);
+        Span { id, name, kind, start_nanos, end_nanos, error: None, texts: Vec::new(), numbers: Vec::new() }
     }
 
     fn batch() -> TraceBatch {
@@ -345,6 +371,7 @@ mod tests {
         batch.state = Some("a=1".into());
         batch.caller = Some(SpanId::of_random(8));
         batch.root.error = Some("STORE_UNAVAILABLE".into());
+        batch.steps.push(Span { kind: SpanKind::Client, ..span(4, 5) });
         batch.root.texts = vec![("userId".into(), "dev-user".into())];
         batch.root.numbers = vec![("totalSizeBytes".into(), u64::MAX)];
         let json = serde_json::to_value(&batch).expect("JSON");
@@ -352,7 +379,10 @@ mod tests {
         assert_eq!(json["caller"], "0000000000000008");
         assert_eq!(
             json["steps"],
-            json!([{ "id": "0000000000000007", "name": "create.moc", "startNanos": 2, "endNanos": 3 }])
+            json!([
+                { "id": "0000000000000007", "name": "create.moc", "startNanos": 2, "endNanos": 3 },
+                { "id": "0000000000000007", "name": "create.moc", "kind": "client", "startNanos": 4, "endNanos": 5 },
+            ])
         );
         assert_eq!(read(&json), Ok(batch));
     }

@@ -298,8 +298,16 @@ pub const TRACE_SPANS_MAX: usize = 64;
 pub const TRACE_MAX_BYTES: u64 = 256 * KIB;
 /// Longest time that sending a trace may take, after the response.
 pub const TRACE_EXPORT_MAX_MS: u64 = 5_000;
-/// How long an instance sends no trace to a collector that has failed.
-pub const TRACE_PAUSE_MS: u64 = 60_000;
+/// Longest time that a response waits for its trace, where it waits at all (`background_work`).
+pub const TRACE_EXPORT_WAITED_FOR_MS: u64 = 2_000;
+/// How long no trace is sent to a collector that has failed.
+pub const TRACE_PAUSE_MS: i64 = 60_000;
+/// Longest path of a request that a trace has, in characters.
+pub const TRACE_PATH_MAX_CHARS: usize = 1_024;
+/// Most headers that go with each request to the collector.
+pub const OTLP_HEADERS_MAX: usize = 16;
+/// Longest variable with them.
+pub const OTLP_HEADERS_MAX_BYTES: usize = 4 * 1024;
 /// A rate limit counts within windows of this length.
 pub const RATE_WINDOW_MS: i64 = 60 * 60 * 1000;
 

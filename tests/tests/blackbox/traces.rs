@@ -1,7 +1,9 @@
-//! Traces of finalize, as a collector gets them (OTLP over HTTP).
+//! Traces, as a collector gets them (OTLP over HTTP): here those of finalize.
 
+mod collectors;
 mod context;
 mod faults;
+mod routes;
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -36,7 +38,19 @@ struct Traced {
 
 impl Traced {
     fn start(variables: &[(&str, &str)]) -> Self {
-        let (collector, broadcaster) = (Collector::start(), Broadcaster::start());
+        Self::of(Collector::start(), variables)
+    }
+
+    /// One whose collector is behind a path.
+    fn hosted(path: &str, variables: &[(&str, &str)]) -> Self {
+        let collector = Collector::start();
+        let (origin, endpoint) = (collector.endpoint(), format!("{}{path}", collector.endpoint()));
+        let own = [("otel_exporter_otlp_endpoint", endpoint.as_str()), ("otel_exporter_otlp_origin", &origin)];
+        Self::of(collector, &[&own[..], variables].concat())
+    }
+
+    fn of(collector: Collector, variables: &[(&str, &str)]) -> Self {
+        let broadcaster = Broadcaster::start();
         let (endpoint, url, origin) = (collector.endpoint(), broadcaster.url("/ws"), broadcaster.origin());
         let own = [
             ("otel_exporter_otlp_endpoint", endpoint.as_str()),
@@ -111,6 +125,7 @@ async fn ot_hp_001_finalize_with_otlp_enabled_exports_its_spans_to_the_collector
         "totalSizeBytes": 1_500,
         "http.request.method": "POST",
         "http.response.status_code": 201,
+        "http.route": path::FINALIZE,
         "url.path": path::FINALIZE,
     });
     assert_eq!(json!(root.attributes), expected);
@@ -259,6 +274,7 @@ async fn a_request_without_a_session_is_traced_too() {
             "code": code,
             "http.request.method": shown,
             "http.response.status_code": status,
+            "http.route": path::SESSIONS_FINALIZE,
             "url.path": path::SESSIONS_FINALIZE,
         });
         assert_eq!(json!(trace.root().attributes), expected);

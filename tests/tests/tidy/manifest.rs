@@ -87,7 +87,7 @@ fn variable(template: &str) -> Option<&str> {
 }
 
 /// What a component declares to use in `[package.metadata.moc]`, with a name that its code has then.
-const USES: [(&str, &[&str]); 12] = [
+const USES: [(&str, &[&str]); 13] = [
     ("users", &["auth"]),
     ("store", &["store"]),
     ("bucket", &["s3"]),
@@ -98,7 +98,8 @@ const USES: [(&str, &[&str]); 12] = [
     ("thumbnails", &["make_due"]),
     ("follow-ups", &["FinalizeSettings"]),
     ("webhook", &["HttpReceiver"]),
-    ("traces", &["TraceBatch"]),
+    ("tracing", &["traced"]),
+    ("collector", &["TraceBatch"]),
     ("page", &["page"]),
 ];
 
@@ -145,7 +146,7 @@ fn variables_have_one_name_and_all_are_used() {
     assert_eq!(declared, granted, "every variable is used by some component");
     for (name, variable) in manifest.variables() {
         let hidden = variable.get("secret").and_then(Value::as_bool) == Some(true);
-        let secret = ["secret", "access_key", "api_key", "database_url", "database_token"]
+        let secret = ["secret", "access_key", "api_key", "database_url", "database_token", "otlp_headers"]
             .iter()
             .any(|part| name.contains(part));
         assert_eq!(hidden, secret, "{name}");

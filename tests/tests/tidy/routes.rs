@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use moc_contract::path::template;
+
 use crate::manifest::Manifest;
 use crate::source::{idents, strings_after};
 use crate::{component_source, files, read};
@@ -74,6 +76,16 @@ fn http_files_have_a_request_for_every_route() {
     // What is asked beyond that are methods that a path does not take: those are tests of 405.
     let paths: BTreeSet<&String> = routes.iter().map(|(_, path)| path).collect();
     assert!(asked.iter().all(|(_, path)| paths.contains(path)));
+}
+
+/// The page, the OpenAPI document and what no component serves are no requests of the API.
+#[test]
+fn traces_know_the_routes_of_the_api() {
+    for (path, id) in Manifest::read().routes() {
+        let is_traced = idents(&component_source(&id)).contains("traced");
+        assert_eq!(is_traced, !["api-reference", "not-found", "web"].contains(&id.as_str()), "{id}");
+        assert_eq!(template(&path), is_traced.then_some(path.as_str()), "{id}: TEMPLATES in contract/path.rs");
+    }
 }
 
 #[test]

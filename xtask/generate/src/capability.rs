@@ -1,8 +1,8 @@
 //! What a component can use, and what it is granted for that.
 
 use moc_config::{
-    AuthSettings, BroadcasterSettings, BucketSettings, DatabaseSettings, FinalizeSettings, PageSettings,
-    ProgressSettings, PublicAddress, SweepSettings, TraceSettings, WatchSettings, WebhookSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, CollectorSettings, DatabaseSettings, FinalizeSettings,
+    PageSettings, ProgressSettings, PublicAddress, SweepSettings, TraceSettings, WatchSettings, WebhookSettings,
 };
 use serde::Deserialize;
 
@@ -26,16 +26,20 @@ pub enum Capability {
     WatchTokens,
     /// Has the thumbnailer make thumbnails.
     Thumbnails,
-    /// Calls the components that deliver webhooks and export traces.
+    /// Calls the component that delivers webhooks.
     FollowUps,
     /// Sends webhooks to their receiver.
     Webhook,
-    /// Sends traces to the collector.
-    Traces,
     /// Has the sweeper sweep after a response.
     Sweeps,
     /// Sweeps, and has the webhook sender deliver what is due.
     Sweeping,
+    /// Records traces, and calls the components that export them.
+    Tracing,
+    /// Sends traces to a collector whose URL is an origin; a pause after a failure is kept in the key-value store.
+    Collector,
+    /// As the former, to a collector whose URL has a path.
+    HostedCollector,
     /// Serves the page with its Content-Security-Policy.
     Page,
 }
@@ -54,9 +58,10 @@ impl Capability {
             Self::Thumbnails => &["enable_thumbnail_generation"],
             Self::FollowUps => FinalizeSettings::NAMES,
             Self::Webhook => WebhookSettings::NAMES,
-            Self::Traces => TraceSettings::NAMES,
             Self::Sweeps => &[],
             Self::Sweeping => SweepSettings::NAMES,
+            Self::Tracing => TraceSettings::NAMES,
+            Self::Collector | Self::HostedCollector => CollectorSettings::NAMES,
             Self::Page => PageSettings::NAMES,
         }
     }
@@ -66,11 +71,12 @@ impl Capability {
     pub const fn host_limits(self) -> &'static [&'static str] {
         match self {
             Self::Users | Self::Store | Self::Bucket | Self::Sweeping => &["request_max_seconds"],
-            Self::Progress | Self::FollowUps | Self::Webhook | Self::Sweeps => {
+            Self::Progress | Self::FollowUps | Self::Webhook | Self::Sweeps | Self::Tracing => {
                 &["background_work", "request_max_seconds"]
             }
+            Self::Collector | Self::HostedCollector => &["background_work"],
             Self::Thumbnails => &["background_work", "request_max_mb", "request_max_seconds"],
-            Self::PublicUrls | Self::Broadcaster | Self::WatchTokens | Self::Traces | Self::Page => &[],
+            Self::PublicUrls | Self::Broadcaster | Self::WatchTokens | Self::Page => &[],
         }
     }
 
@@ -83,12 +89,19 @@ impl Capability {
             Self::Progress => &["http://progress-relay.spin.internal"],
             Self::Broadcaster => &["{{ websocket_api_origin }}"],
             Self::Thumbnails => &["http://thumbnailer.spin.internal"],
-            Self::FollowUps => &["http://trace-exporter.spin.internal", "http://webhook-sender.spin.internal"],
+            Self::FollowUps => &["http://webhook-sender.spin.internal"],
             Self::Sweeps => &["http://sweeper.spin.internal"],
             Self::Sweeping => &["http://webhook-sender.spin.internal"],
             Self::Webhook => &["{{ moc_finalize_webhook_origin }}"],
-            Self::Traces => &["{{ otel_exporter_otlp_endpoint }}"],
+            Self::Tracing => &["http://hosted-trace-exporter.spin.internal", "http://trace-exporter.spin.internal"],
+            Self::Collector => &["{{ otel_exporter_otlp_endpoint }}"],
+            Self::HostedCollector => &["{{ otel_exporter_otlp_origin }}"],
             Self::PublicUrls | Self::WatchTokens | Self::Page => &[],
         }
+    }
+
+    /// Whether it keeps something for a while that all instances share.
+    pub const fn has_key_values(self) -> bool {
+        matches!(self, Self::Progress | Self::Collector | Self::HostedCollector)
     }
 }

@@ -25,6 +25,16 @@ struct Declared {
     /// Those of [`UploadSettings`] and [`HostLimits`] that it reads.
     #[serde(default)]
     variables: Vec<String>,
+    /// Another component of the same file, with a private route and other grants.
+    also: Option<Also>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Also {
+    id: String,
+    description: String,
+    uses: Vec<Capability>,
 }
 
 #[derive(Deserialize)]
@@ -48,8 +58,9 @@ struct Metadata {
 
 /// A component with what it declares.
 pub struct Component {
-    /// The name of its crate.
     pub id: String,
+    /// The crate that it is built from, which has the same name unless it is [`Also`] built from it.
+    pub source: String,
     pub description: String,
     /// Whether it is built from a page, by npm.
     pub has_page: bool,
@@ -65,13 +76,17 @@ impl Component {
             let path = folder.join("Cargo.toml");
             let Ok(text) = fs::read_to_string(&path) else { continue };
             let manifest: Result<CargoManifest, _> = toml::from_str(&text);
-            let Package { name, description, metadata } =
+            let Package { name, description, mut metadata } =
                 manifest.with_context(|| format!("{}", path.display()))?.package;
             let known = [UploadSettings::NAMES, HostLimits::NAMES].concat();
             let unknown = metadata.moc.variables.iter().find(|name| !known.contains(&name.as_str()));
             ensure!(unknown.is_none(), "{name}: {unknown:?} is no variable of UploadSettings or HostLimits");
             let has_page = folder.join("package.json").is_file();
-            components.push(Self { id: name, description, has_page, declared: metadata.moc });
+            if let Some(Also { id, description, uses }) = metadata.moc.also.take() {
+                let declared = Declared { uses, ..Declared::default() };
+                components.push(Self { id, source: name.clone(), description, has_page, declared });
+            }
+            components.push(Self { id: name.clone(), source: name, description, has_page, declared: metadata.moc });
         }
         components.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(components)
@@ -89,6 +104,11 @@ impl Component {
 
     pub fn uses(&self, capability: Capability) -> bool {
         self.declared.uses.contains(&capability)
+    }
+
+    /// Whether it keeps something in the key-value store.
+    pub fn has_key_values(&self) -> bool {
+        self.declared.uses.iter().any(|capability| capability.has_key_values())
     }
 
     /// The variables that it is granted, by name.

@@ -99,7 +99,7 @@ fn write_components(text: &mut String, components: &[Component], form: &Form) ->
 }
 
 fn write_component(text: &mut String, component: &Component, form: &Form) -> Result<()> {
-    let Component { id, description, .. } = component;
+    let Component { id, source, description, .. } = component;
     let Form { root, profile, build, has_sqlite, is_watched } = form;
     if component.routes().is_empty() {
         write!(text, "\n[[trigger.http]]\nroute = {{ private = true }}\ncomponent = {id:?}\n")?;
@@ -107,11 +107,11 @@ fn write_component(text: &mut String, component: &Component, form: &Form) -> Res
     for route in component.routes() {
         write!(text, "\n[[trigger.http]]\nroute = {route:?}\ncomponent = {id:?}\n")?;
     }
-    let file = id.replace('-', "_");
+    let file = source.replace('-', "_");
     write!(text, "\n[component.{id}]\ndescription = {description:?}\n")?;
     writeln!(text, "source = \"{root}target/wasm32-wasip2/{profile}/{file}.wasm\"")?;
     write_list(text, "allowed_outbound_hosts", &component.hosts())?;
-    if component.uses(Capability::Progress) {
+    if component.has_key_values() {
         write_list(text, "key_value_stores", &["default"])?;
     }
     if *has_sqlite && component.uses(Capability::Store) {
@@ -122,13 +122,13 @@ fn write_component(text: &mut String, component: &Component, form: &Form) -> Res
         write!(text, "\n[component.{id}.variables]\n")?;
         variables.iter().try_for_each(|name| writeln!(text, "{name} = \"{{{{ {name} }}}}\""))?;
     }
-    write!(text, "\n[component.{id}.build]\ncommand = \"{build} {id}\"\n")?;
+    write!(text, "\n[component.{id}.build]\ncommand = \"{build} {source}\"\n")?;
     if !is_watched {
         return Ok(());
     }
-    let sources = format!("components/{id}/**/*.rs");
+    let sources = format!("components/{source}/**/*.rs");
     let mut watched = vec![sources.as_str(), "shared/**/*.rs", "Cargo.lock"];
-    let page = format!("components/{id}/page/**/*");
+    let page = format!("components/{source}/page/**/*");
     if component.has_page {
         watched.extend([page.as_str(), "client/src/**/*.ts", "package-lock.json"]);
     }

@@ -18,7 +18,7 @@ pub fn write(components: &[Component]) -> String {
     for component in components {
         let imports = [
             (!component.hosts().is_empty(), "wasi:http/client@0.3.0"),
-            (component.uses(Capability::Progress), "spin:key-value/key-value@3.0.0"),
+            (component.has_key_values(), "spin:key-value/key-value@3.0.0"),
             (component.uses(Capability::Store), "spin:postgres/postgres@4.2.0"),
             (component.uses(Capability::Store), "spin:sqlite/sqlite@3.1.0"),
         ];

@@ -22,6 +22,7 @@ use crate::{background, webhook};
 /// The private components, which nobody outside of the application reaches.
 const RELAY: &str = "http://progress-relay.spin.internal/";
 const EXPORTER: &str = "http://trace-exporter.spin.internal/";
+const HOSTED_EXPORTER: &str = "http://hosted-trace-exporter.spin.internal/";
 const SENDER: &str = "http://webhook-sender.spin.internal";
 const SWEEPER: &str = "http://sweeper.spin.internal";
 const THUMBNAILER: &str = "http://thumbnailer.spin.internal/";
@@ -59,9 +60,10 @@ pub async fn publish(batch: EventBatch, context: Option<&TraceContext>) -> Forwa
     forward("progress-relay", RELAY, &headers, &batch).await
 }
 
-/// Has the exporter send a trace.
-pub async fn export(batch: TraceBatch) -> ForwardResult {
-    forward("trace-exporter", EXPORTER, &[], &batch).await
+/// Has an exporter send a trace: the one that is granted the host of a collector whose URL has a path, or the other.
+pub async fn export(batch: TraceBatch, has_path: bool) -> ForwardResult {
+    let exporter = if has_path { HOSTED_EXPORTER } else { EXPORTER };
+    forward("the exporter", exporter, &[], &batch).await
 }
 
 /// Has the sender deliver the webhook of a MOC.

@@ -23,6 +23,7 @@ pub use security_policy::security_policy;
 
 use crate::log::RequestLog;
 use crate::platform::within;
+use crate::trace::Trace;
 use crate::{background, settings};
 
 /// Responds to a request with `handler`: errors become problems, preflights get their response, every
@@ -35,16 +36,45 @@ pub async fn serve(
     request: types::Request,
     handler: impl AsyncFnOnce(&mut Request, &RequestLog) -> Result<Response, Error>,
 ) -> Result<types::Response, ErrorCode> {
-    let started = Instant::now();
+    respond(route, Request::new(request), |response, _| response, handler).await
+}
+
+/// As [`serve`], and records the request as a trace, if there is a collector: in a span of this name, or of its method
+/// and route.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_traced(
+    route: &'static str,
+    name: Option<&'static str>,
+    request: types::Request,
+    handler: impl AsyncFnOnce(&mut Request, &RequestLog) -> Result<Response, Error>,
+) -> Result<types::Response, ErrorCode> {
     let mut request = Request::new(request);
+    let trace = Trace::begin(name, &request).await;
+    request.trace = trace.clone();
+    let finish = |response, log: &RequestLog| trace.finish(response, log);
+    respond(route, request, finish, handler).await
+}
+
+async fn respond(
+    route: &'static str,
+    mut request: Request,
+    finish: impl FnOnce(Response, &RequestLog) -> Response,
+    handler: impl AsyncFnOnce(&mut Request, &RequestLog) -> Result<Response, Error>,
+) -> Result<types::Response, ErrorCode> {
+    let started = Instant::now();
     let log = RequestLog::default();
     let cors = settings::cors().await;
-    let result = match &cors {
-        Ok(cors) if cors::is_preflight(&request, cors) => Ok(cors::preflight(&request, cors)),
-        Ok(_) => in_time(&mut request, async |request| handler(request, &log).await).await,
-        Err(error) => Err(error.clone()),
+    let (result, is_preflight) = match &cors {
+        Ok(cors) if cors::is_preflight(&request, cors) => (Ok(cors::preflight(&request, cors)), true),
+        Ok(_) => (in_time(&mut request, async |request| handler(request, &log).await).await, false),
+        Err(error) => (Err(error.clone()), false),
     };
     let mut response = result.unwrap_or_else(|error| error_response(&request, &log, &error));
+    if !is_preflight {
+        response = finish(response, &log);
+    }
     if background::is_inline().await {
         response.wait(request.deadline()).await;
     }
@@ -94,9 +124,8 @@ pub async fn serve_private(
     reply.send(request.deadline()).await
 }
 
-/// The problem response of an error; the log gets its code and reason. [`serve`] does it with what a
-/// handler returns: this is for a handler that has more to do with the response.
-pub fn error_response(request: &Request, log: &RequestLog, error: &Error) -> Response {
+/// The problem response of an error; the log gets its code and reason.
+fn error_response(request: &Request, log: &RequestLog, error: &Error) -> Response {
     problem_response(request, log, error, Problem::from(&error.kind))
 }
 

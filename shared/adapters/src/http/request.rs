@@ -18,6 +18,7 @@ use spin_sdk::wit_bindgen::StreamResult;
 use super::memory::WholeBody;
 use crate::body::Body;
 use crate::platform::{RequestPlatform, WasiPlatform, within};
+use crate::trace::Trace;
 
 /// Longest `X-Request-Id` that is taken over from a client, in bytes.
 const REQUEST_ID_MAX_BYTES: usize = 128;
@@ -42,6 +43,7 @@ pub struct Request {
     unread: Option<types::Request>,
     received: Instant,
     limits: Option<TimeLimits>,
+    pub(super) trace: Trace,
 }
 
 /// When a request has to be over.
@@ -62,8 +64,9 @@ impl Request {
         let path = target.split('?').next().unwrap_or_default().to_owned();
         let method = method_name(request.get_method());
         let authority = request.get_authority().unwrap_or_default();
-        let (unread, received) = (Some(request), Instant::now());
-        let mut request = Self { method, path, authority, headers, id: String::new(), unread, received, limits: None };
+        let (unread, received, id) = (Some(request), Instant::now(), String::new());
+        let (limits, trace) = (None, Trace::OFF);
+        let mut request = Self { method, path, authority, headers, id, unread, received, limits, trace };
         if request.authority.is_empty() {
             // A host may leave it in the header.
             request.authority = request.header("host").unwrap_or_default().to_owned();
@@ -135,6 +138,12 @@ impl Request {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The trace that the request is recorded in, if it is.
+    #[must_use]
+    pub const fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     /// What the path names.

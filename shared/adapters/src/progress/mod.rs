@@ -1,10 +1,9 @@
 //! Live progress: routes emit events to the relay, and the relay publishes them to the broadcaster.
 //!
 //! Events are advisory and may be lost. Emitting never fails; it may cost a response the time limit
-//! once, after which nothing is sent for a while ([`breaker`]). In one instance the events of a
+//! once, after which nothing is sent for a while ([`Breaker`]). In one instance the events of a
 //! session leave in their order, one batch at a time ([`queue`]).
 
-mod breaker;
 mod broadcaster;
 mod queue;
 
@@ -17,11 +16,13 @@ use moc_contract::event::{self, Event, EventBatch};
 use moc_contract::trace::TraceContext;
 use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{SessionId, UserId};
+use moc_domain::limits::BROADCASTER_PAUSE_MS;
 use moc_domain::time::Timestamp;
 
 pub use broadcaster::publish;
 
 use self::queue::Turn;
+use crate::breaker::{self, Breaker};
 use crate::forward::ForwardResult;
 use crate::platform::{WasiPlatform, within};
 use crate::{background, host, log, settings};
@@ -32,6 +33,7 @@ const LAST_PART_PAUSE_MS: u64 = 50;
 const POLL_MS: u64 = 1;
 
 thread_local! {
+    static BREAKER: Breaker = const { Breaker::new("broadcaster-pause-ends", BROADCASTER_PAUSE_MS) };
     /// Set if there is no broadcaster, for the life of the instance.
     static OFF: Cell<bool> = const { Cell::new(false) };
 }
@@ -70,7 +72,7 @@ async fn tell_since(
     let deadline = began + broadcaster.timeout;
     match turn {
         Turn::Send(events, sending) => {
-            if within(deadline, breaker::is_open(&broadcaster.api_url)).await.unwrap_or(true) {
+            if within(deadline, breaker::is_open(&BREAKER, &broadcaster.api_url)).await.unwrap_or(true) {
                 return;
             }
             let batch = EventBatch::new(session, user, events);
@@ -109,7 +111,7 @@ pub async fn emit_parts(user: &UserId, file: &File, parts: &[StoredPart], progre
     let Some(last) = progress.last() else { return };
     let began = Instant::now();
     let came_alone = usize::from(last.parts_completed) <= usize::from(file.parts_completed) + parts.len();
-    if last.parts_completed == file.plan.total() && !came_alone && !OFF.get() && !breaker::is_known_open() {
+    if last.parts_completed == file.plan.total() && !came_alone && !OFF.get() && !breaker::is_known_open(&BREAKER) {
         let Some(broadcaster) = broadcaster().await else { return };
         within(began + broadcaster.timeout / 2, WasiPlatform.sleep(LAST_PART_PAUSE_MS)).await;
     }
@@ -148,9 +150,16 @@ impl Broadcaster {
         match within(deadline, host::publish(batch, context)).await {
             Some(ForwardResult::Sent) => return true,
             Some(ForwardResult::NotConfigured) => OFF.set(true),
-            Some(ForwardResult::Failed(cause)) => breaker::open(&self.api_url, &cause).await,
-            None => breaker::open(&self.api_url, "the relay did not respond in time").await,
+            Some(ForwardResult::Failed(cause)) => self.pause(&cause).await,
+            None => self.pause("the relay did not respond in time").await,
         }
         false
+    }
+
+    /// Sends nothing for a while, and says why.
+    async fn pause(&self, cause: &str) {
+        if breaker::open(&BREAKER, &self.api_url).await {
+            log::warn(&format!("progress events: {cause}; none are sent for {} s", BROADCASTER_PAUSE_MS / 1000));
+        }
     }
 }

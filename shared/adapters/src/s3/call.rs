@@ -1,10 +1,12 @@
 //! One request to S3 without a body that streams, and its response.
 
+use std::time::Instant;
+
 use moc_application::port::BucketError;
 use spin_sdk::wasip3::http::types::Method;
 
 use super::error::{ErrorBody, classify};
-use super::{S3Bucket, is_kms};
+use super::{BUCKET_UNAVAILABLE, S3Bucket, is_kms};
 use crate::outbound::{self, Payload, Response};
 
 /// Largest response that is read, in bytes: a page of `ListParts` has 1,000 parts.
@@ -49,8 +51,18 @@ pub struct S3Response {
     pub kms: bool,
 }
 
-/// Sends a request once.
+/// Sends a request once. A trace has it.
 pub async fn send(s3: &S3Bucket, call: &Call<'_>) -> Result<S3Response, BucketError> {
+    let span = s3.trace.call(call.operation);
+    let began = Instant::now();
+    let response = request(s3, call).await;
+    if let Some(span) = span {
+        span.end(began.elapsed(), Vec::new(), response.is_err().then_some(BUCKET_UNAVAILABLE));
+    }
+    response
+}
+
+async fn request(s3: &S3Bucket, call: &Call<'_>) -> Result<S3Response, BucketError> {
     let payload = if call.body.is_empty() { Payload::Empty } else { Payload::Bytes(call.body.to_vec()) };
     let url = s3.presigned(&call.method, call.key, call.query, call.headers);
     let reply: Response = outbound::send(call.method.clone(), &url, call.headers, payload).await?;

@@ -35,25 +35,38 @@ pub use part_upload::PartBody;
 use crate::outbound::Response;
 use crate::platform::WasiPlatform;
 use crate::settings;
+use crate::trace::Trace;
 
 use self::sign::{Signer, Unsigned};
 
 /// How long a URL is valid that is used at once.
 const PRESIGNED_FOR_SECONDS: u64 = 60;
+/// The code of the problem that an error of the bucket becomes.
+const BUCKET_UNAVAILABLE: &str = "S3_UNAVAILABLE";
 
 /// The bucket that the variables name. Its requests are repeated where that may help.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] where a variable is missing or cannot be read.
 pub async fn open() -> Result<Retrying<S3Bucket, WasiPlatform>, Error> {
+    open_traced(&Trace::OFF).await
+}
+
+/// As [`open`], with a span for each of its requests.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_traced(trace: &Trace) -> Result<Retrying<S3Bucket, WasiPlatform>, Error> {
     let settings: Rc<BucketSettings> = settings::bucket().await?;
-    let bucket = S3Bucket { name: settings.bucket.clone(), signer: Signer::new((*settings).clone()) };
+    let signer = Signer::new((*settings).clone());
+    let bucket = S3Bucket { name: settings.bucket.clone(), signer, trace: trace.clone() };
     Ok(Retrying::new(bucket, WasiPlatform))
 }
 
 pub struct S3Bucket {
     name: String,
     signer: Signer,
+    trace: Trace,
 }
 
 impl S3Bucket {

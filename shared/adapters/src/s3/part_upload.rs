@@ -19,7 +19,7 @@ use spin_sdk::wit_bindgen::{FutureWriter, StreamWriter};
 use super::error::{classify, malformed};
 use super::etag::is_of_bytes;
 use super::hasher::Hasher;
-use super::{S3Bucket, is_kms};
+use super::{BUCKET_UNAVAILABLE, S3Bucket, is_kms};
 use crate::body::{Body, PASS_BYTES, PaceMeter};
 use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError};
 use crate::platform::{WasiPlatform, sleep_until};
@@ -54,12 +54,40 @@ impl From<SendError> for PartError {
     }
 }
 
-/// S3 `UploadPart`.
+/// S3 `UploadPart`. A trace has it with the time that S3 takes of it: until it has taken each read, and until it responds.
 pub async fn upload(
     s3: &S3Bucket,
     part: PartAddress<'_>,
     transfer: &Transfer,
     body: PartBody<'_>,
+) -> Result<UploadedPart, PartError> {
+    let call = s3.trace.call(OPERATION);
+    let (number, size_bytes) = (part.number.get(), transfer.size_bytes);
+    let meters = Meters::default();
+    let uploaded = send(s3, part, transfer, body, &meters).await;
+    if let Some(call) = call {
+        let numbers = vec![("partNumber".into(), number.into()), ("sizeBytes".into(), size_bytes)];
+        call.end(meters.bucket.waited(), numbers, uploaded.as_ref().err().map(code));
+    }
+    uploaded
+}
+
+/// The code of the problem that an error becomes.
+const fn code(error: &PartError) -> &'static str {
+    match error {
+        PartError::Bucket(_) => BUCKET_UNAVAILABLE,
+        PartError::Interrupted(_) => "MALFORMED_BODY",
+        PartError::TimedOut { .. } => "REQUEST_TIMEOUT",
+        PartError::Differs(_) => "CHECKSUM_MISMATCH",
+    }
+}
+
+async fn send(
+    s3: &S3Bucket,
+    part: PartAddress<'_>,
+    transfer: &Transfer,
+    body: PartBody<'_>,
+    meters: &Meters,
 ) -> Result<UploadedPart, PartError> {
     let Transfer { size_bytes: length, timeout_ms, .. } = *transfer;
     let number = part.number.get().to_string();
@@ -72,9 +100,8 @@ pub async fn upload(
     let (writer, bytes) = wit_stream::new();
     let (end_writer, end) = wit_future::new(|| Err(ErrorCode::HttpRequestBodySize(None)));
     let sending = outbound::send(Method::Put, &url, &[], Payload::Stream { bytes, end, length });
-    let meters = Meters::default();
-    let arrival = pass(source, transfer, writer, end_writer, &meters);
-    let (reply, computed) = response_of(sending, arrival, meters.overdue(timeout_ms)).await?;
+    let arrival = pass(source, transfer, writer, end_writer, meters);
+    let (reply, computed) = response_of(sending, arrival, meters, timeout_ms).await?;
     Ok(stored(reply, computed).await?)
 }
 
@@ -119,16 +146,17 @@ impl Meters {
     }
 }
 
-/// Waits for S3's response while the part arrives, unless `overdue` is first: then 30 seconds for
+/// Waits for S3's response while the part arrives, unless it is overdue first: then 30 seconds for
 /// the response. `arrival` ends with what was computed.
 async fn response_of(
     sending: impl Future<Output = Result<Response, SendError>>,
     arrival: impl Future<Output = Result<Checksums, PartError>>,
-    overdue: impl Future<Output = Result<Checksums, PartError>>,
+    meters: &Meters,
+    timeout_ms: u64,
 ) -> Result<(Response, Checksums), PartError> {
     let sending = pin!(sending);
     let arrival = pin!(arrival);
-    let arrived = async { select(arrival, pin!(overdue)).await.factor_first().0 };
+    let arrived = async { select(arrival, pin!(meters.overdue(timeout_ms))).await.factor_first().0 };
     let (computed, sending) = match select(pin!(arrived), sending).await {
         Either::Left((arrived, sending)) => (arrived?, sending),
         // S3 responded before it had the whole part: the response counts, and is not a success.
@@ -142,7 +170,7 @@ async fn response_of(
         }
     };
     let silent = pin!(WasiPlatform.sleep(RESPONSE_TIMEOUT_MS));
-    match select(sending, silent).await {
+    match meters.bucket.measure(select(sending, silent), |_| 0).await {
         Either::Left((reply, _)) => Ok((reply?, computed)),
         Either::Right(_) => Err(BucketError::Silent(format!("{OPERATION}: no response in time")).into()),
     }

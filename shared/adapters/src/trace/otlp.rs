@@ -34,7 +34,13 @@ pub fn request(batch: TraceBatch) -> Vec<u8> {
         status: span.error.map(|code| Status { message: code.into_owned(), code: StatusCode::Error.into() }),
         ..Span::default()
     };
-    let children = steps.into_iter().map(|step| span(step, SpanKind::Internal, Some(parent), false));
+    let children = steps.into_iter().map(|step| {
+        let kind = match step.kind {
+            trace::SpanKind::Internal => SpanKind::Internal,
+            trace::SpanKind::Client => SpanKind::Client,
+        };
+        span(step, kind, Some(parent), false)
+    });
     let spans = [span(root, SpanKind::Server, caller, caller.is_some())].into_iter().chain(children).collect();
     let scope = InstrumentationScope { name: SERVICE.into(), version: VERSION.into(), ..Default::default() };
     let scope_spans = vec![ScopeSpans { scope: Some(scope), spans, ..Default::default() }];

@@ -1,27 +1,47 @@
-//! Finalize's side: the spans of a request, and their way to the exporter.
+//! A route's side: the spans of a request, and their way to the exporter.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::fmt::Display;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use moc_application::port::{self, Step};
+use moc_contract::path;
 use moc_contract::problem::Problem;
-use moc_contract::trace::{Span, SpanId, TraceBatch, TraceContext, TraceId};
+use moc_contract::trace::{Number, Span, SpanId, SpanKind, TraceBatch, TraceContext, TraceId};
 use moc_domain::error::Error;
-use moc_domain::limits::{TRACE_EXPORT_MAX_MS, TRACE_PAUSE_MS, TRACE_SPANS_MAX};
+use moc_domain::limits::{
+    TRACE_EXPORT_MAX_MS, TRACE_EXPORT_WAITED_FOR_MS, TRACE_PATH_MAX_CHARS, TRACE_PAUSE_MS, TRACE_SPANS_MAX,
+};
 use moc_domain::moc::Moc;
+use serde_json::Value;
 use spin_sdk::wasip3::random::random::get_random_u64;
 
 use crate::forward::ForwardResult;
-use crate::host;
-use crate::http::Request;
-use crate::log;
+use crate::http::{Request, Response};
+use crate::log::{self, RequestLog};
 use crate::platform::within;
-use crate::settings;
+use crate::{background, host, settings};
+
+/// Fields of the log that the root span has as attributes, with their names there.
+const ATTRIBUTES: [(&str, &str); 8] = [
+    ("user", "userId"),
+    ("session", "sessionId"),
+    ("file", "fileId"),
+    ("moc", "mocId"),
+    ("part", "partNumber"),
+    ("parts", "partCount"),
+    ("bytes", SIZE),
+    ("code", "code"),
+];
+const SIZE: &str = "sizeBytes";
+/// The size of a MOC, which is the one that its finalize shows.
+const TOTAL_SIZE: &str = "totalSizeBytes";
+/// How long the bucket was waited for, in milliseconds.
+const S3_TIME: &str = "s3Ms";
 
 thread_local! {
-    /// Until when nothing is sent to a collector that has failed.
+    /// Until when nothing is handed to an exporter that has failed.
     static PAUSE_ENDS: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
@@ -33,7 +53,7 @@ pub struct Trace(Mode);
 enum Mode {
     /// No collector is configured.
     Off,
-    /// The caller has decided that this trace is not recorded.
+    /// It has been decided that this trace is not recorded.
     PassedOn(Rc<TraceContext>),
     Recorded(Rc<Recording>),
 }
@@ -42,37 +62,53 @@ struct Recording {
     /// The root span, as its children and other components see it.
     context: TraceContext,
     caller: Option<SpanId>,
+    /// Whether the URL of the collector has a path.
+    has_path: bool,
     began: Instant,
+    /// The same by the clock on the wall, since the Unix epoch.
+    zero_nanos: u64,
     root: RefCell<Span>,
     steps: RefCell<Vec<Span>>,
     /// The spans of steps that have not ended yet.
     open: RefCell<Vec<(Step, SpanId)>>,
+    /// How long the bucket was waited for, where that was measured.
+    s3_time: Cell<Option<Duration>>,
+}
+
+/// A request to the bucket that has not ended yet. Where it is interrupted, the trace has no span of it.
+pub struct CallSpan {
+    recording: Rc<Recording>,
+    operation: &'static str,
+    began: Instant,
 }
 
 impl Trace {
-    /// Begins the root span of a request, which continues the trace that the request belongs to.
-    pub async fn begin(name: &'static str, request: &Request) -> Self {
-        if !settings::finalize().await.is_ok_and(|settings| settings.trace) {
-            return Self(Mode::Off);
-        }
-        let mode = match super::context_of(request) {
-            Some(context) if !context.is_sampled => Mode::PassedOn(context.into()),
-            caller => Mode::Recorded(Recording::new(name, request, caller).into()),
-        };
-        Self(mode)
-    }
+    /// The trace of a request that is not recorded.
+    pub(crate) const OFF: Self = Self(Mode::Off);
 
-    /// Whether anything is recorded.
-    #[must_use]
-    pub fn is_recorded(&self) -> bool {
-        self.recording().is_some()
-    }
-
-    /// Gives the root span an attribute that is text.
-    pub fn show(&self, name: &'static str, value: impl Display) {
-        if let Some(recording) = self.recording() {
-            recording.root.borrow_mut().texts.push((name.into(), value.to_string()));
-        }
+    /// Begins the root span of a request, which continues the trace that the request belongs to. Whether it is recorded
+    /// is the caller's decision; where there is no caller, `traces_sampler_ratio` decides.
+    pub(crate) async fn begin(name: Option<&'static str>, request: &Request) -> Self {
+        let Ok(settings) = settings::traces().await else { return Self::OFF };
+        let Some(settings) = *settings else { return Self::OFF };
+        let context = super::context_of(request).map_or_else(
+            || {
+                let trace_id = TraceId::of_random(u128::from(get_random_u64()) << 64 | u128::from(get_random_u64()));
+                let is_sampled = settings.ratio.includes(trace_id);
+                (None, TraceContext { trace_id, span_id: new_id(), is_sampled, state: None })
+            },
+            // A context that is not sampled is passed on as it came.
+            |caller| match caller.is_sampled {
+                true => (Some(caller.span_id), caller.within(new_id())),
+                false => (None, caller),
+            },
+        );
+        Self(match context {
+            (caller, context) if context.is_sampled => {
+                Mode::Recorded(Recording::new(name, request, context, caller, settings.has_path).into())
+            }
+            (_, context) => Mode::PassedOn(context.into()),
+        })
     }
 
     fn set(&self, name: &'static str, value: u64) {
@@ -81,11 +117,10 @@ impl Trace {
         }
     }
 
-    /// Gives the root span the attributes of the MOC that there is now.
+    /// Gives the root span the sizes of a MOC.
     pub fn show_moc(&self, moc: &Moc) {
-        self.show("mocId", moc.id);
         self.set("fileCount", moc.files.len() as u64);
-        self.set("totalSizeBytes", moc.total_size_bytes());
+        self.set(TOTAL_SIZE, moc.total_size_bytes());
     }
 
     /// What goes with a request to another component: the root span.
@@ -107,28 +142,31 @@ impl Trace {
         }
     }
 
-    /// Ends the root span: the response is ready. A response that is the client's fault is none of
-    /// this span's (OpenTelemetry's conventions for HTTP).
-    pub(super) fn end(&self, status: u16, error: Option<&Error>) {
-        let Some(recording) = self.recording() else { return };
-        let code = error.map(code);
-        let mut root = recording.root.borrow_mut();
-        root.end_nanos = recording.now_nanos(root.start_nanos);
-        root.numbers.push(("http.response.status_code".into(), status.into()));
-        root.texts.extend(code.map(|code| ("code".into(), code.to_owned())));
-        root.error = code.filter(|_| status >= 500).map(Into::into);
+    /// Begins the span of a request to the bucket; `None` if nothing is recorded.
+    pub(crate) fn call(&self, operation: &'static str) -> Option<CallSpan> {
+        let Mode::Recorded(recording) = &self.0 else { return None };
+        Some(CallSpan { recording: Rc::clone(recording), operation, began: Instant::now() })
+    }
+
+    /// Ends the root span, because the response is ready, and has the trace sent after all that the response has still
+    /// to do. A response that is the client's fault is not an error of this span (OpenTelemetry's conventions for HTTP).
+    pub(crate) fn finish(&self, response: Response, log: &RequestLog) -> Response {
+        let Some(recording) = self.recording() else { return response };
+        recording.end(response.status(), log);
+        let trace = self.clone();
+        response.after(async move { trace.export().await })
     }
 
     /// Hands the spans to the exporter. A failure logs one warning and begins a pause.
-    pub(super) async fn export(&self) {
+    async fn export(&self) {
         let Some(recording) = self.recording() else { return };
         let now = Instant::now();
         if PAUSE_ENDS.get().is_some_and(|ends| now < ends) {
             return;
         }
-        let batch = recording.batch();
-        let deadline = now + Duration::from_millis(TRACE_EXPORT_MAX_MS);
-        let cause = match within(deadline, host::export(batch)).await {
+        let limit_ms = if background::is_inline().await { TRACE_EXPORT_WAITED_FOR_MS } else { TRACE_EXPORT_MAX_MS };
+        let exporting = host::export(recording.batch(), recording.has_path);
+        let cause = match within(now + Duration::from_millis(limit_ms), exporting).await {
             Some(ForwardResult::Sent | ForwardResult::NotConfigured) => return,
             Some(ForwardResult::Failed(cause)) => cause,
             None => "the exporter did not respond in time".into(),
@@ -138,8 +176,9 @@ impl Trace {
         if PAUSE_ENDS.get().is_some_and(|ends| now < ends) {
             return;
         }
-        PAUSE_ENDS.set(Some(now + Duration::from_millis(TRACE_PAUSE_MS)));
-        log::warn(&format!("traces: {cause}; none are sent for {} s", TRACE_PAUSE_MS / 1000));
+        let pause_ms = TRACE_PAUSE_MS.unsigned_abs();
+        PAUSE_ENDS.set(Some(now + Duration::from_millis(pause_ms)));
+        log::warn(&format!("traces: {cause}; none are sent for {} s", pause_ms / 1000));
     }
 
     fn recording(&self) -> Option<&Recording> {
@@ -160,26 +199,45 @@ impl port::Trace for Trace {
     }
 }
 
+impl CallSpan {
+    /// Ends it. `s3_time` is how long the bucket was waited for, `error` the type of the error, if there was one.
+    pub(crate) fn end(self, s3_time: Duration, mut numbers: Vec<Number>, error: Option<&'static str>) {
+        let Self { recording, operation, began } = self;
+        recording.s3_time.set(Some(recording.s3_time.get().unwrap_or_default() + s3_time));
+        numbers.push((S3_TIME.into(), millis(s3_time)));
+        recording.keep(Span {
+            id: new_id(),
+            // As OpenTelemetry's conventions for the AWS SDK have it.
+            name: format!("S3.{operation}").into(),
+            kind: SpanKind::Client,
+            start_nanos: recording.nanos_at(began),
+            end_nanos: recording.nanos_at(Instant::now()),
+            error: error.map(Into::into),
+            texts: Vec::new(),
+            numbers,
+        });
+    }
+}
+
 impl Recording {
-    fn new(name: &'static str, request: &Request, caller: Option<TraceContext>) -> Self {
+    fn new(
+        name: Option<&'static str>,
+        request: &Request,
+        context: TraceContext,
+        caller: Option<SpanId>,
+        has_path: bool,
+    ) -> Self {
         let began = Instant::now();
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let id = SpanId::of_random(get_random_u64());
-        let span_id = caller.as_ref().map(|caller| caller.span_id);
-        let context = match caller {
-            Some(caller) => TraceContext { span_id: id, ..caller },
-            None => {
-                let bits = u128::from(get_random_u64()) << 64 | u128::from(get_random_u64());
-                TraceContext { trace_id: TraceId::of_random(bits), span_id: id, is_sampled: true, state: None }
-            }
-        };
         let start_nanos = nanos(since);
-        let method = ("http.request.method".into(), known(request.method()).to_owned());
-        let path = ("url.path".into(), request.path().to_owned());
-        let texts = vec![method, path];
+        let (method, route) = (known(request.method()), path::template(request.path()));
+        let path: String = request.path().chars().take(TRACE_PATH_MAX_CHARS).collect();
+        let mut texts = vec![("http.request.method".into(), method.to_owned()), ("url.path".into(), path)];
+        texts.extend(route.map(|route| ("http.route".into(), route.to_owned())));
         let root = Span {
-            id,
-            name: name.into(),
+            id: context.span_id,
+            name: name.map_or_else(|| span_name(method, route), Into::into),
+            kind: SpanKind::Internal,
             start_nanos,
             end_nanos: start_nanos,
             error: None,
@@ -188,12 +246,33 @@ impl Recording {
         };
         Self {
             context,
-            caller: span_id,
+            caller,
+            has_path,
             began,
+            zero_nanos: start_nanos,
             root: RefCell::new(root),
             steps: RefCell::default(),
             open: RefCell::default(),
+            s3_time: Cell::default(),
         }
+    }
+
+    /// Ends the root span, with the attributes that the log has, too.
+    fn end(&self, status: u16, log: &RequestLog) {
+        let mut root = self.root.borrow_mut();
+        root.end_nanos = self.nanos_at(Instant::now());
+        root.numbers.push(("http.response.status_code".into(), status.into()));
+        root.numbers.extend(self.s3_time.get().map(|time| (S3_TIME.into(), millis(time))));
+        let has_total = root.numbers.iter().any(|(name, _)| name == TOTAL_SIZE);
+        for (field, name) in ATTRIBUTES.into_iter().filter(|(_, name)| !(has_total && *name == SIZE)) {
+            match log.field(field) {
+                Some(Value::String(text)) => root.texts.push((name.into(), text)),
+                Some(Value::Number(number)) => root.numbers.extend(number.as_u64().map(|number| (name.into(), number))),
+                _ => {}
+            }
+        }
+        let code = root.texts.iter().find(|(name, _)| name == "code").map(|(_, code)| code.clone());
+        root.error = code.filter(|_| status >= 500).map(Into::into);
     }
 
     /// The span of a step that runs, or is about to.
@@ -202,7 +281,7 @@ impl Recording {
         if let Some((_, id)) = open.iter().find(|(running, _)| *running == step) {
             return *id;
         }
-        let id = SpanId::of_random(get_random_u64());
+        let id = new_id();
         open.push((step, id));
         id
     }
@@ -210,26 +289,28 @@ impl Recording {
     fn close(&self, step: Step, began: Instant, error: Option<&Error>) {
         let id = self.open(step);
         self.open.borrow_mut().retain(|(running, _)| *running != step);
-        let zero_nanos = self.root.borrow().start_nanos;
-        let span = Span {
+        self.keep(Span {
             id,
             name: step.name().into(),
-            start_nanos: zero_nanos.saturating_add(nanos(began.saturating_duration_since(self.began))),
-            end_nanos: self.now_nanos(zero_nanos),
-            error: error.map(|error| code(error).into()),
+            kind: SpanKind::Internal,
+            start_nanos: self.nanos_at(began),
+            end_nanos: self.nanos_at(Instant::now()),
+            error: error.map(|error| Problem::from(&error.kind).code.into()),
             texts: Vec::new(),
             numbers: Vec::new(),
-        };
+        });
+    }
+
+    fn keep(&self, span: Span) {
         let mut steps = self.steps.borrow_mut();
         if steps.len() + 1 < TRACE_SPANS_MAX {
             steps.push(span);
         }
     }
 
-    /// The time, where the root span began at `zero_nanos`. The clock on the wall may be set while a
-    /// request runs, so only the first time is from there.
-    fn now_nanos(&self, zero_nanos: u64) -> u64 {
-        zero_nanos.saturating_add(nanos(self.began.elapsed()))
+    /// A time. The clock on the wall may be set while a request runs, so only the root's beginning is from there.
+    fn nanos_at(&self, time: Instant) -> u64 {
+        self.zero_nanos.saturating_add(nanos(time.saturating_duration_since(self.began)))
     }
 
     fn batch(&self) -> TraceBatch {
@@ -243,17 +324,31 @@ impl Recording {
     }
 }
 
+fn new_id() -> SpanId {
+    SpanId::of_random(get_random_u64())
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The method, or what OpenTelemetry's conventions for HTTP have for all that clients make up.
 fn known(method: &str) -> &str {
     let known = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
-    if known.contains(&method) { method } else { "_OTHER" }
+    if known.contains(&method) { method } else { OTHER }
 }
 
-/// The code of an error's problem.
-fn code(error: &Error) -> &'static str {
-    Problem::from(&error.kind).code
+const OTHER: &str = "_OTHER";
+
+/// The name of a server's span in the same conventions.
+fn span_name(method: &str, route: Option<&str>) -> Cow<'static, str> {
+    let method = if method == OTHER { "HTTP" } else { method };
+    match route {
+        Some(route) => format!("{method} {route}").into(),
+        None => method.to_owned().into(),
+    }
 }

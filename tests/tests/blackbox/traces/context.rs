@@ -1,7 +1,7 @@
 //! Where a trace comes from and where it goes on: W3C Trace Context.
 
 use moc_tests::broadcaster::Post;
-use moc_tests::{Stack, local_host, own_stack, unique_title};
+use moc_tests::{Stack, own_stack, unique_title};
 
 use super::{REMOTE, Traced, finalize};
 
@@ -109,22 +109,12 @@ async fn without_a_collector_no_context_goes_on() {
     assert!(!traced.stack.log().contains("traces:"), "{}", traced.stack.log());
 }
 
-#[test]
-fn a_collector_that_is_no_origin_stops_the_start() {
-    local_host!();
-    let state = moc_tests::temporary_folder();
-    for endpoint in ["127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"] {
-        let (rejected, said) = moc_tests::host::rejected(state.path(), &[("otel_exporter_otlp_endpoint", endpoint)]);
-        assert!(rejected && said.contains("otel_exporter_otlp_endpoint"), "{endpoint}: {said}");
-    }
-}
-
 #[tokio::test]
 async fn the_exporter_is_no_public_route() {
     own_stack!();
     let stack: &Stack = &Traced::shared().stack;
     let client = stack.client();
-    for path in ["/trace-exporter", "/internal/trace-exporter", "/v1/traces"] {
+    for path in ["/trace-exporter", "/hosted-trace-exporter", "/internal/trace-exporter", "/v1/traces"] {
         let _ = client.post(path, &serde_json::json!({})).await.problem(404, "NOT_FOUND");
     }
 }

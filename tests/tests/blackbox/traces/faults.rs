@@ -10,13 +10,11 @@ use super::{Traced, finalize};
 
 /// What a finalize may take on a busy machine, far below the time limit of a trace.
 const WORK: Duration = Duration::from_millis(1_500);
-/// How many finalizes a failing collector sees, or does not.
+/// How many finalizes there are after the collector has failed.
 const FINALIZES: usize = 6;
 
-/// How many of them may meet it: an instance makes one attempt, and logs once that it makes no other.
-fn attempts_max() -> usize {
-    if HostKind::chosen().reuses_instances() { FINALIZES - 1 } else { FINALIZES }
-}
+/// The requests of an upload and its finalize.
+const REQUESTS: usize = 5;
 
 /// The warnings of the log.
 fn warnings(traced: &Traced) -> Vec<String> {
@@ -24,18 +22,25 @@ fn warnings(traced: &Traced) -> Vec<String> {
     log.lines().filter(|line| line.contains("\"traces: ")).map(str::to_owned).collect()
 }
 
-/// Some finalizes, one after the other, none of which waits for the collector; then what is said of it.
+/// A request that meets the collector; then uploads and finalizes, which do not wait for it, and what is said of it.
+/// Where instances share what they know, the first request is the only one that does meet it.
 async fn fails(traced: &Traced, cause: &str) {
     let client = traced.stack.client();
+    let _ = client.create_session().await;
+    let line = traced.stack.logged("\"traces: ").await;
+    assert!(line.contains("\"level\":\"warn\"") && line.contains(cause), "{line}");
+    assert!(line.contains("; none are sent for 60 s"), "{line}");
+    let attempts = traced.collector.connections();
     let sessions = futures::future::join_all((0..FINALIZES).map(|_| client.upload_pdf(10))).await;
     for (session, _) in &sessions {
         let started = Instant::now();
         let _ = finalize(&client, session, &unique_title(), &[]).await.success(201);
         assert!(started.elapsed() < WORK, "the response took {:?}", started.elapsed());
     }
-    let line = traced.stack.logged("\"traces: ").await;
-    assert!(line.contains("\"level\":\"warn\"") && line.contains(cause), "{line}");
-    assert!(line.contains("; none are sent for 60 s"), "{line}");
+    let more = traced.collector.connections() - attempts;
+    let more_max = if HostKind::chosen().instances_share() { 0 } else { FINALIZES * REQUESTS };
+    assert!(more <= more_max, "{more} more attempts");
+    assert!((1..=1 + more_max).contains(&warnings(traced).len()), "{:?}", warnings(traced));
 }
 
 #[tokio::test]
@@ -44,9 +49,7 @@ async fn it_responds_500() {
     let traced = Traced::start(&[]);
     traced.collector.set(Mode::Response(500, "Internal Server Error".into()));
     fails(&traced, "the collector responded 500").await;
-    let (attempts, said) = (traced.collector.connections(), warnings(&traced).len());
-    assert!((1..=attempts_max()).contains(&attempts), "{attempts} attempts of {FINALIZES}");
-    assert!((1..=attempts).contains(&said), "{said} warnings of {attempts} attempts");
+    assert!(traced.collector.connections() >= 1);
 }
 
 #[tokio::test]
@@ -55,7 +58,6 @@ async fn it_rejects_connections() {
     let traced = Traced::start(&[]);
     traced.collector.reject().await;
     fails(&traced, "the collector cannot be reached").await;
-    assert!((1..=attempts_max()).contains(&warnings(&traced).len()), "{:?}", warnings(&traced));
 }
 
 #[tokio::test]
@@ -74,7 +76,6 @@ async fn it_says_nothing() {
     let traced = Traced::start(&[]);
     traced.collector.set(Mode::Silent);
     fails(&traced, "the collector did not respond within 4500 ms").await;
-    assert!(traced.collector.posts().len() <= FINALIZES);
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ pub async fn publish(batch: EventBatch, context: Option<&TraceContext>) -> Forwa
 }
 
 /// Sends a trace.
-pub async fn export(batch: TraceBatch) -> ForwardResult {
+pub async fn export(batch: TraceBatch, _: bool) -> ForwardResult {
     trace::export(batch).await
 }
 
