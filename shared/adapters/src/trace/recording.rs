@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use moc_application::port::{self, Step};
 use moc_contract::path;
 use moc_contract::problem::Problem;
+use moc_contract::sampling::SampleRatio;
 use moc_contract::trace::{Number, Span, SpanId, SpanKind, TraceBatch, TraceContext, TraceId};
 use moc_domain::error::Error;
 use moc_domain::limits::{
@@ -91,23 +92,15 @@ impl Trace {
     pub(crate) async fn begin(name: Option<&'static str>, request: &Request) -> Self {
         let Ok(settings) = settings::traces().await else { return Self::OFF };
         let Some(settings) = *settings else { return Self::OFF };
-        let context = super::context_of(request).map_or_else(
-            || {
-                let trace_id = TraceId::of_random(u128::from(get_random_u64()) << 64 | u128::from(get_random_u64()));
-                let is_sampled = settings.ratio.includes(trace_id);
-                (None, TraceContext { trace_id, span_id: new_id(), is_sampled, state: None })
-            },
-            // A context that is not sampled is passed on as it came.
-            |caller| match caller.is_sampled {
-                true => (Some(caller.span_id), caller.within(new_id())),
-                false => (None, caller),
-            },
-        );
-        Self(match context {
-            (caller, context) if context.is_sampled => {
-                Mode::Recorded(Recording::new(name, request, context, caller, settings.has_path).into())
-            }
-            (_, context) => Mode::PassedOn(context.into()),
+        let (caller, context) = match super::context_of(request) {
+            // It is passed on as it came.
+            Some(context) if !context.is_sampled => return Self(Mode::PassedOn(context.into())),
+            Some(caller) => (Some(caller.span_id), caller.within(new_id())),
+            None => (None, new_trace(settings.ratio)),
+        };
+        Self(match context.is_sampled {
+            true => Mode::Recorded(Recording::new(name, request, context, caller, settings.has_path).into()),
+            false => Mode::PassedOn(context.into()),
         })
     }
 
@@ -322,6 +315,12 @@ impl Recording {
             steps: self.steps.take(),
         }
     }
+}
+
+/// The context of a trace that begins here.
+fn new_trace(ratio: SampleRatio) -> TraceContext {
+    let trace_id = TraceId::of_random(u128::from(get_random_u64()) << 64 | u128::from(get_random_u64()));
+    TraceContext { trace_id, span_id: new_id(), is_sampled: ratio.includes(trace_id), state: None }
 }
 
 fn new_id() -> SpanId {
