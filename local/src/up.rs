@@ -103,7 +103,8 @@ pub async fn run(options: Options) -> Result<()> {
     if env_variable("websocket_api_url").is_none() && manifest.variables.contains_key("websocket_api_url") {
         let key = supply("websocket_api_key", "local-secret");
         // Any page may open a WebSocket, so nobody may know what signs the tokens.
-        let settings = Settings::new(key, supply("websocket_token_secret", &random_secret()?));
+        let mut settings = Settings::new(key, supply("websocket_token_secret", &random_secret()?));
+        settings.previous_token_secret = env_variable("websocket_token_secret_previous").unwrap_or_default();
         let (broadcaster, address) = Broadcaster::bind(options.broadcast_listen, settings).await?;
         let names = names(address);
         let broadcaster = broadcaster.guarded(move |request| names.allow(request), MISDIRECTED);

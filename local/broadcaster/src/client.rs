@@ -31,7 +31,7 @@ pub async fn connect(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Response> {
     let token = query.ok().and_then(|Query(query)| query.token);
-    let Some(granted) = token.and_then(|token| shared.token_key.session_of(&token)) else {
+    let Some(granted) = token.and_then(|token| shared.token_keys.session_of(&token)) else {
         return Err(Problem::unauthorized("A good token is needed: a session's `wsUrl` has one.").into_response());
     };
     if granted != session {

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 
 use crate::problem::Problem;
 use crate::sessions::Sessions;
-use crate::token::TokenKey;
+use crate::token::TokenKeys;
 
 /// Largest body of a POST.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
@@ -35,6 +35,8 @@ pub struct Settings {
     pub key: String,
     /// The secret that signs clients' tokens; if empty, no token is valid.
     pub token_secret: String,
+    /// The secret that signed them before, while secrets are rotated; empty if there is none.
+    pub previous_token_secret: String,
     /// How many messages of a session may wait for its slowest client.
     pub queue_max: usize,
     /// How long one message may take to be sent.
@@ -54,6 +56,7 @@ impl Settings {
         Self {
             key,
             token_secret,
+            previous_token_secret: String::new(),
             queue_max: 256,
             send_limit: Duration::from_secs(10),
             ping_interval: Duration::from_secs(20),
@@ -67,7 +70,7 @@ impl Settings {
 /// What the handlers share.
 struct Shared {
     sessions: Arc<Sessions>,
-    token_key: TokenKey,
+    token_keys: TokenKeys,
     settings: Settings,
 }
 
@@ -123,7 +126,7 @@ impl Broadcaster {
 fn router(settings: Settings) -> Router {
     let shared = Shared {
         sessions: Arc::new(Sessions::new(settings.queue_max, settings.session_clients_max, settings.clients_max)),
-        token_key: TokenKey::new(&settings.token_secret),
+        token_keys: TokenKeys::new([settings.token_secret.as_str(), &settings.previous_token_secret]),
         settings,
     };
     Router::new()

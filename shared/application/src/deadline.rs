@@ -17,7 +17,7 @@ pub(crate) fn left_ms(platform: &impl Platform) -> Option<u64> {
 
 /// Does work; `None` if the time is over first, and the work is dropped.
 pub(crate) async fn in_time<T>(platform: &impl Platform, work: impl Future<Output = T>) -> Option<T> {
-    within(platform, left_ms(platform), work).await
+    within(platform, || left_ms(platform), work).await
 }
 
 /// The same for work that may take `limit_ms`, or as long as the request may last.
@@ -26,12 +26,17 @@ pub(crate) async fn in_shorter_time<T>(
     limit_ms: u64,
     work: impl Future<Output = T>,
 ) -> Option<T> {
-    within(platform, Some(left_ms(platform).map_or(limit_ms, |left_ms| left_ms.min(limit_ms))), work).await
+    within(platform, || Some(left_ms(platform).map_or(limit_ms, |left_ms| left_ms.min(limit_ms))), work).await
 }
 
-async fn within<T>(platform: &impl Platform, limit_ms: Option<u64>, work: impl Future<Output = T>) -> Option<T> {
+/// The limit is asked for after the work has begun, which may have taken some of the time.
+async fn within<T>(
+    platform: &impl Platform,
+    limit_ms: impl FnOnce() -> Option<u64>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let over = async {
-        match limit_ms {
+        match limit_ms() {
             Some(limit_ms) => platform.sleep(limit_ms).await,
             None => pending().await,
         }

@@ -1,6 +1,10 @@
 //! The variables of users' tokens.
 
 use moc_domain::id::UserId;
+use moc_domain::limits::{
+    CLAIM_NAME_MAX_BYTES, REQUIRED_SCOPE_MAX_BYTES, TOKEN_LEEWAY_DEFAULT_SECONDS, TOKEN_LEEWAY_MAX_SECONDS,
+    TOKEN_LIST_MAX,
+};
 use url::Url;
 
 use crate::websocket::WATCH_AUDIENCE;
@@ -11,15 +15,8 @@ use crate::{Notice, Values, VariableError};
 pub enum AuthSettings {
     /// Everyone is this user. For development only.
     Bypass(UserId),
-    /// A JWT that verifies with `key`.
-    Token {
-        /// What it verifies with.
-        key: TokenKey,
-        /// The `iss` that it must have.
-        issuer: Option<String>,
-        /// The `aud` that it must have.
-        audience: Option<String>,
-    },
+    /// A JWT that verifies with `key` and whose claims meet the `rules`.
+    Token { key: TokenKey, rules: TokenRules },
     /// Nobody can.
     Closed,
 }
@@ -27,16 +24,100 @@ pub enum AuthSettings {
 /// What a JWT verifies with.
 #[derive(Clone, Debug)]
 pub enum TokenKey {
-    /// HS256 with this secret.
-    Secret(String),
-    /// RS256 or ES256 with the keys at this address (RFC 7517).
+    /// HS256 with the secret, or with the one before it while secrets are rotated.
+    Secrets { current: String, previous: Option<String> },
+    /// The keys at this address (RFC 7517).
     JwkSet(Url),
+}
+
+/// What the claims of a JWT have to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRules {
+    /// `iss` has to be one of these, unless there are none.
+    pub issuers: Vec<String>,
+    /// `aud` has to have one of these, unless there are none.
+    pub audiences: Vec<String>,
+    /// How far the clocks of the issuer and of this server may be apart.
+    pub leeway_seconds: u64,
+    /// The claim that has the user's id.
+    pub user_claim: String,
+    /// The scopes that a token has to have, all of them (RFC 6749, section 3.3).
+    pub required_scopes: Vec<String>,
+}
+
+impl Default for TokenRules {
+    fn default() -> Self {
+        Self {
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            leeway_seconds: TOKEN_LEEWAY_DEFAULT_SECONDS,
+            user_claim: "sub".into(),
+            required_scopes: Vec::new(),
+        }
+    }
+}
+
+impl TokenRules {
+    fn parse(values: &Values) -> Result<Self, VariableError> {
+        let default = Self::default();
+        let audiences = list(values, "jwt_audience")?;
+        if audiences.iter().any(|audience| audience == WATCH_AUDIENCE) {
+            let problem = format!("must not be {WATCH_AUDIENCE}, the audience of tokens for watching");
+            return Err(VariableError { name: "jwt_audience", problem });
+        }
+        let leeway = values.number("jwt_leeway_seconds", 0..=TOKEN_LEEWAY_MAX_SECONDS, TOKEN_LEEWAY_DEFAULT_SECONDS)?;
+        let name = "jwt_user_claim";
+        let user_claim = values.text(name).unwrap_or(&default.user_claim);
+        if user_claim.len() > CLAIM_NAME_MAX_BYTES {
+            return Err(VariableError { name, problem: format!("must have at most {CLAIM_NAME_MAX_BYTES} bytes") });
+        }
+        Ok(Self {
+            issuers: list(values, "jwt_issuer")?,
+            audiences,
+            leeway_seconds: leeway,
+            user_claim: user_claim.to_owned(),
+            required_scopes: scopes(values)?,
+        })
+    }
+}
+
+/// Texts with commas between them.
+fn list(values: &Values, name: &'static str) -> Result<Vec<String>, VariableError> {
+    let texts = values.text(name).unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty());
+    let texts: Vec<String> = texts.map(str::to_owned).collect();
+    if texts.len() > TOKEN_LIST_MAX {
+        return Err(VariableError { name, problem: format!("must have at most {TOKEN_LIST_MAX} values") });
+    }
+    Ok(texts)
+}
+
+/// Scopes have only characters that a quoted header value can have too (RFC 6750, section 3).
+fn scopes(values: &Values) -> Result<Vec<String>, VariableError> {
+    let name = "jwt_required_scope";
+    let text = values.text(name).unwrap_or_default();
+    let is_allowed = |character: char| matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
+    if text.len() <= REQUIRED_SCOPE_MAX_BYTES && text.chars().all(is_allowed) {
+        return Ok(text.split_ascii_whitespace().map(str::to_owned).collect());
+    }
+    let problem = format!("must have at most {REQUIRED_SCOPE_MAX_BYTES} ASCII characters without quotes and backslashes");
+    Err(VariableError { name, problem })
 }
 
 impl AuthSettings {
     /// The variables that are read.
-    pub const NAMES: &[&str] =
-        &["auth_bypass", "dev_user_sub", "jwt_secret", "jwt_jwks_url", "jwt_jwks_origin", "jwt_issuer", "jwt_audience"];
+    pub const NAMES: &[&str] = &[
+        "auth_bypass",
+        "dev_user_sub",
+        "jwt_secret",
+        "jwt_secret_previous",
+        "jwt_jwks_url",
+        "jwt_jwks_origin",
+        "jwt_issuer",
+        "jwt_audience",
+        "jwt_leeway_seconds",
+        "jwt_user_claim",
+        "jwt_required_scope",
+    ];
 
     /// Reads the variables, and what to log.
     ///
@@ -45,6 +126,7 @@ impl AuthSettings {
     pub fn parse(values: &Values) -> Result<(Self, Vec<Notice>), VariableError> {
         let [secret, jwks] = ["jwt_secret", "jwt_jwks_url"];
         let both = |name, other| Err(VariableError { name, problem: format!("must not be set together with {other}") });
+        let rules = TokenRules::parse(values)?;
         if values.flag("auth_bypass")? {
             let name = "dev_user_sub";
             let user = UserId::parse(values.text(name).unwrap_or("dev-user"));
@@ -62,30 +144,28 @@ impl AuthSettings {
             return both(secret, jwks);
         }
         let mut notices = Vec::new();
-        let key = match values.token_secret(secret) {
-            Ok(Some(secret)) => Some(TokenKey::Secret(secret.to_owned())),
-            Ok(None) => jwk_set(values, &mut notices)?.map(TokenKey::JwkSet),
-            Err(weak) => {
-                notices.push(Notice::Error(weak.to_string()));
-                None
+        let current = values.token_secret(secret).unwrap_or_else(|weak| {
+            notices.push(Notice::Error(weak.to_string()));
+            None
+        });
+        let (previous, notice) = values.previous_token_secret("jwt_secret_previous", secret, current.is_some());
+        notices.extend(notice);
+        let key = match current {
+            Some(current) => {
+                Some(TokenKey::Secrets { current: current.to_owned(), previous: previous.map(str::to_owned) })
             }
+            None => jwk_set(values, &mut notices)?.map(TokenKey::JwkSet),
         };
-        let text = |name| values.text(name).map(str::to_owned);
-        let (issuer, audience) = (text("jwt_issuer"), text("jwt_audience"));
-        if audience.as_deref() == Some(WATCH_AUDIENCE) {
-            let problem = format!("must not be {WATCH_AUDIENCE}, the audience of tokens for watching");
-            return Err(VariableError { name: "jwt_audience", problem });
-        }
         let Some(key) = key else {
             notices.push("neither jwt_secret nor jwt_jwks_url is set: every request is rejected".to_owned().into());
             return Ok((Self::Closed, notices));
         };
-        if matches!(key, TokenKey::JwkSet(_)) && issuer.is_none() && audience.is_none() {
+        if matches!(key, TokenKey::JwkSet(_)) && rules.issuers.is_empty() && rules.audiences.is_empty() {
             let warning = "jwt_jwks_url is set without jwt_issuer and jwt_audience: every token of the issuer is \
                            accepted, for whatever service it is";
             notices.push(warning.to_owned().into());
         }
-        Ok((Self::Token { key, issuer, audience }, notices))
+        Ok((Self::Token { key, rules }, notices))
     }
 }
 
@@ -177,5 +257,82 @@ mod tests {
     fn users_tokens_do_not_have_the_audience_of_tokens_for_watching() {
         let error = error(&[("jwt_secret", SECRET), ("jwt_audience", "moc-uploads-progress")]);
         assert!(error.contains("jwt_audience"), "{error}");
+    }
+
+    fn rules(pairs: &[(&'static str, &str)]) -> TokenRules {
+        let given = [&[("jwt_secret", SECRET)], pairs].concat();
+        let Ok((AuthSettings::Token { rules, .. }, _)) = parse(&given) else { unreachable!("{pairs:?}") };
+        rules
+    }
+
+    #[test]
+    fn rules_have_defaults_and_bounds() {
+        assert_eq!(rules(&[]), TokenRules::default());
+        assert_eq!((rules(&[]).leeway_seconds, rules(&[]).user_claim.as_str()), (60, "sub"));
+        assert_eq!(rules(&[("jwt_leeway_seconds", "0")]).leeway_seconds, 0);
+        assert_eq!(rules(&[("jwt_user_claim", "https://example.com/uid")]).user_claim, "https://example.com/uid");
+        let long = "x".repeat(129);
+        let many = ["a"; 17].join(",");
+        for (name, value) in [
+            ("jwt_leeway_seconds", "601"),
+            ("jwt_leeway_seconds", "-1"),
+            ("jwt_user_claim", long.as_str()),
+            ("jwt_issuer", many.as_str()),
+            ("jwt_audience", many.as_str()),
+            ("jwt_required_scope", "a\"b"),
+            ("jwt_required_scope", "a\\b"),
+            ("jwt_required_scope", "ünïcode"),
+            ("jwt_required_scope", &"x".repeat(257)),
+        ] {
+            let error = error(&[("jwt_secret", SECRET), (name, value)]);
+            assert!(error.starts_with(&format!("the variable {name} must")), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn issuers_audiences_and_scopes_are_lists() {
+        let given = rules(&[
+            ("jwt_issuer", "https://a.example/, https://b.example,"),
+            ("jwt_audience", "uploads , api://uploads"),
+            ("jwt_required_scope", "uploads:write  mocs:write"),
+        ]);
+        assert_eq!(given.issuers, ["https://a.example/", "https://b.example"]);
+        assert_eq!(given.audiences, ["uploads", "api://uploads"]);
+        assert_eq!(given.required_scopes, ["uploads:write", "mocs:write"]);
+        let watch = error(&[("jwt_secret", SECRET), ("jwt_audience", "uploads,moc-uploads-progress")]);
+        assert!(watch.contains("jwt_audience"), "{watch}");
+    }
+
+    #[test]
+    fn secrets_are_rotated_with_the_previous_one() {
+        const NEW: &str = "another-secret-of-at-least-thirty-two-bytes";
+        let both = parse(&[("jwt_secret", NEW), ("jwt_secret_previous", SECRET)]);
+        let Ok((AuthSettings::Token { key: TokenKey::Secrets { current, previous }, .. }, notices)) = both else {
+            unreachable!("two secrets")
+        };
+        assert_eq!((current.as_str(), previous.as_deref(), notices.len()), (NEW, Some(SECRET), 0));
+
+        let weak = parse(&[("jwt_secret", NEW), ("jwt_secret_previous", "hunter2")]);
+        let Ok((AuthSettings::Token { key: TokenKey::Secrets { previous: None, .. }, .. }, notices)) = weak else {
+            unreachable!("a weak previous secret")
+        };
+        let [Notice::Error(text)] = &notices[..] else { unreachable!("{notices:?}") };
+        assert!(text.contains("jwt_secret_previous") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_previous_secret_alone_verifies_nothing_and_is_warned_of() {
+        let warned = |notices: &[Notice]| {
+            let named = |notice: &Notice| matches!(notice, Notice::Warning(text) if text.contains("jwt_secret_previous"));
+            notices.iter().any(named)
+        };
+        let alone = parse(&[("jwt_secret_previous", SECRET)]);
+        assert!(matches!(alone, Ok((AuthSettings::Closed, notices)) if warned(&notices)));
+        let [url, origin] = JWKS;
+        let with_keys = parse(&[url, origin, ("jwt_secret_previous", SECRET)]);
+        assert!(matches!(
+            with_keys,
+            Ok((AuthSettings::Token { key: TokenKey::JwkSet(_), .. }, notices)) if warned(&notices)
+        ));
     }
 }

@@ -43,38 +43,62 @@ impl FinalizeSettings {
 #[derive(Clone, Debug)]
 pub struct WebhookSettings {
     pub url: Url,
-    /// What they are signed with. Without one they are not signed.
-    pub secret: Option<WebhookSecret>,
+    /// What they are signed with: the secret, and the one before it while secrets are rotated. Without any they are not
+    /// signed.
+    pub secrets: Vec<WebhookSecret>,
 }
 
 impl WebhookSettings {
     /// The variables that are read.
-    pub const NAMES: &[&str] =
-        &["moc_finalize_webhook_url", "moc_finalize_webhook_origin", "moc_finalize_webhook_secret"];
+    pub const NAMES: &[&str] = &[
+        "moc_finalize_webhook_url",
+        "moc_finalize_webhook_origin",
+        "moc_finalize_webhook_secret",
+        "moc_finalize_webhook_secret_previous",
+    ];
 
     /// Reads the variables, and what to log. `None` if there is no receiver, or where its
     /// address lies outside the origin that the sender is granted.
     ///
     /// # Errors
     /// The first variable that cannot be read.
-    pub fn parse(values: &Values) -> Result<(Option<Self>, Option<Notice>), VariableError> {
+    pub fn parse(values: &Values) -> Result<(Option<Self>, Vec<Notice>), VariableError> {
         let (url, warning) = receiver(values)?;
-        let Some(url) = url else { return Ok((None, warning.map(Notice::Warning))) };
-        let name = "moc_finalize_webhook_secret";
-        let Some(text) = values.text(name) else {
+        let Some(url) = url else { return Ok((None, warning.map(Notice::Warning).into_iter().collect())) };
+        let [name, previous] = ["moc_finalize_webhook_secret", "moc_finalize_webhook_secret_previous"];
+        let mut notices = Vec::new();
+        let current = webhook_secret(values, name)?.unwrap_or_else(|weak| {
+            notices.push(Notice::Error(format!("{weak}: webhooks are not signed")));
+            None
+        });
+        if values.text(name).is_none() {
             let warning = format!("moc_finalize_webhook_url is set without {name}: webhooks are not signed");
-            return Ok((Some(Self { url, secret: None }), Some(warning.into())));
-        };
-        let problem = || "must be base64 after whsec_, or any other text".into();
-        let secret = WebhookSecret::parse(text).ok_or_else(|| VariableError { name, problem: problem() })?;
-        match secret::check(name, text, secret.as_bytes().len(), WEBHOOK_SECRET_MIN_BYTES) {
-            Ok(()) => Ok((Some(Self { url, secret: Some(secret) }), None)),
-            Err(weak) => {
-                let notice = Notice::Error(format!("{weak}: webhooks are not signed"));
-                Ok((Some(Self { url, secret: None }), Some(notice)))
-            }
+            notices.push(warning.into());
         }
+        let before = webhook_secret(values, previous)?.unwrap_or_else(|weak| {
+            notices.push(Notice::Error(weak.to_string()));
+            None
+        });
+        if before.is_some() && current.is_none() {
+            notices.push(secret::alone(previous, name));
+        }
+        let before = before.filter(|_| current.is_some());
+        Ok((Some(Self { url, secrets: current.into_iter().chain(before).collect() }), notices))
     }
+}
+
+/// A secret, or why it is too weak.
+///
+/// # Errors
+/// Where it cannot be read.
+fn webhook_secret(
+    values: &Values,
+    name: &'static str,
+) -> Result<Result<Option<WebhookSecret>, VariableError>, VariableError> {
+    let Some(text) = values.text(name) else { return Ok(Ok(None)) };
+    let problem = || "must be base64 after whsec_, or any other text".into();
+    let secret = WebhookSecret::parse(text).ok_or_else(|| VariableError { name, problem: problem() })?;
+    Ok(secret::check(name, text, secret.as_bytes().len(), WEBHOOK_SECRET_MIN_BYTES).map(|()| Some(secret)))
 }
 
 /// The URL of the receiver, and what to warn of. `None` if there is none, or where it lies outside its origin.
@@ -125,29 +149,36 @@ mod tests {
     fn a_receiver_outside_its_origin_is_warned_of_by_both_names() {
         for origin in ["", "http://hooks.example", "https://hooks.example:8443", "https://other.example"] {
             let parsed = WebhookSettings::parse(&values(&[URL, (ORIGIN.0, origin)]));
-            let Ok((None, Some(Notice::Warning(warning)))) = parsed else { unreachable!("{origin} is another origin") };
+            let Ok((None, notices)) = parsed else { unreachable!("{origin} is another origin") };
+            let [Notice::Warning(warning)] = &notices[..] else { unreachable!("{notices:?}") };
             assert!(warning.contains(URL.0) && warning.contains(ORIGIN.0));
         }
         assert!(WebhookSettings::parse(&values(&[URL, ORIGIN])).is_ok_and(|(settings, _)| settings.is_some()));
     }
 
-    fn signed(secret: &str) -> Result<(Option<WebhookSettings>, Option<Notice>), VariableError> {
-        WebhookSettings::parse(&values(&[URL, ORIGIN, ("moc_finalize_webhook_secret", secret)]))
+    const SECRET: &str = "moc_finalize_webhook_secret";
+    const PREVIOUS: &str = "moc_finalize_webhook_secret_previous";
+
+    fn signed(secrets: &[(&'static str, &str)]) -> Result<(usize, Vec<Notice>), VariableError> {
+        let (settings, notices) = WebhookSettings::parse(&values(&[&[URL, ORIGIN], secrets].concat()))?;
+        Ok((settings.map_or(0, |settings| settings.secrets.len()), notices))
     }
 
     #[test]
     fn a_secret_that_signs_nothing_is_an_error() {
         for secret in ["whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "any other text of 24 bytes"] {
-            assert!(matches!(signed(secret), Ok((Some(WebhookSettings { secret: Some(_), .. }), None))), "{secret}");
+            assert_eq!(signed(&[(SECRET, secret)]), Ok((1, Vec::new())), "{secret}");
         }
-        let error = signed("whsec_a%").map(|_| ()).unwrap_err();
-        assert!(error.to_string().contains("moc_finalize_webhook_secret") && !error.to_string().contains("a%"));
+        for name in [SECRET, PREVIOUS] {
+            let error = signed(&[(name, "whsec_a%")]).unwrap_err().to_string();
+            assert!(error.contains(&format!("the variable {name} ")) && !error.contains("a%"), "{error}");
+        }
     }
 
     #[test]
     fn webhooks_without_a_strong_secret_are_not_signed_and_one_line_says_so() {
-        let unsigned = |secret: &str| match signed(secret) {
-            Ok((Some(WebhookSettings { secret: None, .. }), Some(notice))) => notice,
+        let unsigned = |secret: &str| match signed(&[(SECRET, secret)]) {
+            Ok((0, notices)) if notices.len() == 1 => notices.into_iter().next().unwrap(),
             other => unreachable!("{secret}: {other:?}"),
         };
         assert!(matches!(unsigned(""), Notice::Warning(text) if text.contains("moc_finalize_webhook_secret")));
@@ -157,5 +188,23 @@ mod tests {
         }
         // Finalize is not granted the secret, and does not miss it.
         assert_eq!(FinalizeSettings::parse(&values(&[URL, ORIGIN])).1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_previous_secret_signs_next_to_the_current_one_alone() {
+        const NEW: &str = "another text of 24 bytes or more";
+        const OLD: &str = "any other text of 24 bytes";
+        let parsed = WebhookSettings::parse(&values(&[URL, ORIGIN, (SECRET, NEW), (PREVIOUS, OLD)]));
+        let Ok((Some(WebhookSettings { secrets, .. }), notices)) = parsed else { unreachable!("two secrets") };
+        assert_eq!(secrets.iter().map(WebhookSecret::as_bytes).collect::<Vec<_>>(), [NEW.as_bytes(), OLD.as_bytes()]);
+        assert_eq!(notices, Vec::new());
+
+        let Ok((1, notices)) = signed(&[(SECRET, NEW), (PREVIOUS, "too short")]) else { unreachable!("a weak one") };
+        assert!(matches!(&notices[..], [Notice::Error(text)] if text.contains(PREVIOUS) && !text.contains("short")));
+        for current in ["", "too short"] {
+            let Ok((0, notices)) = signed(&[(SECRET, current), (PREVIOUS, OLD)]) else { unreachable!("{current}") };
+            let named = |notice: &Notice| matches!(notice, Notice::Warning(text) if text.contains(PREVIOUS));
+            assert!(notices.iter().any(named), "{notices:?}");
+        }
     }
 }

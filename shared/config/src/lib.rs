@@ -25,7 +25,7 @@ use moc_domain::file::FileLimits;
 use moc_domain::limits as bounds;
 use url::Url;
 
-pub use auth::{AuthSettings, TokenKey};
+pub use auth::{AuthSettings, TokenKey, TokenRules};
 pub use bucket::{BucketSettings, PublicAddress};
 pub use cors::{CorsSettings, is_origin_of};
 pub use database::DatabaseSettings;
@@ -268,12 +268,13 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
     let mut warnings: Vec<String> = AuthSettings::parse(&values)?.1.into_iter().map(String::from).collect();
     warnings.extend(host.warning(&upload));
     warnings.extend(BroadcasterSettings::parse(&values)?.1);
-    warnings.extend(WatchSettings::parse(&values)?.1.map(String::from));
+    warnings.extend(WatchSettings::parse(&values)?.1.into_iter().map(String::from));
     warnings.extend(FinalizeSettings::parse(&values).1);
     warnings.extend(SweepSettings::parse(&values)?.1.map(String::from));
     // That of a receiver outside its origin is there already. A malformed variable is too.
-    let webhook = WebhookSettings::parse(&values).ok().and_then(|(_, notice)| notice).map(String::from);
-    warnings.extend(webhook.filter(|notice| !warnings.contains(notice)));
+    let webhook = WebhookSettings::parse(&values).map(|(_, notices)| notices).unwrap_or_default();
+    let webhook: Vec<String> = webhook.into_iter().map(String::from).filter(|text| !warnings.contains(text)).collect();
+    warnings.extend(webhook);
     let traces = TraceSettings::parse(&values).1;
     // One line about traces suffices: each of them names a variable that turns them off.
     let collector = || Some(format!("{}: no traces are sent", CollectorSettings::parse(&values).err()?));

@@ -2,7 +2,7 @@
 
 use moc_domain::limits::TOKEN_SECRET_MIN_BYTES;
 
-use crate::{Values, VariableError};
+use crate::{Notice, Values, VariableError};
 
 /// What samples and tutorials have where a secret belongs: everybody knows them. Letters and digits only.
 const PLACEHOLDERS: [&str; 7] = [
@@ -24,6 +24,25 @@ impl Values {
         let Some(secret) = self.text(name) else { return Ok(None) };
         check(name, secret, secret.len(), TOKEN_SECRET_MIN_BYTES).map(|()| Some(secret))
     }
+
+    /// The secret before the current one, and what to log: it counts only next to a current one, and if it is strong.
+    pub(crate) fn previous_token_secret(
+        &self,
+        name: &'static str,
+        current: &'static str,
+        has_current: bool,
+    ) -> (Option<&str>, Option<Notice>) {
+        match self.token_secret(name) {
+            Ok(Some(_)) if !has_current => (None, Some(alone(name, current))),
+            Ok(previous) => (previous, None),
+            Err(weak) => (None, Some(Notice::Error(weak.to_string()))),
+        }
+    }
+}
+
+/// The notice of a previous secret without a current one.
+pub fn alone(name: &str, current: &str) -> Notice {
+    Notice::Warning(format!("{name} is set without {current} and is ignored"))
 }
 
 /// Whether a secret of so many bytes can be used.

@@ -96,29 +96,33 @@ pub struct WatchSettings {
 
 impl WatchSettings {
     /// The variables that are read.
-    pub const NAMES: &[&str] = &["websocket_server_url", "websocket_token_secret"];
+    pub const NAMES: &[&str] =
+        &["websocket_server_url", "websocket_token_secret", "websocket_token_secret_previous"];
 
-    /// Reads the variables, and what to log. `None` if clients cannot watch.
+    /// Reads the variables, and what to log. `None` if clients cannot watch. The previous secret signs nothing: it is for
+    /// the broadcaster, and only checked here.
     ///
     /// # Errors
     /// Where the address cannot be read.
-    pub fn parse(values: &Values) -> Result<(Option<Self>, Option<Notice>), VariableError> {
+    pub fn parse(values: &Values) -> Result<(Option<Self>, Vec<Notice>), VariableError> {
         let name = "websocket_server_url";
-        let Some(url) = values.url(name, &["ws", "wss"])? else { return Ok((None, None)) };
+        let Some(url) = values.url(name, &["ws", "wss"])? else { return Ok((None, Vec::new())) };
         if url.query().is_some() || url.fragment().is_some() {
             return Err(VariableError { name, problem: "must not have a query or a fragment".into() });
         }
-        let notice = match values.token_secret("websocket_token_secret") {
-            Ok(Some(secret)) => {
-                let server = url.as_str().trim_end_matches('/').to_owned();
-                return Ok((Some(Self { server, secret: secret.to_owned() }), None));
+        let current = "websocket_token_secret";
+        let (secret, notice) = match values.token_secret(current) {
+            Ok(Some(secret)) => (Some(secret.to_owned()), None),
+            Ok(None) => {
+                let warning = "websocket_server_url is set without websocket_token_secret: clients get no wsUrl";
+                (None, Some(Notice::Warning(warning.into())))
             }
-            Ok(None) => Notice::Warning(
-                "websocket_server_url is set without websocket_token_secret: clients get no wsUrl".into(),
-            ),
-            Err(weak) => Notice::Error(format!("{weak}: clients get no wsUrl")),
+            Err(weak) => (None, Some(Notice::Error(format!("{weak}: clients get no wsUrl")))),
         };
-        Ok((None, Some(notice)))
+        let (_, previous) =
+            values.previous_token_secret("websocket_token_secret_previous", current, secret.is_some());
+        let server = url.as_str().trim_end_matches('/').to_owned();
+        Ok((secret.map(|secret| Self { server, secret }), notice.into_iter().chain(previous).collect()))
     }
 }
 
@@ -184,13 +188,35 @@ mod tests {
         let watch = |secret| WatchSettings::parse(&values(&[server, ("websocket_token_secret", secret)]));
         let parsed = watch("a-secret-for-tokens-to-watch-with");
         assert!(parsed.is_ok_and(|(settings, notice)| {
-            notice.is_none() && settings.is_some_and(|settings| settings.server == "wss://b.example/live")
+            notice.is_empty() && settings.is_some_and(|settings| settings.server == "wss://b.example/live")
         }));
-        assert!(matches!(watch(""), Ok((None, Some(Notice::Warning(_))))));
+        assert!(matches!(watch(""), Ok((None, notices)) if matches!(notices[..], [Notice::Warning(_)])));
         for weak in ["local-secret", "CHANGE-ME, although it has more than 32 bytes"] {
-            let Ok((None, Some(Notice::Error(text)))) = watch(weak) else { unreachable!("{weak}") };
+            let Ok((None, notices)) = watch(weak) else { unreachable!("{weak}") };
+            let [Notice::Error(text)] = &notices[..] else { unreachable!("{notices:?}") };
             assert!(text.contains("websocket_token_secret") && !text.contains(weak), "{text}");
         }
-        assert!(WatchSettings::parse(&values(&[])).is_ok_and(|parsed| matches!(parsed, (None, None))));
+        assert!(WatchSettings::parse(&values(&[])).is_ok_and(|(settings, notices)| {
+            settings.is_none() && notices.is_empty()
+        }));
+    }
+
+    #[test]
+    fn the_previous_secret_signs_nothing() {
+        const NEW: &str = "a-secret-for-tokens-to-watch-with";
+        const OLD: &str = "another-secret-for-tokens-to-watch-with";
+        let previous = "websocket_token_secret_previous";
+        let parse = |secrets: &[(&'static str, &str)]| {
+            WatchSettings::parse(&values(&[&[("websocket_server_url", "wss://b.example")], secrets].concat()))
+        };
+        let Ok((Some(settings), notices)) = parse(&[("websocket_token_secret", NEW), (previous, OLD)]) else {
+            unreachable!("two secrets")
+        };
+        assert_eq!((settings.secret.as_str(), notices.len()), (NEW, 0));
+        let weak = parse(&[("websocket_token_secret", NEW), (previous, "weak")]);
+        assert!(matches!(weak, Ok((Some(_), notices))
+            if matches!(&notices[..], [Notice::Error(text)] if text.contains(previous))));
+        let Ok((None, notices)) = parse(&[(previous, OLD)]) else { unreachable!("no current secret") };
+        assert!(matches!(&notices[..], [_, Notice::Warning(text)] if text.contains(previous)), "{notices:?}");
     }
 }

@@ -80,8 +80,9 @@ impl Problem {
         self
     }
 
-    fn unauthorized(detail: &'static str) -> Self {
-        Self::new(401, "UNAUTHORIZED", "Authentication required", detail).header("www-authenticate", "Bearer")
+    /// `challenge` is a challenge as in `WWW-Authenticate` (RFC 6750, section 3).
+    fn unauthorized(detail: impl Into<String>, challenge: impl ToString) -> Self {
+        Self::new(401, "UNAUTHORIZED", "Authentication required", detail).header("www-authenticate", challenge)
     }
 
     fn unavailable(code: &'static str, title: &'static str, detail: &'static str) -> Self {
@@ -149,9 +150,19 @@ impl From<&ErrorKind> for Problem {
             .with("fileId", file_id.to_string()),
             ErrorKind::Unauthorized => Self::unauthorized(
                 "The access token is missing or invalid. Send a valid token in the Authorization header, as Bearer.",
+                "Bearer",
+            ),
+            ErrorKind::InvalidToken { reason } => Self::unauthorized(
+                format!("{reason} Send a valid token in the Authorization header, as Bearer."),
+                format!(r#"Bearer error="invalid_token", error_description="{reason}""#),
+            ),
+            ErrorKind::InsufficientScope { scope } => Self::unauthorized(
+                format!("The access token lacks a required scope. Get a token with: {scope}."),
+                format!(r#"Bearer error="insufficient_scope", scope="{scope}""#),
             ),
             ErrorKind::ForeignOrigin => Self::unauthorized(
                 "Authentication is off: only pages of this origin and of allowed_upload_origins may call.",
+                "Bearer",
             ),
             ErrorKind::NotFound => Self::new(404, "NOT_FOUND", "Not found", "The resource was not found."),
             ErrorKind::MethodNotAllowed { allow } => {
@@ -355,6 +366,12 @@ mod tests {
         for kind in [ErrorKind::Unauthorized, ErrorKind::ForeignOrigin] {
             assert_eq!(headers(kind), [("www-authenticate", "Bearer".to_owned())]);
         }
+        let invalid = r#"Bearer error="invalid_token", error_description="The token has expired.""#;
+        let kind = ErrorKind::InvalidToken { reason: "The token has expired." };
+        assert_eq!(headers(kind), [("www-authenticate", invalid.to_owned())]);
+        let insufficient = r#"Bearer error="insufficient_scope", scope="uploads:write""#;
+        let kind = ErrorKind::InsufficientScope { scope: "uploads:write".into() };
+        assert_eq!(headers(kind), [("www-authenticate", insufficient.to_owned())]);
         assert_eq!(headers(ErrorKind::MethodNotAllowed { allow: "GET" }), [("allow", "GET".to_owned())]);
         assert_eq!(headers(ErrorKind::BucketUnavailable), [("retry-after", "2".to_owned())]);
         assert_eq!(headers(ErrorKind::IssuerUnavailable), [("retry-after", "2".to_owned())]);

@@ -163,8 +163,18 @@ pub enum ErrorKind {
         actual: String,
         file_id: FileId,
     },
-    /// No valid token.
+    /// No token.
     Unauthorized,
+    /// A token that is not valid.
+    InvalidToken {
+        /// A sentence for the client, in ASCII without quotes and backslashes: it is sent in a header, too.
+        reason: &'static str,
+    },
+    /// A valid token without a scope that is required.
+    InsufficientScope {
+        /// The required scopes, with spaces between them (RFC 6749, section 3.3).
+        scope: String,
+    },
     /// A page of another origin, where no token is needed.
     ForeignOrigin,
     /// Missing, or another user's.

@@ -163,12 +163,24 @@ pub const TOKEN_SECRET_MIN_BYTES: usize = 32;
 /// Shortest secret that signs webhooks, in bytes
 /// ([Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)).
 pub const WEBHOOK_SECRET_MIN_BYTES: usize = 24;
+/// How far the clocks of a tokens' issuer and of this server may be apart if nothing is configured.
+pub const TOKEN_LEEWAY_DEFAULT_SECONDS: u64 = 60;
+/// Most that can be configured.
+pub const TOKEN_LEEWAY_MAX_SECONDS: u64 = 600;
+/// Most issuers, and most audiences, that can be configured.
+pub const TOKEN_LIST_MAX: usize = 16;
+/// Longest name of the claim with the user's id that can be configured.
+pub const CLAIM_NAME_MAX_BYTES: usize = 128;
+/// Longest list of scopes that can be required of tokens.
+pub const REQUIRED_SCOPE_MAX_BYTES: usize = 256;
+/// Most keys of an issuer that one token is verified with.
+pub const KEY_CANDIDATES_MAX: usize = 4;
 /// Largest key set of an issuer.
 pub const KEY_SET_MAX_BYTES: usize = 256 * KIB as usize;
 /// How long a fetched key set is used before it is fetched again.
 pub const KEY_SET_FRESH_MS: i64 = 10 * 60 * 1000;
 /// How long it is used while the issuer is unavailable.
-pub const KEY_SET_STALE_MS: i64 = 60 * 60 * 1000;
+pub const KEY_SET_STALE_MS: i64 = 24 * 60 * 60 * 1000;
 /// Longest time that a fetch may take, from its request to the last byte of the response.
 pub const KEY_SET_FETCH_MAX_MS: u64 = 3_000;
 /// Pause after a fetch that failed or that an unknown key id caused, and the lease of a running one.

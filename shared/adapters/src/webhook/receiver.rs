@@ -46,11 +46,11 @@ impl HttpReceiver {
 
     /// A redirection is no success either: the host that it leads to is not the one that was granted.
     async fn post(&self, claim: &Claim) -> Result<(), String> {
-        let WebhookSettings { url, secret } = &*self.settings;
+        let WebhookSettings { url, secrets } = &*self.settings;
         let (id, time) = (webhook::message_id(claim.event.moc), webhook::timestamp(WasiPlatform.now()));
         let body = webhook::payload(&claim.event);
         let traced = self.context.as_ref().map(TraceContext::headers).unwrap_or_default();
-        let (signature, time) = (secret.as_ref().map(|secret| sign(secret, &id, time, &body)), time.to_string());
+        let (signature, time) = (sign(secrets, &id, time, &body), time.to_string());
         let mut headers = vec![
             ("content-type", "application/json"),
             ("user-agent", webhook::USER_AGENT),
