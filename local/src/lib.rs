@@ -22,6 +22,7 @@ pub mod s3_alone;
 mod s3_cors;
 mod s3_digest;
 mod s3_files;
+mod s3_lists;
 mod spin;
 mod sqlite;
 pub mod up;

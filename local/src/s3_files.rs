@@ -1,4 +1,4 @@
-//! s3s-fs, adapted to S3 in six points: long keys, uploads that no longer exist, the pages of ListParts, completions
+//! s3s-fs, adapted to S3 in seven points: long keys, lists of uploads, uploads that no longer exist, the pages of ListParts, completions
 //! with the wrong parts, objects that are being completed, and parts with the wrong bytes.
 
 use std::path::{Path, PathBuf};
@@ -9,8 +9,9 @@ use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
     CompletedPart, CopyObjectInput, CopyObjectOutput, CopySource, CreateMultipartUploadInput,
     CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput,
-    HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output,
-    ListPartsInput, ListPartsOutput, Part, PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
+    HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListMultipartUploadsInput,
+    ListMultipartUploadsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, Part,
+    PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
@@ -18,6 +19,7 @@ use sha2::Sha256;
 use tokio::sync::RwLock;
 
 use crate::s3_digest::{Differs, verified};
+use crate::s3_lists::open_uploads;
 
 /// Longest name of a file, in bytes.
 const NAME_MAX_BYTES: usize = 255;
@@ -148,6 +150,13 @@ macro_rules! operations {
                 }
                 let _settled = self.completion.read().await;
                 self.files.copy_object(request).await
+            }
+
+            async fn list_multipart_uploads(
+                &self,
+                request: S3Request<ListMultipartUploadsInput>,
+            ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+                tokio::task::block_in_place(|| open_uploads(&self.root, &request.input)).map(S3Response::new)
             }
 
             async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
