@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use moc_application::claim_parts::{self, Claims};
 use moc_application::port::{Bucket as _, PartAddress, Platform as _, Transfer};
+use moc_application::sweep::{self, SweepRequest};
 use moc_application::upload_batch::Batch;
 use moc_application::upload_part::{Part, PartLimits};
 use moc_application::{
@@ -391,6 +392,26 @@ impl Client {
                 let receiver = SimReceiver(world.clone());
                 deliver_webhook::sweep(&*store, &receiver, &world.platform(), WEBHOOK_SWEEP_MAX).await?;
                 counted.set(moc_application::port::Outbox::pending(&*store).await?);
+                Ok(())
+            }
+        })
+        .await?;
+        Ok(left.get())
+    }
+
+    /// Sweeps ended sessions; returns how many are left, postponed ones included.
+    pub async fn sweep_sessions(&self, retention_ms: Option<i64>) -> Result<u64, GaveUp> {
+        let world = self.world.clone();
+        let left = Rc::new(Cell::new(0));
+        let counted = left.clone();
+        let completion_timeout_ms = world.completion_timeout_ms;
+        let request = SweepRequest { sessions: 1 + world.scheduler.below(8), retention_ms, completion_timeout_ms };
+        self.request("sweep sessions", |(store, bucket)| {
+            let (world, counted) = (world.clone(), counted.clone());
+            async move {
+                let swept = sweep::run(&*store, &*bucket, &world.platform(), request).await?;
+                world.scheduler.log(|| format!("swept: {swept:?}"));
+                counted.set(swept.left.sessions + swept.left.retired + swept.postponed);
                 Ok(())
             }
         })

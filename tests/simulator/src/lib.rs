@@ -18,13 +18,15 @@
 //! time left. Then the clock moves far: sessions that a finalize has left are finalized again, cancelled ones cancelled
 //! again, and webhooks swept. Then no session is locked, every webhook has been delivered or given up, and every object
 //! and upload belongs to a file of a session that is not cancelled.
-//! Exempt are
+//! Exempt are, until the session is swept,
 //!
-//! - what belongs to sessions that have expired: nothing sweeps them,
 //! - uploads whose creation had no response or whose abort failed, and those of a registration that a crash or the
 //!   store ended: the bucket's lifecycle rule ends them,
 //! - objects of a rejected file whose deletion failed, or was ended by a crash or by the store: the use case ignores
-//!   that, and nothing sweeps the bucket.
+//!   that.
+//!
+//! Sweeps come among all that. At the end, when every session has ended, they come with faults and then without: after
+//! them the bucket has the MOCs' objects, no upload, and the store neither sessions nor files nor parts.
 
 mod client;
 mod model;
@@ -112,8 +114,11 @@ fn run(world: &std::rc::Rc<World>) -> Result<usize, String> {
     world.calm();
     scheduler.spawn("settle", None, None, scripts::settle(sweeper));
     until(world, || scheduler.is_over("sweeper"))?;
+    world.model.borrow().check_quiet(&world.memory, |task| scheduler.has_crashed(task))?;
+    scheduler.spawn("sweeps up", None, None, scripts::sweep_up(Client::new(world, "sweeps", "nobody")));
+    until(world, || scheduler.is_over("sweeper"))?;
     let snapshot = world.snapshot();
-    world.model.borrow().check_quiet(&world.memory, |task| scheduler.has_crashed(task)).map(|()| snapshot.mocs.len())
+    model::check_swept(&snapshot, &world.memory).map(|()| snapshot.mocs.len())
 }
 
 /// Moves until something is over.

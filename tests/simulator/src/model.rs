@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use moc_domain::limits::{FINALIZE_LOCK_STALE_MS, WEBHOOK_ATTEMPTS_MAX};
+use moc_domain::limits::{FINALIZE_LOCK_STALE_MS, SWEEP_AFTER_MS, WEBHOOK_ATTEMPTS_MAX};
 use moc_domain::part::PartNumber;
 use moc_fakes::MemoryBucket;
 
@@ -109,6 +109,9 @@ impl Model {
     pub fn delivered(&mut self, moc: &str, session: &str, user: &str) -> Result<(), String> {
         *self.deliveries.entry(moc.to_owned()).or_default() += 1;
         let row = self.before.mocs.get(moc).ok_or_else(|| format!("a webhook of the MOC {moc}, which is not there"))?;
+        if !self.before.sessions.contains_key(session) {
+            return Err(format!("the webhook of {moc} came after its session was removed"));
+        }
         let files = self.before.files.iter().filter(|(_, file)| file.session == row.session && file.etag.is_some());
         match (row.session == session && row.user == user, files.count() == row.files.len()) {
             (false, _) => Err(format!("the webhook of {moc} says {session} and {user}, which are wrong")),
@@ -165,9 +168,9 @@ impl Model {
         now: i64,
     ) -> Result<(), String> {
         self.check_sessions(&after, task, now)?;
-        self.check_mocs(&after, bucket)?;
+        self.check_mocs(&after, bucket, now)?;
         for (id, file) in &self.before.files.clone() {
-            if !after.files.contains_key(id) {
+            if !after.files.contains_key(id) && !self.is_swept(&file.session, now) {
                 self.check_forgotten(id, file, &after, bucket)?;
                 self.forgotten.insert(file.key.clone(), task);
             }
@@ -177,12 +180,13 @@ impl Model {
             let parts: Vec<i64> =
                 after.parts.range((id.clone(), 0)..=(id.clone(), i64::MAX)).map(|(_, bytes)| *bytes).collect();
             let stored = (parts.len() as i64, parts.iter().sum::<i64>());
+            // A sweep removes the parts first.
+            if is_cancelled || self.is_swept(&file.session, now) {
+                continue;
+            }
             if file.etag.is_none() && stored != (file.parts_completed, file.bytes_completed) {
                 let counted = (file.parts_completed, file.bytes_completed);
                 return Err(format!("file {id} counts {counted:?} parts and bytes, and has {stored:?}"));
-            }
-            if is_cancelled {
-                continue;
             }
             // Whoever rejects a file deletes its object, but never that of a file of a MOC.
             let is_published = after.mocs.values().any(|moc| moc.session == file.session);
@@ -250,7 +254,20 @@ impl Model {
         Ok(())
     }
 
+    /// Whether a session ended so long ago that a sweep may remove it.
+    fn is_swept(&self, session: &str, now: i64) -> bool {
+        self.before.sessions.get(session).is_some_and(|session| {
+            let is_over = session.status == "cancelled" || session.status == "finalized";
+            is_over && now >= session.expires_at + SWEEP_AFTER_MS
+        })
+    }
+
     fn check_sessions(&mut self, after: &Snapshot, task: u64, now: i64) -> Result<(), String> {
+        for id in self.before.sessions.keys() {
+            if !after.sessions.contains_key(id) && !self.is_swept(id, now) {
+                return Err(format!("session {id} was removed before its time"));
+            }
+        }
         for (id, session) in &after.sessions {
             let Some(old) = self.before.sessions.get(id) else { continue };
             if let Some(token) = session.lock_token.as_ref().filter(|token| old.lock_token.as_ref() != Some(*token)) {
@@ -277,13 +294,17 @@ impl Model {
         Ok(())
     }
 
-    fn check_mocs(&mut self, after: &Snapshot, bucket: &MemoryBucket) -> Result<(), String> {
+    fn check_mocs(&mut self, after: &Snapshot, bucket: &MemoryBucket, now: i64) -> Result<(), String> {
         for (id, moc) in &after.mocs {
             if let Some(key) = moc.keys.iter().find(|key| !bucket.exists(key)) {
                 return Err(format!("MOC {id} has lost its object {key}"));
             }
             self.finalized(&moc.session, id, &moc.title)?;
-            let session = &after.sessions[&moc.session];
+            // A sweep has removed it.
+            let Some(session) = after.sessions.get(&moc.session) else { continue };
+            if self.is_swept(&moc.session, now) {
+                continue;
+            }
             if session.user != moc.user {
                 return Err(format!("MOC {id} belongs to {}, its session to {}", moc.user, session.user));
             }
@@ -345,5 +366,22 @@ impl Model {
             }
         }
         Ok(())
+    }
+}
+
+/// Checks that sweeps have left nothing but MOCs.
+pub fn check_swept(left: &Snapshot, bucket: &MemoryBucket) -> Result<(), String> {
+    let Snapshot { sessions, files, parts, mocs, .. } = left;
+    if !(sessions.is_empty() && files.is_empty() && parts.is_empty()) {
+        return Err(format!("sweeps leave {sessions:?}, {files:?} and {} parts", parts.len()));
+    }
+    let published: BTreeSet<&String> = mocs.values().flat_map(|moc| &moc.keys).collect();
+    let keys = bucket.keys();
+    if published != keys.iter().collect() {
+        return Err(format!("sweeps leave the objects {keys:?}, and the MOCs have {published:?}"));
+    }
+    match bucket.uploads() {
+        uploads if uploads.is_empty() => Ok(()),
+        uploads => Err(format!("sweeps leave the uploads {uploads:?}")),
     }
 }

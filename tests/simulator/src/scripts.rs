@@ -10,17 +10,20 @@ use moc_domain::content::Content;
 use moc_domain::error::ErrorKind;
 use moc_domain::file::{Declaration, File};
 use moc_domain::id::{FileId, SessionId};
-use moc_domain::limits::SESSION_LIFETIME_MS;
+use moc_domain::limits::{SESSION_LIFETIME_MS, SWEEP_AFTER_MS, SWEEP_PAUSE_MS};
 use moc_domain::name::FileName;
 use moc_domain::part::PartNumber;
 
 use crate::client::{Client, GaveUp, failed_file};
+use crate::snapshot::SessionRow;
 use crate::world::{PART_BYTES, World};
 
 /// Registrations of one file after which a client gives up.
 const ROUNDS_MAX: u32 = 6;
 /// What publishing a session may take next to what the bucket may, in milliseconds.
 const FINISHED_IN_MS: i64 = 360_000;
+/// How long finalized sessions are kept, in milliseconds.
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// A file on a client's disk.
 #[derive(Clone)]
@@ -321,12 +324,40 @@ async fn intrude(client: Client, owner: Client, session: SessionId) {
     client.intrude(session, file).await;
 }
 
-/// Sweeps webhooks now and then, until the scheduler ends it.
+/// Sweeps webhooks and sessions now and then, until the scheduler ends it.
 pub async fn sweep(client: Client) {
     loop {
         client.pause(60_000).await;
-        let _ = client.sweep().await;
+        if client.world.scheduler.chance(500) {
+            let _ = client.sweep().await;
+        } else {
+            let _ = client.sweep_sessions(None).await;
+        }
     }
+}
+
+/// Sweeps every session once nothing else moves: from several instances at once, and with faults at first.
+pub async fn sweep_up(client: Client) {
+    let world = client.world.clone();
+    let ends = world.snapshot().sessions.values().map(|session| session.expires_at).max().unwrap_or_default();
+    let wait_ms = (ends - world.scheduler.now()).max(0) + SWEEP_AFTER_MS + world.completion_timeout_ms;
+    world.scheduler.sleep(wait_ms.unsigned_abs()).await;
+    world.fail_again();
+    for _ in 0..4 {
+        let other = Client { name: "sweeps-too".into(), ..client.clone() };
+        let _ = join(client.sweep_sessions(None), other.sweep_sessions(Some(DAY_MS))).await;
+        client.pause(2 * SWEEP_PAUSE_MS.unsigned_abs()).await;
+    }
+    world.calm();
+    // Claims that crashes have left end with their leases.
+    world.scheduler.sleep(DAY_MS.unsigned_abs()).await;
+    for _ in 0..20 {
+        if client.sweep_sessions(Some(DAY_MS)).await.is_ok_and(|left| left == 0) {
+            return;
+        }
+        world.scheduler.sleep(SWEEP_PAUSE_MS.unsigned_abs()).await;
+    }
+    world.scheduler.fail("twenty sweeps leave sessions");
 }
 
 /// A client that goes on can publish every session, once nothing fails any more and the bucket has shown, or failed to
@@ -341,7 +372,8 @@ async fn finish(world: &Rc<World>, id: SessionId, user: String, locals: Rc<[Loca
         if publish(&client, id, &locals, &title).await.is_some() {
             return;
         }
-        if world.snapshot().sessions[&id.to_string()].status == "finalized" {
+        let is_over = |session: &SessionRow| session.status == "finalized";
+        if world.snapshot().sessions.get(&id.to_string()).is_none_or(is_over) {
             return;
         }
         client.pause(10_000).await;
@@ -356,7 +388,8 @@ pub async fn settle(client: Client) {
     let rows = world.snapshot().sessions;
     let now = world.scheduler.now();
     let unfinished = sessions.into_iter().filter(|(id, ..)| {
-        let row = &rows[&id.to_string()];
+        // A sweep has removed it.
+        let Some(row) = rows.get(&id.to_string()) else { return false };
         let is_open = row.status == "active" || row.status == "finalizing";
         is_open && row.expires_at - now > world.completion_timeout_ms + FINISHED_IN_MS
     });
@@ -388,6 +421,7 @@ pub async fn settle(client: Client) {
         }
         if session.status == "cancelled"
             && let Err(error) = owner.cancel(id).await
+            && !matches!(error, GaveUp::Rejected(ErrorKind::NotFound))
         {
             world.scheduler.fail(format!("session {id} cannot be cleared: {error:?}"));
         }

@@ -61,6 +61,7 @@ pub struct World {
     pub model: RefCell<Model>,
     pub memory: MemoryBucket,
     pub rates: Cell<Rates>,
+    first_rates: Rates,
     /// Longest time that a slow completion takes, in milliseconds.
     pub slow_max_ms: u64,
     pub completion_timeout_ms: i64,
@@ -135,6 +136,7 @@ impl World {
                 model: RefCell::default(),
                 memory,
                 rates: Cell::new(rates),
+                first_rates: rates,
                 slow_max_ms: if is_slow_world { 600_000 } else { 120_000 },
                 completion_timeout_ms: if is_slow_world { 4 * 3_600_000 } else { 900_000 },
                 bug,
@@ -160,6 +162,11 @@ impl World {
 
     pub fn index_of(&self, store: &Rc<SimStore>) -> usize {
         self.instances.iter().position(|(other, _)| Rc::ptr_eq(other, store)).expect("an instance")
+    }
+
+    /// The bucket and the store fail again, and instances crash.
+    pub fn fail_again(&self) {
+        self.rates.set(Rates { slow: 0, held: 0, invalid: 0, ..self.first_rates });
     }
 
     /// Nothing fails from now on.
