@@ -492,6 +492,8 @@ export interface components {
         };
         /** @description A file that is not what it was declared to be. */
         FileFailure: {
+            /** @description What was expected of the file, and what it is instead where that is known. */
+            detail: string;
             fileId: components["schemas"]["Id"];
             name: components["schemas"]["FileName"];
             /**
@@ -500,7 +502,7 @@ export interface components {
              */
             reason: "OBJECT_MISSING" | "SIZE_MISMATCH" | "CONTENT_MISMATCH";
         };
-        /** @description The name of a file. */
+        /** @description The name of a file. Responses have it in Unicode's form NFC. */
         FileName: string;
         /** @description How much of a file is stored. */
         FileProgress: {
@@ -1209,7 +1211,7 @@ export interface components {
             headers: {
                 /**
                  * @description The methods that the path has.
-                 * @example GET, DELETE
+                 * @example GET, HEAD, DELETE
                  */
                 Allow: string;
                 "Cache-Control": components["headers"]["Cache-Control"];

@@ -44,10 +44,15 @@ impl Bucket {
 
     /// With quotes.
     pub async fn etag(&self, key: &str) -> Option<String> {
+        self.header(key, "etag").await
+    }
+
+    /// A header of the object of this key, its name in lower case.
+    pub async fn header(&self, key: &str, name: &str) -> Option<String> {
         let url = self.address.head_object(Some(&self.credentials), key).sign(SIGNED_FOR);
         let response = self.http.head(url).send().await.expect("S3 responds");
-        let etag = response.headers().get("etag")?.to_str().expect("an ETag is ASCII").to_owned();
-        (response.status() == 200).then_some(etag)
+        let value = response.headers().get(name)?.to_str().expect("the header is ASCII").to_owned();
+        (response.status() == 200).then_some(value)
     }
 
     /// Puts an object at this key, or replaces it.

@@ -166,7 +166,11 @@ impl From<&ErrorKind> for Problem {
             ),
             ErrorKind::NotFound => Self::new(404, "NOT_FOUND", "Not found", "The resource was not found."),
             ErrorKind::MethodNotAllowed { allow } => {
-                Self::new(405, "METHOD_NOT_ALLOWED", "Method not allowed", format!("Method not allowed. Use {}.", allow.replace(", ", " or ")))
+                let methods = match allow.rsplit_once(", ") {
+                    Some((others, last)) => format!("{others} or {last}"),
+                    None => (*allow).to_owned(),
+                };
+                Self::new(405, "METHOD_NOT_ALLOWED", "Method not allowed", format!("Method not allowed. Use {methods}."))
                     .header("allow", allow)
             }
             ErrorKind::RequestTimeout { elapsed_ms, timeout_at } => Self::new(

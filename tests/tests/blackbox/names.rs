@@ -1,5 +1,6 @@
 //! Hostile file names.
 
+use moc_tests::content::pdf;
 use moc_tests::{Stack, path, unique_title};
 use reqwest::Method;
 use serde_json::json;
@@ -30,7 +31,7 @@ const HOSTILE: [&str; 22] = [
 ];
 
 #[tokio::test]
-async fn a_hostile_name_stays_in_the_record_and_its_key_is_plain() {
+async fn a_hostile_name_stays_in_the_record_and_its_key_is_safe() {
     let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
     let session = client.create_session().await;
     let long = format!("{}.pdf", "x".repeat(251));
@@ -40,16 +41,42 @@ async fn a_hostile_name_stays_in_the_record_and_its_key_is_plain() {
         let state = client.get(&path::session(&session)).await.success(200);
         let files = state["files"].as_array().expect("files");
         let shown = files.iter().find(|shown| shown["fileId"] == json!(file)).expect("the file");
-        assert_eq!(shown["name"], json!(name), "the name is kept as it was given");
-        let prefix = format!("uploads/dev-user/{session}/{file}/");
-        let (_, object) = shown["fileUrl"].as_str().and_then(|url| url.split_once(&prefix)).expect("the key");
-        assert!((1..=100).contains(&object.len()), "{name}: {object}");
+        assert_eq!(shown["name"], json!(name.replace("e\u{301}", "é")), "the name is kept, in one form");
+        let key = bucket.key_of(&session, &file).await;
+        let object = key.strip_prefix(&format!("uploads/dev-user/{session}/{file}/")).expect("the prefix");
+        assert!((1..=100).contains(&object.chars().count()) && object.len() <= 170, "{name}: {object}");
         assert!(!object.starts_with('.'), "{name}: {object}");
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        assert!(object.bytes().all(plain), "{name}: {object}");
+        let plain = |character: char| character.is_alphanumeric() || ".-_".contains(character);
+        assert!(object.chars().all(plain), "{name}: {object}");
         assert!(object.to_lowercase().ends_with(".pdf"), "{name}: {object}");
-        assert_eq!(bucket.get(&format!("{prefix}{object}")).await, Some(bytes.into_bytes()), "{name}");
+        assert_eq!(bucket.get(&key).await, Some(bytes.clone().into_bytes()), "{name}");
+        let url = shown["fileUrl"].as_str().expect("a URL");
+        assert!(url.is_ascii(), "{name}: {url}");
+        let public = reqwest::get(url).await.expect("a response").bytes().await.expect("the object");
+        assert_eq!(public, bytes.as_bytes(), "{name}: {url}");
     }
+}
+
+/// The name that a person reads is in the key too, whatever its script.
+#[tokio::test]
+async fn a_key_keeps_the_letters_of_every_script() {
+    let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
+    let session = client.create_session().await;
+    for (name, kept) in [
+        ("日本語の城.pdf", "日本語の城.pdf"),
+        ("قلعة.pdf", "قلعة.pdf"),
+        ("दुर्ग.pdf", "दुर्ग.pdf"),
+        ("e\u{301}galite\u{301}.pdf", "égalité.pdf"),
+        ("🏰 Burg.pdf", "_Burg.pdf"),
+    ] {
+        let file = client.upload(&session, name, "instruction", "application/pdf", &pdf(20)).await;
+        let key = bucket.key_of(&session, &file).await;
+        assert_eq!(key.rsplit_once('/').map(|(_, object)| object), Some(kept));
+    }
+    // macOS decomposes names: this is the same one.
+    let again = client.try_register(&session, "égalité.pdf", "instruction", "application/pdf", 1).await;
+    let _ = again.problem(409, "DUPLICATE_FILE");
+    let _ = client.finalize(&session, &unique_title()).await.success(201);
 }
 
 /// Whatever serves or saves a file goes by its name, so the name says what the bytes are.

@@ -39,7 +39,15 @@ async fn a_session_is_created_where_its_location_says() {
 
 #[tokio::test]
 async fn declared_types_may_be_empty_generic_or_in_capitals() {
-    for media_type in ["", "application/octet-stream", "Application/PDF", "application/pdf; version=1.7"] {
+    for media_type in [
+        "",
+        "*/*",
+        "application/octet-stream",
+        "binary/octet-stream",
+        "application/x-pdf",
+        "Application/PDF",
+        "application/pdf; version=1.7",
+    ] {
         let _ = create(&[declared("castle.pdf", "instruction", media_type, 1)]).await.success(201);
     }
     let mut named_apart = declared("castle", "instruction", "", 1);
