@@ -65,11 +65,11 @@ impl Category {
     /// The one rule for what a file is, from everything that a client says of it: its category, its media type, and
     /// the extensions that it declares and that its name has, in this order.
     ///
-    /// The media type decides, or the first known extension where it is absent or unknown: programs and browsers send an
-    /// empty, a generic or an invented type for what they do not know, and Windows with Excel calls a CSV
-    /// `application/vnd.ms-excel`. `text/plain` says of a text only that it is one. The category has to take that content
-    /// and the content of every known extension, so that nothing is registered as one thing and named as another. An
-    /// unknown extension is only a part of a name (see [`Content::named`]).
+    /// The media type decides, or the first known extension where it is absent or unknown: programs and browsers send
+    /// an empty, a generic or an invented type for what they do not know, and Windows with Excel calls a CSV
+    /// `application/vnd.ms-excel`. `text/plain` says of a text only that it is one. The category has to take that
+    /// content and the content of every known extension, so that nothing is registered as one thing and named as
+    /// another. An unknown extension is only a part of a name (see [`Content::named`]).
     ///
     /// # Errors
     /// The media types that could have been declared.

@@ -68,15 +68,15 @@ impl Content {
         first
     }
 
-    /// The media type that its object is stored with before its bytes are known: text as UTF-8, which is also the default
-    /// of CSV (RFC 7111, section 5.1).
+    /// The media type that its object is stored with before its bytes are known: text as UTF-8, which is also the
+    /// default of CSV (RFC 7111, section 5.1).
     #[must_use]
     pub const fn stored_type(self) -> &'static str {
         self.stored_type_in(Charset::Utf8)
     }
 
-    /// The media type that its object is stored with, where its text is written in `charset`. JSON has no charset, and XML
-    /// declares it.
+    /// The media type that its object is stored with, where its text is written in `charset`. JSON has no charset, and
+    /// XML declares it.
     #[must_use]
     pub const fn stored_type_in(self, charset: Charset) -> &'static str {
         match (self, charset) {

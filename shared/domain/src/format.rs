@@ -73,8 +73,8 @@ impl Format {
         self.names().1
     }
 
-    /// The format of a file that begins with these bytes: all that [`CONTENT_PROBE_BYTES`] says, where there are as many.
-    /// `None` for text, HTML excepted, and for what is unknown.
+    /// The format of a file that begins with these bytes: all that [`CONTENT_PROBE_BYTES`] says, where there are as
+    /// many. `None` for text, HTML excepted, and for what is unknown.
     #[must_use]
     pub fn of(start: &[u8]) -> Option<Self> {
         let has = |at: usize, bytes: &[u8]| start.get(at..).is_some_and(|rest| rest.starts_with(bytes));

@@ -17,11 +17,11 @@ pub enum Charset {
 /// |---|---|
 /// | `FF FE` or `FE FF`, the byte order marks of UTF-16 | well-formed UTF-16 |
 /// | `EF BB BF`, the byte order mark of UTF-8 | well-formed UTF-8 |
-/// | anything else | in any encoding that keeps ASCII: UTF-8, Windows-1252, ISO 8859, Shift-JIS, GBK, KOI8-R, code page 850, … |
+/// | anything else | in any encoding that keeps ASCII: UTF-8, Windows-1252, Shift-JIS, GBK, code page 850, … |
 ///
-/// In all of them, the only control characters of ASCII are white space (TAB, LF, VT, FF, CR), BEL, BS, ESC and the four
-/// separators FS, GS, RS and US. SUB (control-Z) may end a text: only SUB, CR and LF may follow. No byte from 0x80 on is
-/// excluded, because each is a character, or a part of one, in some of these encodings. NUL and the other control
+/// In all of them, the only control characters of ASCII are white space (TAB, LF, VT, FF, CR), BEL, BS, ESC and the
+/// four separators FS, GS, RS and US. SUB (control-Z) may end a text: only SUB, CR and LF may follow. No byte from 0x80
+/// on is excluded, because each is a character, or a part of one, in some of these encodings. NUL and the other control
 /// characters are in none of them, but in practically every binary file. Which bytes are allowed does not depend on how
 /// many there are, so a file that is text remains one if more text is added to it.
 #[derive(Debug, Default)]
@@ -123,8 +123,7 @@ const fn is_textual(unit: u16) -> bool {
 /// Bytes or units that are no character.
 struct Malformed;
 
-/// Where in a character a text of UTF-8 is ([Unicode](https://www.unicode.org/versions/Unicode16.0.0/core-spec/chapter-3/#G27506),
-/// table 3-7).
+/// Where in a character a text of UTF-8 is ([RFC 3629](https://www.rfc-editor.org/rfc/rfc3629#section-4), section 4).
 #[derive(Debug, Default)]
 struct Utf8 {
     /// Bytes that the character still lacks.
