@@ -55,7 +55,7 @@ impl AllowedHosts {
             let grant = match Grant::parse(&text) {
                 Ok(grant) => grant,
                 Err(_) if entry.contains("{{") => return Ok(Self::default()),
-                Err(error) => return Err(error.context(format!("allowed_outbound_hosts entry {entry:?}"))),
+                Err(error) => return Err(error).context(format!("allowed_outbound_hosts entry {entry:?}")),
             };
             match &grant.host {
                 HostGrant::AnySubdomain(suffix) if suffix[1..] == *CHAINING_DOMAIN => {

@@ -59,8 +59,12 @@ fn rejections_and_skips() {
     ] {
         assert!(parse(entry, &Variables::default()).is_err(), "{entry}");
     }
-    let declared = toml::from_str("url = { default = '' }").unwrap();
+    let declared = toml::from_str("url = { default = '' }\nbad = { default = 'localhost' }").unwrap();
     let variables = Variables::resolve(&declared, |_| None, &Default::default()).unwrap();
+    // A variable is read at the first request: it stops no start, and then the component reaches nothing.
+    let entries = ["http://localhost".to_owned(), "{{ bad }}".to_owned()];
+    let hosts = AllowedHosts::parse(&entries, &variables, [].iter()).unwrap();
+    assert!(!hosts.allow(&"http://localhost/".parse().unwrap()));
     for (entry, granted) in [("{{ url }}", false), ("http://{{ url }}", false), ("http://{{ url }}localhost", true)] {
         let hosts = parse(entry, &variables).unwrap();
         assert_eq!(hosts.allow(&"http://localhost/".parse().unwrap()), granted, "{entry}");

@@ -124,6 +124,8 @@ impl AuthSettings {
     /// # Errors
     /// The first variable that cannot be read, or that contradicts another one.
     pub fn parse(values: &Values) -> Result<(Self, Vec<Notice>), VariableError> {
+        // An origin grants a host: one that cannot be read grants none of the others either.
+        values.origin("jwt_jwks_origin")?;
         let [secret, jwks] = ["jwt_secret", "jwt_jwks_url"];
         let both = |name, other| Err(VariableError { name, problem: format!("must not be set together with {other}") });
         let rules = TokenRules::parse(values)?;

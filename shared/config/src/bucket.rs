@@ -21,6 +21,22 @@ fn s3_endpoint(values: &Values) -> Result<Url, VariableError> {
     Ok(endpoint)
 }
 
+/// A name that is a part of URLs and signatures.
+fn word<'a>(values: &'a Values, name: &'static str) -> Result<Option<&'a str>, VariableError> {
+    let is_plain = |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let problem = || "must have only letters, digits, hyphens, dots and underscores".into();
+    let Some(text) = values.text(name) else { return Ok(None) };
+    Some(text).filter(is_plain).map(Some).ok_or_else(|| VariableError { name, problem: problem() })
+}
+
+fn bucket_name(values: &Values) -> Result<&str, VariableError> {
+    let name = "s3_bucket";
+    match word(values, name)? {
+        Some(bucket) => Ok(bucket),
+        None => values.required(name),
+    }
+}
+
 /// Where the bucket is, and how to sign for it.
 #[derive(Clone, Debug)]
 pub struct BucketSettings {
@@ -48,8 +64,8 @@ impl BucketSettings {
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
         Ok(Self {
             endpoint: s3_endpoint(values)?,
-            region: values.text("s3_region").unwrap_or("us-east-1").to_owned(),
-            bucket: values.required("s3_bucket")?.to_owned(),
+            region: word(values, "s3_region")?.unwrap_or("us-east-1").to_owned(),
+            bucket: bucket_name(values)?.to_owned(),
             access_key_id: values.required("s3_access_key_id")?.to_owned(),
             secret_access_key: values.required("s3_secret_access_key")?.to_owned(),
         })
@@ -84,7 +100,7 @@ impl PublicAddress {
             return Ok(Self(base.as_str().trim_end_matches('/').to_owned()));
         }
         let endpoint = s3_endpoint(values)?;
-        Ok(Self(format!("{}/{}", endpoint.as_str().trim_end_matches('/'), values.required("s3_bucket")?)))
+        Ok(Self(format!("{}/{}", endpoint.as_str().trim_end_matches('/'), bucket_name(values)?)))
     }
 
     /// The address of the object with this key. Of the characters that keys have, only letters outside ASCII need

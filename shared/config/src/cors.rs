@@ -41,10 +41,11 @@ impl Allowed {
                     Host::Ipv4(_) | Host::Ipv6(_) => false,
                 };
                 let domain = origin.split_once("://")?.1;
-                Url::parse(&origin).ok()?.host().is_some_and(is_domain).then(|| Self::Below {
-                    scheme: format!("{scheme}://"),
-                    domain: format!(".{domain}"),
-                })
+                Url::parse(&origin)
+                    .ok()?
+                    .host()
+                    .is_some_and(is_domain)
+                    .then(|| Self::Below { scheme: format!("{scheme}://"), domain: format!(".{domain}") })
             }
             ("http" | "https", None) => http_origin(text).map(Self::Origin),
             _ => app_origin(&scheme, rest).map(Self::Origin),

@@ -37,8 +37,14 @@ impl DatabaseSettings {
     /// The first variable that cannot be read. An origin that does not grant the URL is an error: to fall back on
     /// another database would look like a loss of all records.
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
-        let Some(text) = values.text("database_url") else { return Ok(Self::Sqlite) };
         let error = |name, problem: &str| VariableError { name, problem: problem.to_owned() };
+        let origin = values.text("database_origin").map(|text| {
+            let bare = Url::parse(text).ok().filter(is_bare_origin);
+            bare.ok_or_else(|| error("database_origin", "must be scheme, host and port of database_url"))
+        });
+        // An origin grants a host: one that cannot be read grants none of the others either.
+        let origin = origin.transpose()?;
+        let Some(text) = values.text("database_url") else { return Ok(Self::Sqlite) };
         let problem = "must be a URL with postgres, http, https or libsql";
         // The scheme that Turso shows for HTTPS.
         let text = text.strip_prefix("libsql://").map_or_else(|| text.to_owned(), |rest| format!("https://{rest}"));
@@ -53,12 +59,21 @@ impl DatabaseSettings {
             }
             _ => return Err(error("database_url", problem)),
         };
-        let origin = values.text("database_origin").and_then(|origin| Url::parse(origin).ok());
         if origin.is_none_or(|origin| grant(&origin) != grant(&url)) {
             return Err(error("database_origin", "must be scheme, host and port of database_url"));
         }
         Ok(settings)
     }
+}
+
+/// Whether a URL is no more than scheme, host and port.
+fn is_bare_origin(url: &Url) -> bool {
+    url.has_host()
+        && matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
 }
 
 /// Scheme, host and port of a URL: what a grant compares.

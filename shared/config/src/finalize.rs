@@ -8,6 +8,9 @@ use moc_domain::limits::WEBHOOK_SECRET_MIN_BYTES;
 
 use crate::{Notice, Values, VariableError, WebhookSecret, secret};
 
+/// What follows from a variable of the receiver that cannot be read.
+pub(crate) const NO_WEBHOOKS: &str = "no webhooks are sent";
+
 /// What follows a finalize.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FinalizeSettings {
@@ -33,7 +36,8 @@ impl FinalizeSettings {
             })
         };
         let thumbnail = or_off(values.flag("enable_thumbnail_generation"), "no thumbnails are made");
-        let (webhook, warning) = receiver(values).unwrap_or_else(|error| (None, Some(error.to_string())));
+        let (webhook, warning) =
+            receiver(values).unwrap_or_else(|error| (None, Some(format!("{error}: {NO_WEBHOOKS}"))));
         warnings.extend(warning);
         (Self { thumbnail, webhook: webhook.is_some() }, warnings)
     }

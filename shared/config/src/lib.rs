@@ -107,7 +107,8 @@ impl Values {
     fn origin(&self, name: &'static str) -> Result<Option<Url>, VariableError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let origin = url.filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
+        let is_bare = |url: &Url| url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let origin = url.filter(|url| is_bare(url) && url.username().is_empty() && url.password().is_none());
         let problem = || "must be an origin, for example https://example.com".into();
         origin.map(Some).ok_or_else(|| VariableError { name, problem: problem() })
     }
@@ -164,7 +165,7 @@ impl UploadSettings {
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
         let file_max = 1..=bounds::FILE_MAX_MIB;
         let sessions_per_hour = values.number("rate_limit_sessions_per_hour", 0..=1_000_000, 0)?;
-        let limited = sessions_per_hour > 0 && !values.flag("rate_limit_bypass")?;
+        let limited = !values.flag("rate_limit_bypass")? && sessions_per_hour > 0;
         let lifetime_hours = values.number(
             "max_session_lifetime_hours",
             1..=bounds::SESSION_LIFETIME_MAX_HOURS,
@@ -237,10 +238,11 @@ fn upload_mode(values: &Values) -> Result<UploadMode, VariableError> {
     UploadMode::parse(text).ok_or_else(|| VariableError { name, problem: "must be through, direct or both".into() })
 }
 
-/// Checks all variables at once, before anything starts. Returns what to warn of.
+/// Checks all variables at once, before anything starts. Returns what to warn of: what cannot be read of live progress,
+/// webhooks, thumbnails and traces turns these features off, here as in the components.
 ///
 /// # Errors
-/// The first variable that is missing or cannot be read.
+/// The first other variable that is missing or cannot be read: no request that needs it could succeed.
 pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, VariableError> {
     let names = [
         UploadSettings::NAMES,
@@ -267,17 +269,27 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
     CorsSettings::parse(&values)?;
     let mut warnings: Vec<String> = AuthSettings::parse(&values)?.1.into_iter().map(String::from).collect();
     warnings.extend(host.warning(&upload));
-    warnings.extend(BroadcasterSettings::parse(&values)?.1);
-    warnings.extend(WatchSettings::parse(&values)?.1.into_iter().map(String::from));
+    let off = |error: VariableError, what: &str| format!("{error}: {what}");
+    warnings.extend(match BroadcasterSettings::parse(&values) {
+        Ok((_, warning)) => warning,
+        Err(error) => Some(off(error, "no events are published")),
+    });
+    warnings.extend(match WatchSettings::parse(&values) {
+        Ok((_, notices)) => notices.into_iter().map(String::from).collect(),
+        Err(error) => vec![off(error, "clients get no wsUrl")],
+    });
     warnings.extend(FinalizeSettings::parse(&values).1);
     warnings.extend(SweepSettings::parse(&values)?.1.map(String::from));
-    // That of a receiver outside its origin is there already. A malformed variable is too.
-    let webhook = WebhookSettings::parse(&values).map(|(_, notices)| notices).unwrap_or_default();
-    let webhook: Vec<String> = webhook.into_iter().map(String::from).filter(|text| !warnings.contains(text)).collect();
+    let webhook = match WebhookSettings::parse(&values) {
+        Ok((_, notices)) => notices.into_iter().map(String::from).collect(),
+        Err(error) => vec![off(error, finalize::NO_WEBHOOKS)],
+    };
+    // That of the receiver is there already.
+    let webhook: Vec<String> = webhook.into_iter().filter(|text| !warnings.contains(text)).collect();
     warnings.extend(webhook);
     let traces = TraceSettings::parse(&values).1;
     // One line about traces suffices: each of them names a variable that turns them off.
-    let collector = || Some(format!("{}: no traces are sent", CollectorSettings::parse(&values).err()?));
+    let collector = || Some(off(CollectorSettings::parse(&values).err()?, "no traces are sent"));
     warnings.extend(traces.or_else(collector));
     Ok(warnings)
 }

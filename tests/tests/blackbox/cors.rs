@@ -72,7 +72,8 @@ async fn a_preflight_allows_the_headers_that_it_asks_for() {
         let reply = client.send(request.header("access-control-request-headers", asked)).await;
         let allowed = reply.header("access-control-allow-headers").map(str::to_lowercase);
         assert_eq!(allowed.is_some(), origin == OURS);
-        let is_allowed = |name: &str| allowed.as_deref().is_some_and(|allowed| allowed.split(", ").any(|it| it == name));
+        let is_allowed =
+            |name: &str| allowed.as_deref().is_some_and(|allowed| allowed.split(", ").any(|it| it == name));
         assert_eq!(asked.split(',').all(is_allowed), origin == OURS, "{allowed:?}");
         assert_eq!(reply.header("vary"), Some("Authorization, Access-Control-Request-Headers, Origin"));
     }

@@ -41,7 +41,10 @@ pub fn allow(request: &Request, cors: &CorsSettings, response: &mut Response) {
     response.vary("Origin");
     if let Some(origin) = origin(request, cors) {
         response.header("access-control-allow-origin", origin);
-        response.header("access-control-expose-headers", "Allow, ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id");
+        response.header(
+            "access-control-expose-headers",
+            "Allow, ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id",
+        );
     }
 }
 

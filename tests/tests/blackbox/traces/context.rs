@@ -1,7 +1,7 @@
 //! Where a trace comes from and where it goes on: W3C Trace Context.
 
 use moc_tests::broadcaster::Post;
-use moc_tests::{Stack, own_stack, unique_title};
+use moc_tests::{Stack, local_host, own_stack, unique_title};
 
 use super::{REMOTE, Traced, finalize};
 
@@ -107,6 +107,15 @@ async fn without_a_collector_no_context_goes_on() {
     assert!(others.iter().chain([&last]).all(|post| post.header("traceparent").is_none()), "{last:?}");
     assert_eq!(traced.collector.connections(), 0);
     assert!(!traced.stack.log().contains("traces:"), "{}", traced.stack.log());
+}
+
+#[test]
+fn a_collector_that_is_no_url_is_warned_of_and_stops_nothing() {
+    local_host!();
+    let state = moc_tests::temporary_folder();
+    let (rejected, said) =
+        moc_tests::host::rejected(state.path(), &[("otel_exporter_otlp_endpoint", "127.0.0.1:4318")]);
+    assert!(!rejected && said.contains("warning: the variable otel_exporter_otlp_endpoint "), "{said}");
 }
 
 #[tokio::test]
