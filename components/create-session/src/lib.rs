@@ -10,7 +10,7 @@ use moc_contract::body::CreateSessionBody;
 use moc_contract::response::SessionCreated;
 use moc_contract::{event, path};
 use moc_domain::error::Error;
-use moc_domain::limits::JSON_BODY_MAX_BYTES;
+use moc_domain::limits::session_body_max_bytes;
 
 moc_adapters::component!("create-session", handle, traced);
 
@@ -18,7 +18,8 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let user = auth::user(request, log).await?;
     request.allow("POST")?;
     let settings = settings::upload().await?;
-    let body: CreateSessionBody = request.json(JSON_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
+    let limit_bytes = session_body_max_bytes(settings.files.files_max);
+    let body: CreateSessionBody = request.json(limit_bytes, settings.request_timeout_ms).await?;
     body.check(&settings.files)?;
     let (part_size_bytes, limit) = (settings.part_size_bytes, settings.sessions_per_hour);
     let session =

@@ -6,6 +6,7 @@
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::{FileId, SessionId, UserId};
+use moc_domain::limits::UNCLEARED_FILES_MAX;
 
 use crate::port::{Bucket, Platform, Store};
 use crate::{cancel_session, lookup};
@@ -15,8 +16,7 @@ use crate::{cancel_session, lookup};
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`],
-/// [`ErrorKind::FinalizeInProgress`] if a finalize held the session for a moment, or those of the store and the bucket:
-/// then the session does not have the file any more, and the same call again clears the bucket.
+/// or those of the store and the bucket: then the same call again goes on.
 pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
@@ -29,13 +29,11 @@ pub async fn run(
     let session = lookup::session(store, user, session).await?;
     let session = lookup::without_stale_lock(store, platform, session).await?;
     session.accepts_uploads(platform.now())?;
-    let Some(removed) = store.remove_file(session.id, file).await? else {
-        return match store.file(session.id, file).await? {
-            None => Ok(()),
-            Some((session, _)) => {
-                Err(session.accepts_uploads(platform.now()).err().unwrap_or(ErrorKind::FinalizeInProgress).into())
-            }
-        };
+    let Some(removed) = store.remove_file(session.id, file, UNCLEARED_FILES_MAX).await? else {
+        let Some((session, _)) = store.file(session.id, file).await? else { return Ok(()) };
+        session.accepts_uploads(platform.now())?;
+        let cause = "a finalize held the session, or the bucket is not cleared of too many other files";
+        return Err(Error::with_source(ErrorKind::BucketUnavailable, cause));
     };
     let is_completing = removed.file.is_completing(platform.now(), completion_timeout_ms);
     cancel_session::clear(bucket, &removed.file, removed.again, is_completing).await?;

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
+use crate::limits::ETAG_MAX_BYTES;
+
 /// An ETag without its quotes. Only the bucket knows what it says about the bytes: here it is only compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ETag(String);
-
-/// Longest ETag that is kept, in bytes.
-const ETAG_MAX_BYTES: usize = 128;
 
 impl ETag {
     /// Reads an ETag with or without quotes. `None` if it is empty, over 128 bytes, or holds

@@ -64,6 +64,8 @@ pub const COMPLETION_TIMEOUT_DEFAULT_MINUTES: u64 = 15;
 pub const COMPLETION_TIMEOUT_MAX_MINUTES: u64 = 24 * 60;
 /// The lock of a cancellation that clears the bucket is stale after this time.
 pub const CLEARING_LOCK_STALE_MS: i64 = 60 * 1000;
+/// Files of one session that may be taken out of it before the bucket is cleared of them.
+pub const UNCLEARED_FILES_MAX: u64 = FILES_PER_SESSION_MAX;
 /// Uploads that cancel aborts at once.
 pub const ABORT_CONCURRENCY: usize = 16;
 /// Whole objects are read one at a time if a finalize has less time left than this, where the host limits it.
@@ -87,6 +89,8 @@ pub const OBJECT_KEY_MAX_BYTES: usize = 1_024;
 pub const USER_ID_MAX_BYTES: usize = 255;
 /// Longest media type, in bytes.
 pub const MEDIA_TYPE_MAX_BYTES: usize = 127;
+/// Longest ETag that is kept, in bytes.
+pub const ETAG_MAX_BYTES: usize = 128;
 /// Longest title, in characters.
 pub const TITLE_MAX_CHARS: usize = 100;
 /// Longest description, in characters.
@@ -100,10 +104,23 @@ pub const SLUG_MAX_CHARS: usize = 80;
 /// How many numbered slugs are looked at before a title conflict asks the user for another title.
 pub const SLUG_SUFFIX_MAX: u32 = 20;
 
-/// Largest JSON body of a route, the part list of `complete` excepted.
+/// Largest JSON body of a route, the lists of a session's files and of a file's parts excepted.
 pub const JSON_BODY_MAX_BYTES: u64 = 256 * KIB;
-/// Largest body of `complete`: room for 10,000 parts.
-pub const COMPLETE_BODY_MAX_BYTES: u64 = 2 * MIB;
+/// A file's longest declaration in JSON: each character of its name may be escaped as a surrogate pair, `\ud83c\udff0`, and
+/// each of its type as `\u0061`.
+pub const FILE_JSON_MAX_BYTES: u64 = (12 * FILE_NAME_MAX_CHARS + 6 * MEDIA_TYPE_MAX_BYTES) as u64 + 512;
+/// A part's longest entry in JSON, with a backslash before each character of its ETag.
+pub const PART_JSON_MAX_BYTES: u64 = 2 * ETAG_MAX_BYTES as u64 + 128;
+/// Largest body of `complete`: as many parts as a file may have.
+pub const COMPLETE_BODY_MAX_BYTES: u64 = PART_NUMBER_MAX as u64 * PART_JSON_MAX_BYTES;
+
+/// Largest body that creates a session of so many files.
+#[must_use]
+pub const fn session_body_max_bytes(files_max: u64) -> u64 {
+    let files_bytes = KIB + files_max * FILE_JSON_MAX_BYTES;
+    if files_bytes > JSON_BODY_MAX_BYTES { files_bytes } else { JSON_BODY_MAX_BYTES }
+}
+
 /// Largest body of a request that the host lets through if none is configured: more than this service takes.
 pub const REQUEST_MAX_DEFAULT_MIB: u64 = PART_SIZE_MAX_MIB;
 /// Smallest such body that can be configured: a part that is not the last one.
@@ -194,8 +211,13 @@ pub const KEY_SET_WAIT_MAX_MS: i64 = 4_000;
 pub const KEY_SET_POLL_MS: u64 = 50;
 /// Longest life of a token to watch a session with.
 pub const WATCH_TOKEN_MAX_SECONDS: i64 = 3_600;
+/// Most events of a session that wait in an instance: those of three requests, each with two for each part that it
+/// records.
+pub const EVENTS_WAITING_MAX: usize = 3 * 2 * DIRECT_PARTS_MAX;
+/// A longest event in JSON, with a file's name or an ETag.
+pub const EVENT_MAX_BYTES: u64 = (4 * FILE_NAME_MAX_CHARS + 2 * ETAG_MAX_BYTES) as u64 + 768;
 /// Largest batch of events that the relay takes.
-pub const EVENT_BATCH_MAX_BYTES: u64 = 256 * KIB;
+pub const EVENT_BATCH_MAX_BYTES: u64 = EVENTS_WAITING_MAX as u64 * EVENT_MAX_BYTES;
 /// Largest image that a thumbnail is made of.
 pub const THUMBNAIL_SOURCE_MAX_BYTES: u64 = 10 * MIB;
 /// Most pixels of one.
@@ -346,4 +368,8 @@ const _: () = {
     assert!((SWEEP_SESSION_MAX_MS as i64) < SWEEP_LEASE_MS && SWEEP_LEASE_MS < SWEEP_PAUSE_MS);
     assert!(RATE_WINDOW_MS < SESSION_COUNTS_KEPT_MS);
     assert!(COMPLETE_BODY_MAX_BYTES <= REQUEST_MAX_MIN_MIB * MIB);
+    assert!(session_body_max_bytes(FILES_PER_SESSION_MAX) <= REQUEST_MAX_MIN_MIB * MIB);
+    assert!(session_body_max_bytes(FILES_PER_SESSION_DEFAULT) == JSON_BODY_MAX_BYTES);
+    assert!(DIRECT_PARTS_MAX as u64 * PART_JSON_MAX_BYTES <= JSON_BODY_MAX_BYTES);
+    assert!(12 * (DESCRIPTION_MAX_CHARS + TAGS_MAX * TAG_MAX_CHARS) as u64 <= JSON_BODY_MAX_BYTES / 2);
 };

@@ -28,7 +28,7 @@ use moc_domain::content::Content;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::etag::ETag;
 use moc_domain::file::{ClaimedPart, Declaration, File, StoredPart};
-use moc_domain::id::{MocId, SessionId, UserId};
+use moc_domain::id::{FileId, MocId, SessionId, UserId};
 use moc_domain::limits::WEBHOOK_SWEEP_MAX;
 use moc_domain::moc::{Description, Moc};
 use moc_domain::name::FileName;
@@ -144,6 +144,24 @@ impl Stage {
     #[must_use]
     pub fn files(&self, id: SessionId) -> Vec<File> {
         run(lookup::session_with_files(&*self.store, &self.user, id)).expect("the session").1
+    }
+
+    /// Another file like this one, with an upload of its own, that no session has yet.
+    #[must_use]
+    pub fn another_file(&self, file: &File) -> File {
+        let id = FileId::new(self.platform.now(), self.platform.random());
+        let key = file.key.replace(&file.id.to_string(), &id.to_string());
+        let upload_id = run(self.memory.create_upload(&key, file.content)).expect("an upload");
+        File {
+            id,
+            key,
+            upload_id,
+            etag: None,
+            completing_at: None,
+            parts_completed: 0,
+            bytes_completed: 0,
+            ..file.clone()
+        }
     }
 
     /// The file as it is now, if it is there.

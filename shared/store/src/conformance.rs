@@ -71,6 +71,7 @@ macro_rules! store_cases {
             takes_a_file_out_and_keeps_what_is_to_be_cleared,
             takes_no_file_out_of_another_or_inactive_session,
             deletes_what_is_to_be_cleared_with_its_session,
+            takes_no_more_files_out_than_may_be_uncleared,
             takes_a_file_out_once_and_not_under_a_lock,
             records_no_part_of_a_file_that_is_taken_out,
             keeps_what_was_verified_of_completed_files,

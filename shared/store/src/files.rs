@@ -93,6 +93,7 @@ const REMOVE_FILE_SQLITE: &str =
       f.created_at, f.completing_at
     FROM files f WHERE f.id = ?1 AND f.session_id = ?2
       AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = f.session_id AND s.status = 'active')
+      AND (SELECT count(*) FROM removed_files WHERE session_id = ?2) < ?3
     ON CONFLICT DO NOTHING RETURNING 1";
 
 /// Takes a file out in PostgreSQL. The session is locked meanwhile, so a finalize that gets its lock does not see the
@@ -101,6 +102,7 @@ const REMOVE_FILE_POSTGRES: &str = "WITH s AS (
       SELECT id FROM sessions WHERE id = ?2 AND status = 'active' FOR UPDATE),
     f AS (
       DELETE FROM files USING s WHERE files.id = ?1 AND files.session_id = s.id
+        AND (SELECT count(*) FROM removed_files WHERE session_id = ?2) < CAST(?3 AS BIGINT)
       RETURNING files.id, files.session_id, files.category, files.name, files.media_type, files.object_key,
         files.upload_id, files.size_bytes, files.etag, files.created_at, files.completing_at)
     INSERT INTO removed_files (file_id, session_id, category, name, media_type, object_key, upload_id, size_bytes,
@@ -302,13 +304,20 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         Ok(())
     }
 
-    async fn remove_file(&self, session: SessionId, file: FileId) -> Result<Option<Removed>, StoreError> {
+    async fn remove_file(
+        &self,
+        session: SessionId,
+        file: FileId,
+        uncleared_max: u64,
+    ) -> Result<Option<Removed>, StoreError> {
         let remove = if self.is_postgres() { REMOVE_FILE_POSTGRES } else { REMOVE_FILE_SQLITE };
         let find =
             format!("SELECT {} FROM removed_files r WHERE r.file_id = ?1 AND r.session_id = ?2", one(REMOVED_FILE));
-        let ids = || [text(file), text(session)];
-        let statements =
-            [Statement::new(remove, ids()), Statement::new(DELETE_PARTS, [text(file)]), Statement::new(find, ids())];
+        let statements = [
+            Statement::new(remove, [text(file), text(session), uncleared_max.into()]),
+            Statement::new(DELETE_PARTS, [text(file)]),
+            Statement::new(find, [text(file), text(session)]),
+        ];
         let results = self.execute_all(&statements).await?;
         let Some(row) = results.last().and_then(|rows| rows.first()) else { return Ok(None) };
         let again = results.first().is_none_or(Vec::is_empty);

@@ -6,12 +6,7 @@ use std::cell::RefCell;
 
 use moc_contract::event::Event;
 use moc_domain::id::SessionId;
-use moc_domain::limits::DIRECT_PARTS_MAX;
-
-/// Most events of a session that wait; more are dropped. Together they fit into a batch for the relay.
-const WAITING_MAX: usize = 3 * EVENTS_PER_REQUEST_MAX;
-/// Most events of one request: two for each part that it records.
-const EVENTS_PER_REQUEST_MAX: usize = 2 * DIRECT_PARTS_MAX;
+use moc_domain::limits::EVENTS_WAITING_MAX;
 
 thread_local! {
     /// Those of the sessions that something is being sent of: as many as there are requests, at most.
@@ -52,7 +47,8 @@ pub fn join(session: SessionId, events: Vec<Event>) -> Turn {
     let joined = with_queue(session, |queue| match queue {
         None => Err(events),
         Some(queue) => {
-            let room = WAITING_MAX.saturating_sub(queue.waiting.len());
+            // More are dropped: those that wait fit into a batch for the relay.
+            let room = EVENTS_WAITING_MAX.saturating_sub(queue.waiting.len());
             queue.waiting.extend(events.into_iter().take(room));
             Ok(Ticket { session, batch: queue.taken + 1 })
         }

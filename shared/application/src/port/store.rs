@@ -160,8 +160,14 @@ pub trait Files {
     /// Records what the bytes of a completed file are, and the ETag that its object has since it says so.
     async fn retype_file(&self, file: FileId, content: Content, etag: &ETag) -> Result<(), StoreError>;
     /// Takes a file out of an active session, so that its name and its place are free. Until the bucket is cleared of it
-    /// ([`Files::clear_files`]) every call returns it; `None` if there is no such file, or the session is not active.
-    async fn remove_file(&self, session: SessionId, file: FileId) -> Result<Option<Removed>, StoreError>;
+    /// ([`Files::clear_files`]) every call returns it; `None` if there is no such file, the session is not active, or the
+    /// bucket is to be cleared of `uncleared_max` files that were taken out of it before.
+    async fn remove_file(
+        &self,
+        session: SessionId,
+        file: FileId,
+        uncleared_max: u64,
+    ) -> Result<Option<Removed>, StoreError>;
     /// The files of a session that may still have an upload or an object in the bucket, and belong to no MOC: those
     /// that no cancellation has cleared, unless the session is finalized, and those that were taken out of it.
     async fn uncleared_files(&self, session: SessionId) -> Result<Vec<File>, StoreError>;

@@ -20,13 +20,13 @@ pub async fn takes_a_file_out_and_keeps_what_is_to_be_cleared(database: &impl Da
         if is_completed {
             assert!(store.complete_file(&old, &etag_of("whole-2"), now()).await.unwrap());
         }
-        let first = store.remove_file(session.id, old.id).await.unwrap().expect("the file");
+        let first = store.remove_file(session.id, old.id, FILES_MAX).await.unwrap().expect("the file");
         let File { key, upload_id, completing_at, .. } = &first.file;
         assert_eq!((first.file.id, key, upload_id), (old.id, &old.key, &old.upload_id));
         assert_eq!((first.file.is_completed(), *completing_at, first.again), (is_completed, Some(begun.at), false));
         assert_eq!(store.file(session.id, old.id).await.unwrap(), None);
         // Until the bucket is cleared, as often as it is asked for.
-        let second = store.remove_file(session.id, old.id).await.unwrap().expect("the file");
+        let second = store.remove_file(session.id, old.id, FILES_MAX).await.unwrap().expect("the file");
         assert_eq!((second.again, &second.file), (true, &first.file));
         assert_eq!(left(store, &old).await, std::slice::from_ref(&first.file));
         // Its name and its place are free, and its parts do not come back with its id.
@@ -35,7 +35,7 @@ pub async fn takes_a_file_out_and_keeps_what_is_to_be_cleared(database: &impl Da
         assert!(parts.is_empty());
         assert!(store.forget_file(old.id, None).await.unwrap());
         store.clear_files(session.id, &[old.id]).await.unwrap();
-        assert_eq!(store.remove_file(session.id, old.id).await.unwrap(), None);
+        assert_eq!(store.remove_file(session.id, old.id, FILES_MAX).await.unwrap(), None);
         assert!(left(store, &old).await.is_empty());
     }
 }
@@ -44,13 +44,13 @@ pub async fn takes_no_file_out_of_another_or_inactive_session(database: &impl Da
     let store = &database.store().await;
     let (session, file) = registered(store, 1).await;
     let (other, _) = registered(store, 1).await;
-    assert_eq!(store.remove_file(other.id, file.id).await.unwrap(), None);
+    assert_eq!(store.remove_file(other.id, file.id, FILES_MAX).await.unwrap(), None);
     let token = token();
     assert!(store.lock_session(session.id, token, now(), after(-1_000)).await.unwrap());
-    assert_eq!(store.remove_file(session.id, file.id).await.unwrap(), None);
+    assert_eq!(store.remove_file(session.id, file.id, FILES_MAX).await.unwrap(), None);
     store.unlock_session(session.id, token).await.unwrap();
     assert!(store.cancel_session(session.id).await.unwrap());
-    assert_eq!(store.remove_file(session.id, file.id).await.unwrap(), None);
+    assert_eq!(store.remove_file(session.id, file.id, FILES_MAX).await.unwrap(), None);
     assert!(store.file(session.id, file.id).await.unwrap().is_some());
     store.delete_session(session.id).await.unwrap();
 }
@@ -58,9 +58,22 @@ pub async fn takes_no_file_out_of_another_or_inactive_session(database: &impl Da
 pub async fn deletes_what_is_to_be_cleared_with_its_session(database: &impl Database) {
     let store = &database.store().await;
     let (session, file) = registered(store, 1).await;
-    assert!(store.remove_file(session.id, file.id).await.unwrap().is_some());
+    assert!(store.remove_file(session.id, file.id, FILES_MAX).await.unwrap().is_some());
     store.delete_session(session.id).await.unwrap();
     assert!(left(store, &file).await.is_empty());
+}
+
+pub async fn takes_no_more_files_out_than_may_be_uncleared(database: &impl Database) {
+    let store = &database.store().await;
+    let (session, first) = registered(store, 1).await;
+    let second = file(&session, "second.pdf", 1);
+    assert_eq!(store.insert_file(&second, FILES_MAX).await.unwrap(), Registered::Done);
+    assert!(store.remove_file(session.id, first.id, 1).await.unwrap().is_some());
+    assert_eq!(store.remove_file(session.id, second.id, 1).await.unwrap(), None);
+    assert!(store.file(session.id, second.id).await.unwrap().is_some());
+    assert!(store.remove_file(session.id, first.id, 1).await.unwrap().is_some_and(|removed| removed.again));
+    store.clear_files(session.id, &[first.id]).await.unwrap();
+    assert!(store.remove_file(session.id, second.id, 1).await.unwrap().is_some());
 }
 
 /// Every client takes the file out, and one of them locks the session and reads its files: they stay.
@@ -70,7 +83,7 @@ pub async fn takes_a_file_out_once_and_not_under_a_lock(database: &impl Database
         let outcomes = database
             .concurrently(CLIENTS, async |store, client| {
                 if client > 0 {
-                    return (store.remove_file(session.id, old.id).await.unwrap(), None);
+                    return (store.remove_file(session.id, old.id, FILES_MAX).await.unwrap(), None);
                 }
                 assert!(store.lock_session(session.id, token(), now(), after(-1_000)).await.unwrap());
                 (None, Some(store.session_with_files(session.id).await.unwrap().expect("the session").1))
@@ -92,7 +105,7 @@ pub async fn records_no_part_of_a_file_that_is_taken_out(database: &impl Databas
         database
             .concurrently(CLIENTS, async |store, client| {
                 if client == 0 {
-                    assert!(store.remove_file(session.id, old.id).await.unwrap().is_some());
+                    assert!(store.remove_file(session.id, old.id, FILES_MAX).await.unwrap().is_some());
                 } else {
                     let part = part(1, PART_BYTES, &format!("part-{client}"));
                     let _ = store.record_part(old.id, &part, None).await.unwrap();
