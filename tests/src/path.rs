@@ -19,6 +19,11 @@ pub fn files(session: &str) -> String {
     format!("{SESSIONS}/{session}/files")
 }
 
+/// `DELETE`: a file of a session.
+pub fn file(session: &str, file: &str) -> String {
+    format!("{SESSIONS}/{session}/files/{file}")
+}
+
 /// `GET`: the parts of a file.
 pub fn parts(session: &str, file: &str) -> String {
     format!("{SESSIONS}/{session}/files/{file}/parts")

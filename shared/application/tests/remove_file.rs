@@ -272,7 +272,7 @@ fn another_user_finds_nothing() {
     let mallory = Stage { user: UserId::parse("mallory").unwrap(), ..stage.another() };
     assert_eq!(rejection(&mallory, &file), ErrorKind::NotFound);
     assert!(stage.file_now(&file).is_some());
-    // A file of another session of the user is none of this one.
+    // Nor does another session of the user have the file.
     let session = stage.session();
     stage.remove(&File { session_id: session.id, ..file.clone() }).unwrap();
     assert!(stage.file_now(&file).is_some());

@@ -108,6 +108,7 @@ async fn every_route_asks_for_a_token() {
         (Method::GET, path::session(NOBODY)),
         (Method::DELETE, path::session(NOBODY)),
         (Method::POST, path::files(NOBODY)),
+        (Method::DELETE, path::file(NOBODY, NOBODY)),
         (Method::PUT, path::part(NOBODY, NOBODY, 1)),
         (Method::GET, path::parts(NOBODY, NOBODY)),
         (Method::POST, path::complete(NOBODY, NOBODY)),

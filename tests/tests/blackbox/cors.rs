@@ -13,11 +13,12 @@ async fn preflight(client: &Client, origin: &str, path: &str, method: &str) -> R
     client.send(request.header("access-control-request-headers", "authorization,content-md5")).await
 }
 
-fn paths() -> [String; 10] {
+fn paths() -> [String; 11] {
     [
         path::SESSIONS.to_owned(),
         path::session(NOBODYS),
         path::files(NOBODYS),
+        path::file(NOBODYS, NOBODYS),
         path::part(NOBODYS, NOBODYS, 1),
         path::parts(NOBODYS, NOBODYS),
         path::complete(NOBODYS, NOBODYS),
@@ -145,7 +146,7 @@ async fn pages_of_other_origins_may_not() {
 async fn sends_no_cors_headers_without_allowed_origins() {
     own_stack!();
     let client = Stack::shared().client();
-    for path in paths().into_iter().take(9) {
+    for path in paths().into_iter().take(10) {
         let reply = preflight(&client, OURS, &path, "GET").await;
         let _ = reply.problem(405, "METHOD_NOT_ALLOWED");
         assert!(!reply.headers.keys().any(|name| name.as_str().starts_with("access-control-")), "{path}");

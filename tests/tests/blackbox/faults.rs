@@ -4,6 +4,7 @@ mod batch;
 mod complete;
 mod outage;
 mod parts;
+mod removal;
 mod retried;
 mod silence;
 mod store;

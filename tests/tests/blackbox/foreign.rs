@@ -16,6 +16,7 @@ async fn every_route(client: &Client, session: &str, file: &str, moc: &str) -> V
         ("part", client.put_part(session, file, 1, pdf(PART_BYTES)).await),
         ("list parts", client.get(&path::parts(session, file)).await),
         ("complete", client.complete(session, file).await),
+        ("remove", client.delete(&path::file(session, file)).await),
         ("finalize", client.post(path::FINALIZE, &finalize).await),
         ("finalize by its other path", client.post(path::SESSIONS_FINALIZE, &finalize).await),
         ("moc", client.get(&path::moc(moc)).await),
@@ -49,7 +50,7 @@ async fn what_is_somebody_elses_is_not_found_on_every_route() {
     let nobodys = "01890a5d-ac96-774b-bcce-b302099a8057";
     let foreign = every_route(&mallory, &session, &file, &moc).await;
     let absent = every_route(&mallory, nobodys, nobodys, nobodys).await;
-    assert_eq!(foreign.len(), 9);
+    assert_eq!(foreign.len(), 10);
     for ((route, foreign), (_, absent)) in foreign.iter().zip(&absent) {
         let _ = foreign.problem(404, "NOT_FOUND");
         assert_eq!(bare(foreign), bare(absent), "{route}: nothing tells a foreign thing from none");

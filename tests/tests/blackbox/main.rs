@@ -27,6 +27,7 @@ mod pages;
 mod parts;
 mod presigned;
 mod relay;
+mod removal;
 mod requests;
 mod reverse_proxy;
 mod session_state;

@@ -15,6 +15,7 @@ async fn each_path_takes_its_methods_alone() {
         (path::SESSIONS.to_owned(), "POST"),
         (path::session(NOBODYS), "GET, HEAD, DELETE"),
         (path::files(NOBODYS), "POST"),
+        (path::file(NOBODYS, NOBODYS), "DELETE"),
         (path::part(NOBODYS, NOBODYS, 1), "PUT"),
         (path::parts(NOBODYS, NOBODYS), "GET, HEAD"),
         (path::complete(NOBODYS, NOBODYS), "POST"),
