@@ -1,6 +1,6 @@
 import type { UploadError } from "./error.js";
 import type { Input } from "./input.js";
-import type { Digests, FileProgress, FileUploadState } from "./types.js";
+import type { Digests, FileProgress, FileUploadState, StoredFile } from "./types.js";
 import type { Checksums, FileDeclaration, FileState } from "./wire.js";
 
 /** What is known of a file of an upload. */
@@ -58,6 +58,13 @@ export class UploadFile {
   get declaration(): FileDeclaration {
     const { blob, category, name, type } = this.input;
     return { category, name, size: blob.size, type };
+  }
+
+  /** As it is remembered. */
+  record(isPublished: boolean): StoredFile {
+    const { digests, fileId } = this;
+    const { blob, category, name, type } = this.input;
+    return { name, category, type, sizeBytes: blob.size, fileId, digests: isPublished ? undefined : digests };
   }
 
   /** The bytes of a part. */

@@ -47,6 +47,20 @@ export function matchSession(
   return matches;
 }
 
+/** Takes files out of a session's state, and has the server `remove` those that it has of them. */
+export async function takeOut(
+  files: readonly UploadFile[],
+  session: SessionState,
+  remove: (fileId: string) => Promise<void>,
+): Promise<void> {
+  for (const state of matchSession(files, session.files, true).values()) {
+    if (session.status === "active") {
+      await remove(state.fileId);
+    }
+    session.files = session.files.filter((other) => other !== state);
+  }
+}
+
 /**
  * Whether files continue what a session has of them: each has the bytes of every part that was sent of it, and all parts
  * of a completed file are known. Marks files that were changed. `next` is awaited before each part that is read.

@@ -1,12 +1,12 @@
 import { type Connection, connect } from "./api.js";
 import { Emitter, throttle } from "./emitter.js";
-import { aborted, hasCode, inFile, orMissing, problemOf, toUploadError, UploadError } from "./error.js";
+import { aborted, hasCode, inFile, orMissing, toUploadError, UploadError } from "./error.js";
 import { followEvents } from "./events.js";
 import { UploadFile } from "./file.js";
 import { Gate } from "./gate.js";
 import { inputsOf, removeLocation } from "./input.js";
-import { rejectedFile } from "./rejection.js";
-import { areContinuedBy, matchRecord, matchSession } from "./resume.js";
+import { failFile, rejectedFile, rejectFiles } from "./rejection.js";
+import { areContinuedBy, matchRecord, matchSession, takeOut } from "./resume.js";
 import { type RetryPolicy, retryPolicy } from "./retry.js";
 import { forEach } from "./slots.js";
 import { SpeedMeter } from "./speed.js";
@@ -34,8 +34,6 @@ const TITLE_NUMBERS_MAX = 3;
 
 /** Codes that are not about one file: everything stops, as it does where the service is unavailable. */
 const SESSION_CODES = ["ABORTED", "UNAUTHORIZED", "NOT_FOUND", "SESSION_EXPIRED", "SESSION_NOT_ACTIVE"] as const;
-/** Codes of files that the server wants to be registered anew. */
-const REJECTED_CODES = ["CHECKSUM_MISMATCH", "FILE_VALIDATION_FAILED"] as const;
 
 /** The state without regard to a pause. */
 type Phase = Exclude<UploadState, "paused">;
@@ -300,7 +298,8 @@ class SessionUpload implements Upload {
     }
     const state = await this.#gate.run((signal) => this.#api.getSession(id, { signal })).catch(orMissing);
     if (state) {
-      await this.#takeOut(state);
+      const remove = (fileId: string) => this.#gate.run((signal) => this.#api.removeFile(id, fileId, { signal }));
+      await takeOut(this.#removed, state, remove);
     }
     if (state?.status === "cancelled") {
       throw new UploadError("SESSION_NOT_ACTIVE", "The upload was cancelled.");
@@ -316,16 +315,6 @@ class SessionUpload implements Upload {
     this.#records.forget(id);
     this.sessionId = undefined;
     return undefined;
-  }
-
-  /** Deletes the files of a session that were taken out. */
-  async #takeOut(session: SessionState): Promise<void> {
-    for (const [, file] of matchSession(this.#removed, session.files, true)) {
-      if (session.status === "active") {
-        await this.#gate.run((signal) => this.#api.removeFile(session.sessionId, file.fileId, { signal }));
-      }
-      session.files = session.files.filter((other) => other !== file);
-    }
   }
 
   /** Whether the files have the bytes that a session has of them. Marks those that were changed. */
@@ -430,8 +419,7 @@ class SessionUpload implements Upload {
           file.state = "waiting";
           throw error;
         }
-        file.isRejected = hasCode(error, ...REJECTED_CODES);
-        file.failed(inFile(error, file.input.name));
+        failFile(file, error);
         this.#throttle.call();
       }
     };
@@ -449,24 +437,11 @@ class SessionUpload implements Upload {
       } catch (error) {
         const numbered = numbers < TITLE_NUMBERS_MAX ? numberedTitle(body.title, error) : undefined;
         if (numbered === undefined) {
-          this.#reject(error);
+          rejectFiles(error, this.#files);
           this.#throwFailed();
           throw error;
         }
         this.metadata = { ...this.metadata, title: numbered };
-      }
-    }
-  }
-
-  /** Marks the files that a finalize has rejected. */
-  #reject(error: unknown): void {
-    const mismatch = problemOf(error, "CHECKSUM_MISMATCH");
-    const { failures } = problemOf(error, "FILE_VALIDATION_FAILED") ?? { failures: mismatch ? [mismatch] : [] };
-    for (const { fileId } of failures) {
-      const file = this.#files.find((file) => file.fileId === fileId);
-      if (file) {
-        file.isRejected = true;
-        file.failed(inFile(toUploadError(error), file.input.name));
       }
     }
   }
@@ -486,14 +461,7 @@ class SessionUpload implements Upload {
       expiresAt: this.#expiresAt,
       metadata: this.metadata,
       removeLocation: this.#removesLocation,
-      files: this.#files.map(({ input, digests, fileId }) => ({
-        name: input.name,
-        category: input.category,
-        type: input.type,
-        sizeBytes: input.blob.size,
-        fileId,
-        digests: mocId === undefined ? digests : undefined,
-      })),
+      files: this.#files.map((file) => file.record(mocId !== undefined)),
       status: mocId === undefined ? "active" : "finalized",
       mocId,
     });

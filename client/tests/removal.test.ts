@@ -189,7 +189,7 @@ test("files are taken out of an upload that is resumed", async () => {
   expect(names((await running).files)).toEqual(["castle.pdf"]);
 });
 
-test("nothing happens to a file that is not there, or published", async () => {
+test("nothing happens to a file that the upload does not have, or that is published", async () => {
   const upload = service.upload();
   upload.removeFile(tower);
   upload.on("state", (state) => {

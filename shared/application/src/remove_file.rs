@@ -1,7 +1,7 @@
 //! `DELETE /sessions/:sessionId/files/:fileId`
 //!
-//! The record leaves the session first, by one statement, and is kept apart until the bucket is cleared. So the name and
-//! the place of the file are free at once, and whatever fails after that is done by the same call again, by a
+//! The record leaves the session first, by one statement, and is kept apart until the bucket is cleared. So the name
+//! and the place of the file are free at once, and whatever fails after that is done by the same call again, by a
 //! cancellation of the session, or by a sweep.
 
 use moc_domain::error::{Error, ErrorKind};

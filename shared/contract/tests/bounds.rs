@@ -161,9 +161,8 @@ fn parts_that_are_recorded_together_and_the_longest_description_fit_into_a_body(
     let tags = vec![format!("\"{}\"", text(TAG_MAX_CHARS)); TAGS_MAX].join(",");
     let (id, title, theme) = (session().id, text(TITLE_MAX_CHARS), text(TAG_MAX_CHARS));
     let description = text(DESCRIPTION_MAX_CHARS);
-    let body = format!(
-        r#"{{"uploadSessionId":"{id}","title":"{title}","description":"{description}","theme":"{theme}","tags":[{tags}]}}"#
-    );
+    let about = format!(r#""title":"{title}","description":"{description}","theme":"{theme}""#);
+    let body = format!(r#"{{"uploadSessionId":"{id}",{about},"tags":[{tags}]}}"#);
     assert!(body.len() as u64 <= JSON_BODY_MAX_BYTES, "{} bytes", body.len());
     let _: FinalizeBody = body::read(&mut body.into_bytes()).expect("JSON");
 }

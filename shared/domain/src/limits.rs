@@ -106,8 +106,8 @@ pub const SLUG_SUFFIX_MAX: u32 = 20;
 
 /// Largest JSON body of a route, the lists of a session's files and of a file's parts excepted.
 pub const JSON_BODY_MAX_BYTES: u64 = 256 * KIB;
-/// A file's longest declaration in JSON: each character of its name may be escaped as a surrogate pair, `\ud83c\udff0`, and
-/// each of its type as `\u0061`.
+/// A file's longest declaration in JSON: each character of its name may be escaped as a surrogate pair (`\ud83c\udff0`),
+/// and each of its type as `\u0061`.
 pub const FILE_JSON_MAX_BYTES: u64 = (12 * FILE_NAME_MAX_CHARS + 6 * MEDIA_TYPE_MAX_BYTES) as u64 + 512;
 /// A part's longest entry in JSON, with a backslash before each character of its ETag.
 pub const PART_JSON_MAX_BYTES: u64 = 2 * ETAG_MAX_BYTES as u64 + 128;

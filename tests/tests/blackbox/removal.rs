@@ -27,15 +27,12 @@ async fn a_file_that_is_taken_out_is_no_part_of_the_session_any_more() {
 
 #[tokio::test]
 async fn the_object_of_a_completed_file_is_deleted() {
-    let client = Stack::shared().client();
-    let session = client.create_session().await;
-    let file = client.register_pdf(&session, 10).await;
-    client.put_parts(&session, &file, &pdf(10)).await;
-    let url = client.complete(&session, &file).await.text_of("fileUrl");
-    let status = async || reqwest::get(&url).await.expect("a response of the bucket").status().as_u16();
-    assert_eq!(status().await, 200);
+    let (client, bucket) = (Stack::shared().client(), Stack::shared().bucket());
+    let (session, file) = client.upload_pdf(10).await;
+    let key = bucket.key_of(&session, &file).await;
+    assert!(bucket.etag(&key).await.is_some());
     assert_eq!(client.delete(&path::file(&session, &file)).await.status, 204);
-    assert_eq!(status().await, 404);
+    assert_eq!(bucket.etag(&key).await, None);
 }
 
 /// One that is rejected, and one that nobody goes on uploading.

@@ -52,8 +52,8 @@ fn origin<'a>(request: &'a Request, cors: &CorsSettings) -> Option<&'a str> {
     request.header("origin").filter(|origin| cors.allows(origin))
 }
 
-/// The headers that a page may send: the usual ones, and those that its preflight asks for. Such a header means nothing to
-/// this service, but without it the page's request is not sent at all. `*` would not include `authorization`.
+/// The headers that a page may send: the usual ones, and those that its preflight asks for. Such a header means nothing
+/// to this service, but without it the page's request is not sent at all. `*` would not include `authorization`.
 fn allowed_headers<'a>(asked: impl Iterator<Item = &'a str>) -> String {
     let mut allowed = ALLOWED_HEADERS.to_owned();
     let names = asked.flat_map(|line| line.split(',')).map(str::trim).filter(|name| is_header_name(name));
