@@ -15,6 +15,14 @@ exports.upload = async function upload(baseUrl, files) {
   return sessionId;
 };
 
+/** Registers a PDF of this size in a new session; gives the ids of both. */
+exports.register = async function register(baseUrl, size) {
+  const sessionId = await exports.upload(baseUrl, []);
+  const body = JSON.stringify({ fileKey: "castle.pdf", fileSizeBytes: size });
+  const { fileId } = await send("POST", `${baseUrl}/api/mocs/uploads/sessions/${sessionId}/files`, body);
+  return { sessionId, fileId };
+};
+
 async function send(method, url, body) {
   const response = await fetch(url, { method, body });
   if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${await response.text()}`);

@@ -67,7 +67,7 @@ async fn every_route_has_a_trace() {
     let traced = Traced::shared();
     let client = traced.stack.client();
     let (session, file) = client.upload_pdf(10).await;
-    let second = client.register_pdf(&session, 20).await;
+    let second = client.register(&session, "second.pdf", "instruction", "application/pdf", 20).await;
     let _ = batch::post(&client, &session, &second, batch::form(&[("part1", &pdf(20))])).await.success(200);
     let numbers = json!({ "partNumbers": [1] });
     let _ = client.post(&path::part_urls(&session, &second), &numbers).await.success(200);
