@@ -8,7 +8,6 @@ use moc_contract::trace::{TraceBatch, TraceContext};
 use moc_contract::webhook::SweepResponse;
 use moc_domain::id::MocId;
 use moc_domain::limits::{SWEEP_AFTER_RESPONSE_MAX_MS, WEBHOOK_SWEEP_WAITED_FOR_MS};
-use serde::Serialize;
 use spin_sdk::key_value::Store;
 use spin_sdk::variables;
 use spin_sdk::wasip3::http::types::Method;
@@ -57,13 +56,13 @@ pub async fn share(name: &str, value: Vec<u8>) {
 /// Has the relay publish events.
 pub async fn publish(batch: EventBatch, context: Option<&TraceContext>) -> ForwardResult {
     let headers = context.map(TraceContext::headers).unwrap_or_default();
-    forward("progress-relay", RELAY, &headers, &batch).await
+    forward("progress-relay", RELAY, &headers, serde_json::to_vec(&batch)).await
 }
 
 /// Has an exporter send a trace: the one that is granted the host of a collector whose URL has a path, or the other.
 pub async fn export(batch: TraceBatch, has_path: bool) -> ForwardResult {
     let exporter = if has_path { HOSTED_EXPORTER } else { EXPORTER };
-    forward("the exporter", exporter, &[], &batch).await
+    forward("the exporter", exporter, &[], serde_json::to_vec(&batch)).await
 }
 
 /// Has the sender deliver the webhook of a MOC.
@@ -135,14 +134,14 @@ pub async fn send_to_thumbnailer(headers: &[(&'static str, String)], picture: Pa
     outbound::send(Method::Post, &url, &outbound::borrowed(headers), picture).await
 }
 
-/// Sends a component a POST of JSON with these headers.
+/// Sends a component a POST of JSON with these headers. Not generic: components have it once.
 async fn forward(
     component: &str,
     url: &str,
     headers: &[(&'static str, String)],
-    body: &impl Serialize,
+    body: serde_json::Result<Vec<u8>>,
 ) -> ForwardResult {
-    let (Ok(url), Ok(body)) = (Url::parse(url), serde_json::to_vec(body)) else {
+    let (Ok(url), Ok(body)) = (Url::parse(url), body) else {
         return ForwardResult::Failed(format!("what {component} should get cannot be written"));
     };
     let mut headers = outbound::borrowed(headers);
