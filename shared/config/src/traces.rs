@@ -70,7 +70,7 @@ impl TraceSettings {
 }
 
 fn malformed_ratio() -> VariableError {
-    let problem = "must be a decimal number from 0 to 1, for example 0.05".into();
+    let problem = "must be a decimal number from 0 to 1".into();
     VariableError { name: RATIO, problem }
 }
 
@@ -145,9 +145,8 @@ impl CollectorHeaders {
         let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
         let mut headers: Vec<(String, String)> = Vec::new();
         for pair in pairs {
-            let (name, value) = read_pair(pair).ok_or(
-                "must be name=value pairs separated by commas, with special characters in values percent-encoded",
-            )?;
+            let (name, value) =
+                read_pair(pair).ok_or("must be name=value pairs separated by commas, values percent-encoded")?;
             if let Some(own) = OWN_HEADERS.iter().find(|own| **own == name) {
                 return Err(format!("must not set the header {own}, which belongs to the request itself"));
             }
