@@ -40,6 +40,8 @@ const SIZE: &str = "sizeBytes";
 const TOTAL_SIZE: &str = "totalSizeBytes";
 /// How long the bucket was waited for, in milliseconds.
 const S3_TIME: &str = "s3Ms";
+/// The type of the error of a request to the bucket that was interrupted.
+const CANCELLED: &str = "cancelled";
 
 thread_local! {
     /// Until when nothing is handed to an exporter that has failed.
@@ -76,11 +78,12 @@ struct Recording {
     s3_time: Cell<Option<Duration>>,
 }
 
-/// A request to the bucket that has not ended yet. Where it is interrupted, the trace has no span of it.
+/// A request to the bucket. If it is dropped before its end, its request had to end first, and its span says so.
 pub struct CallSpan {
     recording: Rc<Recording>,
     operation: &'static str,
     began: Instant,
+    has_ended: bool,
 }
 
 impl Trace {
@@ -138,7 +141,7 @@ impl Trace {
     /// Begins the span of a request to the bucket; `None` if nothing is recorded.
     pub(crate) fn call(&self, operation: &'static str) -> Option<CallSpan> {
         let Mode::Recorded(recording) = &self.0 else { return None };
-        Some(CallSpan { recording: Rc::clone(recording), operation, began: Instant::now() })
+        Some(CallSpan { recording: Rc::clone(recording), operation, began: Instant::now(), has_ended: false })
     }
 
     /// Ends the root span, because the response is ready, and has the trace sent after all that the response has still
@@ -194,21 +197,34 @@ impl port::Trace for Trace {
 
 impl CallSpan {
     /// Ends it. `s3_time` is how long the bucket was waited for, `error` the type of the error, if there was one.
-    pub(crate) fn end(self, s3_time: Duration, mut numbers: Vec<Number>, error: Option<&'static str>) {
-        let Self { recording, operation, began } = self;
-        recording.s3_time.set(Some(recording.s3_time.get().unwrap_or_default() + s3_time));
+    pub(crate) fn end(mut self, s3_time: Duration, mut numbers: Vec<Number>, error: Option<&'static str>) {
+        self.recording.s3_time.set(Some(self.recording.s3_time.get().unwrap_or_default() + s3_time));
         numbers.push((S3_TIME.into(), millis(s3_time)));
+        self.close(numbers, error);
+    }
+
+    fn close(&mut self, numbers: Vec<Number>, error: Option<&'static str>) {
+        let Self { recording, operation, began, has_ended } = self;
+        *has_ended = true;
         recording.keep(Span {
             id: new_id(),
             // As OpenTelemetry's conventions for the AWS SDK have it.
             name: format!("S3.{operation}").into(),
             kind: SpanKind::Client,
-            start_nanos: recording.nanos_at(began),
+            start_nanos: recording.nanos_at(*began),
             end_nanos: recording.nanos_at(Instant::now()),
             error: error.map(Into::into),
             texts: Vec::new(),
             numbers,
         });
+    }
+}
+
+impl Drop for CallSpan {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.close(Vec::new(), Some(CANCELLED));
+        }
     }
 }
 
