@@ -1402,10 +1402,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -1648,10 +1648,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -1848,10 +1848,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -2016,10 +2016,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -2112,10 +2112,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -2251,10 +2251,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -2587,10 +2587,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -2760,10 +2760,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -2885,10 +2885,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -3093,10 +3093,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -3284,10 +3284,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -3500,10 +3500,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -3668,10 +3668,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;

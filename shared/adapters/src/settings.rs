@@ -57,7 +57,7 @@ groups! {
         |values| BroadcasterSettings::parse(values).map(logged);
     /// Where clients watch, if they can. A malformed variable only turns watching off.
     watch: Option<WatchSettings> = WatchSettings::NAMES, |values| {
-        let none = |error: VariableError| (None, Some(Notice::Warning(format!("{error}: clients get no wsUrl"))));
+        let none = |error: VariableError| (None, vec![Notice::Warning(format!("{error}: clients get no wsUrl"))]);
         Ok(logged(WatchSettings::parse(values).unwrap_or_else(none)))
     };
     /// What follows a finalize. A malformed variable only turns that off.

@@ -71,33 +71,38 @@ impl<K> KnownKeys<K> {
     }
 }
 
-/// The issuer's keys, among them the wanted one. Keys that are not fresh are fetched again; they are used while that
-/// runs or fails, for [`KEY_SET_STALE_MS`] at most. A wanted key that is missing may be new, so the keys are fetched
-/// again.
+/// What the issuer's keys say of a token: what `choose` returns for them, or `None` if they lack the key that it needs. It
+/// is asked once for each set of keys. Keys that are not fresh are fetched again; they are used while that runs or fails,
+/// for [`KEY_SET_STALE_MS`] at most. A key that they lack may be new, so they are fetched again.
 ///
 /// # Errors
-/// [`ErrorKind::Unauthorized`] if the issuer has no such key, [`ErrorKind::IssuerUnavailable`] if that is unknown
+/// [`ErrorKind::InvalidToken`] if the issuer has no such key, [`ErrorKind::IssuerUnavailable`] if that is unknown
 /// because it cannot be asked, or the store's.
-pub async fn find<I: Issuer>(
+pub async fn find<I: Issuer, T>(
     store: &impl KeySets,
     issuer: &I,
     platform: &impl Platform,
     known: &KnownKeys<I::Keys>,
-    is_wanted: impl Fn(&I::Keys) -> bool,
-) -> Result<Rc<I::Keys>, Error> {
+    choose: impl Fn(&I::Keys) -> Option<T>,
+) -> Result<T, Error> {
     let began = platform.now();
+    let (mut asked, mut found) = (None, None);
     loop {
         let now = platform.now();
         let fresh = known.younger_than(KEY_SET_FRESH_MS, now);
         let is_fresh = fresh.is_some();
         let usable = fresh.or_else(|| known.younger_than(KEY_SET_STALE_MS, now));
         let has_keys = usable.is_some();
-        let found = usable.filter(|keys| is_wanted(keys));
+        let set = usable.as_ref().map(|_| known.fetched_at.get());
+        if set != asked {
+            asked = set;
+            found = usable.and_then(|keys| choose(&keys));
+        }
         let may_fetch = !known.is_asking.get() && !known.is_paused(now);
-        if let Some(keys) = found
-            && (is_fresh || !may_fetch)
+        if (is_fresh || !may_fetch)
+            && let Some(found) = found.take()
         {
-            return Ok(keys);
+            return Ok(found);
         }
         let is_settled = known.state.get() != FetchState::Running && known.is_paused(now);
         let was_fetched_for_this = is_fresh && known.fetched_at.get() > began;
@@ -115,7 +120,8 @@ pub async fn find<I: Issuer>(
 
 fn missing(is_known: bool) -> Error {
     if is_known {
-        Error::with_source(ErrorKind::Unauthorized, "no key of the issuer has the token's key id")
+        let reason = "The key of the token is not among those of its issuer.";
+        Error::with_source(ErrorKind::InvalidToken { reason }, "no key of the issuer has signed the token")
     } else {
         Error::with_source(ErrorKind::IssuerUnavailable, "the issuer's keys cannot be fetched")
     }

@@ -99,7 +99,8 @@ fn scopes(values: &Values) -> Result<Vec<String>, VariableError> {
     if text.len() <= REQUIRED_SCOPE_MAX_BYTES && text.chars().all(is_allowed) {
         return Ok(text.split_ascii_whitespace().map(str::to_owned).collect());
     }
-    let problem = format!("must have at most {REQUIRED_SCOPE_MAX_BYTES} ASCII characters without quotes and backslashes");
+    let problem =
+        format!("must have at most {REQUIRED_SCOPE_MAX_BYTES} ASCII characters without quotes and backslashes");
     Err(VariableError { name, problem })
 }
 
@@ -325,7 +326,8 @@ mod tests {
     #[test]
     fn a_previous_secret_alone_verifies_nothing_and_is_warned_of() {
         let warned = |notices: &[Notice]| {
-            let named = |notice: &Notice| matches!(notice, Notice::Warning(text) if text.contains("jwt_secret_previous"));
+            let named =
+                |notice: &Notice| matches!(notice, Notice::Warning(text) if text.contains("jwt_secret_previous"));
             notices.iter().any(named)
         };
         let alone = parse(&[("jwt_secret_previous", SECRET)]);

@@ -96,8 +96,7 @@ pub struct WatchSettings {
 
 impl WatchSettings {
     /// The variables that are read.
-    pub const NAMES: &[&str] =
-        &["websocket_server_url", "websocket_token_secret", "websocket_token_secret_previous"];
+    pub const NAMES: &[&str] = &["websocket_server_url", "websocket_token_secret", "websocket_token_secret_previous"];
 
     /// Reads the variables, and what to log. `None` if clients cannot watch. The previous secret signs nothing: it is for
     /// the broadcaster, and only checked here.
@@ -119,8 +118,7 @@ impl WatchSettings {
             }
             Err(weak) => (None, Some(Notice::Error(format!("{weak}: clients get no wsUrl")))),
         };
-        let (_, previous) =
-            values.previous_token_secret("websocket_token_secret_previous", current, secret.is_some());
+        let (_, previous) = values.previous_token_secret("websocket_token_secret_previous", current, secret.is_some());
         let server = url.as_str().trim_end_matches('/').to_owned();
         Ok((secret.map(|secret| Self { server, secret }), notice.into_iter().chain(previous).collect()))
     }
@@ -196,9 +194,10 @@ mod tests {
             let [Notice::Error(text)] = &notices[..] else { unreachable!("{notices:?}") };
             assert!(text.contains("websocket_token_secret") && !text.contains(weak), "{text}");
         }
-        assert!(WatchSettings::parse(&values(&[])).is_ok_and(|(settings, notices)| {
-            settings.is_none() && notices.is_empty()
-        }));
+        assert!(
+            WatchSettings::parse(&values(&[]))
+                .is_ok_and(|(settings, notices)| { settings.is_none() && notices.is_empty() })
+        );
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use crate::{SECRET, SESSION, ask, claims, connect, seconds_from_now, settings, sign, start, token, try_connect};
+use crate::{
+    KEY, SECRET, SESSION, Settings, ask, claims, connect, seconds_from_now, settings, sign, start, token, try_connect,
+};
 
 fn changed(name: &str, value: Value) -> String {
     let mut claims = claims(SESSION);
@@ -69,6 +71,23 @@ async fn the_token_comes_before_everything_else() {
     assert_eq!(foreign.problem()["status"], 403);
     let plain = ask(address, "GET", &format!("{path}?token={}", token(SESSION)), "", b"").await;
     assert!(matches!(plain.status, 400 | 426), "{}", plain.status);
+}
+
+#[tokio::test]
+async fn the_previous_secret_verifies_while_it_is_configured() {
+    let signed_with = |secret| format!("?token={}", sign(Algorithm::HS256, secret, &claims(SESSION)));
+    for (current, previous, accepted) in
+        [("old", "", &["old"][..]), ("new", "old", &["new", "old"]), ("new", "", &["new"]), ("", "old", &["old"])]
+    {
+        let mut settings = Settings::new(KEY.into(), current.into());
+        settings.previous_token_secret = previous.into();
+        let address = start(settings).await;
+        for secret in ["old", "new", ""] {
+            let status = try_connect(address, SESSION, &signed_with(secret)).await.err();
+            let expected = if accepted.contains(&secret) { None } else { Some(401) };
+            assert_eq!(status, expected, "{secret:?} with {current:?} and {previous:?}");
+        }
+    }
 }
 
 #[tokio::test]

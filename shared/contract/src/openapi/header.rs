@@ -146,7 +146,12 @@ pub fn of_problem(name: &str, value: &str, always: bool) -> (&'static str, Value
         }
         "www-authenticate" => (
             "WWW-Authenticate",
-            required(json!({ "type": "string", "const": value }), value, "How to authenticate (RFC 6750)."),
+            required(
+                json!({ "type": "string", "pattern": "^Bearer($| )" }),
+                value,
+                "How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and \
+                 with `scope` if it lacks a required scope.",
+            ),
         ),
         _ => ("Allow", required(json!({ "type": "string" }), value, "The methods that the path has.")),
     };

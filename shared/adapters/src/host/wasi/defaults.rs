@@ -11,6 +11,8 @@ pub const DEFAULTS: &[(&str, &str)] = &[
     ("image_max_mb", "10"),
     ("instance_memory_mb", "4096"),
     ("instruction_max_mb", "50"),
+    ("jwt_leeway_seconds", "60"),
+    ("jwt_user_claim", "sub"),
     ("max_files_per_session", "50"),
     ("max_session_lifetime_hours", "24"),
     ("multipart_part_size_mb", "5"),
