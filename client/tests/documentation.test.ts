@@ -232,6 +232,9 @@ async function checkSignature(isGenuine: SignatureCheck): Promise<void> {
   await expect.poll(() => received.length, { timeout: 10_000 }).toBeGreaterThan(0);
   const { headers, body } = received[0]!;
   expect(isGenuine(headers, body, SECRET)).toBe(true);
+  const signature = headers["webhook-signature"] as string;
+  expect(isGenuine({ ...headers, "webhook-signature": `v1,AAAA ${signature}` }, body, SECRET)).toBe(true);
+  expect(isGenuine({ ...headers, "webhook-signature": "v1,AAAA v1,BBBB" }, body, SECRET)).toBe(false);
   expect(isGenuine(headers, `${body} `, SECRET)).toBe(false);
   expect(isGenuine(headers, body, "another secret")).toBe(false);
   expect(isGenuine({ ...headers, "webhook-timestamp": "1" }, body, SECRET)).toBe(false);

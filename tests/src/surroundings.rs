@@ -63,12 +63,13 @@ pub fn s3_url() -> &'static str {
     &S3_PROCESS.get_or_init(start).url
 }
 
-/// The origin of a broadcaster with this key and secret; all stacks with the same ones share it.
-fn broadcaster(key: &str, token_secret: &str) -> SocketAddr {
-    static RUNNING: Mutex<BTreeMap<(String, String), SocketAddr>> = Mutex::new(BTreeMap::new());
+/// The origin of a broadcaster with this key and these secrets; all stacks with the same ones share it.
+fn broadcaster(key: &str, token_secret: &str, previous_token_secret: &str) -> SocketAddr {
+    static RUNNING: Mutex<BTreeMap<[String; 3], SocketAddr>> = Mutex::new(BTreeMap::new());
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let start = || {
-        let settings = Settings::new(key.to_owned(), token_secret.to_owned());
+        let mut settings = Settings::new(key.to_owned(), token_secret.to_owned());
+        settings.previous_token_secret = previous_token_secret.to_owned();
         let bind = Broadcaster::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), settings);
         // A test may be inside a runtime of its own, which must not wait for another one.
         let (sender, bound) = std::sync::mpsc::channel();
@@ -79,7 +80,7 @@ fn broadcaster(key: &str, token_secret: &str) -> SocketAddr {
         });
         bound.recv().expect("an address")
     };
-    *running.entry((key.to_owned(), token_secret.to_owned())).or_insert_with(start)
+    *running.entry([key, token_secret, previous_token_secret].map(str::to_owned)).or_insert_with(start)
 }
 
 /// These variables, and those that they leave out: bucket, broadcaster, and a user where nobody has to sign in.
@@ -103,7 +104,7 @@ pub(crate) fn complete(variables: &[(&str, &str)]) -> Vec<(String, String)> {
     if given("websocket_api_url").is_none() {
         let key = given("websocket_api_key").unwrap_or(BROADCASTER_KEY);
         let secret = given("websocket_token_secret").unwrap_or(TOKEN_SECRET);
-        let address = broadcaster(key, secret);
+        let address = broadcaster(key, secret, given("websocket_token_secret_previous").unwrap_or_default());
         supply("websocket_api_key", key);
         supply("websocket_token_secret", secret);
         supply("websocket_api_url", &format!("http://{address}/ws/broadcast"));

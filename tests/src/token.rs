@@ -26,12 +26,22 @@ use uuid::Uuid;
 const RSA_BITS: usize = 2048;
 
 static RSA: LazyLock<RsaPrivateKey> = LazyLock::new(|| RsaPrivateKey::new(&mut OsRng, RSA_BITS).expect("an RSA key"));
-static P256: LazyLock<[p256::SecretKey; 2]> = LazyLock::new(|| {
-    [(); 2].map(|()| {
-        let random = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
-        p256::SecretKey::from_slice(&random).expect("a P-256 key")
-    })
+/// Of Ed25519, in PKCS #8 (RFC 8410, section 7).
+static ED25519: LazyLock<EncodingKey> = LazyLock::new(|| {
+    let prefix = hex::decode("302e020100300506032b657004220420").expect("hex");
+    EncodingKey::from_ed_der(&[prefix, random_bytes(32)].concat())
 });
+static P384: LazyLock<EncodingKey> = LazyLock::new(|| {
+    let key = p384::SecretKey::from_slice(&random_bytes(48)).expect("a P-384 key");
+    EncodingKey::from_ec_der(key.to_pkcs8_der().expect("DER").as_bytes())
+});
+static P256: LazyLock<[p256::SecretKey; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| p256::SecretKey::from_slice(&random_bytes(32)).expect("a P-256 key")));
+
+fn random_bytes(length: usize) -> Vec<u8> {
+    let blocks = std::iter::repeat_with(|| Uuid::new_v4().into_bytes());
+    blocks.flatten().take(length).collect()
+}
 
 /// The public half of [`rs256`]'s key in PEM, as an attacker has it.
 pub fn rsa_public() -> String {
@@ -71,6 +81,27 @@ pub fn rsa(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
 /// An ES256 token of key 0 or 1, its key named `kid`.
 pub fn es256(key: usize, kid: Option<&str>, claims: &Value) -> String {
     sign(&header(Algorithm::ES256, kid), &p256_key(key), claims)
+}
+
+/// A token of a public key's algorithm, its key named `kid`: that of [`any_jwk`].
+pub fn any(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
+    sign(&header(algorithm, kid), &any_key(algorithm), claims)
+}
+
+/// The public half of the key that [`any`] signs with as a JWK, for any algorithm of its kind.
+pub fn any_jwk(algorithm: Algorithm, kid: &str) -> Value {
+    let mut jwk = jwk(&any_key(algorithm), algorithm, kid);
+    jwk.as_object_mut().expect("a JWK is an object").remove("alg");
+    jwk
+}
+
+fn any_key(algorithm: Algorithm) -> EncodingKey {
+    match algorithm {
+        Algorithm::ES256 => p256_key(0),
+        Algorithm::ES384 => P384.clone(),
+        Algorithm::EdDSA => ED25519.clone(),
+        _ => rsa_key(),
+    }
 }
 
 /// An HS256 token, soundly signed, whose header has these fields next to `alg`.
@@ -151,6 +182,8 @@ struct IssuerState {
     /// Whether the body of a response never ends.
     stalls: bool,
     fetches: usize,
+    /// The head of the last request.
+    head: String,
 }
 
 impl Issuer {
@@ -160,14 +193,18 @@ impl Issuer {
 
     fn response(&self, mut stream: TcpStream) -> std::io::Result<()> {
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let mut head = String::new();
         for line in BufReader::new(&stream).lines() {
-            if line?.is_empty() {
+            let line = line?;
+            if line.is_empty() {
                 break;
             }
+            head.extend([line.as_str(), "\n"]);
         }
         let (status, body, stalls) = {
             let mut state = self.state();
             state.fetches += 1;
+            state.head = head;
             (state.status, state.body.clone(), state.stalls)
         };
         let length = body.len();
@@ -192,7 +229,7 @@ impl JwksServer {
     pub fn start(keys: &[Value]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let state = IssuerState { status: 200, body: key_set(keys), stalls: false, fetches: 0 };
+        let state = IssuerState { status: 200, body: key_set(keys), stalls: false, fetches: 0, head: String::new() };
         let shared = Arc::new(Issuer { state: Mutex::new(state), over: AtomicBool::new(false) });
         let issuer = Arc::clone(&shared);
         thread::spawn(move || {
@@ -232,6 +269,11 @@ impl JwksServer {
     /// Responds from now on with a byte every 200 ms, without an end.
     pub fn stall(&self) {
         self.shared.state().stalls = true;
+    }
+
+    /// The request line and the headers of the last request.
+    pub fn last_head(&self) -> String {
+        self.shared.state().head.clone()
     }
 
     /// How often the key set was asked for.

@@ -33,7 +33,7 @@ mod tests {
         let body = br#"{"email":"test@example.com","username":"test_user"}"#;
         let sign = |secrets: &[WebhookSecret]| sign(secrets, "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, body);
         let signature = "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=";
-        assert_eq!(sign(&[secret.clone()]).as_deref(), Some(signature));
+        assert_eq!(sign(std::slice::from_ref(&secret)).as_deref(), Some(signature));
 
         let new = WebhookSecret::parse("a new secret of 24 bytes").unwrap();
         let both = sign(&[new.clone(), secret]).unwrap();

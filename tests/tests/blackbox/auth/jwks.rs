@@ -56,10 +56,11 @@ async fn keys_of_both_kinds_verify_and_nothing_else_does() {
     rejected(&stack, &es256(0, Some("oct"), &claims), "ES256 under a secret").await;
     rejected(&stack, &es256(0, Some("ed"), &claims), "ES256 under an Edwards key").await;
     rejected(&stack, &es256(0, Some("new"), &claims), "ES256 under an unknown kind of key").await;
-    rejected(&stack, &es256(0, None, &claims), "no key id among several keys").await;
+    rejected(&stack, &es256(1, None, &claims), "no key id, and another key's signature").await;
+    taken(&stack, &es256(0, None, &claims), "no key id among several keys").await;
     for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
         let token = token::rsa(algorithm, Some("rsa"), &claims);
-        rejected(&stack, &token, &format!("{algorithm:?} with the right key")).await;
+        rejected(&stack, &token, &format!("{algorithm:?} with a key for RS256")).await;
     }
     for kid in ["rsa", "ec"] {
         let header = json!({ "alg": "none", "kid": kid });
@@ -73,7 +74,7 @@ async fn keys_of_both_kinds_verify_and_nothing_else_does() {
     }
     assert_eq!(evil.fetches(), 0, "the token's address was asked");
 
-    for (field, value) in [("exp", json!(token::now() - 60)), ("sub", json!(""))] {
+    for (field, value) in [("exp", json!(token::now() - 120)), ("sub", json!(""))] {
         let mut claims = claims.clone();
         claims[field] = value;
         rejected(&stack, &rs256(Some("rsa"), &claims), field).await;
@@ -118,7 +119,7 @@ async fn a_token_that_cannot_be_valid_causes_no_fetch() {
     ]);
     let good = json!({ "sub": "alice", "exp": token::now() + 60, "iss": "https://id.test/", "aud": "uploads" });
     for (field, value) in [
-        ("exp", json!(token::now() - 60)),
+        ("exp", json!(token::now() - 120)),
         ("iss", json!("https://evil.test/")),
         ("aud", json!("other")),
         ("aud", json!(["uploads", "moc-uploads-progress"])),
@@ -129,10 +130,35 @@ async fn a_token_that_cannot_be_valid_causes_no_fetch() {
         rejected(&stack, &rs256(Some("rsa"), &claims), field).await;
     }
     rejected(&stack, &hmac(Algorithm::HS256, b"secret", &good), "HS256").await;
-    rejected(&stack, &token::rsa(Algorithm::PS256, Some("rsa"), &good), "PS256").await;
+    rejected(&stack, &forged(&json!({ "alg": "ES512", "kid": "rsa" }), &good, &[0; 132]), "ES512").await;
     rejected(&stack, "a.b.c", "no token").await;
     assert_eq!(issuer.fetches(), 0);
     taken(&stack, &rs256(Some("rsa"), &good), "a good one").await;
+    let head = issuer.last_head().to_ascii_lowercase();
+    let agent = concat!("\nuser-agent: moc-uploads/", env!("CARGO_PKG_VERSION"), "\n");
+    assert!(head.starts_with("get /.well-known/jwks.json http/1.1\n") && head.contains(agent), "{head}");
+}
+
+#[tokio::test]
+async fn every_algorithm_of_issuers_is_accepted() {
+    own_stack!();
+    let kinds = [Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+    let issuer = JwksServer::start(&kinds.map(|algorithm| token::any_jwk(algorithm, &format!("{algorithm:?}"))));
+    let stack = start(&issuer);
+    for algorithm in kinds {
+        let kid = format!("{algorithm:?}");
+        taken(&stack, &token::any(algorithm, Some(&kid), &claims("alice")), &kid).await;
+        taken(&stack, &token::any(algorithm, None, &claims("alice")), "no key id").await;
+        for (other, kind) in kinds.iter().map(|kind| (format!("{kind:?}"), kind)).filter(|(other, _)| *other != kid) {
+            let token = token::any(algorithm, Some(&other), &claims("alice"));
+            rejected(&stack, &token, &format!("{algorithm:?} with a key for {kind:?}")).await;
+        }
+    }
+    for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512] {
+        let token = token::any(algorithm, Some("RS256"), &claims("alice"));
+        taken(&stack, &token, &format!("{algorithm:?} with an RSA key for any algorithm")).await;
+    }
+    assert_eq!(issuer.fetches(), 1);
 }
 
 #[tokio::test]

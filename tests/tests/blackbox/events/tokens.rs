@@ -1,9 +1,9 @@
 //! Who may watch a session: whoever has a token that is for it.
 
 use jsonwebtoken::Algorithm;
-use moc_tests::own_stack;
 use moc_tests::socket::Socket;
 use moc_tests::token::{forged, hmac, hs256, now};
+use moc_tests::{Stack, own_stack};
 use serde_json::{Value, json};
 
 use super::{TOKEN_SECRET, create, shared};
@@ -76,4 +76,32 @@ async fn a_good_token_is_let_in_and_no_other() {
     let _ = client.register_pdf(&session, 100).await;
     assert_eq!(socket.next().await["type"], "file_registered");
     socket.has_no_more().await;
+}
+
+/// Each step is another host with its broadcaster. Tokens are signed with the current secret alone.
+#[tokio::test]
+async fn the_secret_is_rotated_step_by_step() {
+    own_stack!();
+    const OLD: &str = "an-old-secret-of-tokens-for-watching";
+    const NEW: &str = "a-new-secret-of-tokens-for-watching!";
+    let name = "websocket_token_secret";
+    let before = Stack::start(&[(name, OLD)]);
+    let during = Stack::start(&[(name, NEW), ("websocket_token_secret_previous", OLD)]);
+    let after = Stack::start(&[(name, NEW)]);
+    let (session, old_url) = create(&before.client()).await;
+    let old_token = old_url.split_once("?token=").expect("a token").1.to_owned();
+    assert_eq!(Socket::connect(&old_url).await.err(), None);
+
+    for (stack, old_is_good) in [(&during, true), (&after, false)] {
+        let (own_session, url) = create(&stack.client()).await;
+        let (address, token) = url.split_once("?token=").expect("a token");
+        assert_eq!(Socket::connect(&url).await.err(), None, "a token of the new secret");
+        let address = address.replace(&own_session, &session);
+        let with_old = Socket::connect(&format!("{address}?token={old_token}")).await.err();
+        assert_eq!(with_old, if old_is_good { None } else { Some(401) });
+        // What signs tokens is the new secret: the old broadcaster does not know it.
+        let old_address = old_url.split_once("/session/").expect("an address").0;
+        let at_old = Socket::connect(&format!("{old_address}/session/{own_session}?token={token}")).await.err();
+        assert_eq!(at_old, Some(401));
+    }
 }

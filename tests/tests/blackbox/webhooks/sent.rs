@@ -62,6 +62,22 @@ async fn any_other_text_signs_as_it_is() {
     is_signed(&received, &Webhook::from_bytes(secret.as_bytes().to_vec()).expect("a secret"));
 }
 
+/// While a secret is rotated, a receiver may know either.
+#[tokio::test]
+async fn the_previous_secret_signs_too() {
+    own_database!();
+    let new = "whsec_bmV3LXNlY3JldC1vZi0yNC1ieXRlcy1vci1tb3Jl";
+    let hooked =
+        Hooked::start_with(&[("moc_finalize_webhook_secret", new), ("moc_finalize_webhook_secret_previous", SECRET)]);
+    let moc = hooked.finalize().await;
+    let received = hooked.receiver.wait_for(id_of(&moc), 1).await.remove(0);
+    for secret in [new, SECRET] {
+        is_signed(&received, &Webhook::new(secret).expect("a secret"));
+    }
+    let signatures = received.header("webhook-signature").expect("signatures");
+    assert_eq!(signatures.split(' ').filter(|signature| signature.starts_with("v1,")).count(), 2, "{signatures}");
+}
+
 #[tokio::test]
 async fn without_a_secret_nothing_is_signed() {
     own_database!();
