@@ -55,7 +55,7 @@ test("a token that is rejected again fails, with all that the problem says", asy
     code: "UNAUTHORIZED",
     status: 401,
     retryable: false,
-    message: "The access token is missing or invalid. Send a valid token in the Authorization header, as Bearer.",
+    message: "The signature of the token is not valid. Send a valid token in the Authorization header, as Bearer.",
     requestId: expect.stringMatching(/./),
     problem: { code: "UNAUTHORIZED", status: 401, instance: "/api/mocs/uploads/sessions" },
   });
