@@ -119,7 +119,7 @@ pub async fn run(options: Options) -> Result<()> {
         let default = || manifest.variables.get(name)?.default.clone();
         env_variable(name).is_some() || default().is_some_and(|value| !value.is_empty())
     };
-    if !is_set("jwt_secret") && !is_set("jwt_jwks_url") {
+    if !["jwt_secret", "jwt_secret_previous", "jwt_jwks_url"].into_iter().any(is_set) {
         supply("auth_bypass", "true");
         supply("dev_user_sub", "dev-user");
     }

@@ -111,7 +111,7 @@ pub(crate) fn complete(variables: &[(&str, &str)]) -> Vec<(String, String)> {
         supply("websocket_api_origin", &format!("http://{address}"));
         supply("websocket_server_url", &format!("ws://{address}"));
     }
-    if given("jwt_secret").is_none() && given("jwt_jwks_url").is_none() {
+    if ["jwt_secret", "jwt_secret_previous", "jwt_jwks_url"].into_iter().all(|name| given(name).is_none()) {
         supply("auth_bypass", "true");
         supply("dev_user_sub", "dev-user");
     }

@@ -127,7 +127,7 @@ impl AuthSettings {
     pub fn parse(values: &Values) -> Result<(Self, Vec<Notice>), VariableError> {
         // An origin grants a host: one that cannot be read grants none of the others either.
         values.origin("jwt_jwks_origin")?;
-        let [secret, jwks] = ["jwt_secret", "jwt_jwks_url"];
+        let [secret, previous, jwks] = ["jwt_secret", "jwt_secret_previous", "jwt_jwks_url"];
         let both = |name, other| Err(VariableError { name, problem: format!("must not be set together with {other}") });
         let rules = TokenRules::parse(values)?;
         if values.flag("auth_bypass")? {
@@ -135,7 +135,7 @@ impl AuthSettings {
             let user = UserId::parse(values.text(name).unwrap_or("dev-user"));
             let problem = || "must have 1 to 255 bytes without control characters".into();
             let user = user.ok_or_else(|| VariableError { name, problem: problem() })?;
-            return match [secret, jwks].into_iter().find(|name| values.text(name).is_some()) {
+            return match [secret, previous, jwks].into_iter().find(|name| values.text(name).is_some()) {
                 Some(name) => both("auth_bypass", name),
                 None => {
                     let warning = format!("auth_bypass is on: every request is authenticated as {user}");
@@ -151,7 +151,7 @@ impl AuthSettings {
             notices.push(Notice::Error(weak.to_string()));
             None
         });
-        let (previous, notice) = values.previous_token_secret("jwt_secret_previous", secret, current.is_some());
+        let (previous, notice) = values.previous_token_secret(previous, secret, current.is_some());
         notices.extend(notice);
         let key = match current {
             Some(current) => {
@@ -248,6 +248,8 @@ mod tests {
         }
         assert_eq!(error(&[bypass, url, origin]), together("auth_bypass", "jwt_jwks_url"));
         // One that would be ignored was meant to be a way in too.
+        let previous = ("jwt_secret_previous", SECRET);
+        assert_eq!(error(&[bypass, previous]), together("auth_bypass", "jwt_secret_previous"));
         assert_eq!(error(&[bypass, url]), together("auth_bypass", "jwt_jwks_url"));
         assert!(matches!(parse(&[bypass, ("jwt_secret", " ")]), Ok((AuthSettings::Bypass(_), _))));
         assert!(matches!(

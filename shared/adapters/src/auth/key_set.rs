@@ -80,6 +80,8 @@ fn is_for_signatures(key: &Value) -> bool {
 fn public_key(key: &Value) -> Option<PublicKey> {
     let text = |name: &str| key.get(name).and_then(Value::as_str);
     let bytes = |name: &str| BASE64_URL_SAFE_NO_PAD.decode(text(name)?).ok();
+    // Some issuers put the zero of a sign in front.
+    let integer = |name: &str| Some(bytes(name)?.into_iter().skip_while(|byte| *byte == 0).collect());
     let point = |length: usize| {
         let mut point = vec![4];
         for coordinate in [bytes("x")?, bytes("y")?] {
@@ -90,7 +92,7 @@ fn public_key(key: &Value) -> Option<PublicKey> {
         Some(point)
     };
     match (text("kty")?, text("crv")) {
-        ("RSA", _) => Some(PublicKey::Rsa { n: bytes("n")?, e: bytes("e")? }),
+        ("RSA", _) => Some(PublicKey::Rsa { n: integer("n")?, e: integer("e")? }),
         ("EC", Some("P-256")) => point(32).map(PublicKey::P256),
         ("EC", Some("P-384")) => point(48).map(PublicKey::P384),
         ("OKP", Some("Ed25519")) => Some(PublicKey::Ed25519(bytes("x")?.try_into().ok()?)),

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm as Alg, DecodingKey, EncodingKey, Header, Validation};
 use moc_config::{TokenRules, WATCH_AUDIENCE};
@@ -230,6 +232,18 @@ fn a_public_key_is_no_secret() {
             let compact = sign(&EncodingKey::from_secret(secret.as_bytes()), Alg::HS256, kid);
             assert_ne!(has_signed(std::slice::from_ref(&key), &compact), Some(true));
         }
+    }
+}
+
+/// Java's BigInteger has one where the highest bit of a number is set.
+#[test]
+fn a_modulus_may_begin_with_a_zero() {
+    let mut key = jwk(&RSA_KEY, Alg::RS256, json!({ "kid": "k" }));
+    let n = BASE64_URL_SAFE_NO_PAD.decode(key["n"].as_str().unwrap()).unwrap();
+    assert_eq!(n.len(), 256);
+    key["n"] = json!(BASE64_URL_SAFE_NO_PAD.encode([&[0][..], &n].concat()));
+    for algorithm in RSA {
+        assert_eq!(has_signed(std::slice::from_ref(&key), &sign(&RSA_KEY, algorithm, Some("k"))), Some(true));
     }
 }
 

@@ -31,7 +31,7 @@ async fn a_secret_of_users_tokens_is_rotated_step_by_step() {
 #[tokio::test]
 async fn a_previous_secret_alone_lets_nobody_in() {
     own_stack!();
-    let stack = Stack::start(&[("jwt_secret_previous", SECRET), ("auth_bypass", "false")]);
+    let stack = Stack::start(&[("jwt_secret_previous", SECRET)]);
     rejected(&stack, &hs256(SECRET, &claims("alice")), "no current secret").await;
     let warning = stack.logged("jwt_secret_previous").await;
     assert!(warning.contains("\"warn\"") && !stack.log().contains(SECRET), "{warning}");
