@@ -100,7 +100,7 @@ pub fn document() -> String {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "HS256, RS256 or ES256, as the server is configured, with `exp` and `sub`, who is the user. \
+            "description": "A token that the server is configured to verify, with `exp` and a user, usually in `sub`. \
                             Resources of other users do not exist.",
         },
     });
