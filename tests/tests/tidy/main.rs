@@ -5,6 +5,7 @@ mod dependencies;
 mod deploy;
 mod hosts;
 mod imports;
+mod log_lines;
 mod manifest;
 mod openapi;
 mod routes;

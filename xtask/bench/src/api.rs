@@ -10,7 +10,7 @@ use url::Url;
 use crate::client::{Connection, Message, Response, message};
 
 /// Where sessions are.
-const SESSIONS: &str = "/api/mocs/uploads/sessions";
+pub const SESSIONS: &str = "/api/mocs/uploads/sessions";
 /// Where they become MOCs.
 const FINALIZE: &str = "/api/mocs/uploads/finalize";
 

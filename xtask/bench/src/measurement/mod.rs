@@ -1,6 +1,7 @@
 //! What is measured: one module each.
 
 mod attack;
+mod capacity;
 mod database;
 mod endurance;
 mod finalize;
@@ -46,6 +47,8 @@ pub enum Measurement {
     Database,
     /// A minute of load on libSQL and on PostgreSQL that restarts: nothing is lost
     Endurance,
+    /// Statements, requests and CPU time of each operation
+    Capacity,
     /// Attack: what many finalizes of a picture cost that cannot be decoded
     AttackUndecodablePicture,
     /// Attack: what many finalizes of a file cost that has another checksum
@@ -101,6 +104,7 @@ impl Measurement {
         match self {
             Self::Database => Some(Duration::from_mins(20)),
             Self::Endurance
+            | Self::Capacity
             | Self::AttackUndecodablePicture
             | Self::AttackRejectedFile
             | Self::AttackCancelledSession
@@ -125,6 +129,7 @@ impl Measurement {
             Self::Finalize => finalize::measure(bench, report).await,
             Self::Database => database::measure(bench, report).await,
             Self::Endurance => endurance::measure(bench, report).await,
+            Self::Capacity => capacity::measure(bench, report).await,
             Self::AttackUndecodablePicture => attack::undecodable_picture::measure(bench, report).await,
             Self::AttackRejectedFile => attack::rejected_file::measure(bench, report).await,
             Self::AttackCancelledSession => attack::cancelled_session::measure(bench, report).await,
@@ -148,6 +153,7 @@ impl fmt::Display for Measurement {
             Self::Thumbnail => "thumbnail",
             Self::Database => "database",
             Self::Endurance => "endurance",
+            Self::Capacity => "capacity",
             Self::AttackUndecodablePicture => "attack-undecodable-picture",
             Self::AttackRejectedFile => "attack-rejected-file",
             Self::AttackCancelledSession => "attack-cancelled-session",
