@@ -145,4 +145,61 @@ mod tests {
             migrate(&sqlite).now_or_never().unwrap().unwrap();
         }
     }
+
+    /// A server of the previous version goes on working next to one of this version only as long as its statements do.
+    #[test]
+    fn migrations_add_and_change_nothing() {
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            for sql in migrations(dialect).iter().copied().flatten() {
+                let adds =
+                    ["CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX ", "CREATE TRIGGER ", "INSERT INTO "];
+                let adds_column =
+                    sql.contains(" ADD COLUMN ") && (!sql.contains("NOT NULL") || sql.contains("DEFAULT"));
+                assert!(adds_column || adds.iter().any(|start| sql.starts_with(start)), "{dialect:?}: {sql}");
+            }
+        }
+    }
+
+    /// A value that a column takes: the first of those that it is restricted to, if it is.
+    fn value(column: &str, kind: &str, definition: &str) -> String {
+        let allowed = definition.split_once(&format!("({column} IN ('")).and_then(|(_, rest)| rest.split_once('\''));
+        match (allowed, kind) {
+            (Some((value, _)), _) => format!("'{value}'"),
+            (None, "INTEGER") => "2".to_owned(),
+            (None, _) => format!("'{column}'"),
+        }
+    }
+
+    #[test]
+    fn the_newest_schema_takes_what_a_server_of_any_earlier_version_writes() {
+        let execute = |sqlite: &SqliteFile, sql: &str| {
+            let results = sqlite.execute_all(&[Statement::new(sql.to_owned(), [])]).now_or_never().unwrap();
+            results.unwrap_or_else(|error| panic!("{sql}: {error:?}")).remove(0)
+        };
+        let all: Vec<&str> = sqlite::MIGRATIONS.iter().copied().flatten().copied().collect();
+        for version in 1..sqlite::MIGRATIONS.len() {
+            let earlier: Vec<&str> = sqlite::MIGRATIONS[..version].iter().copied().flatten().copied().collect();
+            let before = database(&format!("before-{version}"), &earlier);
+            let now = database(&format!("after-{version}"), &all);
+            for (table, definition) in tables(&before).now_or_never().unwrap().unwrap() {
+                let columns = execute(&before, &format!("SELECT name, type FROM pragma_table_info('{table}')"));
+                let text = |value: &Value| if let Value::Text(text) = value { text.clone() } else { String::new() };
+                let columns: Vec<(String, String)> = columns
+                    .iter()
+                    .map(|row| (text(&row[0]), text(&row[1])))
+                    .filter(|(name, _)| name != "changed_parts")
+                    .collect();
+                let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+                let values: Vec<String> = columns.iter().map(|(name, kind)| value(name, kind, &definition)).collect();
+                let (names, values) = (names.join(", "), values.join(", "));
+                // A database has a version already.
+                execute(&now, &format!("INSERT OR REPLACE INTO {table} ({names}) VALUES ({values})"));
+                for (column, value) in names.split(", ").zip(values.split(", ")) {
+                    execute(&now, &format!("UPDATE {table} SET {column} = {value} WHERE {column} = {value}"));
+                }
+                let rows = execute(&now, &format!("SELECT {names} FROM {table} WHERE ({names}) = ({values})"));
+                assert!(!rows.is_empty(), "{table} of version {version}");
+            }
+        }
+    }
 }
