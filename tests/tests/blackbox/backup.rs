@@ -84,8 +84,9 @@ async fn what_a_restored_bucket_lacks_is_reported_and_can_be_uploaded_again() {
     bucket.abort(&key, &upload).await;
 
     let part = client.put_part(&session, &pending, 1, pdf(PART_BYTES)).await;
-    assert!(!(200..300).contains(&part.status), "{}", part.text());
-    let _ = client.complete(&session, &pending).await.problem(422, "FILE_VALIDATION_FAILED");
+    let problem = part.problem(422, "FILE_VALIDATION_FAILED");
+    assert_eq!(problem["failures"][0]["reason"], "OBJECT_MISSING", "{problem}");
+    let _ = client.complete(&session, &pending).await.problem(404, "NOT_FOUND");
     let problem = client.finalize(&session, &unique_title()).await.problem(422, "FILE_VALIDATION_FAILED");
     assert_eq!(problem["failures"][0]["reason"], "OBJECT_MISSING", "{problem}");
 

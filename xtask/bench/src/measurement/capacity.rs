@@ -32,8 +32,19 @@ const SMALL_BYTES: usize = 1 << 10;
 const REPEATED: usize = 5;
 /// How long work after a response may take: events, the webhook and the trace of a finalize.
 const SETTLING: Duration = Duration::from_millis(1_500);
-/// Files, parts and MiB of an upload in the documentation.
-const UPLOAD: (f64, f64, f64) = (3.0, 4.0, 12.0);
+/// An upload in the documentation.
+const UPLOAD: Upload = Upload { files: 3.0, parts: 4.0, mib: 12.0 };
+/// Uploads of a day.
+const DAILY: [(&str, f64); 3] = [("10 thousand", 1e4), ("1 million", 1e6), ("100 million", 1e8)];
+/// How many times the average of the day the busiest hour has.
+const PEAK: f64 = 5.0;
+
+/// What an upload consists of, next to its session and its finalize.
+struct Upload {
+    files: f64,
+    parts: f64,
+    mib: f64,
+}
 
 /// What one operation costs.
 #[derive(Clone, Copy, Default)]
@@ -158,18 +169,28 @@ pub async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     uploads(&mut on, &app, sessions).await?;
     direct(&mut on, &app, sessions).await?;
 
-    let (files, parts, mib) = UPLOAD;
-    let full_part = on.cost("part of 5 MiB");
-    let small_part = on.cost("part of 1 KiB");
-    let per_mib = full_part.map(small_part, |full, small| (full - small).max(0.0) / 5.0);
-    on.rows.push(("each MiB of a part", per_mib));
-    let upload = on.cost("create a session");
-    let upload = upload.plus(on.cost("register a file").times(files));
-    let upload = upload.plus(small_part.times(parts)).plus(per_mib.times(mib));
-    let upload = upload.plus(on.cost("complete a file").times(files)).plus(on.cost("finalize, 3 files"));
-    on.rows.push(("**an upload: 3 files, 4 parts, 12 MiB**", upload));
+    let (through, direct) = sums(&mut on);
     show(&on.rows, report);
+    sizes(through, direct);
     Ok(())
+}
+
+/// Adds what follows from the rows: a MiB of a part, and a whole upload both ways, which are returned.
+fn sums(on: &mut Surroundings) -> (Cost, Cost) {
+    let Upload { files, parts, mib } = UPLOAD;
+    let (full, small) = (on.cost("part of 5 MiB"), on.cost("part of 1 KiB"));
+    let per_mib = full.map(small, |full, small| (full - small).max(0.0) / 5.0);
+    on.rows.push(("each MiB of a part", per_mib));
+    let ends = on.cost("create a session").plus(on.cost("register a file").times(files));
+    let ends = ends.plus(on.cost("finalize, 3 files"));
+    let through = ends.plus(small.times(parts)).plus(per_mib.times(mib)).plus(on.cost("complete a file").times(files));
+    let per_file = on.cost("direct: URLs of parts").plus(on.cost("direct: record parts"));
+    let mut direct = ends.plus(per_file.plus(on.cost("direct: complete a file")).times(files));
+    // The client's own requests to the bucket.
+    direct.s3 += parts;
+    on.rows.push(("**an upload**", through));
+    on.rows.push(("**a direct upload**", direct));
+    (through, direct)
 }
 
 /// Sessions with three files and four parts each, from the first request to the MOC.
@@ -272,6 +293,24 @@ fn show(rows: &[(&'static str, Cost)], report: &mut Report) {
         let figure = Figure::new(format!("capacity, {operation}"), cpu_ms * 1_000.0, Unit::Microseconds);
         let note = format!("{statements:.1} statements, {s3:.1} requests to S3, {others:.1} to others");
         report.add(figure.note(note).detail("statements", *statements).detail("s3", *s3).detail("others", *others));
+    }
+    println!("{table}");
+}
+
+/// Prints the sizes of docs/operations/capacity.md, for the busiest hour.
+fn sizes(through: Cost, direct: Cost) {
+    let mut table = "| uploads a day | uploads/s | statements/s | S3 requests/s | other requests/s | cores | cores, direct | Gbit/s in, and out |\n".to_owned();
+    table += "|---|---|---|---|---|---|---|---|\n";
+    for (name, daily) in DAILY {
+        let rate = daily * PEAK / 86_400.0;
+        let Cost { statements, s3, others, cpu_ms } = through.times(rate);
+        let (cores, direct) = (cpu_ms / 1_000.0, direct.cpu_ms * rate / 1_000.0);
+        let gbits = rate * UPLOAD.mib * 1_048_576.0 * 8.0 / 1e9;
+        // Writing to a text cannot fail.
+        let _ = writeln!(
+            table,
+            "| {name} | {rate:.1} | {statements:.0} | {s3:.0} | {others:.0} | {cores:.1} | {direct:.1} | {gbits:.2} |"
+        );
     }
     println!("{table}");
 }
