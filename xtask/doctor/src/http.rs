@@ -1,8 +1,11 @@
 //! Requests, and their responses as a whole.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Request};
@@ -18,7 +21,7 @@ const RESPONSE_MAX_BYTES: u64 = 100 * 1024 * 1024 + 1;
 /// A client that follows no redirect.
 pub struct Http {
     agent: Agent,
-    /// Certificates that are trusted instead of the public ones.
+    /// Certificates that are trusted instead of the public ones, in DER; none for the public ones.
     authorities: Vec<Vec<u8>>,
 }
 
@@ -102,9 +105,17 @@ impl Http {
         Ok(Self { agent: Agent::new_with_config(config.tls_config(tls).build()), authorities })
     }
 
-    /// Certificates that are trusted instead of the public ones, in DER; none for the public ones.
-    pub fn authorities(&self) -> &[Vec<u8>] {
-        &self.authorities
+    /// A configuration of TLS that trusts the same authorities.
+    pub fn tls(&self) -> Result<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        if self.authorities.is_empty() {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        } else {
+            roots.add_parsable_certificates(self.authorities.iter().map(|der| CertificateDer::from_slice(der)));
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        Ok(versions.with_root_certificates(roots).with_no_client_auth())
     }
 
     /// Sends a request and reads the whole response.

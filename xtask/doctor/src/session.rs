@@ -133,7 +133,7 @@ fn watch(deployment: &Deployment<'_>, session: &Value, report: &mut Report) -> O
         report.problem("live progress", "websocket_server_url is not wss.", advice);
         return None;
     }
-    match Socket::open(url) {
+    match deployment.http.tls().and_then(|tls| Socket::open(url, tls)) {
         Ok(socket) => Some(socket),
         Err(error) => {
             let advice = "Check websocket_server_url, the proxy before the broadcaster (it has to forward Upgrade), and \

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
@@ -68,16 +68,7 @@ fn handshake(deployment: &Deployment<'_>) -> Result<Handshake> {
     let host = url.host_str().context("the URL has no host")?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let port = url.port_or_known_default().context("the URL has no port")?;
-    let mut roots = RootCertStore::empty();
-    match deployment.http.authorities() {
-        [] => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        own => {
-            roots.add_parsable_certificates(own.iter().map(|der| CertificateDer::from_slice(der)));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let mut config = versions.with_root_certificates(roots).with_no_client_auth();
+    let mut config = deployment.http.tls()?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from(bare.to_owned())?;
     let address = (bare, port).to_socket_addrs()?.next().context("the name has no address")?;
@@ -134,5 +125,96 @@ fn redirect(deployment: &Deployment<'_>, report: &mut Report) {
         ),
         Ok(_) => report.ok("hsts", "Browsers use https alone."),
         Err(error) => report.problem("hsts", format!("GET / has no response: {error:#}."), "Run this again."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::path::Path;
+    use std::process::Command;
+
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{ServerConfig, ServerConnection};
+
+    use super::*;
+    use crate::fake::found;
+    use crate::http::Http;
+    use crate::{Level, Options};
+
+    /// Makes a certificate for 127.0.0.1 that is valid for so many days, and its key; both as PEM in this folder.
+    fn certificate(folder: &Path, days: u32) {
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=a",
+        ]);
+        openssl.args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]);
+        openssl.args(["-keyout", "key.pem", "-out", "certificate.pem", "-days", &days.to_string()]);
+        let output = openssl.current_dir(folder).output().expect("openssl is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// A server that ends each connection after its handshake; returns its port.
+    fn serve(folder: &Path) -> u16 {
+        let certificate = CertificateDer::from_pem_file(folder.join("certificate.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let mut config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                // A client that rejects the certificate breaks off.
+                let _ = connection.complete_io(&mut stream.unwrap());
+            }
+        });
+        port
+    }
+
+    /// The first finding about a server with a certificate that is valid for so many days.
+    fn certified(days: u32, is_trusted: bool) -> (Level, String) {
+        let folder = tempfile::tempdir().unwrap();
+        certificate(folder.path(), days);
+        let url = format!("https://127.0.0.1:{}/", serve(folder.path())).parse().unwrap();
+        let options = Options { url, token: None, origin: None, sweep_url: None, ca_file: None };
+        let pem = std::fs::read(folder.path().join("certificate.pem")).unwrap();
+        let http = Http::new(is_trusted.then_some(&pem)).unwrap();
+        let mut report = Report::default();
+        check(&Deployment { options: &options, http, is_local: false }, &mut report);
+        found(&report).remove(0)
+    }
+
+    #[test]
+    fn the_certificate_has_to_be_trusted_and_valid_for_a_while() {
+        let (level, text) = certified(90, true);
+        assert!(level == Level::Ok && text.contains("TLS 1.3 with HTTP/2") && text.contains("89 more days"), "{text}");
+        let (level, text) = certified(7, true);
+        assert!(level == Level::Warning && text.contains("6 more days"), "{text}");
+        let (level, text) = certified(90, false);
+        assert!(level == Level::Problem && text.contains("handshake fails"), "{text}");
+    }
+
+    #[test]
+    fn a_url_without_tls_is_a_problem_unless_it_is_one_of_this_machine() {
+        let url = "http://uploads.example.com/".parse().unwrap();
+        let options = Options { url, token: None, origin: None, sweep_url: None, ca_file: None };
+        for (is_local, level) in [(false, Level::Problem), (true, Level::Skipped)] {
+            let mut report = Report::default();
+            check(&Deployment { options: &options, http: Http::new(None).unwrap(), is_local }, &mut report);
+            assert_eq!(found(&report)[0].0, level);
+        }
     }
 }
