@@ -67,7 +67,8 @@ fn texts(tokens: &[TokenTree], found: &mut BTreeSet<String>) {
     }
 }
 
-/// A text as the documentation has it: `…` for what is put in. `None` for what has hardly a word of its own.
+/// A text as the documentation has it: `…` for what is put in. `None` for a name, and for what has hardly a word of its
+/// own.
 fn pattern(literal: &str) -> Option<String> {
     let text = literal.strip_prefix('"')?.strip_suffix('"')?;
     let mut pattern = String::new();
@@ -78,7 +79,8 @@ fn pattern(literal: &str) -> Option<String> {
         let (_, after) = rest.split_once('}')?;
         pattern = format!("{before}…{after}");
     }
-    (pattern.chars().filter(char::is_ascii_alphabetic).count() >= 8).then_some(pattern)
+    let is_message = pattern.contains(' ') && pattern.chars().filter(char::is_ascii_alphabetic).count() >= 8;
+    is_message.then_some(pattern)
 }
 
 /// The first column of the page's tables.

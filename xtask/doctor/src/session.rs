@@ -3,6 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -148,35 +151,48 @@ fn watch(deployment: &Deployment<'_>, session: &Value, report: &mut Report) -> O
     }
 }
 
-/// A PDF of one full part and a short one, by its content.
+/// A PDF, by its content.
 fn pdf(size: usize) -> Vec<u8> {
     let mut bytes = b"%PDF-1.7\n".to_vec();
     bytes.resize(size, b' ');
     bytes
 }
 
-/// Returns the public URL, or nothing if a step was rejected, which is a finding then.
-fn upload(user: &User<'_>, id: &str, part_bytes: usize, mode: &str, report: &mut Report) -> Result<Option<String>> {
-    let content = pdf(part_bytes + LAST_PART_BYTES);
-    let body = json!({ "category": "instruction", "name": "doctor.pdf", "size": content.len(), "type": "application/pdf", "partCount": 1 });
-    let registered = user.post(&format!("/sessions/{id}/files"), &body)?;
+/// Registers a file of one full part and a short one, or as large as files may be; returns its size and its path.
+fn register(user: &User<'_>, id: &str, part_bytes: usize, report: &mut Report) -> Result<Option<(usize, String)>> {
+    let path = format!("/sessions/{id}/files");
+    let body = |size: usize| json!({ "category": "instruction", "name": "doctor.pdf", "size": size, "type": "application/pdf" });
+    let mut size = part_bytes + LAST_PART_BYTES;
+    let mut registered = user.post(&path, &body(size))?;
+    if registered.code().as_deref() == Some("FILE_TOO_LARGE") {
+        let limit = registered.json().get("limitBytes").and_then(Value::as_u64).context("the limit is missing")?;
+        size = usize::try_from(limit)?.min(part_bytes);
+        registered = user.post(&path, &body(size))?;
+    }
     if registered.status != 201 {
         report.problem("upload", format!("A file cannot be registered: {}", registered.summary()), registered.in_log());
         return Ok(None);
     }
-    let registered = registered.json();
-    let file = registered.get("fileId").and_then(Value::as_str).context("the response has no fileId")?;
-    let file = format!("/sessions/{id}/files/{file}");
-    let presigned = registered.pointer("/presignedUrls/0/url").and_then(Value::as_str);
+    let file =
+        registered.json().get("fileId").and_then(Value::as_str).context("the response has no fileId")?.to_owned();
+    Ok(Some((size, format!("{path}/{file}"))))
+}
+
+/// Returns the public URL, or nothing if a step was rejected, which is a finding then.
+fn upload(user: &User<'_>, id: &str, part_bytes: usize, mode: &str, report: &mut Report) -> Result<Option<String>> {
+    let Some((size, file)) = register(user, id, part_bytes, report)? else { return Ok(None) };
+    let content = pdf(size);
+    let parts: Vec<&[u8]> = content.chunks(part_bytes).collect();
     let needs_direct = mode != "through";
-    if let Some(url) = presigned {
-        object::check_direct(user.deployment, url, needs_direct, report);
-    }
+    let first = parts.first().copied().unwrap_or_default();
+    let Some(presigned) = Presigned::request(user, &file, first, report)? else { return Ok(None) };
+    object::check_direct(user.deployment, &presigned.url, needs_direct, report);
     let started = SystemTime::now();
-    for (number, part) in (1..).zip(content.chunks(part_bytes)) {
-        let is_stored = match presigned.filter(|_| number == 1 && needs_direct) {
-            Some(url) => put_direct(user, &file, url, part, report)?,
-            None => put_part(user, &file, number, part, report)?,
+    for (number, part) in (1..).zip(&parts) {
+        let is_stored = if number == 1 && needs_direct {
+            presigned.put(user, &file, part, report)?
+        } else {
+            put_part(user, &file, number, part, report)?
         };
         if !is_stored {
             return Ok(None);
@@ -188,8 +204,8 @@ fn upload(user: &User<'_>, id: &str, part_bytes: usize, mode: &str, report: &mut
         report.problem("upload", format!("A file cannot be completed: {}", completed.summary()), completed.in_log());
         return Ok(None);
     }
-    let megabytes = content.len() as f64 / 1_000_000.0;
-    report.ok("upload", format!("A file of {megabytes:.1} MB is uploaded in two parts, in {seconds:.1} s ({mode})."));
+    let (megabytes, count) = (size as f64 / 1_000_000.0, parts.len());
+    report.ok("upload", format!("A file of {megabytes:.1} MB is uploaded in {seconds:.1} s ({mode}, parts: {count})."));
     let url =
         completed.json().get("fileUrl").and_then(Value::as_str).context("the response has no fileUrl")?.to_owned();
     object::check_public(user.deployment, &url, &content, report);
@@ -213,26 +229,49 @@ fn put_part(user: &User<'_>, file: &str, number: usize, part: &[u8], report: &mu
     Ok(false)
 }
 
-/// Puts a part straight into the bucket, and records it.
-fn put_direct(user: &User<'_>, file: &str, url: &str, part: &[u8], report: &mut Report) -> Result<bool> {
-    let stored = match user.deployment.http.send("PUT", url, &[], Some(part)) {
-        Ok(stored) => stored,
-        // Its preflight had no response either, which is a finding.
-        Err(_) => return Ok(false),
-    };
-    let Some(etag) = stored.header("etag").filter(|_| stored.status == 200) else {
-        let advice = "The bucket's clock, its access key, or a proxy before it that changes requests.";
-        report.problem(
-            "upload",
-            format!("The bucket rejects a part at its presigned URL with {}.", stored.status),
-            advice,
-        );
-        return Ok(false);
-    };
-    let part = json!({ "partNumber": 1, "etag": etag.trim_matches('"'), "sizeBytes": part.len() });
-    let recorded = user.post(&format!("{file}/parts/stored"), &json!({ "parts": [part] }))?;
-    if recorded.status != 200 {
-        report.problem("upload", format!("A part cannot be recorded: {}", recorded.summary()), recorded.in_log());
+/// The URL at which the first part can be put straight into the bucket, which verifies its MD5.
+struct Presigned {
+    url: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Presigned {
+    fn request(user: &User<'_>, file: &str, part: &[u8], report: &mut Report) -> Result<Option<Self>> {
+        let md5 = BASE64_STANDARD.encode(Md5::digest(part));
+        let response =
+            user.post(&format!("{file}/parts/urls"), &json!({ "partNumbers": [1], "contentMd5": { "1": md5 } }))?;
+        if response.status != 200 {
+            report.problem(
+                "bucket",
+                format!("A presigned URL cannot be had: {}", response.summary()),
+                response.in_log(),
+            );
+            return Ok(None);
+        }
+        let first = response.json().pointer("/urls/0").cloned().context("the response has no URL")?;
+        let url = first.get("url").and_then(Value::as_str).context("the response has no URL")?.to_owned();
+        let headers = first.get("headers").and_then(Value::as_object).into_iter().flatten();
+        let headers = headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        Ok(Some(Self { url, headers: headers.collect() }))
     }
-    Ok(recorded.status == 200)
+
+    /// Puts the part, and records it.
+    fn put(&self, user: &User<'_>, file: &str, part: &[u8], report: &mut Report) -> Result<bool> {
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // That nobody responds at the URL is a finding already.
+        let Ok(stored) = user.deployment.http.send("PUT", &self.url, &headers, Some(part)) else { return Ok(false) };
+        let Some(etag) = stored.header("etag").filter(|_| stored.status == 200) else {
+            let advice =
+                "Check the server's clock, the access key, and proxies before the bucket that change requests.";
+            let text = format!("The bucket rejects a part at its presigned URL with {}.", stored.status);
+            report.problem("upload", text, advice);
+            return Ok(false);
+        };
+        let part = json!({ "partNumber": 1, "etag": etag.trim_matches('"'), "sizeBytes": part.len() });
+        let recorded = user.post(&format!("{file}/parts/stored"), &json!({ "parts": [part] }))?;
+        if recorded.status != 200 {
+            report.problem("upload", format!("A part cannot be recorded: {}", recorded.summary()), recorded.in_log());
+        }
+        Ok(recorded.status == 200)
+    }
 }
