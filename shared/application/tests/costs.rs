@@ -1,5 +1,6 @@
 //! What each use case asks of the database (here SQLite) and of the bucket. `docs/operations/capacity.md` is made of
-//! these figures: more than is stated here needs a reason, and new figures there (`cargo xtask bench capacity`).
+//! these figures, and of the look-up that components make before they read a body. More than is stated here needs a
+//! reason, and new figures there (`cargo xtask bench capacity`).
 
 use moc_domain::part::PartNumber;
 use moc_fakes::stage::{PART_BYTES, Stage};

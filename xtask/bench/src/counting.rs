@@ -19,7 +19,8 @@ use url::Url;
 /// Largest message of PostgreSQL's protocol that is read, in bytes.
 const MESSAGE_MAX_BYTES: usize = 1 << 24;
 
-/// A server that accepts every HTTP request: broadcaster, receiver of webhooks and collector. It ends when it is dropped.
+/// A server that accepts every HTTP request: broadcaster, receiver of webhooks and collector. It ends when it is
+/// dropped.
 pub struct Sink {
     /// Where it listens.
     pub origin: Url,
@@ -65,7 +66,8 @@ impl Drop for Sink {
 }
 
 /// A proxy in front of PostgreSQL that counts statements, by the messages of its protocol
-/// ([Message formats](https://www.postgresql.org/docs/current/protocol-message-formats.html)). It ends when it is dropped.
+/// ([Message formats](https://www.postgresql.org/docs/current/protocol-message-formats.html)). It ends when it is
+/// dropped.
 pub struct PostgresProxy {
     /// Where it listens.
     pub port: u16,

@@ -86,7 +86,10 @@ impl Report {
     /// The findings for programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let finding = |Finding { level, check, text, advice }: &Finding| json!({ "level": level.name(), "check": check, "text": text, "advice": advice });
+        let finding = |it: &Finding| {
+            let Finding { level, check, text, advice } = it;
+            json!({ "level": level.name(), "check": check, "text": text, "advice": advice })
+        };
         self.findings.iter().map(finding).collect()
     }
 }

@@ -89,7 +89,8 @@ pub fn check_public(deployment: &Deployment<'_>, url: &str, content: &[u8], repo
         );
     }
     if !response.lists("x-content-type-options", "nosniff") {
-        let advice = "Have what serves the files send X-Content-Type-Options: nosniff: a page could run an uploaded text as a script.";
+        let advice = "Have what serves the files send X-Content-Type-Options: nosniff: a page could run an \
+            uploaded text as a script.";
         report.problem("files", "Files have no X-Content-Type-Options: nosniff.", advice);
     }
     match response.header("content-disposition") {
@@ -104,7 +105,8 @@ pub fn check_public(deployment: &Deployment<'_>, url: &str, content: &[u8], repo
         }
     }
     if origin(url) == deployment.options.url.origin().ascii_serialization() {
-        let advice = "Serve them at an origin of their own, and set public_base_url to it: a script in a file could act as the user.";
+        let advice = "Serve them at an origin of their own, and set public_base_url to it: a script in a file \
+            could act as the user.";
         report.problem("files", "Files have the origin of the API.", advice);
     }
     if url.contains("X-Amz-Signature=") {

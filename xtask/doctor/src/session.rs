@@ -45,8 +45,7 @@ impl User<'_> {
 pub fn check(deployment: &Deployment<'_>, report: &mut Report) {
     let user = User { deployment, authorization: deployment.authorization() };
     // Too small to be a plan of parts; the file that is registered has its own size.
-    let declared =
-        json!({ "files": [{ "category": "instruction", "name": "doctor.pdf", "size": 1, "type": "application/pdf" }] });
+    let declared = json!({ "files": [declaration(1)] });
     let response = match user.post("/sessions", &declared) {
         Ok(response) if response.status == 201 => response,
         Ok(response) => {
@@ -139,8 +138,8 @@ fn watch(deployment: &Deployment<'_>, session: &Value, report: &mut Report) -> O
     match deployment.http.tls().and_then(|tls| Socket::open(url, tls)) {
         Ok(socket) => Some(socket),
         Err(error) => {
-            let advice = "Check websocket_server_url, the proxy before the broadcaster (it has to forward Upgrade), and \
-                whether both have the same websocket_token_secret. Uploads work without it.";
+            let advice = "Check websocket_server_url, the proxy before the broadcaster, which has to forward Upgrade, \
+                and that both have the same websocket_token_secret. Uploads work without it.";
             report.warning(
                 "live progress",
                 format!("The broadcaster does not accept a connection: {error:#}."),
@@ -158,16 +157,20 @@ fn pdf(size: usize) -> Vec<u8> {
     bytes
 }
 
+/// The file as it is declared.
+fn declaration(size: usize) -> Value {
+    json!({ "category": "instruction", "name": "doctor.pdf", "size": size, "type": "application/pdf" })
+}
+
 /// Registers a file of one full part and a short one, or as large as files may be; returns its size and its path.
 fn register(user: &User<'_>, id: &str, part_bytes: usize, report: &mut Report) -> Result<Option<(usize, String)>> {
     let path = format!("/sessions/{id}/files");
-    let body = |size: usize| json!({ "category": "instruction", "name": "doctor.pdf", "size": size, "type": "application/pdf" });
     let mut size = part_bytes + LAST_PART_BYTES;
-    let mut registered = user.post(&path, &body(size))?;
+    let mut registered = user.post(&path, &declaration(size))?;
     if registered.code().as_deref() == Some("FILE_TOO_LARGE") {
         let limit = registered.json().get("limitBytes").and_then(Value::as_u64).context("the limit is missing")?;
         size = usize::try_from(limit)?.min(part_bytes);
-        registered = user.post(&path, &body(size))?;
+        registered = user.post(&path, &declaration(size))?;
     }
     if registered.status != 201 {
         report.problem("upload", format!("A file cannot be registered: {}", registered.summary()), registered.in_log());

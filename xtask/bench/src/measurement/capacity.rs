@@ -299,7 +299,8 @@ fn show(rows: &[(&'static str, Cost)], report: &mut Report) {
 
 /// Prints the sizes of docs/operations/capacity.md, for the busiest hour.
 fn sizes(through: Cost, direct: Cost) {
-    let mut table = "| uploads a day | uploads/s | statements/s | S3 requests/s | other requests/s | cores | cores, direct | Gbit/s in, and out |\n".to_owned();
+    let mut table = "| uploads a day | uploads/s | statements/s | S3 requests/s | other requests/s | cores ".to_owned();
+    table += "| cores, direct | Gbit/s in, and out |\n";
     table += "|---|---|---|---|---|---|---|---|\n";
     for (name, daily) in DAILY {
         let rate = daily * PEAK / 86_400.0;

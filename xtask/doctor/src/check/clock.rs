@@ -28,7 +28,8 @@ pub fn compare(clock: &str, time: SystemTime, at: SystemTime, report: &mut Repor
         Err(behind) => (behind.duration(), "behind"),
     };
     let text = format!("{clock} is {:.1} s {direction} this machine's clock.", difference.as_secs_f64());
-    let advice = "Run an NTP client on both. S3 rejects signatures that are 15 minutes off, and tokens have a leeway of seconds.";
+    let advice = "Run an NTP client on both. S3 rejects signatures that are 15 minutes off, and tokens have a leeway \
+        of seconds.";
     if difference <= TOLERATED {
         report.ok("clock", text);
     } else if difference <= HARMFUL {
