@@ -73,7 +73,7 @@ async fn what_a_restored_bucket_lacks_is_reported_and_can_be_uploaded_again() {
     let stack = Stack::shared();
     let (client, bucket) = (stack.client(), stack.bucket());
     let (session, file) = client.upload_pdf(2_000).await;
-    let pending = client.register(&session, "front.png", "image", "image/png", TWO_PARTS).await;
+    let pending = client.register(&session, "front.png", "image", "image/png", 1_000).await;
     let upload = format!("SELECT upload_id FROM files WHERE id = '{pending}'");
     let object_key = format!("SELECT object_key FROM files WHERE id = '{pending}'");
     let value = |query: &str| stack.database().value(query).expect("a value");
@@ -83,7 +83,7 @@ async fn what_a_restored_bucket_lacks_is_reported_and_can_be_uploaded_again() {
     bucket.delete(&bucket.key_of(&session, &file).await).await;
     bucket.abort(&key, &upload).await;
 
-    let part = client.put_part(&session, &pending, 1, pdf(PART_BYTES)).await;
+    let part = client.put_part(&session, &pending, 1, pdf(1_000)).await;
     let problem = part.problem(422, "FILE_VALIDATION_FAILED");
     assert_eq!(problem["failures"][0]["reason"], "OBJECT_MISSING", "{problem}");
     let _ = client.complete(&session, &pending).await.problem(404, "NOT_FOUND");
