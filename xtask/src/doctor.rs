@@ -26,6 +26,9 @@ pub struct Options {
     /// Where a scheduler sends its sweeps; the check sends one
     #[arg(long, value_name = "URL")]
     sweep_url: Option<String>,
+    /// The token of that route; it can also be in MOC_SWEEP_SECRET
+    #[arg(long, value_name = "TOKEN")]
+    sweep_secret: Option<String>,
     /// Certificates to trust instead of the public ones, as PEM
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -49,9 +52,11 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
     if options.json {
         doctor.arg("--json");
     }
-    if let Some(token) = &options.token {
-        // Not as an argument, which everyone on the machine could read.
-        doctor.env("MOC_TOKEN", token);
+    // Not as arguments, which everyone on the machine could read.
+    for (name, value) in [("MOC_TOKEN", &options.token), ("MOC_SWEEP_SECRET", &options.sweep_secret)] {
+        if let Some(value) = value {
+            doctor.env(name, value);
+        }
     }
     let error = doctor.exec();
     Err(error).context("moc-doctor cannot be started")

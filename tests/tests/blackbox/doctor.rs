@@ -12,7 +12,7 @@ const PAGE: &str = "https://app.example";
 
 fn options(stack: &Stack) -> Options {
     let url = stack.base_url().parse().expect("a URL");
-    Options { url, token: None, origin: None, sweep_url: None, ca_file: None }
+    Options::of(url)
 }
 
 async fn diagnose(options: Options) -> Report {

@@ -64,7 +64,7 @@ fn serve(stream: TcpStream, respond: &impl Fn(&Request) -> Response) {
 
 /// Makes a check of this server as if everyone could reach it.
 pub fn checked(url: Url, check: impl FnOnce(&Deployment<'_>, &mut Report)) -> Report {
-    let options = Options { url, token: None, origin: None, sweep_url: None, ca_file: None };
+    let options = Options::of(url);
     checked_with(&options, check)
 }
 

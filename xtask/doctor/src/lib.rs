@@ -32,12 +32,23 @@ pub struct Options {
     /// The origin of a page that calls the API, if it is another one than the deployment's
     #[arg(long, value_name = "ORIGIN")]
     pub origin: Option<String>,
-    /// Where a scheduler sends its sweeps; the check sends one
+    /// Where a scheduler sends its sweeps; the check sends one [default with a secret: the application's public route]
     #[arg(long, value_name = "URL")]
     pub sweep_url: Option<Url>,
+    /// The token of that route
+    #[arg(long, value_name = "TOKEN", env = "MOC_SWEEP_SECRET", hide_env_values = true)]
+    pub sweep_secret: Option<String>,
     /// Certificates to trust instead of the public ones, as PEM
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+}
+
+impl Options {
+    /// A deployment, and nothing else.
+    #[must_use]
+    pub const fn of(url: Url) -> Self {
+        Self { url, token: None, origin: None, sweep_url: None, sweep_secret: None, ca_file: None }
+    }
 }
 
 /// A deployment, and the means to reach it.

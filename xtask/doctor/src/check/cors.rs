@@ -93,7 +93,7 @@ mod tests {
             (204, [vec![("Access-Control-Allow-Origin", origin)], of_preflight].concat(), vec![])
         });
         let origin = Some("https://app.example".to_owned());
-        let report = checked_with(&Options { url, token: None, origin, sweep_url: None, ca_file: None }, check);
+        let report = checked_with(&Options { origin, ..Options::of(url) }, check);
         let (level, text) = found(&report).remove(1);
         assert_eq!(level, Level::Problem);
         for name in ["DELETE", "authorization", "location", "x-request-id", "allowed_upload_origins"] {

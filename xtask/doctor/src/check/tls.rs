@@ -189,7 +189,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         certificate(folder.path(), days);
         let url = format!("https://127.0.0.1:{}/", serve(folder.path())).parse().unwrap();
-        let options = Options { url, token: None, origin: None, sweep_url: None, ca_file: None };
+        let options = Options::of(url);
         let pem = std::fs::read(folder.path().join("certificate.pem")).unwrap();
         let http = Http::new(is_trusted.then_some(&pem)).unwrap();
         let mut report = Report::default();
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_url_without_tls_is_a_problem_unless_it_is_one_of_this_machine() {
         let url = "http://uploads.example.com/".parse().unwrap();
-        let options = Options { url, token: None, origin: None, sweep_url: None, ca_file: None };
+        let options = Options::of(url);
         for (is_local, level) in [(false, Level::Problem), (true, Level::Skipped)] {
             let mut report = Report::default();
             check(&Deployment { options: &options, http: Http::new(None).unwrap(), is_local }, &mut report);
