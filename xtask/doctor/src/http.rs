@@ -32,6 +32,8 @@ pub struct Response {
     pub body: Vec<u8>,
     /// The middle of the time between request and response.
     pub at: SystemTime,
+    /// Half of that time: a clock that was read meanwhile may differ by so much.
+    pub uncertainty: Duration,
 }
 
 impl Response {
@@ -135,6 +137,7 @@ impl Http {
             headers: response.headers().clone(),
             body: response.body_mut().with_config().limit(RESPONSE_MAX_BYTES).read_to_vec()?,
             at: sent + took / 2,
+            uncertainty: took / 2,
         })
     }
 

@@ -93,7 +93,7 @@ pub fn check(deployment: &Deployment<'_>, report: &mut Report) {
 fn application_clock(id: &str, response: &Response, report: &mut Report) {
     let timestamp = Uuid::parse_str(id).ok().and_then(|id| id.get_timestamp());
     if let Some((seconds, nanos)) = timestamp.map(|timestamp| timestamp.to_unix()) {
-        compare_clocks("The application's clock", UNIX_EPOCH + Duration::new(seconds, nanos), response.at, report);
+        compare_clocks("The application's clock", UNIX_EPOCH + Duration::new(seconds, nanos), response, report);
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::Deployment;
 use crate::finding::Report;
+use crate::http::Response;
 
 /// Differences up to this are those of the network, and of a `Date` in whole seconds.
 const TOLERATED: Duration = Duration::from_secs(5);
@@ -16,23 +17,24 @@ pub fn check(deployment: &Deployment<'_>, report: &mut Report) {
         return;
     };
     match response.header("date").and_then(|date| httpdate::parse_http_date(date).ok()) {
-        Some(date) => compare("The Date of responses", date, response.at, report),
+        Some(date) => compare("The Date of responses", date, &response, report),
         None => report.skipped("clock", "Responses have no Date. With a token, the clock is read from a session's id."),
     }
 }
 
-/// Compares a clock with this machine's as it was `at` the same time.
-pub fn compare(clock: &str, time: SystemTime, at: SystemTime, report: &mut Report) {
-    let (difference, direction) = match time.duration_since(at) {
+/// Compares a clock, as the server read it for a response, with this machine's.
+pub fn compare(clock: &str, time: SystemTime, response: &Response, report: &mut Report) {
+    let (difference, direction) = match time.duration_since(response.at) {
         Ok(ahead) => (ahead, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),
     };
     let text = format!("{clock} is {:.1} s {direction} this machine's clock.", difference.as_secs_f64());
     let advice = "Run an NTP client on both. S3 rejects signatures that are 15 minutes off, and tokens have a leeway \
         of seconds.";
-    if difference <= TOLERATED {
+    let certain = difference.saturating_sub(response.uncertainty);
+    if certain <= TOLERATED {
         report.ok("clock", text);
-    } else if difference <= HARMFUL {
+    } else if certain <= HARMFUL {
         report.warning("clock", text, advice);
     } else {
         report.problem("clock", text, advice);
@@ -46,15 +48,20 @@ mod tests {
     use crate::finding::Level;
 
     #[test]
-    fn a_difference_is_judged_in_both_directions() {
-        let now = SystemTime::now();
-        for (seconds, level) in [(0, Level::Ok), (5, Level::Ok), (45, Level::Warning), (300, Level::Problem)] {
-            for time in [now + Duration::from_secs(seconds), now - Duration::from_secs(seconds)] {
-                let mut report = Report::default();
-                compare("The clock", time, now, &mut report);
-                assert_eq!(report.findings()[0].level, level, "{seconds} s");
-            }
+    fn a_difference_is_judged_in_both_directions_and_less_than_the_network_causes() {
+        let url = start(|_| (200, vec![], vec![]));
+        let mut response = crate::http::Http::new(None).unwrap().ask("GET", url.as_str(), &[]).unwrap();
+        let level = |seconds: i64, response: &Response| {
+            let (mut report, difference) = (Report::default(), Duration::from_secs(seconds.unsigned_abs()));
+            let time = if seconds < 0 { response.at - difference } else { response.at + difference };
+            compare("The clock", time, response, &mut report);
+            report.findings()[0].level
+        };
+        for (seconds, expected) in [(0, Level::Ok), (5, Level::Ok), (45, Level::Warning), (300, Level::Problem)] {
+            assert_eq!([seconds, -seconds].map(|seconds| level(seconds, &response)), [expected; 2], "{seconds} s");
         }
+        response.uncertainty = Duration::from_secs(40);
+        assert_eq!(level(45, &response), Level::Ok);
     }
 
     #[test]
