@@ -103,7 +103,8 @@ fn in_session(user: &User<'_>, id: &str, session: &Value, report: &mut Report) -
     let part_bytes = session.get("partSizeBytes").and_then(Value::as_u64).and_then(|bytes| usize::try_from(bytes).ok());
     let mode = session.get("uploadMode").and_then(Value::as_str).unwrap_or("through");
     let uploaded = upload(user, id, part_bytes?, mode, report);
-    if let Some(socket) = &mut socket {
+    // Without a file there is no event.
+    if let (Some(socket), Ok(Some(_))) = (&mut socket, &uploaded) {
         if socket.receives("file_registered", EVENT_LIMIT) {
             report.ok("live progress", "Events arrive.");
         } else {

@@ -30,7 +30,15 @@ pub fn check(deployment: &Deployment<'_>, report: &mut Report) {
         }
         return;
     }
-    match handshake(deployment) {
+    let stream = match connect(deployment) {
+        Ok(stream) => stream,
+        Err(error) => {
+            let advice = "Check the URL, DNS, and the firewall.";
+            report.problem("tls", format!("There is no connection: {error:#}."), advice);
+            return;
+        }
+    };
+    match handshake(deployment, stream) {
         Ok(handshake) => handshake.judge(report),
         Err(error) => {
             let advice = "Browsers reject the connection, too. Renew the certificate, or complete its chain; --ca-file \
@@ -39,6 +47,21 @@ pub fn check(deployment: &Deployment<'_>, report: &mut Report) {
         }
     }
     redirect(deployment, report);
+}
+
+/// The host of the URL, an IPv6 address without its brackets.
+fn host<'a>(deployment: &'a Deployment<'_>) -> Result<&'a str> {
+    let host = deployment.options.url.host_str().context("the URL has no host")?;
+    Ok(host.trim_start_matches('[').trim_end_matches(']'))
+}
+
+fn connect(deployment: &Deployment<'_>) -> Result<TcpStream> {
+    let port = deployment.options.url.port_or_known_default().context("the URL has no port")?;
+    let address = (host(deployment)?, port).to_socket_addrs()?.next().context("the name has no address")?;
+    let stream = TcpStream::connect_timeout(&address, LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    Ok(stream)
 }
 
 /// The result of a handshake.
@@ -63,18 +86,10 @@ impl Handshake {
     }
 }
 
-fn handshake(deployment: &Deployment<'_>) -> Result<Handshake> {
-    let url = &deployment.options.url;
-    let host = url.host_str().context("the URL has no host")?;
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let port = url.port_or_known_default().context("the URL has no port")?;
+fn handshake(deployment: &Deployment<'_>, stream: TcpStream) -> Result<Handshake> {
     let mut config = deployment.http.tls()?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let name = ServerName::try_from(bare.to_owned())?;
-    let address = (bare, port).to_socket_addrs()?.next().context("the name has no address")?;
-    let stream = TcpStream::connect_timeout(&address, LIMIT)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
+    let name = ServerName::try_from(host(deployment)?.to_owned())?;
     let mut stream = StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, stream);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
