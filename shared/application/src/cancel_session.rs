@@ -6,11 +6,10 @@ use futures::stream::{self, StreamExt as _};
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::File;
 use moc_domain::id::{LockToken, SessionId, UserId};
-use moc_domain::limits::{
-    ABORT_CONCURRENCY, CLEARING_LOCK_STALE_MS, FINALIZE_POLL_MAX_MS, FINALIZE_POLL_MS, FINALIZE_WAIT_MS,
-};
+use moc_domain::limits::{ABORT_CONCURRENCY, FINALIZE_POLL_MAX_MS, FINALIZE_POLL_MS, FINALIZE_WAIT_MS, LEASE_MS};
 use moc_domain::session::Status;
 
+use crate::lease::{self, Lease, Stopped};
 use crate::port::{Bucket, BucketError, Platform, Store};
 use crate::{deadline, lookup};
 
@@ -40,12 +39,10 @@ pub async fn run(
         }
     }
     let token = LockToken::new(platform.now(), platform.random());
-    if !lock(store, platform, id, token).await? {
-        return Ok(());
-    }
+    let Some(lease) = lock(store, platform, id, token).await? else { return Ok(()) };
     // Read after the cancellation and under the lock: no file comes from now on, and nobody else clears one.
     let cleared = match store.uncleared_files(id).await {
-        Ok(files) => clear_all(store, bucket, platform, id, &files, again, completion_timeout_ms).await,
+        Ok(files) => clear_all(store, bucket, platform, lease, &files, again, completion_timeout_ms).await,
         Err(error) => Err(error.into()),
     };
     // A store that is unavailable now leaves a lock that goes stale.
@@ -53,22 +50,31 @@ pub async fn run(
     cleared
 }
 
-/// Takes the lock of a cancelled session; `false` if another request has cleared the bucket meanwhile.
-async fn lock(store: &impl Store, platform: &impl Platform, id: SessionId, token: LockToken) -> Result<bool, Error> {
+/// Takes the lock of a cancelled session; `None` if another request has cleared the bucket meanwhile.
+async fn lock(
+    store: &impl Store,
+    platform: &impl Platform,
+    id: SessionId,
+    token: LockToken,
+) -> Result<Option<Lease>, Error> {
     let (mut waited_ms, mut pause_ms) = (0, FINALIZE_POLL_MS);
     while !store.uncleared_files(id).await?.is_empty() {
         let now = platform.now();
-        if store.lock_clearing(id, token, now, now.plus_millis(-CLEARING_LOCK_STALE_MS)).await? {
-            return Ok(true);
+        if store.lock_clearing(id, token, now, now.plus_millis(-LEASE_MS)).await? {
+            return Ok(Some(Lease { session: id, token, taken_at: now }));
         }
         if waited_ms >= FINALIZE_WAIT_MS || deadline::left_ms(platform).is_some_and(|left_ms| left_ms < pause_ms) {
-            return Err(Error::with_source(ErrorKind::BucketUnavailable, "another request is clearing the session"));
+            return Err(clearing());
         }
         platform.sleep(pause_ms).await;
         waited_ms += pause_ms;
         pause_ms = (2 * pause_ms).min(FINALIZE_POLL_MAX_MS);
     }
-    Ok(false)
+    Ok(None)
+}
+
+fn clearing() -> Error {
+    Error::with_source(ErrorKind::BucketUnavailable, "another request is clearing the session")
 }
 
 /// Clears the bucket of these files, and records which are cleared.
@@ -76,7 +82,7 @@ pub(crate) async fn clear_all(
     store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,
-    id: SessionId,
+    lease: Lease,
     files: &[File],
     again: bool,
     completion_timeout_ms: i64,
@@ -91,19 +97,22 @@ pub(crate) async fn clear_all(
         cleared.map(|()| file.id)
     };
     let (mut cleared, mut error) = (Vec::new(), None);
-    let clearing = stream::iter(files).map(clear).buffer_unordered(ABORT_CONCURRENCY).for_each(|result| {
+    let deleting = stream::iter(files).map(clear).buffer_unordered(ABORT_CONCURRENCY).for_each(|result| {
         match result {
             Ok(file) => cleared.push(file),
             Err(failed) => error = error.take().or_else(|| Some(failed.into())),
         }
         ready(())
     });
-    if deadline::in_time(platform, clearing).await.is_none() {
-        error = Some(deadline::over("the deletion of the session's files"));
+    match deadline::in_time(platform, lease::held(store, platform, lease, deleting)).await {
+        Some(Ok(())) => {}
+        Some(Err(Stopped::Lost)) => error = Some(clearing()),
+        Some(Err(Stopped::Failed(failed))) => error = Some(failed),
+        None => error = Some(deadline::over("the deletion of the session's files")),
     }
     if !cleared.is_empty() {
         // Without this record the same call again asks the bucket again.
-        let _ = store.clear_files(id, &cleared).await;
+        let _ = store.clear_files(lease.session, &cleared).await;
     }
     error.map_or(Ok(()), Err)
 }

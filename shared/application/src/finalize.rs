@@ -6,21 +6,23 @@
 //!
 //! | interrupted after | what stands | the next call |
 //! |---|---|---|
-//! | lock | a session `finalizing` without a MOC | waits, then 409; takes the lock once it is stale |
+//! | lock | a session `finalizing` without a MOC | waits, and takes the lock when its lease is over |
 //! | MOC, or its files | a session `finalizing` with a MOC | gives it its files, ends the session: `resumed` |
 //! | session | everything | returns the MOC: `idempotent` |
+//!
+//! The lock is a lease, which is renewed while the files are validated. A call that loses it drops its work, and the
+//! insertion of the MOC needs the lock.
 //!
 //! Where the host limits the time of a request, the validation ends before that and the lock is given back. What it has
 //! verified is recorded, so the next call goes on from there.
 
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::{LockToken, MocId, SessionId, UserId};
-use moc_domain::limits::{
-    FINALIZE_HEAL_AFTER_MS, FINALIZE_LOCK_STALE_MS, FINALIZE_POLL_MAX_MS, FINALIZE_POLL_MS, FINALIZE_WAIT_MS,
-};
+use moc_domain::limits::{FINALIZE_HEAL_AFTER_MS, FINALIZE_POLL_MAX_MS, FINALIZE_POLL_MS, FINALIZE_WAIT_MS, LEASE_MS};
 use moc_domain::moc::{Description, Moc, slug_candidates, title_conflict};
 use moc_domain::session::{Session, Status};
 
+use crate::lease::{self, Lease, Watch};
 use crate::port::{Bucket, Inserted, Platform, Step, Store, Trace};
 use crate::validate::{self, Timing};
 use crate::{deadline, lookup};
@@ -78,7 +80,7 @@ enum Found {
     /// Another call has left it with this MOC.
     Left(Moc),
     /// This call has its lock.
-    Locked(LockToken),
+    Locked(Lease),
 }
 
 /// Publishes a session as a MOC, once.
@@ -102,7 +104,7 @@ pub async fn run(
             Ok(Finalized { moc, outcome: FinalizeOutcome::Idempotent, validation: None })
         }
         Found::Left(moc) => work.end(moc, None).await,
-        Found::Locked(token) => work.locked(token).await,
+        Found::Locked(lease) => work.locked(lease).await,
     }
 }
 
@@ -112,25 +114,26 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         let FinalizeRequest { user, id, .. } = self.request;
         let started = self.platform.now();
         let mut pause_ms = FINALIZE_POLL_MS;
+        let mut watch = Watch::default();
         loop {
             let session = lookup::session(self.store, user, id).await?;
             let now = self.platform.now();
+            let stale_before = watch.stale_before(session.locked_at(), now);
             match session.status {
                 Status::Cancelled => return Err(ErrorKind::SessionNotActive { status: session.status }.into()),
                 Status::Finalized => return Ok(Found::Finalized(session)),
                 Status::Active if session.is_expired(now) => {
                     return Err(ErrorKind::SessionExpired { expires_at: session.expires_at, now }.into());
                 }
-                Status::Finalizing if !session.lock_is_stale(now) => {
+                Status::Finalizing if session.locked_at() > stale_before => {
                     if let Some(moc) = self.left_by_crash().await? {
                         return Ok(Found::Left(moc));
                     }
                 }
                 Status::Active | Status::Finalizing => {
                     let token = LockToken::new(now, self.platform.random());
-                    let stale_before = now.plus_millis(-FINALIZE_LOCK_STALE_MS);
                     if self.store.lock_session(id, token, now, stale_before).await? {
-                        return Ok(Found::Locked(token));
+                        return Ok(Found::Locked(Lease { session: id, token, taken_at: now }));
                     }
                 }
             }
@@ -140,19 +143,22 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
             if left_ms == 0 {
                 return Err(ErrorKind::FinalizeInProgress.into());
             }
-            self.platform.sleep(pause_ms.min(left_ms)).await;
+            // A lease that ends sooner is not waited for any longer.
+            let lease_ms = session.locked_at().plus_millis(LEASE_MS).millis_since(self.platform.now());
+            let lease_ms = u64::try_from(lease_ms).ok().filter(|lease_ms| *lease_ms > 0).unwrap_or(u64::MAX);
+            self.platform.sleep(pause_ms.min(left_ms).min(lease_ms)).await;
             pause_ms = (2 * pause_ms).min(FINALIZE_POLL_MAX_MS);
         }
     }
 
     /// Everything under the lock. What fails before the MOC stands gives the lock back; what fails
     /// after it leaves the lock, and the next call goes on from there.
-    async fn locked(&self, token: LockToken) -> Result<Finalized, Error> {
-        let (moc, validation) = match self.validated(token).await {
+    async fn locked(&self, lease: Lease) -> Result<Finalized, Error> {
+        let (moc, validation) = match self.validated(lease).await {
             Ok(made) => made,
             Err(error) => {
                 // A store that is unavailable now leaves a lock that goes stale.
-                let _ = self.store.unlock_session(self.request.id, token).await;
+                let _ = self.store.unlock_session(self.request.id, lease.token).await;
                 return Err(error);
             }
         };
@@ -160,7 +166,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
     }
 
     /// The MOC in the store; with the validation where this call has made it.
-    async fn validated(&self, token: LockToken) -> Result<(Moc, Option<Timing>), Error> {
+    async fn validated(&self, lease: Lease) -> Result<(Moc, Option<Timing>), Error> {
         let FinalizeRequest { user, id, described, concurrency, completion_timeout_ms, .. } = self.request;
         if let Some(moc) = self.store.moc_of_session(id).await? {
             return Ok((moc, None));
@@ -174,10 +180,12 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         // Read under the lock: from here on no file comes and none completes.
         let (_, files) = lookup::session_with_files(self.store, user, id).await?;
         let (store, bucket, platform) = (self.store, self.bucket, self.platform);
+        let token = lease.token;
         let validating = validate::files(store, bucket, platform, token, &files, concurrency, completion_timeout_ms);
         let in_time = async {
-            let validated = deadline::in_time(platform, validating).await;
-            validated.unwrap_or_else(|| Err(deadline::over("the verification of the files")))
+            let validated = deadline::in_time(platform, lease::held(store, platform, lease, validating)).await;
+            let over = || Err(deadline::over("the verification of the files"));
+            validated.map_or_else(over, |held| held.unwrap_or_else(|stopped| Err(stopped.into())))
         };
         let validation = self.trace.step(Step::ValidateFiles, in_time).await?;
         let now = self.platform.now();
@@ -199,7 +207,7 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
         match self.store.insert_moc(&moc, token, self.request.webhook).await? {
             Inserted::Done => Ok((moc, Some(validation))),
             Inserted::SlugTaken => Err(title_conflict(&moc.slug, &self.taken(&moc.slug).await?).into()),
-            // This call was so slow that its lock went stale.
+            // This call was so slow that its lease ended.
             Inserted::LockLost => Err(ErrorKind::FinalizeInProgress.into()),
             Inserted::SessionTaken => {
                 let moc = self.store.moc_of_session(moc.session_id).await?;

@@ -13,6 +13,7 @@ mod deadline;
 pub mod deliver_webhook;
 pub mod finalize;
 pub mod issuer_keys;
+mod lease;
 pub mod lookup;
 pub mod make_thumbnail;
 pub mod part_urls;

@@ -3,7 +3,7 @@
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{File, StoredPart};
 use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
-use moc_domain::limits::{FINALIZE_LOCK_STALE_MS, LOOK_PAUSE_MS};
+use moc_domain::limits::{LEASE_MS, LOOK_PAUSE_MS};
 use moc_domain::moc::Moc;
 use moc_domain::session::Session;
 use moc_domain::time::Timestamp;
@@ -69,8 +69,8 @@ pub async fn moc(store: &impl Store, user: &UserId, id: MocId) -> Result<Moc, Er
     owned(store.moc(id).await?, user, |moc| &moc.user)
 }
 
-/// The session without a lock that its finalize has left by a crash: once that is stale, and if the session has no MOC,
-/// it is released. A finalize that is only slow inserts no MOC then.
+/// The session without a lock that its finalize has left by a crash: once the lease is over, the lock is released, or,
+/// if there is a MOC, the MOC gets its files and the session ends. A finalize that is only slow inserts no MOC then.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], or the store's.
@@ -83,9 +83,13 @@ pub async fn without_stale_lock(
     if !session.lock_is_stale(now) {
         return Ok(session);
     }
-    let token = LockToken::new(now, platform.random());
-    if store.lock_session(session.id, token, now, now.plus_millis(-FINALIZE_LOCK_STALE_MS)).await? {
-        store.unlock_session(session.id, token).await?;
+    if let Some(moc) = store.moc_of_session(session.id).await? {
+        store.complete_moc(moc.id, session.id).await?;
+    } else {
+        let token = LockToken::new(now, platform.random());
+        if store.lock_session(session.id, token, now, now.plus_millis(-LEASE_MS)).await? {
+            store.unlock_session(session.id, token).await?;
+        }
     }
     store.session(session.id).await?.ok_or_else(|| ErrorKind::NotFound.into())
 }

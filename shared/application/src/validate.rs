@@ -174,7 +174,7 @@ async fn all<'a>(
     match failure {
         Failure::Rejected(rejection) => {
             if !store.reject_file(file.id, &rejection, token).await? {
-                // This call was so slow that its lock went stale: the file may be a part of another one's MOC.
+                // This call was so slow that its lease ended: the file may be a part of another one's MOC.
                 return Err(ErrorKind::FinalizeInProgress.into());
             }
             // An object that is missing may yet appear, and then it may be right.

@@ -7,7 +7,7 @@ use moc_domain::content::Content;
 use moc_domain::error::{ErrorKind, FileFault};
 use moc_domain::file::{Declaration, File, Rejection};
 use moc_domain::id::SessionId;
-use moc_domain::limits::{CONTENT_PROBE_BYTES, FINALIZE_LOCK_STALE_MS};
+use moc_domain::limits::{CONTENT_PROBE_BYTES, LEASE_MS};
 use moc_domain::session::Status;
 use moc_fakes::Stage;
 use moc_fakes::stage::run;
@@ -252,7 +252,7 @@ fn a_finalize_that_has_lost_its_lock_rejects_and_deletes_nothing() {
     let (id, file) = with_list(&stage, b"3001,4");
     let (memory, key, other) = (stage.memory.clone(), file.key.clone(), stage.another());
     stage.store_faults.meanwhile("SET rejected = 1", 1, move || {
-        other.platform.advance(FINALIZE_LOCK_STALE_MS);
+        other.platform.advance(LEASE_MS);
         run(memory.put(&key, "text/csv", b"3001,4")).unwrap();
         other.finalize(id, "Second").unwrap();
     });

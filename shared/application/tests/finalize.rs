@@ -7,7 +7,7 @@ use moc_application::port::{BucketError, Platform as _, Sessions as _};
 use moc_domain::checksum::Checksums;
 use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::id::{LockToken, SessionId};
-use moc_domain::limits::{FINALIZE_HEAL_AFTER_MS, FINALIZE_LOCK_STALE_MS, FINALIZE_WAIT_MS, SESSION_LIFETIME_MS};
+use moc_domain::limits::{FINALIZE_HEAL_AFTER_MS, LEASE_MS, SESSION_LIFETIME_MS};
 use moc_domain::session::Status;
 use moc_domain::time::Timestamp;
 use moc_fakes::Stage;
@@ -243,12 +243,10 @@ fn a_lock_is_taken_over_when_it_is_stale() {
     let stage = Stage::default();
     let id = three(&stage);
     lock(&stage, id);
-    let began = stage.platform.now();
-    assert_eq!(kind(stage.finalize(id, "Castle")), ErrorKind::FinalizeInProgress);
-    assert_eq!(stage.platform.now().millis_since(began).unsigned_abs(), FINALIZE_WAIT_MS);
-    let waited_ms = stage.platform.now().millis_since(began);
-    stage.platform.advance(FINALIZE_LOCK_STALE_MS - waited_ms);
+    stage.platform.advance(LEASE_MS);
+    let now = stage.platform.now();
     assert_eq!(stage.finalize(id, "Castle").unwrap().outcome, FinalizeOutcome::Created);
+    assert_eq!(stage.platform.now(), now);
     is_whole(&stage, id, "Castle");
 }
 
@@ -295,7 +293,7 @@ fn a_step_after_the_moc_fails() {
 #[test]
 fn a_crash_after_the_moc_is_healed() {
     for delete in ["DELETE FROM moc_files", "DELETE FROM moc_files WHERE category = 'instruction'", "SELECT 1"] {
-        for age_ms in [FINALIZE_HEAL_AFTER_MS, FINALIZE_LOCK_STALE_MS] {
+        for age_ms in [FINALIZE_HEAL_AFTER_MS, LEASE_MS] {
             let stage = Stage::default();
             let id = three(&stage);
             let moc = stage.finalize(id, "Castle").unwrap().moc;
@@ -357,7 +355,7 @@ fn a_finalize_that_has_lost_its_lock_makes_no_moc() {
     let id = three(&stage);
     let other = stage.another();
     stage.bucket_faults.meanwhile("head", 1, move || {
-        other.platform.advance(FINALIZE_LOCK_STALE_MS);
+        other.platform.advance(LEASE_MS);
         other.store_faults.before("INSERT INTO mocs", 1..=3, broken());
         assert_eq!(kind(other.finalize(id, "Second")), ErrorKind::StoreUnavailable);
         let pdf = b"%PDF-1 in a PNG";
@@ -374,7 +372,7 @@ fn of_two_finalizes_the_first_title_counts_although_its_lock_was_lost() {
     let id = three(&stage);
     let other = stage.another();
     stage.bucket_faults.meanwhile("head", 1, move || {
-        other.platform.advance(FINALIZE_LOCK_STALE_MS);
+        other.platform.advance(LEASE_MS);
         other.finalize(id, "Second").unwrap();
     });
     let found = stage.finalize(id, "First").unwrap();
@@ -390,7 +388,7 @@ fn a_lock_that_cannot_be_given_back_goes_stale() {
     stage.store_faults.before("UPDATE sessions SET status = 'active'", 1..=3, broken());
     assert_eq!(kind(stage.finalize(id, "Castle")), ErrorKind::StoreUnavailable);
     assert_eq!(stage.session_now(id).status, Status::Finalizing);
-    stage.platform.advance(FINALIZE_LOCK_STALE_MS);
+    stage.platform.advance(LEASE_MS);
     assert_eq!(stage.finalize(id, "Castle").unwrap().outcome, FinalizeOutcome::Created);
     is_whole(&stage, id, "Castle");
 }

@@ -15,8 +15,8 @@ use moc_domain::limits::{
     KEY_SET_FETCH_MAX_MS, KEY_SET_FRESH_MS, KEY_SET_PAUSE_MS, KEY_SET_STALE_MS, KEY_SET_WAIT_MAX_MS,
 };
 use moc_domain::time::Timestamp;
-use moc_fakes::Stage;
 use moc_fakes::stage::{STARTED_AT_MS, StageStore};
+use moc_fakes::{Stage, wake_next};
 use moc_store::SqlError;
 
 const URL: &str = "https://id.example/keys";
@@ -49,7 +49,12 @@ impl Clock {
             if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 return result;
             }
-            let next = self.awaited.borrow().iter().map(|(time, _)| *time).min().unwrap();
+            let next = self.awaited.borrow().iter().map(|(time, _)| *time).min();
+            // The store has a clock of its own, for its pauses.
+            let Some(next) = next else {
+                assert!(wake_next(), "nothing is waited for");
+                continue;
+            };
             self.now.set(self.now.get().max(next));
             let due = self.awaited.borrow_mut().extract_if(.., |(time, _)| *time <= self.now.get()).collect::<Vec<_>>();
             due.into_iter().for_each(|(_, waker)| waker.wake());

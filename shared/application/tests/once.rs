@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
+use futures::future::{join, join_all};
 use moc_application::finalize::Finalized;
 use moc_application::port::{
     BucketError, Files as _, Platform as _, Sessions as _, ThumbnailError, ThumbnailQueue as _,
@@ -9,7 +10,7 @@ use moc_application::port::{
 use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::id::{LockToken, SessionId};
 use moc_domain::limits::{
-    CLEARING_LOCK_STALE_MS, FINALIZE_WAIT_MS, THUMBNAIL_ATTEMPTS_MAX, THUMBNAIL_LEASE_MS, THUMBNAIL_PAUSES_MS,
+    FINALIZE_WAIT_MS, LEASE_MS, THUMBNAIL_ATTEMPTS_MAX, THUMBNAIL_LEASE_MS, THUMBNAIL_PAUSES_MS,
     THUMBNAILS_AFTER_RESPONSE_MAX,
 };
 use moc_domain::moc::Moc;
@@ -173,13 +174,17 @@ fn a_file_counts_as_cleared_only_if_the_store_says_so() {
 fn a_finalize_that_waits_looks_at_the_store_a_few_times() {
     let stage = Stage::default();
     let id = stage.uploaded().id;
-    let now = stage.platform.now();
-    let token = LockToken::new(now, stage.platform.random());
-    assert!(run(stage.store.lock_session(id, token, now, Timestamp::from_millis(0))).unwrap());
-    let another = stage.another();
-    assert_eq!(kind(another.finalize(id, "Castle")), ErrorKind::FinalizeInProgress);
-    assert_eq!(stage.platform.now().millis_since(now).unsigned_abs(), FINALIZE_WAIT_MS);
-    assert!(another.store_faults.count("SELECT") <= 32, "{}", another.store_faults.count("SELECT"));
+    stage.bucket_faults.slow("head", 1..=1, &stage.platform, 2 * FINALIZE_WAIT_MS);
+    let (began, another) = (stage.platform.now(), stage.another());
+    let waiting = async {
+        let rejected = another.finalizing(id, "Castle").await;
+        (kind(rejected), another.platform.now().millis_since(began).unsigned_abs())
+    };
+    let (first, waited) = run(join(stage.finalizing(id, "Castle"), waiting));
+    assert_eq!(waited, (ErrorKind::FinalizeInProgress, FINALIZE_WAIT_MS));
+    assert!(first.is_ok());
+    let looks = another.store_faults.count("SELECT");
+    assert!(looks <= 50, "{looks}");
 }
 
 fn undecodable() -> ThumbnailError {
@@ -335,19 +340,19 @@ fn a_store_that_fails_gives_the_slot_back() {
     assert!(stage.has_thumbnail(&tower));
 }
 
-/// Each begins while the first one clears the session, and waits longer than it may, but not until its lock is stale.
 #[test]
 fn of_cancellations_at_once_one_clears_the_session() {
     let stage = Stage::default();
     let session = stage.uploaded();
     let (id, others) = (session.id, (0..5).map(|_| stage.another()).collect::<Vec<_>>());
-    let waiting = others.clone();
-    stage.bucket_faults.meanwhile("delete", 1, move || {
-        for other in &waiting {
-            assert_eq!(other.cancel(id).unwrap_err().kind, ErrorKind::BucketUnavailable);
-        }
-    });
-    stage.cancel(id).unwrap();
+    // Longer than the others may wait.
+    stage.bucket_faults.slow("delete", 1..=1, &stage.platform, 2 * FINALIZE_WAIT_MS);
+    let waiting = join_all(others.iter().map(|other| other.cancelling(id)));
+    let (first, rejected) = run(join(stage.cancelling(id), waiting));
+    first.unwrap();
+    for rejected in rejected {
+        assert_eq!(rejected.unwrap_err().kind, ErrorKind::BucketUnavailable);
+    }
     assert_eq!(others.iter().map(calls).sum::<usize>(), 0);
     others[0].cancel(id).unwrap();
 }
@@ -379,7 +384,7 @@ fn a_cancellation_that_has_crashed_is_taken_over() {
     let now = stage.platform.now();
     let token = LockToken::new(now, stage.platform.random());
     assert!(run(stage.store.lock_clearing(session.id, token, now, Timestamp::from_millis(0))).unwrap());
-    stage.platform.advance(CLEARING_LOCK_STALE_MS);
+    stage.platform.advance(LEASE_MS);
     stage.cancel(session.id).unwrap();
     assert_eq!(stage.memory.keys(), [""; 0]);
 }

@@ -6,7 +6,7 @@ use moc_application::port::{Platform as _, Sessions as _};
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::File;
 use moc_domain::id::LockToken;
-use moc_domain::limits::FINALIZE_LOCK_STALE_MS;
+use moc_domain::limits::LEASE_MS;
 use moc_domain::part::PartNumber;
 use moc_domain::session::Status;
 use moc_domain::time::Timestamp;
@@ -47,7 +47,7 @@ fn keeps_others_out_until_it_is_stale() {
     for (name, call) in uses() {
         let stage = Stage::default();
         let file = crashed(&stage);
-        stage.platform.advance(FINALIZE_LOCK_STALE_MS - 1);
+        stage.platform.advance(LEASE_MS - 1);
         assert_eq!(call(&stage, &file).unwrap_err().kind, ErrorKind::FinalizeInProgress, "{name}");
         stage.platform.advance(1);
         call(&stage, &file).unwrap_or_else(|error| panic!("{name}: {error:?}"));
@@ -55,21 +55,24 @@ fn keeps_others_out_until_it_is_stale() {
     }
 }
 
-/// Then only a finalize may end the session.
+/// The next request of any kind ends what the finalize has left.
 #[test]
-fn keeps_others_out_if_there_is_a_moc() {
+fn with_a_moc_the_session_is_finalized_once_it_is_stale() {
     for (name, call) in uses() {
         let stage = Stage::default();
         let session = stage.uploaded();
         stage.store_faults.before("INSERT INTO moc_files", 1..=3, moc_store::SqlError::unavailable("broken"));
         assert!(stage.finalize(session.id, "Castle").is_err());
-        stage.platform.advance(FINALIZE_LOCK_STALE_MS);
         let file = stage.files(session.id).remove(0);
-        if name != "complete" && name != "batch" {
-            let rejected = call(&stage, &file).unwrap_err().kind;
-            assert!(matches!(rejected, ErrorKind::FinalizeInProgress | ErrorKind::FileAlreadyCompleted), "{name}");
+        stage.platform.advance(LEASE_MS);
+        match call(&stage, &file) {
+            Ok(()) => assert!(matches!(name, "batch" | "complete"), "{name}"),
+            Err(error) => {
+                let is_over = matches!(error.kind, ErrorKind::SessionNotActive { status: Status::Finalized });
+                assert!(is_over || error.kind == ErrorKind::FileAlreadyCompleted, "{name}: {error:?}");
+            }
         }
-        assert_eq!(stage.session_now(session.id).status, Status::Finalizing);
-        assert_eq!(stage.finalize(session.id, "Tower").unwrap().moc.description.title, "Castle");
+        let found = stage.finalize(session.id, "Tower").unwrap();
+        assert_eq!((found.moc.description.title.as_str(), found.moc.files.len()), ("Castle", 1), "{name}");
     }
 }

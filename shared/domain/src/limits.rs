@@ -37,10 +37,16 @@ pub const SESSION_LIFETIME_MAX_DEFAULT_HOURS: u64 = 24;
 /// Longest session life that can be configured.
 pub const SESSION_LIFETIME_MAX_HOURS: u64 = 7 * 24;
 
-/// A finalize's lock is stale after this time.
-pub const FINALIZE_LOCK_STALE_MS: i64 = 5 * 60 * 1000;
-/// How long a finalize that lost the race waits for the winner before it responds 409.
-pub const FINALIZE_WAIT_MS: u64 = 10_000;
+/// How long the lock of a session holds after it was taken or renewed, by a finalize or by a cancellation that clears
+/// the bucket. Clocks of instances that differ by less than this minus [`LEASE_RENEW_MS`] take no lock from its holder.
+pub const LEASE_MS: i64 = 15_000;
+/// After how much of that its holder renews it.
+pub const LEASE_RENEW_MS: i64 = 5_000;
+/// Pause before a renewal is repeated that the store has failed.
+pub const LEASE_RETRY_MS: u64 = 500;
+/// How long a finalize that lost the race waits for the winner before it responds 409: longer than the lease of one
+/// that has died just now.
+pub const FINALIZE_WAIT_MS: u64 = 17_000;
 /// Pause between the first two looks at the winner; it doubles.
 pub const FINALIZE_POLL_MS: u64 = 100;
 /// Longest pause between two of them.
@@ -62,8 +68,6 @@ pub const LOOK_PAUSE_MS: u64 = 1_000;
 pub const COMPLETION_TIMEOUT_DEFAULT_MINUTES: u64 = 15;
 /// Longest such time that can be configured.
 pub const COMPLETION_TIMEOUT_MAX_MINUTES: u64 = 24 * 60;
-/// The lock of a cancellation that clears the bucket is stale after this time.
-pub const CLEARING_LOCK_STALE_MS: i64 = 60 * 1000;
 /// Files of one session that may be taken out of it before the bucket is cleared of them.
 pub const UNCLEARED_FILES_MAX: u64 = FILES_PER_SESSION_MAX;
 /// Uploads that cancel aborts at once.
@@ -352,7 +356,8 @@ const _: () = {
     assert!(INSTRUCTION_MAX_DEFAULT_MIB <= FILE_MAX_MIB);
     assert!(SESSION_EXTEND_BELOW_MS < SESSION_LIFETIME_MS);
     assert!(FINALIZE_HEAL_AFTER_MS < FINALIZE_WAIT_MS as i64);
-    assert!((FINALIZE_WAIT_MS as i64) < FINALIZE_LOCK_STALE_MS);
+    assert!(LEASE_MS + 2 * FINALIZE_POLL_MAX_MS as i64 <= FINALIZE_WAIT_MS as i64);
+    assert!(2 * LEASE_RENEW_MS < LEASE_MS && (LEASE_RETRY_MS as i64) < LEASE_RENEW_MS);
     assert!(FILES_PER_SESSION_DEFAULT <= FILES_PER_SESSION_MAX);
     assert!(BODY_SILENCE_MAX_MS < BODY_PACE_WINDOW_MS);
     assert!((KEY_SET_FETCH_MAX_MS as i64) < KEY_SET_WAIT_MAX_MS && KEY_SET_WAIT_MAX_MS < KEY_SET_PAUSE_MS);

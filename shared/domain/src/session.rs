@@ -2,7 +2,7 @@
 
 use crate::error::ErrorKind;
 use crate::id::{MocId, SessionId, UserId};
-use crate::limits::{FINALIZE_LOCK_STALE_MS, SESSION_EXTEND_BELOW_MS, SESSION_LIFETIME_MS};
+use crate::limits::{LEASE_MS, SESSION_EXTEND_BELOW_MS, SESSION_LIFETIME_MS};
 use crate::time::Timestamp;
 
 /// The state that the store keeps; an expired session is still `Active` there.
@@ -52,7 +52,7 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it ends unless activity extends it.
     pub expires_at: Timestamp,
-    /// Since when a finalize works on it.
+    /// When the finalize that works on it has taken or renewed its lock.
     pub finalizing_at: Option<Timestamp>,
     /// What it became.
     pub moc_id: Option<MocId>,
@@ -92,11 +92,16 @@ impl Session {
         }
     }
 
-    /// Whether a finalize has held the lock for so long that the lock is stale.
+    /// When its lock was taken or renewed last.
+    #[must_use]
+    pub fn locked_at(&self) -> Timestamp {
+        self.finalizing_at.unwrap_or(self.created_at)
+    }
+
+    /// Whether the lease of the finalize that has locked it is over.
     #[must_use]
     pub fn lock_is_stale(&self, now: Timestamp) -> bool {
-        let since = self.finalizing_at.unwrap_or(self.created_at);
-        self.status == Status::Finalizing && now.millis_since(since) >= FINALIZE_LOCK_STALE_MS
+        self.status == Status::Finalizing && now.millis_since(self.locked_at()) >= LEASE_MS
     }
 
     /// The end that activity at `now` gives the session: 30 minutes more where fewer than 10 are
@@ -157,11 +162,11 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_stale_after_five_minutes() {
-        let stale = |status, minutes| session(status).map(|session| session.lock_is_stale(at(minutes)));
-        assert_eq!(stale(Status::Finalizing, 9), Some(false));
-        assert_eq!(stale(Status::Finalizing, 10), Some(true));
-        assert_eq!(stale(Status::Active, 99), Some(false));
+    fn a_lock_is_stale_after_its_lease() {
+        let stale = |status, ms| session(status).map(|session| session.lock_is_stale(at(5).plus_millis(ms)));
+        assert_eq!(stale(Status::Finalizing, LEASE_MS - 1), Some(false));
+        assert_eq!(stale(Status::Finalizing, LEASE_MS), Some(true));
+        assert_eq!(stale(Status::Active, 99 * LEASE_MS), Some(false));
     }
 
     #[test]

@@ -6,13 +6,15 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use moc_application::port::{
-    Bucket, BucketError, CompletedUpload, KeysPage, ObjectHead, PartAddress, PartError, PartsPage, Scan, Transfer,
-    UploadedPart, UploadsPage,
+    Bucket, BucketError, CompletedUpload, KeysPage, ObjectHead, PartAddress, PartError, PartsPage, Platform as _, Scan,
+    Transfer, UploadedPart, UploadsPage,
 };
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::part::PartNumber;
+
+use crate::platform::ManualPlatform;
 
 /// One call of a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +68,7 @@ impl<E, G: Gate<E>> Gate<E> for &G {
 
 enum Rule<E> {
     Verdict(Verdict<E>),
+    Delay(ManualPlatform, u64),
     Event(Option<Box<dyn FnOnce()>>),
 }
 
@@ -109,6 +112,11 @@ impl<E: Clone> Script<E> {
         self.plan(pattern, calls, Rule::Verdict(Verdict::Hang));
     }
 
+    /// These calls take so many milliseconds of this clock before they have an effect.
+    pub fn slow(&self, pattern: &str, calls: RangeInclusive<u32>, platform: &ManualPlatform, millis: u64) {
+        self.plan(pattern, calls, Rule::Delay(platform.clone(), millis));
+    }
+
     /// Something else happens just before this call.
     pub fn meanwhile(&self, pattern: &str, call: u32, event: impl FnOnce() + 'static) {
         self.plan(pattern, call..=call, Rule::Event(Some(Box::new(event))));
@@ -126,22 +134,23 @@ impl<E: Clone> Script<E> {
         self.calls.borrow().clone()
     }
 
-    fn verdict(&self, call: &Call) -> Verdict<E> {
+    fn verdict(&self, call: &Call) -> (Verdict<E>, Option<(ManualPlatform, u64)>) {
         self.calls.borrow_mut().push(call.clone());
         let mut events = Vec::new();
-        let mut verdict = Verdict::Proceed;
+        let (mut verdict, mut delay) = (Verdict::Proceed, None);
         for planned in self.planned.borrow_mut().iter_mut().filter(|planned| matches(call, &planned.pattern)) {
             planned.seen += 1;
             if planned.calls.contains(&planned.seen) {
                 match &mut planned.rule {
                     Rule::Verdict(planned) => verdict = planned.clone(),
+                    Rule::Delay(platform, millis) => delay = Some((platform.clone(), *millis)),
                     Rule::Event(event) => events.extend(event.take()),
                 }
             }
         }
         // They may call the port in their turn.
         events.into_iter().for_each(|event| event());
-        verdict
+        (verdict, delay)
     }
 }
 
@@ -151,7 +160,11 @@ fn matches(call: &Call, pattern: &str) -> bool {
 
 impl<E: Clone> Gate<E> for Script<E> {
     async fn enter(&self, call: &Call) -> Verdict<E> {
-        self.verdict(call)
+        let (verdict, delay) = self.verdict(call);
+        if let Some((platform, millis)) = delay {
+            platform.sleep(millis).await;
+        }
+        verdict
     }
 
     async fn leave(&self, _: &Call, _: Option<&E>) {}

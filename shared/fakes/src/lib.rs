@@ -23,7 +23,7 @@ pub use bucket::{Body, BucketOptions, MemoryBucket, SecondCompletion};
 pub use fault::{Call, Faulty, Gate, Script, Verdict};
 pub use form::MemoryForm;
 pub use hash::{checksums, md5, sha256};
-pub use platform::ManualPlatform;
+pub use platform::{ManualPlatform, wake_next};
 pub use receiver::MemoryReceiver;
 #[cfg(feature = "sql")]
 pub use sql::FaultyExecutor;

@@ -1,12 +1,52 @@
 //! A clock that is moved by hand.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::{Poll, Waker};
 
 use moc_application::port::Platform;
 use moc_domain::time::Timestamp;
 
 type Event = Box<dyn FnOnce()>;
+
+/// A sleep that is not over.
+struct Sleep {
+    number: u64,
+    platform: ManualPlatform,
+    until: i64,
+    waker: Waker,
+}
+
+thread_local! {
+    static SLEEPS: RefCell<Vec<Sleep>> = const { RefCell::new(Vec::new()) };
+    static NEXT_NUMBER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Ends a sleep when it is dropped.
+struct Asleep(u64);
+
+impl Drop for Asleep {
+    fn drop(&mut self) {
+        let position = SLEEPS.with_borrow(|sleeps| sleeps.iter().position(|sleep| sleep.number == self.0));
+        drop(position.map(|position| SLEEPS.with_borrow_mut(|sleeps| sleeps.swap_remove(position))));
+    }
+}
+
+/// Moves the clock to the end of the sleep that is over first, and wakes who is due; `false` if nobody sleeps.
+pub fn wake_next() -> bool {
+    let next = SLEEPS.with_borrow(|sleeps| {
+        let left_ms = |sleep: &Sleep| (sleep.until - sleep.platform.now.get(), sleep.platform.clone());
+        sleeps.iter().map(left_ms).filter(|(left_ms, _)| *left_ms > 0).min_by_key(|(left_ms, _)| *left_ms)
+    });
+    let Some((left_ms, platform)) = next else { return false };
+    platform.advance(left_ms);
+    let is_due = |sleep: &&Sleep| sleep.until <= sleep.platform.now.get();
+    let due: Vec<Waker> =
+        SLEEPS.with_borrow(|sleeps| sleeps.iter().filter(is_due).map(|sleep| sleep.waker.clone()).collect());
+    due.into_iter().for_each(Waker::wake);
+    true
+}
 
 /// A clock that only sleeping and tests move, and random bytes that follow from a seed. Clones share it.
 #[derive(Clone, Default)]
@@ -83,7 +123,20 @@ impl Platform for ManualPlatform {
 
     async fn sleep(&self, millis: u64) {
         self.slept.borrow_mut().push(millis);
-        self.advance(i64::try_from(millis).unwrap_or(i64::MAX));
+        let until = self.now.get().saturating_add(i64::try_from(millis).unwrap_or(i64::MAX));
+        let asleep = Asleep(NEXT_NUMBER.replace(NEXT_NUMBER.get() + 1));
+        poll_fn(|context| {
+            if self.now.get() >= until {
+                return Poll::Ready(());
+            }
+            let (number, platform, waker) = (asleep.0, self.clone(), context.waker().clone());
+            SLEEPS.with_borrow_mut(|sleeps| match sleeps.iter_mut().find(|sleep| sleep.number == number) {
+                Some(sleep) => sleep.waker = waker,
+                None => sleeps.push(Sleep { number, platform, until, waker }),
+            });
+            Poll::Pending
+        })
+        .await;
     }
 
     fn ends_at(&self) -> Option<Timestamp> {

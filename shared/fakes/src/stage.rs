@@ -38,7 +38,7 @@ use moc_store::{SqlError, SqlExecutor as _, SqlStore, SqliteFile, Statement, Val
 
 use crate::{
     Body, BucketOptions, Faulty, FaultyExecutor, ManualPlatform, MemoryBucket, MemoryForm, MemoryReceiver,
-    MemoryThumbnails, Script, Steps,
+    MemoryThumbnails, Script, Steps, wake_next,
 };
 
 /// When a test begins, in milliseconds since the Unix epoch.
@@ -71,14 +71,15 @@ pub struct Stage {
 
 static DATABASES: AtomicU64 = AtomicU64::new(0);
 
-/// Runs what waits for nothing real.
+/// Runs what waits for nothing real: the clock moves to the end of the next sleep once nothing else can.
 pub fn run<T>(future: impl Future<Output = T>) -> T {
-    let future = std::pin::pin!(future);
-    match future.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => Some(result),
-        Poll::Pending => None,
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return result;
+        }
+        assert!(wake_next(), "nothing is waited for");
     }
-    .expect("nothing is waited for")
 }
 
 impl Default for Stage {
@@ -364,6 +365,14 @@ impl Stage {
     /// # Errors
     /// Those of the use case.
     pub fn finalize(&self, id: SessionId, title: &str) -> Result<Finalized, Error> {
+        run(self.finalizing(id, title))
+    }
+
+    /// As [`Self::finalize`], next to other requests.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub async fn finalizing(&self, id: SessionId, title: &str) -> Result<Finalized, Error> {
         let described = Description::parse(title, None, &[], None)?;
         let request = FinalizeRequest {
             user: &self.user,
@@ -373,14 +382,22 @@ impl Stage {
             completion_timeout_ms: COMPLETION_TIMEOUT_MS,
             webhook: true,
         };
-        run(finalize::run(&*self.store, &*self.bucket, &self.platform, &Steps::default(), request))
+        finalize::run(&*self.store, &*self.bucket, &self.platform, &Steps::default(), request).await
     }
 
     /// # Errors
     /// Those of the use case.
     pub fn cancel(&self, id: SessionId) -> Result<(), Error> {
+        run(self.cancelling(id))
+    }
+
+    /// As [`Self::cancel`], next to other requests.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub async fn cancelling(&self, id: SessionId) -> Result<(), Error> {
         let (store, bucket) = (&*self.store, &*self.bucket);
-        run(cancel_session::run(store, bucket, &self.platform, &self.user, id, COMPLETION_TIMEOUT_MS))
+        cancel_session::run(store, bucket, &self.platform, &self.user, id, COMPLETION_TIMEOUT_MS).await
     }
 
     /// # Errors

@@ -99,6 +99,14 @@ impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
         self.changed(Statement::new(sql, [text(id), text(token), now.into(), stale_before.into()])).await
     }
 
+    async fn renew_lock(&self, id: SessionId, token: LockToken, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "UPDATE sessions SET
+              finalizing_at = CASE WHEN coalesce(finalizing_at, 0) < ?3 THEN ?3 ELSE finalizing_at + 1 END
+            WHERE id = ?1 AND status IN ('finalizing', 'cancelled') AND lock_token = ?2
+            RETURNING 1";
+        self.changed(Statement::new(sql, [text(id), text(token), now.into()])).await
+    }
+
     async fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
         let statements = [
             "DELETE FROM moc_files WHERE moc_id IN (SELECT id FROM mocs WHERE session_id = ?1)",

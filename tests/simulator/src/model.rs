@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use moc_domain::limits::{FINALIZE_LOCK_STALE_MS, SWEEP_AFTER_MS, WEBHOOK_ATTEMPTS_MAX};
+use moc_domain::limits::{LEASE_MS, SWEEP_AFTER_MS, WEBHOOK_ATTEMPTS_MAX};
 use moc_domain::part::PartNumber;
 use moc_fakes::MemoryBucket;
 
@@ -272,7 +272,7 @@ impl Model {
             let Some(old) = self.before.sessions.get(id) else { continue };
             if let Some(token) = session.lock_token.as_ref().filter(|token| old.lock_token.as_ref() != Some(*token)) {
                 let held_ms = now - old.finalizing_at;
-                if old.status == "finalizing" && held_ms < FINALIZE_LOCK_STALE_MS {
+                if old.status == "finalizing" && held_ms < LEASE_MS {
                     return Err(format!(
                         "the lock of session {id} was taken {held_ms} ms after another finalize had it"
                     ));

@@ -6,7 +6,7 @@ use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::file::{File, object_key};
 use moc_domain::id::{FileId, MocId, SessionId, UserId};
-use moc_domain::limits::{FINALIZE_LOCK_STALE_MS, MIB, PART_SIZE_DEFAULT_MIB, SESSION_LIFETIME_MS};
+use moc_domain::limits::{LEASE_MS, MIB, PART_SIZE_DEFAULT_MIB, SESSION_LIFETIME_MS};
 use moc_domain::moc::{Description, Moc};
 use moc_domain::name::FileName;
 use moc_domain::part::PartPlan;
@@ -83,7 +83,7 @@ pub fn all(now: Timestamp, user: &UserId) -> Result<Vec<Fixture>> {
         Some(document::instruction("Stale")),
     )?;
     stale.session.status = Status::Finalizing;
-    stale.session.finalizing_at = Some(minutes(-1).plus_millis(-FINALIZE_LOCK_STALE_MS));
+    stale.session.finalizing_at = Some(minutes(-1).plus_millis(-LEASE_MS));
     stale.session.created_at = minutes(-15);
 
     let picture = Fixture::new(5, "pictureSession", "ready to be finalized, with a picture", user, now)?

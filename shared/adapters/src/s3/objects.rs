@@ -9,6 +9,7 @@ use moc_domain::limits::KIB;
 use moc_domain::text::TextCheck;
 use percent_encoding::utf8_percent_encode;
 use spin_sdk::wasip3::http::types::Method;
+use spin_sdk::wit_bindgen::yield_async;
 
 use super::S3Bucket;
 use super::call::{Call, send};
@@ -89,6 +90,8 @@ pub async fn scan(s3: &S3Bucket, key: &str, wanted: &Checksums) -> Result<Option
         while let Some(chunk) = read(&mut bytes).await {
             hasher.update(&chunk);
             text.push(&chunk);
+            // A bucket may be faster than this: other work of the request has its turn between two reads.
+            yield_async().await;
         }
         drop(bytes);
         end.await.map_err(SendError::from)?;

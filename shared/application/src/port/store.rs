@@ -83,8 +83,8 @@ pub trait Sessions {
     async fn extend_session(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError>;
     /// Cancels an active session, expired or not. `false` if it is not active.
     async fn cancel_session(&self, id: SessionId) -> Result<bool, StoreError>;
-    /// Locks a cancelled session for a request that clears the bucket. `false` if another one has locked it after
-    /// `stale_before`.
+    /// Locks a cancelled session for a request that clears the bucket. `false` if another one has taken or renewed
+    /// the lock after `stale_before`.
     async fn lock_clearing(
         &self,
         id: SessionId,
@@ -94,8 +94,8 @@ pub trait Sessions {
     ) -> Result<bool, StoreError>;
     /// Ends that lock, if `token` still holds it.
     async fn unlock_clearing(&self, id: SessionId, token: LockToken) -> Result<(), StoreError>;
-    /// Locks a session for a finalize: an active one that has not expired, or one whose lock was taken at or before
-    /// `stale_before`. `false` if another finalize holds it or the session is over.
+    /// Locks a session for a finalize: an active one that has not expired, or one whose lock was taken or renewed last
+    /// at or before `stale_before`. `false` if another finalize holds it or the session is over.
     async fn lock_session(
         &self,
         id: SessionId,
@@ -103,6 +103,9 @@ pub trait Sessions {
         now: Timestamp,
         stale_before: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// Renews the lock of a session that is being finalized or cleared; `false` if `token` no longer holds it. The time
+    /// of a lock moves on with each renewal, whatever the clock shows.
+    async fn renew_lock(&self, id: SessionId, token: LockToken, now: Timestamp) -> Result<bool, StoreError>;
     /// Deletes a session with its files, parts, MOC and delivery, whatever its state; their objects stay.
     async fn delete_session(&self, id: SessionId) -> Result<(), StoreError>;
     /// Makes a session active again, if `token` still holds its lock and it has no MOC.
