@@ -20,10 +20,12 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let settings = settings::upload().await?;
     let limit_bytes = session_body_max_bytes(settings.files.files_max);
     let body: CreateSessionBody = request.json(limit_bytes, settings.request_timeout_ms).await?;
-    body.check(&settings.files)?;
-    let (part_size_bytes, limit) = (settings.part_size_bytes, settings.sessions_per_hour);
+    let declared = body.check(&settings.files)?;
+    let declared_bytes = declared.iter().map(|file| file.size_bytes).fold(0, u64::saturating_add);
+    let (part_size_bytes, quotas) = (settings.part_size_bytes, settings.session_quotas);
+    let store = store::open().await?;
     let session =
-        create_session::run(&store::open().await?, &WasiPlatform, user.clone(), part_size_bytes, limit).await?;
+        create_session::run(&store, &WasiPlatform, user.clone(), part_size_bytes, declared_bytes, quotas).await?;
     log.show("session", session.id);
     progress::emit(&user, session.id, |now| event::session_created(&session, now)).await;
     let ws_url = auth::watch_token::url(&session, WasiPlatform.now()).await;

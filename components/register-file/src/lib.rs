@@ -28,8 +28,11 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let body: RegisterFileBody = request.json(JSON_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
     let (declared, presigned) = body.check(&settings.files)?;
 
-    let bounds =
-        Bounds { files_max: settings.files.files_max, session_lifetime_max_ms: settings.session_lifetime_max_ms };
+    let bounds = Bounds {
+        files_max: settings.files.files_max,
+        session_lifetime_max_ms: settings.session_lifetime_max_ms,
+        quotas: settings.file_quotas,
+    };
     let bucket = s3::open_traced(request.trace()).await?;
     let (session, file) = register_file::run(&store, &bucket, &WasiPlatform, &user, session, declared, bounds).await?;
     log.show("file", file.id);

@@ -1,37 +1,36 @@
 //! `POST /sessions`
 
-use moc_domain::error::{Error, ErrorKind};
+use moc_domain::error::Error;
 use moc_domain::id::{SessionId, UserId};
 use moc_domain::limits::{RATE_WINDOW_MS, SESSION_LIFETIME_MS};
+use moc_domain::quota::{Quota, SessionQuotas, window_start};
 use moc_domain::session::{Session, Status};
-use moc_domain::time::Timestamp;
 
-use crate::port::{Platform, Store};
+use crate::port::{Opened, Platform, Store};
 
-/// Creates a session.
+/// Creates a session for files of `declared_bytes` together.
 ///
 /// # Errors
-/// [`ErrorKind::RateLimitExceeded`], or the store's.
+/// [`ErrorKind::QuotaExceeded`](moc_domain::error::ErrorKind::QuotaExceeded),
+/// [`ErrorKind::RateLimitExceeded`](moc_domain::error::ErrorKind::RateLimitExceeded), or the store's.
 pub async fn run(
     store: &impl Store,
     platform: &impl Platform,
     user: UserId,
     part_size_bytes: u64,
-    sessions_per_hour: Option<u64>,
+    declared_bytes: u64,
+    quotas: SessionQuotas,
 ) -> Result<Session, Error> {
+    quotas.check_declared(declared_bytes)?;
     let now = platform.now();
-    if let Some(limit) = sessions_per_hour {
-        let window_start = Timestamp::from_millis(now.as_millis() - now.as_millis().rem_euclid(RATE_WINDOW_MS));
-        if store.count_session(&user, window_start).await? > limit {
-            let next_allowed_at = window_start.plus_millis(RATE_WINDOW_MS);
-            let wait_ms = u64::try_from(next_allowed_at.millis_since(now)).unwrap_or(0);
-            let kind = ErrorKind::RateLimitExceeded {
-                limit,
-                window_seconds: RATE_WINDOW_MS.unsigned_abs() / 1000,
-                retry_after_seconds: wait_ms.div_ceil(1000).max(1),
-                next_allowed_at,
-            };
-            return Err(kind.into());
+    if let Some(limit) = quotas.per_hour {
+        if quotas.open.is_some() {
+            // Who has too many open ones is not counted. The insertion below is what decides.
+            quotas.check_open(&store.usage(&user, now).await?, now)?;
+        }
+        let began = window_start(now, RATE_WINDOW_MS);
+        if store.count_session(&user, began).await? > limit {
+            return Err(Quota::SessionsPerHour.used_up(limit, began.plus_millis(RATE_WINDOW_MS), now).into());
         }
     }
     let session = Session {
@@ -44,6 +43,12 @@ pub async fn run(
         finalizing_at: None,
         moc_id: None,
     };
-    store.insert_session(&session).await?;
-    Ok(session)
+    if quotas.open.is_none() {
+        store.insert_session(&session).await?;
+        return Ok(session);
+    }
+    match store.open_session(&session, &quotas).await? {
+        Opened::Done => Ok(session),
+        Opened::OverQuota(kind) => Err(kind.into()),
+    }
 }

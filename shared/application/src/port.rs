@@ -17,7 +17,7 @@ pub use bucket::{
 };
 pub use issuer::{FetchState, Issuer, KeySetRecord, KeySets};
 pub use store::{
-    Completing, Files, Inserted, Mocs, Outbox, Registered, Removed, Sessions, Settled, Store, StoreError,
+    Completing, Files, Inserted, Mocs, Opened, Outbox, Registered, Removed, Sessions, Settled, Store, StoreError,
     ThumbnailQueue,
 };
 pub use sweep::{Backlog, Due, Resend, SweepClaim, Sweeps};

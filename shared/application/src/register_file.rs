@@ -4,6 +4,7 @@ use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{Declaration, File, object_key};
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::part::PartPlan;
+use moc_domain::quota::FileQuotas;
 use moc_domain::session::Session;
 
 use crate::lookup;
@@ -16,6 +17,7 @@ pub struct Bounds {
     pub files_max: u64,
     /// Longest life of a session, in milliseconds.
     pub session_lifetime_max_ms: i64,
+    pub quotas: FileQuotas,
 }
 
 /// Registers a file: the multipart upload first, then the record, so that a record always has an
@@ -24,7 +26,8 @@ pub struct Bounds {
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], those of [`Session::accepts_uploads`], [`ErrorKind::FileTooLarge`],
-/// [`ErrorKind::DuplicateFile`], [`ErrorKind::FileCountExceeded`], or those of the store and the bucket.
+/// [`ErrorKind::DuplicateFile`], [`ErrorKind::FileCountExceeded`], those of [`FileQuotas`], or those of the store and
+/// the bucket.
 pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
@@ -50,6 +53,14 @@ pub async fn run(
         limit_bytes: session.part_size_bytes * u64::from(moc_domain::limits::PART_NUMBER_MAX),
     };
     let plan = PartPlan::new(declared.size_bytes, session.part_size_bytes).ok_or_else(too_many_parts)?;
+    // Cheap, and before the bucket is asked: the insertion below is what decides.
+    let quotas = &bounds.quotas;
+    let others: u64 = files.iter().filter(|file| !same(file)).map(|file| file.size_bytes).sum();
+    quotas.check_session(others.saturating_add(declared.size_bytes))?;
+    if quotas.counts_usage() {
+        let added_bytes = declared.size_bytes.saturating_sub(replaced.map_or(0, |file| file.size_bytes));
+        quotas.check_usage(added_bytes, &store.usage(user, now).await?, now)?;
+    }
 
     let id = FileId::new(now, platform.random());
     let key = object_key(user, session.id, id, &declared.name, declared.content);
@@ -77,8 +88,8 @@ pub async fn run(
         created_at: now,
     };
     let registered = match replaced {
-        Some(old) => store.replace_file(old.id, &file).await,
-        None => store.insert_file(&file, bounds.files_max).await,
+        Some(old) => store.replace_file(old.id, &file, quotas).await,
+        None => store.insert_file(&file, bounds.files_max, quotas).await,
     };
     let registered = match registered {
         Err(error) => match store.file(session.id, file.id).await {
@@ -101,6 +112,7 @@ pub async fn run(
         }
         Ok(Registered::Duplicate(file_id)) => ErrorKind::DuplicateFile { file_id }.into(),
         Ok(Registered::Full) => ErrorKind::FileCountExceeded { limit: bounds.files_max }.into(),
+        Ok(Registered::OverQuota(kind)) => kind.into(),
         Ok(Registered::NotActive) => match lookup::session(store, user, session.id).await {
             // One that is active again lets the next attempt in.
             Ok(session) => {

@@ -5,6 +5,7 @@
 use moc_domain::error::ErrorKind;
 use moc_domain::id::UserId;
 use moc_domain::limits::RATE_WINDOW_MS;
+use moc_domain::quota::Quota;
 use moc_fakes::Stage;
 use moc_fakes::stage::STARTED_AT_MS;
 use moc_store::SqlError;
@@ -16,7 +17,7 @@ fn a_user_creates_so_many_sessions_in_an_hour() {
         stage.create_session(Some(2)).unwrap();
     }
     let rejected = stage.create_session(Some(2)).unwrap_err().kind;
-    let ErrorKind::RateLimitExceeded { limit: 2, window_seconds: 3_600, retry_after_seconds, next_allowed_at } =
+    let ErrorKind::RateLimitExceeded { quota: Quota::SessionsPerHour, limit: 2, retry_after_seconds, next_allowed_at } =
         rejected
     else {
         panic!("{rejected:?}");

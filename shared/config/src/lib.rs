@@ -23,6 +23,7 @@ use std::ops::RangeInclusive;
 use moc_contract::direct::UploadMode;
 use moc_domain::file::FileLimits;
 use moc_domain::limits as bounds;
+use moc_domain::quota::{FileQuotas, SessionQuotas};
 use url::Url;
 
 pub use auth::{AuthSettings, TokenKey, TokenRules};
@@ -122,8 +123,8 @@ pub struct UploadSettings {
     pub part_size_bytes: u64,
     /// Longest life of a session.
     pub session_lifetime_max_ms: i64,
-    /// Sessions that a user may create in an hour; `None` for no limit.
-    pub sessions_per_hour: Option<u64>,
+    pub session_quotas: SessionQuotas,
+    pub file_quotas: FileQuotas,
     /// The way of sending parts that responses name to clients.
     pub mode: UploadMode,
     /// Life of presigned URLs that clients get.
@@ -149,6 +150,11 @@ impl UploadSettings {
         "max_session_lifetime_hours",
         "rate_limit_sessions_per_hour",
         "rate_limit_bypass",
+        "max_open_sessions",
+        "max_open_uploads",
+        "max_registered_mb_per_day",
+        "max_session_mb",
+        "auth_bypass",
         "upload_mode",
         "presigned_url_ttl_minutes",
         "part_timeout_seconds",
@@ -164,8 +170,14 @@ impl UploadSettings {
     /// The first variable that cannot be read.
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
         let file_max = 1..=bounds::FILE_MAX_MIB;
+        let session_bytes = quota_bytes(values, "max_session_mb")?;
         let sessions_per_hour = values.number("rate_limit_sessions_per_hour", 0..=1_000_000, 0)?;
-        let limited = !values.flag("rate_limit_bypass")? && sessions_per_hour > 0;
+        let limited = sessions_per_hour > 0 && !values.flag("rate_limit_bypass")?;
+        let open_sessions =
+            values.number("max_open_sessions", 0..=bounds::OPEN_SESSIONS_MAX, bounds::OPEN_SESSIONS_DEFAULT)?;
+        // Without authentication everybody is one user.
+        let limits_open = open_sessions > 0 && !values.flag("auth_bypass")?;
+        let open_uploads = values.number("max_open_uploads", 0..=bounds::OPEN_UPLOADS_MAX, 0)?;
         let lifetime_hours = values.number(
             "max_session_lifetime_hours",
             1..=bounds::SESSION_LIFETIME_MAX_HOURS,
@@ -207,7 +219,16 @@ impl UploadSettings {
                     bounds::PART_SIZE_DEFAULT_MIB,
                 )?,
             session_lifetime_max_ms: i64::try_from(lifetime_hours * 3_600_000).unwrap_or(i64::MAX),
-            sessions_per_hour: limited.then_some(sessions_per_hour),
+            session_quotas: SessionQuotas {
+                per_hour: limited.then_some(sessions_per_hour),
+                open: limits_open.then_some(open_sessions),
+                bytes: session_bytes,
+            },
+            file_quotas: FileQuotas {
+                open_uploads: (open_uploads > 0).then_some(open_uploads),
+                session_bytes,
+                day_bytes: quota_bytes(values, "max_registered_mb_per_day")?,
+            },
             mode: upload_mode(values)?,
             presigned_url_ttl_seconds: 60
                 * values.number(
@@ -230,6 +251,12 @@ impl UploadSettings {
             finalize_concurrency: usize::try_from(finalize_concurrency).unwrap_or(1),
         })
     }
+}
+
+/// A quota in MiB, where 0 is none.
+fn quota_bytes(values: &Values, name: &'static str) -> Result<Option<u64>, VariableError> {
+    let mib = values.number(name, 0..=bounds::QUOTA_MAX_MIB, 0)?;
+    Ok((mib > 0).then_some(mib * bounds::MIB))
 }
 
 fn upload_mode(values: &Values) -> Result<UploadMode, VariableError> {
@@ -308,7 +335,8 @@ mod tests {
             let settings = UploadSettings::parse(&given);
             assert!(settings.is_ok_and(|s| s.part_size_bytes == 5 << 20
                 && s.files.instruction_max_mib == 50
-                && s.sessions_per_hour.is_none()
+                && s.session_quotas == SessionQuotas { open: Some(100), ..SessionQuotas::default() }
+                && s.file_quotas.is_off()
                 && s.presigned_url_ttl_seconds == 900
                 && s.mode == UploadMode::Through
                 && s.session_lifetime_max_ms == 86_400_000));
@@ -338,9 +366,44 @@ mod tests {
     fn the_bypass_lifts_the_rate_limit() {
         let limit = |bypass| {
             let given = values(&[("rate_limit_sessions_per_hour", "5"), ("rate_limit_bypass", bypass)]);
-            UploadSettings::parse(&given).map(|settings| settings.sessions_per_hour)
+            UploadSettings::parse(&given).map(|settings| settings.session_quotas.per_hour)
         };
         assert_eq!(limit("false"), Ok(Some(5)));
         assert_eq!(limit("true"), Ok(None));
+    }
+
+    #[test]
+    fn quotas_are_in_mebibytes_and_off_at_zero() {
+        let parse = |pairs: &[(&'static str, &str)]| UploadSettings::parse(&values(pairs));
+        let given = parse(&[
+            ("max_open_sessions", "3"),
+            ("max_open_uploads", "4"),
+            ("max_registered_mb_per_day", "5"),
+            ("max_session_mb", "6"),
+        ]);
+        let given = given.map(|settings| (settings.session_quotas, settings.file_quotas));
+        let sessions = SessionQuotas { per_hour: None, open: Some(3), bytes: Some(6 << 20) };
+        let files = FileQuotas { open_uploads: Some(4), session_bytes: Some(6 << 20), day_bytes: Some(5 << 20) };
+        assert_eq!(given, Ok((sessions, files)));
+        let off = parse(&[("max_open_sessions", "0"), ("max_open_uploads", "0"), ("max_session_mb", "0")]);
+        assert!(off.is_ok_and(|off| off.session_quotas == SessionQuotas::default() && off.file_quotas.is_off()));
+        for (name, range) in [
+            ("max_open_sessions", "0 to 10000"),
+            ("max_open_uploads", "0 to 100000"),
+            ("max_registered_mb_per_day", "0 to 1073741824"),
+            ("max_session_mb", "0 to 1073741824"),
+        ] {
+            let expected = format!("the variable {name} must be an integer from {range}");
+            assert_eq!(parse(&[(name, "-1")]).err().map(|error| error.to_string()), Some(expected));
+        }
+    }
+
+    #[test]
+    fn open_sessions_are_not_limited_where_everybody_is_one_user() {
+        let open = |bypass| {
+            let given = values(&[("max_open_sessions", "3"), ("auth_bypass", bypass)]);
+            UploadSettings::parse(&given).map(|settings| settings.session_quotas.open)
+        };
+        assert_eq!((open("false"), open("true")), (Ok(Some(3)), Ok(None)));
     }
 }

@@ -4,6 +4,7 @@ use moc_domain::error::{ErrorKind, FileFault};
 use moc_domain::etag::ETag;
 use moc_domain::limits::PART_NUMBER_MAX;
 use moc_domain::part::PartNumber;
+use moc_domain::quota::Quota;
 use serde_json::{Map, Value, json};
 
 /// The media type of a problem.
@@ -240,6 +241,13 @@ impl From<&ErrorKind> for Problem {
                 format!("Files of this category must be at most {limit_bytes} bytes."),
             )
             .with("limitBytes", *limit_bytes),
+            ErrorKind::QuotaExceeded { limit_bytes } => Self::new(
+                413,
+                "QUOTA_EXCEEDED",
+                "Quota exceeded",
+                format!("Your files must be at most {limit_bytes} bytes together. Choose fewer or smaller files."),
+            )
+            .with("limitBytes", *limit_bytes),
             ErrorKind::PayloadTooLarge { limit_bytes } => Self::new(
                 413,
                 "PAYLOAD_TOO_LARGE",
@@ -280,18 +288,25 @@ impl From<&ErrorKind> for Problem {
                 )
                 .with("failures", failures)
             }
-            ErrorKind::RateLimitExceeded { limit, window_seconds, retry_after_seconds, next_allowed_at } => Self::new(
-                429,
-                "RATE_LIMIT_EXCEEDED",
-                "Rate limit exceeded",
-                format!("You can create {limit} sessions in {window_seconds} seconds. Retry in {retry_after_seconds} seconds."),
-            )
-            .retryable()
-            .header("retry-after", retry_after_seconds)
-            .with("retryAfter", *retry_after_seconds)
-            .with("limit", *limit)
-            .with("window", *window_seconds)
-            .with("nextAllowedAt", next_allowed_at.to_string()),
+            ErrorKind::RateLimitExceeded { quota, limit, retry_after_seconds, next_allowed_at } => {
+                let window_seconds = quota.window_ms().map(|window_ms| window_ms / 1000);
+                let problem = Self::new(
+                    429,
+                    "RATE_LIMIT_EXCEEDED",
+                    "Rate limit exceeded",
+                    format!("{} Retry in {retry_after_seconds} seconds.", used_up(*quota, *limit)),
+                )
+                .retryable()
+                .header("retry-after", retry_after_seconds)
+                .with("quota", quota.as_str())
+                .with("retryAfter", *retry_after_seconds)
+                .with("limit", *limit)
+                .with("nextAllowedAt", next_allowed_at.to_string());
+                match window_seconds {
+                    Some(seconds) => problem.with("window", seconds),
+                    None => problem,
+                }
+            }
             ErrorKind::BucketUnavailable => Self::unavailable(
                 "S3_UNAVAILABLE",
                 "Storage unavailable",
@@ -326,6 +341,18 @@ impl From<&ErrorKind> for Problem {
 #[must_use]
 pub const fn part_number_out_of_range() -> ErrorKind {
     ErrorKind::InvalidPartNumber { last: PART_NUMBER_MAX }
+}
+
+/// What the user has as much of as a quota allows.
+fn used_up(quota: Quota, limit: u64) -> String {
+    match quota {
+        Quota::SessionsPerHour => {
+            format!("You can create {limit} sessions in {} seconds.", quota.window_ms().unwrap_or_default() / 1000)
+        }
+        Quota::OpenSessions => format!("You can have {limit} open sessions. Finalize or cancel one."),
+        Quota::OpenUploads => format!("You can have {limit} open uploads. Complete one, or cancel its session."),
+        Quota::BytesPerDay => format!("You can register {limit} bytes in a day."),
+    }
 }
 
 const fn fault_code(fault: FileFault) -> &'static str {
@@ -380,8 +407,21 @@ mod tests {
         assert_eq!(headers(ErrorKind::BucketUnavailable), [("retry-after", "2".to_owned())]);
         assert_eq!(headers(ErrorKind::IssuerUnavailable), [("retry-after", "2".to_owned())]);
         let next_allowed_at = Timestamp::from_millis(0);
-        let limited =
-            ErrorKind::RateLimitExceeded { limit: 1, window_seconds: 60, retry_after_seconds: 9, next_allowed_at };
-        assert_eq!(headers(limited), [("retry-after", "9".to_owned())]);
+        for quota in Quota::ALL {
+            let limited = ErrorKind::RateLimitExceeded { quota, limit: 1, retry_after_seconds: 9, next_allowed_at };
+            assert_eq!(headers(limited), [("retry-after", "9".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn only_a_quota_of_a_window_names_one() {
+        let window = |quota: Quota| {
+            let kind = quota.used_up(7, Timestamp::from_millis(5_000), Timestamp::from_millis(0));
+            let body: Value = serde_json::from_slice(&Problem::from(&kind).body("/x", "id")).unwrap_or_default();
+            let shown = ["quota", "limit", "retryAfter", "nextAllowedAt"].map(|name| body[name].clone());
+            assert_eq!(json!(shown), json!([quota.as_str(), 7, 5, "1970-01-01T00:00:05.000Z"]));
+            body["window"].as_u64()
+        };
+        assert_eq!(Quota::ALL.map(window), [Some(3_600), None, None, Some(86_400)]);
     }
 }

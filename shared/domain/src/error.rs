@@ -4,6 +4,7 @@ use crate::content::Content;
 use crate::format::Format;
 use crate::id::FileId;
 use crate::part::PartNumber;
+use crate::quota::Quota;
 use crate::session::Status;
 use crate::time::Timestamp;
 
@@ -217,6 +218,8 @@ pub enum ErrorKind {
     LengthRequired,
     /// A file larger than its category allows.
     FileTooLarge { limit_bytes: u64 },
+    /// Files that are larger together than a quota ever allows.
+    QuotaExceeded { limit_bytes: u64 },
     /// A body larger than the route takes.
     PayloadTooLarge { limit_bytes: u64 },
     /// A kind of content that is not taken.
@@ -234,12 +237,11 @@ pub enum ErrorKind {
         /// Which, and how.
         failures: Vec<FileFailure>,
     },
-    /// Too many sessions in a window.
+    /// The user has used up a quota that time cures.
     RateLimitExceeded {
-        /// How many are allowed.
+        quota: Quota,
+        /// How many are allowed, or how many bytes.
         limit: u64,
-        /// The window's length, in seconds.
-        window_seconds: u64,
         /// Seconds until the next is allowed, at least 1.
         retry_after_seconds: u64,
         /// When the next is allowed.

@@ -17,6 +17,7 @@ pub mod moc;
 pub mod name;
 pub mod pace;
 pub mod part;
+pub mod quota;
 pub mod rejection;
 pub mod session;
 pub mod shares;

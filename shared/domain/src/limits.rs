@@ -348,6 +348,21 @@ pub const OTLP_HEADERS_MAX: usize = 16;
 pub const OTLP_HEADERS_MAX_BYTES: usize = 4 * 1024;
 /// A rate limit counts within windows of this length.
 pub const RATE_WINDOW_MS: i64 = 60 * 60 * 1000;
+/// The quota of registered bytes counts within windows of this length, which begin at midnight (UTC).
+pub const QUOTA_DAY_MS: i64 = 24 * RATE_WINDOW_MS;
+/// Open sessions of a user where no limit is configured.
+pub const OPEN_SESSIONS_DEFAULT: u64 = 100;
+/// Most that can be configured: each new session counts as many.
+pub const OPEN_SESSIONS_MAX: u64 = 10_000;
+/// Most open uploads of a user that can be configured.
+pub const OPEN_UPLOADS_MAX: u64 = 100_000;
+/// After how long a client that has too many open uploads may look whether one has ended.
+pub const OPEN_UPLOADS_PAUSE_MS: i64 = 10_000;
+/// Largest quota of bytes that can be configured, of a session or of a day: 1 PiB.
+pub const QUOTA_MAX_MIB: u64 = 1 << 30;
+/// Attempts to register against those of the same user that come at the same time, where databases do not let writers
+/// take turns.
+pub const QUOTA_ATTEMPTS_MAX: u32 = 64;
 
 const _: () = {
     // `uploads/{userId}/{sessionId}/{fileId}/{name}`, three bytes for each of the user's id.

@@ -33,6 +33,7 @@ use moc_domain::limits::WEBHOOK_SWEEP_MAX;
 use moc_domain::moc::{Description, Moc};
 use moc_domain::name::FileName;
 use moc_domain::part::PartNumber;
+use moc_domain::quota::{FileQuotas, SessionQuotas};
 use moc_domain::session::Session;
 use moc_store::{SqlError, SqlExecutor as _, SqlStore, SqliteFile, Statement, Value};
 
@@ -125,8 +126,14 @@ impl Stage {
     /// # Errors
     /// Those of the use case.
     pub fn create_session(&self, sessions_per_hour: Option<u64>) -> Result<Session, Error> {
+        self.create_session_within(0, SessionQuotas { per_hour: sessions_per_hour, ..SessionQuotas::default() })
+    }
+
+    /// # Errors
+    /// Those of the use case.
+    pub fn create_session_within(&self, declared_bytes: u64, quotas: SessionQuotas) -> Result<Session, Error> {
         let user = self.user.clone();
-        run(create_session::run(&*self.store, &self.platform, user, PART_BYTES, sessions_per_hour))
+        run(create_session::run(&*self.store, &self.platform, user, PART_BYTES, declared_bytes, quotas))
     }
 
     /// A new session.
@@ -183,7 +190,19 @@ impl Stage {
     /// # Errors
     /// Those of the use case.
     pub fn register(&self, session: SessionId, declared: Declaration, files_max: u64) -> Result<File, Error> {
-        let bounds = Bounds { files_max, session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS };
+        self.register_within(session, declared, files_max, FileQuotas::default())
+    }
+
+    /// # Errors
+    /// Those of the use case.
+    pub fn register_within(
+        &self,
+        session: SessionId,
+        declared: Declaration,
+        files_max: u64,
+        quotas: FileQuotas,
+    ) -> Result<File, Error> {
+        let bounds = Bounds { files_max, session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS, quotas };
         let registering =
             register_file::run(&*self.store, &*self.bucket, &self.platform, &self.user, session, declared, bounds);
         run(registering).map(|(_, file)| file)

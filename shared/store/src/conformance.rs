@@ -8,6 +8,7 @@
 mod cases;
 mod claims;
 mod key_sets;
+mod quotas;
 mod removed;
 mod sweeps;
 mod taken_away;
@@ -17,6 +18,7 @@ use moc_application::port::Platform;
 pub use cases::*;
 pub use claims::*;
 pub use key_sets::*;
+pub use quotas::*;
 pub use removed::*;
 pub use sweeps::*;
 pub use taken_away::*;
@@ -80,6 +82,14 @@ macro_rules! store_cases {
             rejects_for_the_holder_only_and_before_the_moc,
             lets_one_request_clear_a_cancelled_session,
             locks_once_and_unlocks_for_the_holder_only,
+            renews_a_lock_for_its_holder_only,
+            opens_no_more_sessions_than_allowed_at_once,
+            counts_sessions_that_are_open_only,
+            registers_no_more_uploads_than_allowed_at_once,
+            registers_no_more_bytes_of_a_session_than_allowed_at_once,
+            registers_no_more_bytes_of_a_day_than_allowed_at_once,
+            counts_bytes_once_and_only_of_what_was_registered,
+            replaces_within_the_quotas,
             publishes_one_moc_per_session_and_slug,
             inserts_no_moc_after_the_lock_was_lost,
             finalizes_once_of_two_at_once,

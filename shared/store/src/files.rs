@@ -6,13 +6,14 @@ use moc_domain::etag::ETag;
 use moc_domain::file::{File, Progress, Rejection, StoredPart};
 use moc_domain::id::{FileId, LockToken, SessionId};
 use moc_domain::part::PartNumber;
+use moc_domain::quota::FileQuotas;
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 
-use crate::SqlStore;
-use crate::claims;
 use crate::executor::{SqlExecutor, Statement, Value, text};
+use crate::quotas::{self, Registration};
 use crate::row::{self, FILE, PART, REMOVED_FILE, SESSION, list, metadata, number, one, record, records};
+use crate::{SqlStore, claims};
 
 /// Records a part in SQLite: the trigger on `last_part_number` writes the part, the counters say whether it is new,
 /// and both cost the same whatever is stored already.
@@ -46,44 +47,41 @@ const RECORD_PART_POSTGRES: &str = "WITH f AS (
     FROM p WHERE files.id = p.file_id
     RETURNING parts_completed, bytes_completed";
 
-/// Replaces a rejected file in SQLite: it becomes another one.
+/// Replaces a rejected file in SQLite: it becomes another one. Conditions on the session `s` may follow.
 const REPLACE_FILE_SQLITE: &str = "UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
       size_bytes = ?6, created_at = ?7, metadata = ?8, parts_completed = 0, bytes_completed = 0, etag = NULL,
       completed_at = NULL, completing_at = NULL, completions = 0, last_part_sha256 = NULL, rejected = 0,
       rejection = NULL, verified_etag = NULL, has_claims = 0
     WHERE id = ?9 AND session_id = ?2 AND etag IS NOT NULL AND rejected = 1
-      AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
-    RETURNING 1";
+      AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active'";
 
-/// Replaces a rejected file in PostgreSQL. The session is locked meanwhile, so a finalize that gets its lock sees one
-/// of the two files and keeps it.
-const REPLACE_FILE_POSTGRES: &str = "WITH s AS (
-      SELECT id FROM sessions WHERE id = ?2 AND status = 'active' FOR UPDATE)
-    UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
+/// Replaces a rejected file in PostgreSQL, after [`ACTIVE_SESSION`]. The session is locked meanwhile, so a finalize that
+/// gets its lock sees one of the two files and keeps it. Conditions on the session `s` may follow.
+const REPLACE_FILE_POSTGRES: &str = "UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
       size_bytes = CAST(?6 AS BIGINT), created_at = CAST(?7 AS BIGINT), metadata = ?8, parts_completed = 0,
       bytes_completed = 0, etag = NULL, completed_at = NULL, completing_at = NULL, completions = 0,
       last_part_sha256 = NULL, rejected = 0, rejection = NULL, verified_etag = NULL, has_claims = 0
-    FROM s WHERE files.id = ?9 AND files.session_id = s.id AND files.etag IS NOT NULL AND files.rejected = 1
-    RETURNING 1";
+    FROM s WHERE files.id = ?9 AND files.session_id = s.id AND files.etag IS NOT NULL AND files.rejected = 1";
 
-/// Registers a file in SQLite, where writers take turns.
+/// Registers a file in SQLite, where writers take turns. Conditions on the session `s` may follow.
 const INSERT_FILE_SQLITE: &str = "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id,
       size_bytes, created_at, metadata)
     SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?11 FROM sessions s
-    WHERE s.id = ?2 AND s.status = 'active' AND (SELECT count(*) FROM files WHERE session_id = s.id) < ?10
-    ON CONFLICT DO NOTHING RETURNING 1";
+    WHERE s.id = ?2 AND s.status = 'active' AND (SELECT count(*) FROM files WHERE session_id = s.id) < ?10";
 
-/// Registers a file in PostgreSQL. Of several at once each counts those of its snapshot, so they take the same number
+/// The session of a file in PostgreSQL, locked.
+pub(crate) const ACTIVE_SESSION: &str =
+    "s AS (SELECT id, user_id FROM sessions WHERE id = ?2 AND status = 'active' FOR UPDATE)";
+
+/// Registers a file in PostgreSQL, after [`ACTIVE_SESSION`]. Of several at once each counts those of its snapshot, so they take the same number
 /// in the session, and one of them is stored. The session is locked meanwhile, so a finalize that gets its lock sees
-/// the file.
-const INSERT_FILE_POSTGRES: &str = "WITH s AS (
-      SELECT id FROM sessions WHERE id = ?2 AND status = 'active' FOR UPDATE)
-    INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id, size_bytes, created_at,
+/// the file. Conditions on the session `s` may follow.
+const INSERT_FILE_POSTGRES: &str =
+    "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id, size_bytes, created_at,
       metadata, number_in_session)
     SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, CAST(?8 AS BIGINT), CAST(?9 AS BIGINT), ?11,
       coalesce((SELECT max(number_in_session) FROM files WHERE session_id = ?2), 0) + 1
-    FROM s WHERE (SELECT count(*) FROM files WHERE session_id = ?2) < ?10
-    ON CONFLICT DO NOTHING RETURNING 1";
+    FROM s WHERE (SELECT count(*) FROM files WHERE session_id = ?2) < ?10";
 
 /// Takes a file out in SQLite: a trigger deletes it from `files`.
 const REMOVE_FILE_SQLITE: &str =
@@ -122,19 +120,28 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
         file: &File,
         rejected: Option<FileId>,
         files_max: u64,
+        quotas: &FileQuotas,
     ) -> Result<Option<Registered>, StoreError> {
         let Some((session, files)) = self.session_with_files(file.session_id).await? else {
             return Ok(Some(Registered::NotActive));
         };
         let same = |other: &&File| other.category == file.category && other.name == file.name;
-        Ok(Some(match files.iter().find(same) {
-            Some(other) if other.id == file.id => Registered::Done,
-            Some(other) if Some(other.id) != rejected => Registered::Duplicate(other.id),
-            None if rejected.is_none() && session.status == Status::Active => {
-                return Ok((files.len() as u64 >= files_max).then_some(Registered::Full));
+        let replaced = files.iter().find(same);
+        Ok(match replaced {
+            Some(other) if other.id == file.id => Some(Registered::Done),
+            Some(other) if Some(other.id) != rejected => Some(Registered::Duplicate(other.id)),
+            _ if session.status != Status::Active || replaced.is_some() != rejected.is_some() => {
+                Some(Registered::NotActive)
             }
-            _ => Registered::NotActive,
-        }))
+            Some(other) if !other.rejected => Some(Registered::NotActive),
+            None if files.len() as u64 >= files_max => Some(Registered::Full),
+            _ => {
+                let others: u64 = files.iter().filter(|file| !same(file)).map(|file| file.size_bytes).sum();
+                let replaced_bytes = replaced.map_or(0, |file| file.size_bytes);
+                let checked = quotas::check(self, quotas, &session.user, file, others, replaced_bytes).await?;
+                checked.err().map(Registered::OverQuota)
+            }
+        })
     }
 
     /// Executes a statement that takes the record of `file` away, and deletes its parts; whether it has.
@@ -145,8 +152,10 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
 }
 
 impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
-    async fn insert_file(&self, file: &File, files_max: u64) -> Result<Registered, StoreError> {
+    async fn insert_file(&self, file: &File, files_max: u64, quotas: &FileQuotas) -> Result<Registered, StoreError> {
         let sql = if self.is_postgres() { INSERT_FILE_POSTGRES } else { INSERT_FILE_SQLITE };
+        let registration = Registration { quotas, replaces: false, at: file.created_at };
+        let sql = registration.statement(self, sql, " ON CONFLICT DO NOTHING");
         let parameters = [
             text(file.id),
             text(file.session_id),
@@ -160,20 +169,23 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
             files_max.into(),
             metadata(&file.checksums),
         ];
+        registration.begin(self, file.session_id).await?;
         // Whoever is kept out by another one of the same number repeats it: as often as there are others, at most.
-        for _ in 0..=files_max {
-            if self.changed(Statement::new(sql, parameters.clone())).await? {
+        for _ in 0..=registration.others_max(files_max) {
+            if self.changed(Statement::new(&*sql, parameters.clone())).await? {
                 return Ok(Registered::Done);
             }
-            if let Some(outcome) = self.not_registered(file, None, files_max).await? {
+            if let Some(outcome) = self.not_registered(file, None, files_max, quotas).await? {
                 return Ok(outcome);
             }
         }
         Err(StoreError("files are registered and removed all the time".to_owned()))
     }
 
-    async fn replace_file(&self, rejected: FileId, file: &File) -> Result<Registered, StoreError> {
-        let sql = if self.is_postgres() { REPLACE_FILE_POSTGRES } else { REPLACE_FILE_SQLITE };
+    async fn replace_file(&self, rejected: FileId, file: &File, quotas: &FileQuotas) -> Result<Registered, StoreError> {
+        let (sql, tail) = if self.is_postgres() { (REPLACE_FILE_POSTGRES, "") } else { (REPLACE_FILE_SQLITE, ")") };
+        let registration = Registration { quotas, replaces: true, at: file.created_at };
+        let sql = registration.statement(self, sql, tail);
         let parameters = [
             text(file.id),
             text(file.session_id),
@@ -185,10 +197,16 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
             metadata(&file.checksums),
             text(rejected),
         ];
-        if self.take_away(Statement::new(sql, parameters), rejected).await? {
-            return Ok(Registered::Done);
+        registration.begin(self, file.session_id).await?;
+        for _ in 0..=registration.others_max(0) {
+            if self.take_away(Statement::new(&*sql, parameters.clone()), rejected).await? {
+                return Ok(Registered::Done);
+            }
+            if let Some(outcome) = self.not_registered(file, Some(rejected), u64::MAX, quotas).await? {
+                return Ok(outcome);
+            }
         }
-        Ok(self.not_registered(file, Some(rejected), u64::MAX).await?.unwrap_or(Registered::NotActive))
+        Ok(Registered::NotActive)
     }
 
     async fn file(&self, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError> {

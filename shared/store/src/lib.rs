@@ -16,6 +16,7 @@ pub mod hrana;
 mod key_sets;
 mod mocs;
 mod outbox;
+mod quotas;
 mod row;
 mod schema;
 mod sessions;

@@ -1,14 +1,27 @@
 //! Statements on sessions.
 
-use moc_application::port::{Platform, Sessions, StoreError};
+use moc_application::port::{Opened, Platform, Sessions, StoreError};
 use moc_domain::file::File;
 use moc_domain::id::{LockToken, SessionId, UserId};
+use moc_domain::quota::{SessionQuotas, Usage};
 use moc_domain::session::Session;
 use moc_domain::time::Timestamp;
 
-use crate::SqlStore;
-use crate::executor::{SqlExecutor, Statement, text};
+use crate::executor::{SqlExecutor, Statement, Value, text};
 use crate::row::{self, FILE, SESSION, list, number, one, record, records};
+use crate::{SqlStore, quotas};
+
+/// What the statements insert of a session.
+pub(crate) fn values(session: &Session) -> Vec<Value> {
+    vec![
+        text(session.id),
+        text(&session.user),
+        text(session.status.as_str()),
+        session.part_size_bytes.into(),
+        session.created_at.into(),
+        session.expires_at.into(),
+    ]
+}
 
 impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
     async fn count_session(&self, user: &UserId, window_start: Timestamp) -> Result<u64, StoreError> {
@@ -25,16 +38,16 @@ impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
     async fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
         let sql = "INSERT INTO sessions (id, user_id, status, part_size_bytes, created_at, expires_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
-        let parameters = [
-            text(session.id),
-            text(&session.user),
-            text(session.status.as_str()),
-            session.part_size_bytes.into(),
-            session.created_at.into(),
-            session.expires_at.into(),
-        ];
-        self.execute(Statement::new(sql, parameters)).await?;
+        self.execute(Statement::new(sql, values(session))).await?;
         Ok(())
+    }
+
+    async fn open_session(&self, session: &Session, quotas: &SessionQuotas) -> Result<Opened, StoreError> {
+        quotas::open_session(self, session, quotas).await
+    }
+
+    async fn usage(&self, user: &UserId, now: Timestamp) -> Result<Usage, StoreError> {
+        quotas::usage(self, user, now).await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

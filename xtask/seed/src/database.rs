@@ -13,6 +13,7 @@ use moc_domain::file::StoredPart;
 use moc_domain::id::LockToken;
 use moc_domain::limits::FILES_PER_SESSION_MAX;
 use moc_domain::part::PartNumber;
+use moc_domain::quota::FileQuotas;
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 use moc_store::{SqlStore, SqliteFile};
@@ -100,7 +101,7 @@ impl Database {
 
     /// A completed file was one part, as large as it, which S3 gave the same `ETag` as the object.
     async fn insert_file(&self, FixtureFile { file, .. }: &FixtureFile) -> Result<()> {
-        let registered = self.store.insert_file(file, FILES_PER_SESSION_MAX).await.map_err(failed)?;
+        let registered = self.store.insert_file(file, FILES_PER_SESSION_MAX, &FileQuotas::default()).await.map_err(failed)?;
         ensure!(registered == Registered::Done, "the file {} cannot be registered: {registered:?}", file.name);
         let Some(etag) = &file.etag else { return Ok(()) };
         let number = PartNumber::new(1).context("1 is a part number")?;

@@ -11,6 +11,7 @@ use moc_domain::file::{File, Progress, Rejection, StoredPart};
 use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::moc::Moc;
 use moc_domain::part::PartNumber;
+use moc_domain::quota::{FileQuotas, SessionQuotas, Usage};
 use moc_domain::session::Session;
 use moc_domain::thumbnail::{LastAttempt, ThumbnailClaim};
 use moc_domain::time::Timestamp;
@@ -34,8 +35,19 @@ pub enum Registered {
     Duplicate(FileId),
     /// The session has as many files as it may.
     Full,
+    /// A quota is used up: for this reason.
+    OverQuota(ErrorKind),
     /// The session is not active.
     NotActive,
+}
+
+/// The result of [`Sessions::open_session`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// The store has the session.
+    Done,
+    /// A quota is used up: for this reason.
+    OverQuota(ErrorKind),
 }
 
 /// The result of [`Mocs::insert_moc`].
@@ -75,6 +87,10 @@ pub trait Sessions {
     async fn count_session(&self, user: &UserId, window_start: Timestamp) -> Result<u64, StoreError>;
     /// Inserts a session.
     async fn insert_session(&self, session: &Session) -> Result<(), StoreError>;
+    /// Inserts a session of a user who has fewer open ones than the quotas allow at the time of its creation.
+    async fn open_session(&self, session: &Session, quotas: &SessionQuotas) -> Result<Opened, StoreError>;
+    /// What a user has open, and has registered today.
+    async fn usage(&self, user: &UserId, now: Timestamp) -> Result<Usage, StoreError>;
     /// A session of any user.
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
     /// A session with its files, in the order of their registration.
@@ -114,11 +130,11 @@ pub trait Sessions {
 
 /// Files of a session, and their parts.
 pub trait Files {
-    /// Adds a file to an active session that has fewer than `files_max`.
-    async fn insert_file(&self, file: &File, files_max: u64) -> Result<Registered, StoreError>;
-    /// Puts a file in the place of a rejected one of the same session, category and name, while the session is active:
-    /// at any time the session has one of the two.
-    async fn replace_file(&self, rejected: FileId, file: &File) -> Result<Registered, StoreError>;
+    /// Adds a file to an active session that has fewer than `files_max`, and counts its bytes, within these quotas.
+    async fn insert_file(&self, file: &File, files_max: u64, quotas: &FileQuotas) -> Result<Registered, StoreError>;
+    /// Puts a file in the place of a rejected one of the same session, category and name, while the session is active,
+    /// within these quotas: at any time the session has one of the two. Only bytes that it has more are counted.
+    async fn replace_file(&self, rejected: FileId, file: &File, quotas: &FileQuotas) -> Result<Registered, StoreError>;
     /// A file and its session.
     async fn file(&self, session: SessionId, file: FileId) -> Result<Option<(Session, File)>, StoreError>;
     /// A file and its session, with its stored parts in the order of their numbers.

@@ -11,10 +11,11 @@ use moc_domain::etag::ETag;
 use moc_domain::format::Format;
 use moc_domain::limits::{
     BATCH_MAX_BYTES, BATCH_PARTS_MAX, FILES_PER_SESSION_DEFAULT, FILES_PER_SESSION_MAX, INSTRUCTION_MAX_DEFAULT_MIB,
-    MIB, PART_NUMBER_MAX, RATE_WINDOW_MS, TITLE_MAX_CHARS, VALIDATION_ERRORS_MAX,
+    MIB, PART_NUMBER_MAX, TITLE_MAX_CHARS, VALIDATION_ERRORS_MAX,
 };
 use moc_domain::moc::title_conflict;
 use moc_domain::part::PartNumber;
+use moc_domain::quota::Quota;
 use moc_domain::session::Status;
 use serde_json::{Map, Value, json};
 
@@ -30,6 +31,9 @@ const BATCH_EXAMPLE: &str = "BATCH";
 /// What a batch is rejected for before any of its parts is looked at.
 const BEFORE_PARTS: [&str; 2] = ["UNAUTHORIZED", "UNSUPPORTED_MEDIA_TYPE"];
 
+/// Fields that not every problem of their code has.
+const OPTIONAL_PROPERTIES: [&str; 1] = ["window"];
+
 /// Codes of every operation.
 const ANY: &[&str] = &["UNAUTHORIZED", "INTERNAL_ERROR", "STORE_UNAVAILABLE", "ISSUER_UNAVAILABLE", "BUSY"];
 /// Codes of operations whose path or body names a resource.
@@ -42,6 +46,8 @@ const BUCKET: &[&str] = &["S3_UNAVAILABLE"];
 const OPEN: &[&str] = &["SESSION_NOT_ACTIVE", "FINALIZE_IN_PROGRESS", "SESSION_EXPIRED"];
 /// Codes of operations that take a declaration of files.
 const DECLARED: &[&str] = &["EMPTY_BODY", "FILE_COUNT_EXCEEDED", "FILE_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"];
+/// Codes of operations that quotas limit.
+const QUOTAS: &[&str] = &["QUOTA_EXCEEDED", "RATE_LIMIT_EXCEEDED"];
 /// Codes of operations that take parts.
 const PARTS: &[&str] = &[
     "MALFORMED_BODY",
@@ -55,9 +61,9 @@ const PARTS: &[&str] = &[
 /// The codes of an operation.
 fn codes(operation: &str) -> Vec<&'static str> {
     let groups: &[&[&str]] = match operation {
-        "createSession" => &[ANY, JSON, DECLARED, &["INSTRUCTION_FILE_REQUIRED", "RATE_LIMIT_EXCEEDED"]],
+        "createSession" => &[ANY, JSON, DECLARED, QUOTAS, &["INSTRUCTION_FILE_REQUIRED"]],
         "cancelSession" => &[ANY, NAMED, BUCKET, &["SESSION_NOT_ACTIVE", "FINALIZE_IN_PROGRESS"]],
-        "registerFile" => &[ANY, NAMED, JSON, DECLARED, OPEN, BUCKET, &["DUPLICATE_FILE"]],
+        "registerFile" => &[ANY, NAMED, JSON, DECLARED, OPEN, BUCKET, QUOTAS, &["DUPLICATE_FILE"]],
         "removeFile" => &[ANY, NAMED, OPEN, BUCKET],
         "putPart" => &[
             ANY,
@@ -122,6 +128,7 @@ fn kinds() -> Vec<ErrorKind> {
         ErrorKind::SessionExpired { expires_at: later(30), now: later(42) },
         ErrorKind::LengthRequired,
         ErrorKind::FileTooLarge { limit_bytes: INSTRUCTION_MAX_DEFAULT_MIB * MIB },
+        ErrorKind::QuotaExceeded { limit_bytes: 500 * MIB },
         ErrorKind::PayloadTooLarge { limit_bytes: BATCH_MAX_BYTES },
         ErrorKind::UnsupportedMediaType { allowed: Category::Instruction.media_types() },
         ErrorKind::Invalid {
@@ -138,8 +145,8 @@ fn kinds() -> Vec<ErrorKind> {
             }],
         },
         ErrorKind::RateLimitExceeded {
+            quota: Quota::SessionsPerHour,
             limit: 20,
-            window_seconds: RATE_WINDOW_MS.unsigned_abs() / 1000,
             retry_after_seconds: 1_080,
             next_allowed_at: later(60),
         },
@@ -189,7 +196,8 @@ impl Problems {
                 "status": { "type": "integer", "const": status },
                 "code": { "type": "string", "const": code },
             })));
-            let names: Vec<String> = properties.keys().cloned().collect();
+            let required = properties.keys().filter(|name| !OPTIONAL_PROPERTIES.contains(&name.as_str()));
+            let names: Vec<String> = required.cloned().collect();
             let own = json!({ "type": "object", "properties": properties, "required": names });
             let description = format!("{}.", example["title"].as_str().unwrap_or_default());
             let schema = json!({ "description": description, "allOf": [reference("schemas", "Problem"), own] });
@@ -401,7 +409,7 @@ fn property(name: &str) -> Value {
     let time = || reference("schemas", "Time");
     match name {
         "fileId" => described(reference("schemas", "Id"), "Which file."),
-        "limit" => described(count(1), "How many are allowed."),
+        "limit" => described(count(1), "How many are allowed; of `bytes-per-day`, how many bytes."),
         "validRange" => described(list("PartNumber", 2, 2), "The first and the last number that there is."),
         "partNumber" => described(reference("schemas", "PartNumber"), "Which part."),
         "expectedBytes" => described(count(1), "How many bytes the part has to have."),
@@ -434,7 +442,12 @@ fn property(name: &str) -> Value {
         "errors" => described(list("FieldError", 1, VALIDATION_ERRORS_MAX), "Which values are wrong, and how."),
         "failures" => described(list("FileFailure", 1, files), "The rejected files, each with the reason."),
         "retryAfter" => described(count(1), "Seconds until the next is allowed."),
-        "window" => described(count(1), "Seconds within which they are counted."),
+        "window" => described(count(1), "Seconds within which they are counted, if they are."),
+        "quota" => json!({
+            "type": "string",
+            "enum": Quota::ALL.map(Quota::as_str),
+            "description": "What is limited.",
+        }),
         "nextAllowedAt" => described(time(), "When the next is allowed."),
         _ => json!(false),
     }

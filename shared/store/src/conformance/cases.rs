@@ -15,6 +15,7 @@ use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::limits::WEBHOOK_LEASE_MS;
 use moc_domain::moc::{Description, Moc};
 use moc_domain::part::{PartNumber, PartPlan};
+use moc_domain::quota::FileQuotas;
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 
@@ -25,6 +26,7 @@ use crate::{Dialect, SqlExecutor, SqlStore, Statement, Value, version};
 
 pub(super) const PART_BYTES: u64 = 5 << 20;
 pub(super) const FILES_MAX: u64 = 3;
+pub(super) const NO_QUOTAS: FileQuotas = FileQuotas { open_uploads: None, session_bytes: None, day_bytes: None };
 /// Clients of the concurrent cases.
 pub(super) const CLIENTS: usize = 8;
 
@@ -51,11 +53,11 @@ pub(super) fn token() -> LockToken {
     LockToken::new(now(), random())
 }
 
-fn user() -> UserId {
+pub(super) fn user() -> UserId {
     UserId::parse(&FileId::new(now(), random()).to_string()).expect("a user")
 }
 
-fn session() -> Session {
+pub(super) fn session() -> Session {
     Session {
         id: SessionId::new(now(), random()),
         user: user(),
@@ -125,7 +127,7 @@ pub(super) async fn registered(store: &SqlStore<impl SqlExecutor, impl Platform>
     let session = session();
     store.insert_session(&session).await.unwrap();
     let file = file(&session, "a.pdf", parts);
-    assert_eq!(store.insert_file(&file, FILES_MAX).await.unwrap(), Registered::Done);
+    assert_eq!(store.insert_file(&file, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Done);
     (session, file)
 }
 
@@ -143,7 +145,7 @@ pub async fn keeps_sessions_files_and_parts(database: &impl Database) {
     let (session, file) = registered(store, 2).await;
     // Its result may have been lost.
     store.insert_session(&session).await.unwrap();
-    assert_eq!(store.insert_file(&file, FILES_MAX).await.unwrap(), Registered::Done);
+    assert_eq!(store.insert_file(&file, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Done);
     assert_eq!(store.session(session.id).await.unwrap().as_ref(), Some(&session));
     assert_eq!(store.session(SessionId::new(now(), [0; 10])).await.unwrap(), None);
     assert_eq!(store.file(session.id, file.id).await.unwrap(), Some((session.clone(), file.clone())));
@@ -180,17 +182,17 @@ pub async fn rejects_files_of_full_inactive_and_unknown_sessions(database: &impl
     let store = &database.store().await;
     let (session, first) = registered(store, 1).await;
     let again = file(&session, "a.pdf", 1);
-    assert_eq!(store.insert_file(&again, FILES_MAX).await.unwrap(), Registered::Duplicate(first.id));
+    assert_eq!(store.insert_file(&again, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Duplicate(first.id));
     for name in ["b.pdf", "c.pdf"] {
-        assert_eq!(store.insert_file(&file(&session, name, 1), FILES_MAX).await.unwrap(), Registered::Done);
+        assert_eq!(store.insert_file(&file(&session, name, 1), FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Done);
     }
     let fourth = file(&session, "d.pdf", 1);
-    assert_eq!(store.insert_file(&fourth, FILES_MAX).await.unwrap(), Registered::Full);
+    assert_eq!(store.insert_file(&fourth, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Full);
     assert!(store.cancel_session(session.id).await.unwrap());
     assert!(!store.cancel_session(session.id).await.unwrap());
-    assert_eq!(store.insert_file(&fourth, FILES_MAX + 1).await.unwrap(), Registered::NotActive);
+    assert_eq!(store.insert_file(&fourth, FILES_MAX + 1, &NO_QUOTAS).await.unwrap(), Registered::NotActive);
     let unknown = file(&self::session(), "a.pdf", 1);
-    assert_eq!(store.insert_file(&unknown, FILES_MAX).await.unwrap(), Registered::NotActive);
+    assert_eq!(store.insert_file(&unknown, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::NotActive);
 }
 
 pub async fn registers_no_more_files_than_allowed_at_once(database: &impl Database) {
@@ -200,7 +202,7 @@ pub async fn registers_no_more_files_than_allowed_at_once(database: &impl Databa
         let session = session();
         store.insert_session(&session).await.unwrap();
         let register = async |store: &SqlStore<_, _>, client| {
-            store.insert_file(&file(&session, &format!("{client}.pdf"), 1), FILES_MAX).await.unwrap()
+            store.insert_file(&file(&session, &format!("{client}.pdf"), 1), FILES_MAX, &NO_QUOTAS).await.unwrap()
         };
         let outcomes = database.concurrently(CLIENTS, register).await;
         let done = outcomes.iter().filter(|outcome| **outcome == Registered::Done).count();

@@ -7,7 +7,7 @@ use moc_domain::file::{File, Rejection};
 use moc_domain::session::Session;
 
 use super::Database;
-use super::cases::{CLIENTS, FILES_MAX, PART_BYTES, after, etag_of, file, now, part, registered, token};
+use super::cases::{CLIENTS, FILES_MAX, NO_QUOTAS, PART_BYTES, after, etag_of, file, now, part, registered, token};
 use crate::{SqlExecutor, SqlStore};
 
 const REJECTION: Rejection = Rejection::Fault(FileFault::ContentMismatch);
@@ -82,7 +82,7 @@ pub async fn forgets_pending_files_only(database: &impl Database) {
     assert!(store.forget_file(pending.id, None).await.unwrap());
     assert!(!store.forget_file(pending.id, None).await.unwrap());
     // The same id, so that parts that were left behind would be found again.
-    assert_eq!(store.insert_file(&pending, FILES_MAX).await.unwrap(), Registered::Done);
+    assert_eq!(store.insert_file(&pending, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Done);
     let (_, _, parts) = store.file_with_parts(session.id, pending.id).await.unwrap().expect("the file");
     assert!(parts.is_empty());
 
@@ -118,18 +118,18 @@ pub async fn replaces_a_rejected_file(database: &impl Database) {
     let files = async || store.session_with_files(session.id).await.unwrap().expect("the session").1;
     // Its result may have been lost.
     for _ in 0..2 {
-        assert_eq!(store.replace_file(old.id, &new).await.unwrap(), Registered::Done);
+        assert_eq!(store.replace_file(old.id, &new, &NO_QUOTAS).await.unwrap(), Registered::Done);
         assert_eq!(files().await, std::slice::from_ref(&new));
     }
     assert_eq!(store.begin_completion(new.id, now(), after(-1)).await.unwrap().map(|begun| begun.requests), Some(1));
     store.end_completion(new.id).await.unwrap();
     // It is like any other, and so is its id.
     let third = file(&session, &old.name, 1);
-    assert_eq!(store.replace_file(new.id, &third).await.unwrap(), Registered::NotActive);
-    assert_eq!(store.replace_file(old.id, &third).await.unwrap(), Registered::Duplicate(new.id));
+    assert_eq!(store.replace_file(new.id, &third, &NO_QUOTAS).await.unwrap(), Registered::NotActive);
+    assert_eq!(store.replace_file(old.id, &third, &NO_QUOTAS).await.unwrap(), Registered::Duplicate(new.id));
     assert_eq!(files().await, std::slice::from_ref(&new));
     assert!(store.forget_file(new.id, None).await.unwrap());
-    assert_eq!(store.insert_file(&old, FILES_MAX).await.unwrap(), Registered::Done);
+    assert_eq!(store.insert_file(&old, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Done);
     let (_, _, parts) = store.file_with_parts(session.id, old.id).await.unwrap().expect("the file");
     assert!(parts.is_empty());
 }
@@ -140,10 +140,10 @@ pub async fn replaces_no_file_of_a_session_that_is_not_active(database: &impl Da
     let new = file(&session, &old.name, 1);
     let token = token();
     assert!(store.lock_session(session.id, token, now(), after(-1_000)).await.unwrap());
-    assert_eq!(store.replace_file(old.id, &new).await.unwrap(), Registered::NotActive);
+    assert_eq!(store.replace_file(old.id, &new, &NO_QUOTAS).await.unwrap(), Registered::NotActive);
     assert!(store.file(session.id, old.id).await.unwrap().expect("the file").1.is_completed());
     store.unlock_session(session.id, token).await.unwrap();
-    assert_eq!(store.replace_file(old.id, &new).await.unwrap(), Registered::Done);
+    assert_eq!(store.replace_file(old.id, &new, &NO_QUOTAS).await.unwrap(), Registered::Done);
 }
 
 /// Every client replaces the file, and one of them locks the session and reads its files: they stay.
@@ -154,7 +154,7 @@ pub async fn replaces_once_and_not_under_a_lock(database: &impl Database) {
             .concurrently(CLIENTS, async |store, client| {
                 if client > 0 {
                     let new = file(&session, &old.name, 1);
-                    return (Some(store.replace_file(old.id, &new).await.unwrap()), Vec::new());
+                    return (Some(store.replace_file(old.id, &new, &NO_QUOTAS).await.unwrap()), Vec::new());
                 }
                 assert!(store.lock_session(session.id, token(), now(), after(-1_000)).await.unwrap());
                 (None, store.session_with_files(session.id).await.unwrap().expect("the session").1)

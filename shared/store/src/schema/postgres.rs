@@ -4,7 +4,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS, REMOVED_FILES];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS, REMOVED_FILES, QUOTAS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE schema_version (version BIGINT PRIMARY KEY)",
@@ -172,4 +172,16 @@ const REMOVED_FILES: &[&str] = &[
       completing_at BIGINT
     )",
     "CREATE INDEX removed_files_by_session ON removed_files (session_id)",
+];
+
+const QUOTAS: &[&str] = &[
+    "CREATE INDEX sessions_open ON sessions (user_id, expires_at) WHERE status IN ('active', 'finalizing')",
+    // Bytes of files that a user has registered since day_start. version counts what was opened and registered under
+    // quotas: of several requests of a user at once, one sees the row as it is, and the others look again.
+    "CREATE TABLE user_quotas (
+      user_id TEXT PRIMARY KEY,
+      version BIGINT NOT NULL DEFAULT 0,
+      day_start BIGINT NOT NULL DEFAULT 0,
+      registered_bytes BIGINT NOT NULL DEFAULT 0
+    )",
 ];

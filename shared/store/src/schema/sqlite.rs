@@ -3,7 +3,7 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES];
+pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES, QUOTAS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
@@ -211,5 +211,33 @@ const REMOVED_FILES: &[&str] = &[
     "CREATE TRIGGER remove_file AFTER INSERT ON removed_files
     BEGIN
       DELETE FROM files WHERE id = NEW.file_id;
+    END",
+];
+
+const QUOTAS: &[&str] = &[
+    "CREATE INDEX IF NOT EXISTS sessions_open ON sessions (user_id, expires_at) WHERE status IN ('active', 'finalizing')",
+    // Bytes of files that a user has registered since day_start, for users to whom a quota of them applies.
+    "CREATE TABLE IF NOT EXISTS user_quotas (
+      user_id TEXT PRIMARY KEY,
+      day_start INTEGER NOT NULL DEFAULT 0,
+      registered_bytes INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID",
+    // Files are counted where they are registered, so that none is counted twice, or without being registered. The
+    // window never moves back: a clock may be late.
+    "CREATE TRIGGER IF NOT EXISTS count_registered_file AFTER INSERT ON files
+    BEGIN
+      UPDATE user_quotas SET
+        registered_bytes = NEW.size_bytes
+          + CASE WHEN day_start >= NEW.created_at - NEW.created_at % 86400000 THEN registered_bytes ELSE 0 END,
+        day_start = max(day_start, NEW.created_at - NEW.created_at % 86400000)
+      WHERE user_id = (SELECT user_id FROM sessions WHERE id = NEW.session_id);
+    END",
+    "CREATE TRIGGER IF NOT EXISTS count_replaced_file AFTER UPDATE OF id ON files
+    BEGIN
+      UPDATE user_quotas SET
+        registered_bytes = max(NEW.size_bytes - OLD.size_bytes, 0)
+          + CASE WHEN day_start >= NEW.created_at - NEW.created_at % 86400000 THEN registered_bytes ELSE 0 END,
+        day_start = max(day_start, NEW.created_at - NEW.created_at % 86400000)
+      WHERE user_id = (SELECT user_id FROM sessions WHERE id = NEW.session_id);
     END",
 ];

@@ -9,7 +9,7 @@ use moc_domain::limits::THUMBNAIL_LEASE_MS;
 use moc_domain::moc::Moc;
 use moc_domain::thumbnail::LastAttempt;
 
-use super::{CLIENTS, Database, FILES_MAX, after, etag_of, file, locked, moc, now, registered, token};
+use super::{CLIENTS, Database, FILES_MAX, NO_QUOTAS, after, etag_of, file, locked, moc, now, registered, token};
 use crate::{SqlExecutor, SqlStore};
 
 pub async fn keeps_what_was_verified_of_completed_files(database: &impl Database) {
@@ -50,7 +50,7 @@ pub async fn clears_files_of_cancelled_sessions_only(database: &impl Database) {
     let store = &database.store().await;
     let (session, first) = registered(store, 1).await;
     let second = file(&session, "second.pdf", 1);
-    assert_eq!(store.insert_file(&second, FILES_MAX).await.unwrap(), Registered::Done);
+    assert_eq!(store.insert_file(&second, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Done);
     let (_, other) = registered(store, 1).await;
     let uncleared = async || {
         let files = store.uncleared_files(session.id).await.unwrap();
