@@ -468,7 +468,7 @@ export interface components {
             code: "FILE_COUNT_EXCEEDED";
             /**
              * Format: int64
-             * @description How many are allowed.
+             * @description How many are allowed; of `bytes-per-day`, how many bytes.
              */
             limit: number;
             /** @constant */
@@ -944,18 +944,37 @@ export interface components {
          * @description What is wrong; stable.
          * @enum {string}
          */
-        ProblemCode: "BATCH_EMPTY" | "BUSY" | "CHECKSUM_MISMATCH" | "DUPLICATE_FILE" | "EMPTY_BODY" | "FILE_ALREADY_COMPLETED" | "FILE_COUNT_EXCEEDED" | "FILE_TOO_LARGE" | "FILE_VALIDATION_FAILED" | "FINALIZE_IN_PROGRESS" | "INSTRUCTION_FILE_REQUIRED" | "INTERNAL_ERROR" | "INVALID_PART_NUMBER" | "ISSUER_UNAVAILABLE" | "LENGTH_REQUIRED" | "MALFORMED_BODY" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "PART_COUNT_MISMATCH" | "PART_SIZE_MISMATCH" | "PAYLOAD_TOO_LARGE" | "RATE_LIMIT_EXCEEDED" | "REQUEST_TIMEOUT" | "S3_UNAVAILABLE" | "SESSION_EXPIRED" | "SESSION_NOT_ACTIVE" | "STORE_UNAVAILABLE" | "TITLE_CONFLICT" | "UNAUTHORIZED" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR";
+        ProblemCode: "BATCH_EMPTY" | "BUSY" | "CHECKSUM_MISMATCH" | "DUPLICATE_FILE" | "EMPTY_BODY" | "FILE_ALREADY_COMPLETED" | "FILE_COUNT_EXCEEDED" | "FILE_TOO_LARGE" | "FILE_VALIDATION_FAILED" | "FINALIZE_IN_PROGRESS" | "INSTRUCTION_FILE_REQUIRED" | "INTERNAL_ERROR" | "INVALID_PART_NUMBER" | "ISSUER_UNAVAILABLE" | "LENGTH_REQUIRED" | "MALFORMED_BODY" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "PART_COUNT_MISMATCH" | "PART_SIZE_MISMATCH" | "PAYLOAD_TOO_LARGE" | "QUOTA_EXCEEDED" | "RATE_LIMIT_EXCEEDED" | "REQUEST_TIMEOUT" | "S3_UNAVAILABLE" | "SESSION_EXPIRED" | "SESSION_NOT_ACTIVE" | "STORE_UNAVAILABLE" | "TITLE_CONFLICT" | "UNAUTHORIZED" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR";
+        /** @description Quota exceeded. */
+        QuotaExceededProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "QUOTA_EXCEEDED";
+            /**
+             * Format: int64
+             * @description How many bytes are allowed.
+             */
+            limitBytes: number;
+            /** @constant */
+            status: 413;
+            /** @constant */
+            type: "urn:moc-uploads:problem:quota-exceeded";
+        };
         /** @description Rate limit exceeded. */
         RateLimitExceededProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "RATE_LIMIT_EXCEEDED";
             /**
              * Format: int64
-             * @description How many are allowed.
+             * @description How many are allowed; of `bytes-per-day`, how many bytes.
              */
             limit: number;
             /** @description When the next is allowed. */
             nextAllowedAt: components["schemas"]["Time"];
+            /**
+             * @description What is limited.
+             * @enum {string}
+             */
+            quota: "sessions-per-hour" | "open-sessions" | "open-uploads" | "bytes-per-day";
             /**
              * Format: int64
              * @description Seconds until the next is allowed.
@@ -967,9 +986,9 @@ export interface components {
             type: "urn:moc-uploads:problem:rate-limit-exceeded";
             /**
              * Format: int64
-             * @description Seconds within which they are counted.
+             * @description Seconds within which they are counted, if they are.
              */
-            window: number;
+            window?: number;
         };
         /** @description Body of `POST …/parts/stored`. */
         RecordParts: {
@@ -1673,7 +1692,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["RequestTimeoutProblem"];
                 };
             };
-            /** @description `FILE_TOO_LARGE`, `PAYLOAD_TOO_LARGE` */
+            /** @description `FILE_TOO_LARGE`, `PAYLOAD_TOO_LARGE`, `QUOTA_EXCEEDED` */
             413: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1683,7 +1702,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["FileTooLargeProblem"] | components["schemas"]["PayloadTooLargeProblem"];
+                    "application/problem+json": components["schemas"]["FileTooLargeProblem"] | components["schemas"]["PayloadTooLargeProblem"] | components["schemas"]["QuotaExceededProblem"];
                 };
             };
             /** @description `UNSUPPORTED_MEDIA_TYPE` */
@@ -2320,7 +2339,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["SessionExpiredProblem"];
                 };
             };
-            /** @description `FILE_TOO_LARGE`, `PAYLOAD_TOO_LARGE` */
+            /** @description `FILE_TOO_LARGE`, `PAYLOAD_TOO_LARGE`, `QUOTA_EXCEEDED` */
             413: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2330,7 +2349,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["FileTooLargeProblem"] | components["schemas"]["PayloadTooLargeProblem"];
+                    "application/problem+json": components["schemas"]["FileTooLargeProblem"] | components["schemas"]["PayloadTooLargeProblem"] | components["schemas"]["QuotaExceededProblem"];
                 };
             };
             /** @description `UNSUPPORTED_MEDIA_TYPE` */
@@ -2357,6 +2376,24 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ValidationErrorProblem"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED` */
+            429: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Seconds to wait before the same request.
+                     * @example 1080
+                     */
+                    "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RateLimitExceededProblem"];
                 };
             };
             /** @description `INTERNAL_ERROR` */

@@ -66,10 +66,9 @@ const EXPLANATIONS: Record<string, Explain> = {
   SESSION_NOT_ACTIVE: () => errors.notActive,
   NOT_FOUND: () => errors.notFound,
   FINALIZE_IN_PROGRESS: retry(errors.publishing),
-  RATE_LIMIT_EXCEEDED: ({ retryAfterMs }) => ({
-    ...errors.rateLimit(retryAfterMs ? timeAfter(retryAfterMs) : undefined),
-    tryAgain: true,
-  }),
+  RATE_LIMIT_EXCEEDED: (error) => ({ ...limited(error), tryAgain: true }),
+  QUOTA_EXCEEDED: ({ problem }) =>
+    errors.overQuota(problem?.code === "QUOTA_EXCEEDED" ? bytes(problem.limitBytes) : undefined),
   S3_UNAVAILABLE: retry(errors.unavailable),
   STORE_UNAVAILABLE: retry(errors.unavailable),
   BUSY: retry(errors.unavailable),
@@ -97,6 +96,22 @@ function tooLarge(file: FileFacts | undefined, limitBytes: number | undefined): 
   return size === limit
     ? errors.tooLargeBy(file?.name, bytes(sizeBytes - limitBytes), limit)
     : errors.tooLargeFor(file?.name, size, limit);
+}
+
+/** Which quota is used up, and until when. */
+function limited({ problem, retryAfterMs }: UploadError): Words {
+  const time = retryAfterMs ? timeAfter(retryAfterMs) : undefined;
+  if (problem?.code !== "RATE_LIMIT_EXCEEDED") return errors.rateLimit(time);
+  switch (problem.quota) {
+    case "open-sessions":
+      return errors.openSessions(time);
+    case "open-uploads":
+      return errors.openUploads;
+    case "bytes-per-day":
+      return errors.bytesPerDay(bytes(problem.limit), time);
+    default:
+      return errors.rateLimit(time);
+  }
 }
 
 function invalidFile({ problem }: UploadError, file: FileFacts | undefined) {

@@ -266,6 +266,22 @@ export const en = {
       happened: "You started too many uploads in a short time.",
       advice: time === undefined ? "Try again later." : `Try again after ${time}.`,
     }),
+    openSessions: (time: string | undefined) => ({
+      happened: "You have too many unfinished uploads.",
+      advice: `Publish or cancel one of them${time === undefined ? "" : `, or try again after ${time}`}.`,
+    }),
+    openUploads: {
+      happened: "Too many of your files are being uploaded.",
+      advice: "Try again when some of them are complete.",
+    },
+    bytesPerDay: (limit: string, time: string | undefined) => ({
+      happened: `You can upload ${limit} a day.`,
+      advice: time === undefined ? "Try again tomorrow." : `Try again after ${time}.`,
+    }),
+    overQuota: (limit: string | undefined) => ({
+      happened: "Your files are too large together.",
+      advice: limit === undefined ? "Choose fewer or smaller files." : `Choose files of at most ${limit} together.`,
+    }),
     unavailable: {
       happened: "Storage is temporarily unavailable.",
       advice: "No data was lost. Try again in a minute.",
