@@ -24,7 +24,7 @@ use moc_domain::session::Session;
 use moc_fakes::{Body, MemoryForm};
 
 use crate::model::AttemptId;
-use crate::world::{SimBucket, SimReceiver, SimStore, Steps, World, deliver};
+use crate::world::{PART_BYTES, SimBucket, SimReceiver, SimStore, Steps, World, deliver};
 
 const SESSION_LIFETIME_MAX_MS: i64 = SESSION_LIFETIME_MAX_DEFAULT_HOURS as i64 * 3_600_000;
 /// How often a request is sent that has no lasting result.
@@ -140,10 +140,10 @@ impl Client {
     }
 
     pub async fn create_session(&self) -> Result<Session, GaveUp> {
-        let (platform, user) = (self.world.platform(), self.user.clone());
+        let (platform, user, quotas) = (self.world.platform(), self.user.clone(), self.world.session_quotas);
         self.request("create", |(store, _)| {
             let (platform, user) = (platform.clone(), user.clone());
-            async move { create_session::run(&*store, &platform, user, crate::world::PART_BYTES as u64, None).await }
+            async move { create_session::run(&*store, &platform, user, PART_BYTES as u64, 0, quotas).await }
         })
         .await
     }
@@ -160,7 +160,8 @@ impl Client {
 
     pub async fn register(&self, session: SessionId, declared: &Declaration) -> Result<File, GaveUp> {
         let (world, user, declared) = (self.world.clone(), self.user.clone(), declared.clone());
-        let bounds = register_file::Bounds { files_max: 4, session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS };
+        let quotas = world.file_quotas;
+        let bounds = register_file::Bounds { files_max: 4, session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS, quotas };
         let what = format!("register {}", declared.name.as_str());
         let registered = self.request(&what, |(store, bucket)| {
             let (world, user, declared) = (world.clone(), user.clone(), declared.clone());
@@ -342,7 +343,11 @@ impl Client {
                     completion_timeout_ms: world.completion_timeout_ms,
                     webhook: true,
                 };
-                let finalized = finalize::run(&*store, &*bucket, &world.platform(), &Steps, request).await?;
+                let finalized = finalize::run(&*store, &*bucket, &world.platform(), &Steps, request).await;
+                if let Err(Error { kind: ErrorKind::FinalizeInProgress, .. }) = &finalized {
+                    world.in_progress(session);
+                }
+                let finalized = finalized?;
                 let moc = &finalized.moc;
                 let title = &moc.description.title;
                 let checked = world.model.borrow_mut().finalized(&session.to_string(), &moc.id.to_string(), title);

@@ -10,7 +10,9 @@
 //! - a file's record is deleted only if its bytes are nowhere and its completion was not acknowledged; one that a
 //!   finalize has rejected gives its place to another one in the same step,
 //! - a session has one MOC, whose id and title never change, with all completed files, and its objects exist,
-//! - a lock is taken from another finalize only when it is stale, and released only by its holder,
+//! - a lock is taken from another request only when its lease is over, and renewed and released only by its holder,
+//! - a finalize is rejected because of another one only while the lease of that one may last,
+//! - what is new is within the user's quotas, and each registration is counted once,
 //! - a webhook comes after the MOC's files, and is given up only after its last attempt,
 //! - another user finds nothing.
 //!

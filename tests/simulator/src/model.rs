@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use moc_domain::limits::{LEASE_MS, SWEEP_AFTER_MS, WEBHOOK_ATTEMPTS_MAX};
+use moc_domain::limits::{LEASE_MS, QUOTA_DAY_MS, SWEEP_AFTER_MS, WEBHOOK_ATTEMPTS_MAX};
 use moc_domain::part::PartNumber;
+use moc_domain::quota::{FileQuotas, SessionQuotas};
 use moc_fakes::MemoryBucket;
 
 use crate::snapshot::{FileRow, Snapshot};
@@ -44,6 +45,9 @@ pub struct Model {
     left_objects: BTreeSet<String>,
     /// How often the receiver has taken the webhook of a MOC.
     deliveries: BTreeMap<String, u64>,
+    quotas: (SessionQuotas, FileQuotas),
+    /// The last day in which a user has registered files, and their bytes.
+    registered: BTreeMap<String, (i64, u64)>,
 }
 
 /// The index of an attempt.
@@ -51,6 +55,10 @@ pub struct Model {
 pub struct AttemptId(String, usize);
 
 impl Model {
+    pub fn new(sessions: SessionQuotas, files: FileQuotas) -> Self {
+        Self { quotas: (sessions, files), ..Self::default() }
+    }
+
     pub fn sent(&mut self, file: &str, number: PartNumber, bytes: &[u8], step: u64) -> AttemptId {
         let attempts = self.attempts.entry(file.to_owned()).or_default();
         let (number, bytes) = (number.get(), bytes.to_vec());
@@ -168,6 +176,7 @@ impl Model {
         now: i64,
     ) -> Result<(), String> {
         self.check_sessions(&after, task, now)?;
+        self.check_quotas(&after)?;
         self.check_mocs(&after, bucket, now)?;
         for (id, file) in &self.before.files.clone() {
             if !after.files.contains_key(id) && !self.is_swept(&file.session, now) {
@@ -272,12 +281,17 @@ impl Model {
             let Some(old) = self.before.sessions.get(id) else { continue };
             if let Some(token) = session.lock_token.as_ref().filter(|token| old.lock_token.as_ref() != Some(*token)) {
                 let held_ms = now - old.finalizing_at;
-                if old.status == "finalizing" && held_ms < LEASE_MS {
+                if old.lock_token.is_some() && held_ms < LEASE_MS {
                     return Err(format!(
-                        "the lock of session {id} was taken {held_ms} ms after another finalize had it"
+                        "the lock of session {id} was taken {held_ms} ms after another request had it"
                     ));
                 }
                 self.holders.insert(token.clone(), task);
+            } else if let Some(token) = &session.lock_token
+                && session.finalizing_at != old.finalizing_at
+                && self.holders.get(token) != Some(&task)
+            {
+                return Err(format!("the lock of session {id} was renewed by another request than its holder"));
             }
             match (old.status.as_str(), session.status.as_str()) {
                 ("finalizing", "active") => {
@@ -294,6 +308,50 @@ impl Model {
         Ok(())
     }
 
+    /// Whatever is new is within the quotas, as they were counted when it was asked for.
+    fn check_quotas(&mut self, after: &Snapshot) -> Result<(), String> {
+        let (sessions, files) = self.quotas;
+        for (id, session) in after.sessions.iter().filter(|(id, _)| !self.before.sessions.contains_key(*id)) {
+            let open = after.open_sessions(&session.user, session.created_at).count() as u64;
+            if sessions.open.is_some_and(|limit| open > limit) {
+                return Err(format!("session {id} is over the quota: {open} are open"));
+            }
+        }
+        for (id, file) in after.files.iter().filter(|(id, _)| !self.before.files.contains_key(*id)) {
+            let user = &after.sessions[&file.session].user;
+            let open: Vec<&String> = after.open_sessions(user, file.created_at).collect();
+            let pending = after.files.values().filter(|file| file.etag.is_none() && open.contains(&&file.session));
+            let uploads = pending.count() as u64;
+            if files.open_uploads.is_some_and(|limit| uploads > limit) {
+                return Err(format!("file {id} is over the quota: {uploads} uploads are open"));
+            }
+            let of_session = after.files.values().filter(|other| other.session == file.session);
+            let bytes: i64 = of_session.map(|file| file.size_bytes).sum();
+            if files.session_bytes.is_some_and(|limit| bytes.unsigned_abs() > limit) {
+                return Err(format!("file {id} is over the quota: its session has {bytes} bytes"));
+            }
+            let is_replaced = |(old, other): &(&String, &FileRow)| {
+                (&other.session, &other.name) == (&file.session, &file.name) && !after.files.contains_key(*old)
+            };
+            let replaced = self.before.files.iter().find(is_replaced).map_or(0, |(_, other)| other.size_bytes);
+            let day = file.created_at / QUOTA_DAY_MS;
+            let registered = self.registered.entry(user.clone()).or_insert((day, 0));
+            if day > registered.0 {
+                *registered = (day, 0);
+            }
+            registered.1 += (file.size_bytes - replaced).max(0).unsigned_abs();
+            if files.day_bytes.is_some_and(|limit| registered.1 > limit) {
+                return Err(format!("file {id} is over the quota: {} bytes were registered today", registered.1));
+            }
+        }
+        for (user, (_, bytes)) in self.registered.iter().filter(|_| files.day_bytes.is_some()) {
+            let counted = after.registered.get(user).copied().unwrap_or_default();
+            if counted != *bytes {
+                return Err(format!("{user} has registered {bytes} bytes, and {counted} are counted"));
+            }
+        }
+        Ok(())
+    }
     fn check_mocs(&mut self, after: &Snapshot, bucket: &MemoryBucket, now: i64) -> Result<(), String> {
         for (id, moc) in &after.mocs {
             if let Some(key) = moc.keys.iter().find(|key| !bucket.exists(key)) {

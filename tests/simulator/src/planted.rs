@@ -21,6 +21,14 @@ pub enum Bug {
     ReplacedUnderALock,
     /// A file is taken out while a finalize holds its session.
     TakenOutUnderALock,
+    /// The lock of a finalize that has died is never taken over.
+    DeadLockKept,
+    /// Whoever has lost a lock renews it for the one who has it.
+    RenewedByAnyone,
+    /// Quotas are looked at before a file is registered, and not when it is.
+    QuotaOnlyLookedAt,
+    /// Sessions are created whatever is open.
+    OpenSessionsNotCounted,
 }
 
 /// A database with a bug.
@@ -64,7 +72,20 @@ impl Bug {
             Self::TakenOutUnderALock if statement.sql.starts_with("INSERT INTO removed_files") => {
                 statement.sql.replace("s.status = 'active'", "s.status <> 'cancelled'")
             }
-            Self::ReplacedUnderALock | Self::TakenOutUnderALock | Self::PartDropped => statement.sql.to_string(),
+            Self::DeadLockKept => statement.sql.replace("coalesce(finalizing_at, created_at) <= ?4", "?4 IS NULL"),
+            Self::RenewedByAnyone if statement.sql.contains("finalizing_at = CASE") => {
+                statement.sql.replace("lock_token = ?2", "?2 = ?2")
+            }
+            Self::QuotaOnlyLookedAt if statement.sql.starts_with("INSERT INTO files") => statement
+                .sql
+                .replace(") AS uploads) < ", ") AS uploads) < 1000000 + ")
+                .replace("+ CAST(?8 AS BIGINT) <= ", "+ CAST(?8 AS BIGINT) <= 1000000 + "),
+            Self::OpenSessionsNotCounted => statement.sql.replace("LIMIT ?7)) < ?7", "LIMIT ?7)) <= ?7"),
+            Self::ReplacedUnderALock
+            | Self::TakenOutUnderALock
+            | Self::PartDropped
+            | Self::RenewedByAnyone
+            | Self::QuotaOnlyLookedAt => statement.sql.to_string(),
         };
         Statement::new(sql, statement.parameters.clone())
     }

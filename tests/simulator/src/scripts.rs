@@ -364,6 +364,11 @@ pub async fn sweep_up(client: Client) {
 /// show, what it was completing.
 async fn finish(world: &Rc<World>, id: SessionId, user: String, locals: Rc<[Local]>) {
     let client = Client::new(world, format!("{user}-finishes"), &user);
+    if world.has_quotas() {
+        // What a quota has kept out may stay out.
+        let _ = publish(&client, id, &locals, "Finished").await;
+        return;
+    }
     let deadline = world.scheduler.now() + world.completion_timeout_ms + FINISHED_IN_MS / 2;
     let title = format!("Finished {}", id.to_string().get(20..).unwrap_or_default());
     while world.scheduler.now() < deadline {
@@ -395,7 +400,7 @@ pub async fn settle(client: Client) {
     });
     let unfinished: Vec<_> = unfinished.collect();
     join_all(unfinished.into_iter().map(|(id, user, locals)| finish(&world, id, user, locals))).await;
-    // Locks are stale by now, and slow completions have ended.
+    // Leases are over by now, and slow completions have ended.
     let wait_ms = world.completion_timeout_ms.unsigned_abs() + 2 * world.slow_max_ms;
     world.scheduler.sleep(wait_ms).await;
     for (id, file) in world.snapshot().removed {

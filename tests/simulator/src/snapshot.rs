@@ -11,6 +11,7 @@ pub struct SessionRow {
     pub status: String,
     pub lock_token: Option<String>,
     pub finalizing_at: i64,
+    pub created_at: i64,
     pub expires_at: i64,
     pub moc_id: Option<String>,
 }
@@ -27,6 +28,7 @@ pub struct FileRow {
     pub etag: Option<String>,
     pub is_rejected: bool,
     pub completing_at: Option<i64>,
+    pub created_at: i64,
 }
 
 /// A file that was taken out, of which the bucket may have something.
@@ -64,6 +66,19 @@ pub struct Snapshot {
     pub parts: BTreeMap<(String, i64), i64>,
     pub mocs: BTreeMap<String, MocRow>,
     pub deliveries: BTreeMap<String, DeliveryRow>,
+    /// Bytes that a user has registered, as the store counts them.
+    pub registered: BTreeMap<String, u64>,
+}
+
+impl Snapshot {
+    /// The user's sessions that are open at this time.
+    pub fn open_sessions(&self, user: &str, at: i64) -> impl Iterator<Item = &String> {
+        let is_open = move |session: &SessionRow| {
+            matches!(session.status.as_str(), "active" | "finalizing") && session.expires_at > at
+        };
+        let of_user = self.sessions.iter().filter(move |(_, session)| session.user == user && is_open(session));
+        of_user.map(|(id, _)| id)
+    }
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -83,18 +98,20 @@ fn number(value: &Value) -> Option<i64> {
 /// Reads everything.
 pub fn read(database: &SqliteFile) -> Snapshot {
     let statements = [
-        "SELECT id, user_id, status, lock_token, finalizing_at, moc_id, expires_at FROM sessions",
+        "SELECT id, user_id, status, lock_token, finalizing_at, moc_id, expires_at, created_at FROM sessions",
         "SELECT id, session_id, object_key, upload_id, size_bytes, parts_completed, bytes_completed, etag, rejected,
-            completing_at, name FROM files",
+            completing_at, name, created_at FROM files",
         "SELECT file_id, part_number, size_bytes FROM parts",
         "SELECT id, session_id, user_id, title FROM mocs",
         "SELECT moc_id, file_id, object_key FROM moc_files",
         "SELECT moc_id, status, attempts FROM webhook_deliveries",
         "SELECT file_id, session_id, object_key, upload_id FROM removed_files",
+        "SELECT user_id, registered_bytes FROM user_quotas",
     ]
     .map(|sql| Statement::new(sql, []));
     let rows = database.execute_all(&statements).now_or_never().expect("SQLite waits for nothing").expect("rows");
-    let [sessions, files, parts, mocs, moc_files, deliveries, removed] = rows.try_into().expect("seven results");
+    let [sessions, files, parts, mocs, moc_files, deliveries, removed, quotas] =
+        rows.try_into().expect("eight results");
     let id = |value: &Value| text(value).expect("text");
     let mut snapshot = Snapshot::default();
     for row in sessions {
@@ -105,6 +122,7 @@ pub fn read(database: &SqliteFile) -> Snapshot {
             finalizing_at: number(&row[4]).unwrap_or_default(),
             moc_id: text(&row[5]),
             expires_at: number(&row[6]).unwrap_or_default(),
+            created_at: number(&row[7]).unwrap_or_default(),
         };
         snapshot.sessions.insert(id(&row[0]), session);
     }
@@ -121,6 +139,7 @@ pub fn read(database: &SqliteFile) -> Snapshot {
             etag: text(&row[7]),
             is_rejected: count(8) != 0,
             completing_at: number(&row[9]),
+            created_at: count(11),
         };
         snapshot.files.insert(id(&row[0]), file);
     }
@@ -145,6 +164,9 @@ pub fn read(database: &SqliteFile) -> Snapshot {
     for row in deliveries {
         let delivery = DeliveryRow { status: id(&row[1]), attempts: number(&row[2]).expect("a number") };
         snapshot.deliveries.insert(id(&row[0]), delivery);
+    }
+    for row in quotas {
+        snapshot.registered.insert(id(&row[0]), number(&row[1]).expect("a number").unsigned_abs());
     }
     snapshot
 }

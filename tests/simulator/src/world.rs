@@ -10,7 +10,9 @@ use moc_application::retry::Retrying;
 use moc_domain::delivery::Claim;
 use moc_domain::error::Error;
 use moc_domain::id::{MocId, SessionId};
+use moc_domain::limits::LEASE_MS;
 use moc_domain::part::PartNumber;
+use moc_domain::quota::{FileQuotas, SessionQuotas};
 use moc_domain::time::Timestamp;
 use moc_fakes::{BucketOptions, Call, Faulty, FaultyExecutor, Gate, MemoryBucket, SecondCompletion, Verdict};
 use moc_store::{SqlError, SqlStore, SqliteFile};
@@ -65,12 +67,25 @@ pub struct World {
     /// Longest time that a slow completion takes, in milliseconds.
     pub slow_max_ms: u64,
     pub completion_timeout_ms: i64,
+    pub session_quotas: SessionQuotas,
+    pub file_quotas: FileQuotas,
     pub bug: Option<Bug>,
     /// Every session that a client knows.
     pub sessions: RefCell<Vec<Known>>,
     database: Rc<SqliteFile>,
     instances: Vec<(Rc<SimStore>, Rc<SimBucket>)>,
     is_changed: Cell<bool>,
+}
+
+/// What users may have: in most worlds, anything.
+fn quotas(scheduler: &Scheduler) -> (SessionQuotas, FileQuotas) {
+    let is_limited = scheduler.chance(250);
+    let quota = |least: u64, most: u64| {
+        let limit = least + scheduler.below(most - least);
+        (is_limited && scheduler.chance(500)).then_some(limit)
+    };
+    let sessions = SessionQuotas { per_hour: None, open: quota(1, 3), bytes: None };
+    (sessions, FileQuotas { open_uploads: quota(1, 4), session_bytes: quota(20, 80), day_bytes: quota(40, 200) })
 }
 
 static DATABASES: AtomicU64 = AtomicU64::new(0);
@@ -96,6 +111,7 @@ impl World {
             crash: level(2_000),
             disconnect: level(3_000),
         };
+        let (session_quotas, file_quotas) = quotas(&scheduler);
         let is_slow_world = scheduler.pace.stall_max_ms > 60_000;
         let name = format!("simulator-{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let database = Rc::new(SqliteFile::in_memory(&name).expect("SQLite"));
@@ -133,12 +149,14 @@ impl World {
             }
             Self {
                 scheduler,
-                model: RefCell::default(),
+                model: RefCell::new(Model::new(session_quotas, file_quotas)),
                 memory,
                 rates: Cell::new(rates),
                 first_rates: rates,
                 slow_max_ms: if is_slow_world { 600_000 } else { 120_000 },
                 completion_timeout_ms: if is_slow_world { 4 * 3_600_000 } else { 900_000 },
+                session_quotas,
+                file_quotas,
                 bug,
                 sessions: RefCell::default(),
                 database,
@@ -167,6 +185,20 @@ impl World {
     /// The bucket and the store fail again, and instances crash.
     pub fn fail_again(&self) {
         self.rates.set(Rates { slow: 0, held: 0, invalid: 0, ..self.first_rates });
+    }
+
+    /// Whether everything that clients know can be published.
+    pub fn has_quotas(&self) -> bool {
+        self.session_quotas != SessionQuotas::default() || !self.file_quotas.is_off()
+    }
+
+    /// A finalize was rejected because another one is at work. Whoever has died is not, once its lease is over.
+    pub fn in_progress(&self, session: SessionId) {
+        let Some(row) = self.snapshot().sessions.remove(&session.to_string()) else { return };
+        let over_ms = self.scheduler.now() - row.finalizing_at - LEASE_MS;
+        if row.status == "finalizing" && over_ms > 4 * self.scheduler.pace.stall_max_ms + 1_000 {
+            self.scheduler.fail(format!("session {session} stays locked {over_ms} ms after the end of its lease"));
+        }
     }
 
     /// Nothing fails from now on.

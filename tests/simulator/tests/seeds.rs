@@ -89,3 +89,23 @@ fn finds_a_file_that_is_replaced_while_a_finalize_holds_its_session() {
 fn finds_a_file_that_is_taken_out_under_a_lock() {
     finds(Bug::TakenOutUnderALock, "was taken out of a finalizing session", 3_000);
 }
+
+#[test]
+fn finds_a_lock_of_the_dead_that_nobody_takes_over() {
+    finds(Bug::DeadLockKept, "stays locked", 3_000);
+}
+
+#[test]
+fn finds_a_lock_that_is_renewed_for_another() {
+    finds(Bug::RenewedByAnyone, "was renewed by another request", 3_000);
+}
+
+#[test]
+fn finds_quotas_that_are_only_looked_at() {
+    finds(Bug::QuotaOnlyLookedAt, "is over the quota", 3_000);
+}
+
+#[test]
+fn finds_open_sessions_that_are_not_counted() {
+    finds(Bug::OpenSessionsNotCounted, "are open", 3_000);
+}
