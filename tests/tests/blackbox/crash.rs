@@ -7,8 +7,8 @@ use moc_tests::content::pdf;
 use moc_tests::{Client, Stack, path};
 use serde_json::Value;
 
-/// After how long a lock is taken for one of the dead, in milliseconds.
-const LOCK_STALE_MS: i64 = 5 * 60 * 1000;
+/// How long a lock holds that nobody renews, in milliseconds.
+const LEASE_MS: i64 = 15_000;
 
 pub(crate) fn status(stack: &Stack, session: &str) -> String {
     stack.database().value(&format!("SELECT status FROM sessions WHERE id = '{session}'")).expect("the session")
@@ -19,10 +19,9 @@ pub(crate) fn moc_count(stack: &Stack, session: &str) -> u32 {
     count.and_then(|count| count.parse().ok()).expect("a count")
 }
 
-/// As if the time that makes a lock stale had passed.
+/// As if the lease of its lock had passed.
 pub(crate) fn let_lock_go_stale(stack: &Stack, session: &str) {
-    let statement =
-        format!("UPDATE sessions SET finalizing_at = finalizing_at - {LOCK_STALE_MS} WHERE id = '{session}'");
+    let statement = format!("UPDATE sessions SET finalizing_at = finalizing_at - {LEASE_MS} WHERE id = '{session}'");
     let _ = stack.database().execute(&statement);
 }
 

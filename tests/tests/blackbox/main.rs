@@ -26,6 +26,7 @@ mod names;
 mod pages;
 mod parts;
 mod presigned;
+mod quotas;
 mod relay;
 mod removal;
 mod requests;

@@ -101,7 +101,8 @@ impl Database {
 
     /// A completed file was one part, as large as it, which S3 gave the same `ETag` as the object.
     async fn insert_file(&self, FixtureFile { file, .. }: &FixtureFile) -> Result<()> {
-        let registered = self.store.insert_file(file, FILES_PER_SESSION_MAX, &FileQuotas::default()).await.map_err(failed)?;
+        let registered =
+            self.store.insert_file(file, FILES_PER_SESSION_MAX, &FileQuotas::default()).await.map_err(failed)?;
         ensure!(registered == Registered::Done, "the file {} cannot be registered: {registered:?}", file.name);
         let Some(etag) = &file.etag else { return Ok(()) };
         let number = PartNumber::new(1).context("1 is a part number")?;

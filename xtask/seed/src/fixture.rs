@@ -113,7 +113,8 @@ pub fn all(now: Timestamp, user: &UserId) -> Result<Vec<Fixture>> {
         .with_file(9, "partialFile", Category::Instruction, Some(document::instruction(PARTIAL_TITLE)))?;
     let made = moc(2, &partial.session, PARTIAL_TITLE, minutes(-1))?;
     partial.session.status = Status::Finalizing;
-    partial.session.finalizing_at = Some(minutes(-1));
+    // Of a clock that is wrong: so only a finalize ends it, for as long as it can be of use.
+    partial.session.finalizing_at = Some(minutes(20));
     partial.moc = Some(FixtureMoc { name: "partialMoc", moc: made });
 
     Ok(vec![expired, closing, foreign, stale, picture, completed, taken, partial])
