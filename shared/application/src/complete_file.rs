@@ -23,7 +23,7 @@ use moc_domain::file::{ClaimedPart, File, StoredPart, in_order};
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::limits::{COMPLETION_LOOKS, DIRECT_PARTS_MAX, LOOK_PAUSE_MS, VALIDATION_ERRORS_MAX};
 use moc_domain::part::PartNumber;
-use moc_domain::session::Status;
+use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 
 use crate::lookup;
@@ -53,6 +53,8 @@ pub struct Completed {
     pub etag: ETag,
     /// Whether an earlier call had completed it.
     pub idempotent: bool,
+    /// Whether it belongs to a MOC already.
+    pub is_published: bool,
 }
 
 /// Completes a file: every part of its plan must be there, then S3 makes an object of them. A file
@@ -72,7 +74,7 @@ pub async fn run(
     let CompleteRequest { user, session, file, .. } = request;
     let (session, mut file, recorded) = lookup::file_with_parts(store, user, session, file).await?;
     if let Some(etag) = file.etag.clone() {
-        return Ok(Completed { file, etag, idempotent: true });
+        return Ok(again(&session, file, etag));
     }
     let session = lookup::without_stale_lock(store, platform, session).await?;
     session.accepts_uploads(platform.now())?;
@@ -85,10 +87,15 @@ pub async fn run(
     match etag {
         Some(etag) if store.complete_file(&file, &etag, platform.now()).await? => {
             lookup::extend(store, platform, &session, request.session_lifetime_max_ms).await;
-            Ok(Completed { file, etag, idempotent: false })
+            Ok(Completed { file, etag, idempotent: false, is_published: false })
         }
         etag => overtaken(store, bucket, platform, request, &file.key, etag.is_some()).await,
     }
+}
+
+/// A file that was completed before.
+fn again(session: &Session, file: File, etag: ETag) -> Completed {
+    Completed { file, etag, idempotent: true, is_published: session.status == Status::Finalized }
 }
 
 /// The response where another completion, a cancellation or a finalize came first; `is_made` says that the bucket has
@@ -113,7 +120,7 @@ async fn overtaken(
     }
     let (session, file) = found?;
     if let Some(etag) = file.etag.clone() {
-        return Ok(Completed { file, etag, idempotent: true });
+        return Ok(again(&session, file, etag));
     }
     session.accepts_uploads(platform.now())?;
     Err(unsettled("another completion of the file came first"))

@@ -1,7 +1,8 @@
 //! `POST /sessions/:sessionId/files/:fileId/parts/urls`: where a client can put parts by itself.
 
-use moc_domain::error::{Error, ErrorKind};
+use moc_domain::error::{Error, ErrorKind, FieldError};
 use moc_domain::id::{FileId, SessionId, UserId};
+use moc_domain::limits::VALIDATION_ERRORS_MAX;
 use moc_domain::part::PartNumber;
 use moc_domain::time::Timestamp;
 
@@ -19,6 +20,8 @@ pub struct UrlsRequest<'a> {
     pub parts: &'a [(PartNumber, Option<[u8; 16]>)],
     /// Longest life of a session, in milliseconds.
     pub session_lifetime_max_ms: i64,
+    /// Whether the bucket takes no part without its MD5.
+    pub requires_md5: bool,
     /// Life of the URLs.
     pub ttl_seconds: u64,
 }
@@ -35,7 +38,8 @@ pub struct Urls {
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`],
-/// [`ErrorKind::FileAlreadyCompleted`], [`ErrorKind::InvalidPartNumber`], or the store's.
+/// [`ErrorKind::FileAlreadyCompleted`], [`ErrorKind::InvalidPartNumber`], [`ErrorKind::Invalid`] for a part without the
+/// MD5 that the bucket requires, or the store's.
 pub async fn run(
     store: &impl Store,
     bucket: &impl Bucket,
@@ -53,6 +57,16 @@ pub async fn run(
         None => Err(ErrorKind::InvalidPartNumber { last: file.plan.total() }),
     };
     let parts: Vec<_> = request.parts.iter().map(sized).collect::<Result<_, _>>()?;
+    if request.requires_md5 {
+        let unnamed = request.parts.iter().filter(|(_, md5)| md5.is_none());
+        let required = |(number, _): &(PartNumber, _)| {
+            FieldError::new(format!("/contentMd5/{}", number.get()), "is required: the bucket takes no part without it")
+        };
+        let errors: Vec<FieldError> = unnamed.map(required).take(VALIDATION_ERRORS_MAX).collect();
+        if !errors.is_empty() {
+            return Err(ErrorKind::Invalid { errors }.into());
+        }
+    }
     lookup::extend(store, platform, &session, request.session_lifetime_max_ms).await;
 
     let now = platform.now();

@@ -3,6 +3,7 @@
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::file::{Declaration, File, object_key};
 use moc_domain::id::{FileId, SessionId, UserId};
+use moc_domain::object::Object;
 use moc_domain::part::PartPlan;
 use moc_domain::quota::FileQuotas;
 use moc_domain::session::Session;
@@ -64,7 +65,8 @@ pub async fn run(
 
     let id = FileId::new(now, platform.random());
     let key = object_key(user, session.id, id, &declared.name, declared.content);
-    let upload_id = bucket.create_upload(&key, declared.content).await?;
+    let object = Object { key: &key, content: declared.content, name: declared.name.as_str() };
+    let upload_id = bucket.create_upload(object).await?;
     let file = File {
         id,
         session_id: session.id,

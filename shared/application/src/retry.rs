@@ -2,8 +2,8 @@
 //! got no response in time is not repeated: the client would not wait for another one.
 
 use moc_domain::checksum::Checksums;
-use moc_domain::content::Content;
 use moc_domain::etag::ETag;
+use moc_domain::object::Object;
 use moc_domain::part::PartNumber;
 
 use crate::port::{
@@ -65,8 +65,8 @@ impl<B: Bucket, P: Platform> Retrying<B, P> {
 impl<B: Bucket, P: Platform> Bucket for Retrying<B, P> {
     type Body<'a> = B::Body<'a>;
 
-    async fn create_upload(&self, key: &str, content: Content) -> Result<String, BucketError> {
-        repeated(&self.platform, async || self.bucket.create_upload(key, content).await).await
+    async fn create_upload(&self, object: Object<'_>) -> Result<String, BucketError> {
+        repeated(&self.platform, async || self.bucket.create_upload(object).await).await
     }
 
     async fn upload_part(

@@ -57,7 +57,7 @@ pub struct Stored {
 /// # Errors
 /// [`ErrorKind::NotFound`], those of [`moc_domain::session::Session::accepts_uploads`] and
 /// [`moc_domain::file::File::accepts_part`], [`ErrorKind::ChecksumMismatch`],
-/// [`ErrorKind::RequestTimeout`], or those of the store and the bucket.
+/// [`ErrorKind::RequestTimeout`], [`ErrorKind::Busy`], or those of the store and the bucket.
 pub async fn run<B: Bucket>(
     store: &impl Store,
     bucket: &B,
@@ -182,6 +182,7 @@ fn may_be_completing() -> Error {
 fn upload_error(error: PartError, platform: &impl Platform, part: &Part<'_>, file: &File) -> Error {
     match error {
         PartError::Bucket(error) => error.into(),
+        PartError::Busy => ErrorKind::Busy.into(),
         PartError::Interrupted(cause) => {
             let detail = "The request body ended before its announced length. Send it again.".into();
             Error::with_source(ErrorKind::MalformedBody { detail }, cause)

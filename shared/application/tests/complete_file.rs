@@ -380,3 +380,14 @@ fn the_object_of_a_cancelled_session_is_deleted() {
     assert_eq!(rejection(&stage, &file, None), ErrorKind::SessionNotActive { status: Status::Cancelled });
     assert_eq!(stage.memory.keys(), [""; 0]);
 }
+
+#[test]
+fn a_file_that_is_completed_again_is_published_once_its_session_is() {
+    let stage = Stage::default();
+    let file = sent(&stage);
+    let completed = || stage.complete(&file, None).map(|completed| (completed.idempotent, completed.is_published));
+    assert_eq!(completed(), Ok((false, false)));
+    assert_eq!(completed(), Ok((true, false)));
+    stage.finalize(file.session_id, "Castle").unwrap();
+    assert_eq!(completed(), Ok((true, true)));
+}

@@ -170,6 +170,17 @@ fn urls_come_in_the_order_of_their_parts_and_sign_the_md5() {
 }
 
 #[test]
+fn a_bucket_that_requires_checksums_gets_no_part_without_its_md5() {
+    let stage = Stage::default();
+    let file = stage.registered("castle.pdf", BYTES);
+    let parts = [(number(4), None), (number(1), Some([7; 16])), (number(2), None)];
+    let ErrorKind::Invalid { errors } = kind(stage.urls_of(&file, &parts, 60, true)) else { panic!("it is rejected") };
+    let pointers: Vec<&str> = errors.iter().map(|error| &*error.pointer).collect();
+    assert_eq!(pointers, ["/contentMd5/4", "/contentMd5/2"]);
+    assert_eq!(stage.urls_of(&file, &parts[1..2], 60, true), stage.urls(&file, &parts[1..2], 60));
+}
+
+#[test]
 fn no_url_outlives_the_session() {
     let stage = Stage::default();
     let file = stage.registered("castle.pdf", BYTES);

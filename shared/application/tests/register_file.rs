@@ -18,6 +18,15 @@ fn broken() -> SqlError {
 }
 
 #[test]
+fn an_object_keeps_the_name_that_its_file_was_given() {
+    let stage = Stage::default();
+    let file = stage.registered("Schloß, \"neu\".pdf", BYTES);
+    let disposition = stage.memory.disposition(&file.upload_id);
+    let expected = "inline; filename=\"Schlo_, _neu_.pdf\"; filename*=UTF-8''Schlo%C3%9F%2C%20%22neu%22.pdf";
+    assert_eq!(disposition.as_deref(), Some(expected));
+}
+
+#[test]
 fn a_name_is_registered_once() {
     let stage = Stage::default();
     let file = stage.registered("castle.pdf", BYTES);

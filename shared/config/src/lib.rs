@@ -7,9 +7,11 @@ mod auth;
 mod bucket;
 mod cors;
 mod database;
+mod download;
 mod finalize;
 mod host;
 mod notice;
+mod object;
 mod page;
 mod secret;
 mod sweep;
@@ -27,12 +29,14 @@ use moc_domain::quota::{FileQuotas, SessionQuotas};
 use url::Url;
 
 pub use auth::{AuthSettings, TokenKey, TokenRules};
-pub use bucket::{BucketSettings, PublicAddress};
+pub use bucket::{AddressingStyle, BucketSettings, PartChecksum, PublicAddress};
 pub use cors::{CorsSettings, is_origin_of};
 pub use database::DatabaseSettings;
+pub use download::DownloadSettings;
 pub use finalize::{FinalizeSettings, WebhookSettings};
 pub use host::HostLimits;
 pub use notice::Notice;
+pub use object::{Encryption, ObjectSettings};
 pub use page::PageSettings;
 pub use sweep::SweepSettings;
 pub use traces::{CollectorHeaders, CollectorSettings, TraceSettings};
@@ -276,7 +280,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
         HostLimits::NAMES,
         BucketSettings::NAMES,
         DatabaseSettings::NAMES,
-        PublicAddress::NAMES,
+        DownloadSettings::NAMES,
         AuthSettings::NAMES,
         CorsSettings::NAMES,
         BroadcasterSettings::NAMES,
@@ -290,12 +294,14 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
     let values: Values = names.concat().into_iter().filter_map(|name| Some((name, get(name)?))).collect();
     let upload = UploadSettings::parse(&values)?;
     let host = HostLimits::parse(&values)?;
-    BucketSettings::parse(&values)?;
+    let bucket = BucketSettings::parse(&values)?;
     DatabaseSettings::parse(&values)?;
-    PublicAddress::parse(&values)?;
+    DownloadSettings::parse(&values)?;
     CorsSettings::parse(&values)?;
     let mut warnings: Vec<String> = AuthSettings::parse(&values)?.1.into_iter().map(String::from).collect();
     warnings.extend(host.warning(&upload));
+    warnings.extend(bucket.check(&upload)?);
+    warnings.extend(DownloadSettings::warning(&values));
     let off = |error: VariableError, what: &str| format!("{error}: {what}");
     warnings.extend(match BroadcasterSettings::parse(&values) {
         Ok((_, warning)) => warning,

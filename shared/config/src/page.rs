@@ -5,7 +5,7 @@ use url::Url;
 use moc_contract::direct::UploadMode;
 
 use crate::bucket::public_base_url;
-use crate::{Values, VariableError, upload_mode};
+use crate::{Values, VariableError, download, upload_mode};
 
 /// The origins that the page talks to next to its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,18 +20,25 @@ pub struct PageSettings {
 
 impl PageSettings {
     /// The variables that are read.
-    pub const NAMES: &[&str] = &["public_base_url", "s3_endpoint", "upload_mode", "websocket_server_url"];
+    pub const NAMES: &[&str] = &[
+        "public_base_url",
+        "s3_endpoint",
+        "s3_public_endpoint",
+        "download_urls",
+        "upload_mode",
+        "websocket_server_url",
+    ];
 
     /// Reads the variables. The page is there without any of them; watching is an extra, which a broken
     /// `websocket_server_url` turns off here as it does for [`super::WatchSettings`], whose reader warns of it. A broken
-    /// `upload_mode` fails the routes whose responses name it.
+    /// `upload_mode` or `download_urls` fails the routes whose responses follow it.
     ///
     /// # Errors
     /// The first variable of the bucket that cannot be read.
     pub fn parse(values: &Values) -> Result<Self, VariableError> {
-        let endpoint = values.origin("s3_endpoint")?;
+        let endpoint = values.origin("s3_public_endpoint")?.or(values.origin("s3_endpoint")?);
         let parts = endpoint.clone().filter(|_| upload_mode(values).is_ok_and(UploadMode::is_direct));
-        let own = public_base_url(values)?;
+        let own = public_base_url(values)?.filter(|_| !download::is_signed(values).unwrap_or_default());
         let objects = own.or(endpoint);
         let sockets = values.url("websocket_server_url", &["ws", "wss"]).ok().flatten();
         let origin = |url: Url| url.origin().ascii_serialization();
@@ -79,6 +86,23 @@ mod tests {
             assert_eq!(parts(mode), None, "{mode}");
         }
         assert_eq!(parsed(&[("upload_mode", "direct")]), Ok(PageSettings::default()));
+    }
+
+    #[test]
+    fn presigned_urls_have_the_origin_at_which_browsers_reach_the_bucket() {
+        let own = [
+            ("s3_endpoint", "http://minio:9000"),
+            ("s3_public_endpoint", "https://s3.example"),
+            ("public_base_url", "https://cdn.example"),
+            ("upload_mode", "both"),
+        ];
+        let origins = |download_urls| {
+            let page = parsed(&[&own[..], &[("download_urls", download_urls)]].concat()).unwrap();
+            (page.objects.unwrap(), page.parts.unwrap())
+        };
+        assert_eq!(origins("public"), ("https://cdn.example".to_owned(), "https://s3.example".to_owned()));
+        assert_eq!(origins("signed"), ("https://s3.example".to_owned(), "https://s3.example".to_owned()));
+        assert!(parsed(&[("s3_public_endpoint", "https://s3.example/path")]).is_err());
     }
 
     #[test]

@@ -84,8 +84,15 @@ impl Content {
             (Self::Csv, Charset::Utf16) => "text/csv; charset=utf-16",
             (Self::Text, Charset::Utf8) => "text/plain; charset=utf-8",
             (Self::Text, Charset::Utf16) => "text/plain; charset=utf-16",
+            (Self::Xml, _) => "text/xml",
             _ => self.media_type(),
         }
+    }
+
+    /// Whether browsers may show it where its object is read. Everything else is saved to a file.
+    #[must_use]
+    pub const fn is_shown(self) -> bool {
+        self.is_image() || matches!(self, Self::Pdf)
     }
 
     /// The extensions of such a file, in lower case, without their dot.

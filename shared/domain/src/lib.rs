@@ -15,6 +15,7 @@ pub mod id;
 pub mod limits;
 pub mod moc;
 pub mod name;
+pub mod object;
 pub mod pace;
 pub mod part;
 pub mod quota;

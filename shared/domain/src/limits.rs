@@ -172,6 +172,8 @@ pub const PART_TIMEOUT_MAX_SECONDS: u64 = 3_600;
 pub const PRESIGNED_URL_TTL_DEFAULT_MINUTES: u64 = 15;
 /// Longest life of a presigned URL ([SigV4](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html): seven days).
 pub const PRESIGNED_URL_TTL_MAX_MINUTES: u64 = 7 * 24 * 60;
+/// Presigned URLs of objects live this long if nothing is configured.
+pub const DOWNLOAD_URL_TTL_DEFAULT_MINUTES: u64 = 60;
 /// Longest time that the events of one request may take if none is configured.
 pub const EMIT_TIMEOUT_DEFAULT_MS: u64 = 500;
 /// Longest such time that can be configured.

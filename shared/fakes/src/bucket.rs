@@ -10,9 +10,9 @@ use moc_application::port::{
     PartsPage, Scan, Transfer, UploadedPart, UploadsPage,
 };
 use moc_domain::checksum::Checksums;
-use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::limits::{BUCKET_PAGE_MAX, MIB, PART_SIZE_MIN_MIB};
+use moc_domain::object::Object as NamedObject;
 use moc_domain::part::PartNumber;
 use moc_domain::text::TextCheck;
 
@@ -89,6 +89,7 @@ impl Body<'_> {
 struct Upload {
     key: String,
     media_type: String,
+    disposition: String,
     parts: BTreeMap<PartNumber, Vec<u8>>,
 }
 
@@ -192,6 +193,12 @@ impl MemoryBucket {
         self.state.borrow().uploads.iter().map(|(id, upload)| (upload.key.clone(), id.clone())).collect()
     }
 
+    /// `Content-Disposition` of the object that an open upload makes.
+    #[must_use]
+    pub fn disposition(&self, upload_id: &str) -> Option<String> {
+        self.state.borrow().uploads.get(upload_id).map(|upload| upload.disposition.clone())
+    }
+
     /// The bytes of a part of an open upload.
     #[must_use]
     pub fn part(&self, upload_id: &str, number: PartNumber) -> Option<Vec<u8>> {
@@ -284,12 +291,13 @@ fn etag(digest: [u8; 16], suffix: &str) -> ETag {
 impl Bucket for MemoryBucket {
     type Body<'a> = Body<'a>;
 
-    async fn create_upload(&self, key: &str, content: Content) -> Result<String, BucketError> {
+    async fn create_upload(&self, object: NamedObject<'_>) -> Result<String, BucketError> {
         let mut state = self.state.borrow_mut();
         state.created += 1;
         let id = format!("upload-{}", state.created);
-        let (key, media_type) = (key.to_owned(), content.stored_type().to_owned());
-        state.uploads.insert(id.clone(), Upload { key, media_type, parts: BTreeMap::new() });
+        let (key, media_type) = (object.key.to_owned(), object.content.stored_type().to_owned());
+        let upload = Upload { key, media_type, disposition: object.disposition(), parts: BTreeMap::new() };
+        state.uploads.insert(id.clone(), upload);
         Ok(id)
     }
 

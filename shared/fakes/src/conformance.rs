@@ -10,6 +10,7 @@ use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::limits::{MIB, PART_SIZE_MIN_MIB};
+use moc_domain::object::Object;
 use moc_domain::part::PartNumber;
 use moc_domain::text::Charset;
 
@@ -26,7 +27,8 @@ struct Upload<'a, B> {
 
 impl<'a, B: Bucket> Upload<'a, B> {
     async fn create(bucket: &'a B, key: String) -> Self {
-        let id = bucket.create_upload(&key, Content::Pdf).await.expect("an upload");
+        let object = Object { key: &key, content: Content::Pdf, name: "Schloß \"1\", 城.pdf" };
+        let id = bucket.create_upload(object).await.expect("an upload");
         Self { bucket, key, id }
     }
 

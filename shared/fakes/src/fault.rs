@@ -10,8 +10,8 @@ use moc_application::port::{
     Transfer, UploadedPart, UploadsPage,
 };
 use moc_domain::checksum::Checksums;
-use moc_domain::content::Content;
 use moc_domain::etag::ETag;
+use moc_domain::object::Object;
 use moc_domain::part::PartNumber;
 
 use crate::platform::ManualPlatform;
@@ -213,8 +213,8 @@ impl<B: Bucket, G: Gate<BucketError>> Faulty<B, G> {
 impl<B: Bucket, G: Gate<BucketError>> Bucket for Faulty<B, G> {
     type Body<'a> = B::Body<'a>;
 
-    async fn create_upload(&self, key: &str, content: Content) -> Result<String, BucketError> {
-        self.pass("create_upload", key, async || self.bucket.create_upload(key, content).await).await
+    async fn create_upload(&self, object: Object<'_>) -> Result<String, BucketError> {
+        self.pass("create_upload", object.key, async || self.bucket.create_upload(object).await).await
     }
 
     async fn upload_part(
@@ -227,7 +227,7 @@ impl<B: Bucket, G: Gate<BucketError>> Bucket for Faulty<B, G> {
         let effect = async || self.bucket.upload_part(part, transfer, body).await;
         let to_log = |error: &PartError| match error {
             PartError::Bucket(error) => Some(error.clone()),
-            PartError::Interrupted(_) | PartError::TimedOut { .. } | PartError::Differs(_) => None,
+            PartError::Interrupted(_) | PartError::TimedOut { .. } | PartError::Differs(_) | PartError::Busy => None,
         };
         pass::<_, BucketError, PartError>(&self.gate, call, effect, to_log).await
     }

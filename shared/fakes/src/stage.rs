@@ -304,12 +304,27 @@ impl Stage {
     /// # Errors
     /// Those of the use case.
     pub fn urls(&self, file: &File, parts: &[(PartNumber, Option<[u8; 16]>)], ttl_seconds: u64) -> Result<Urls, Error> {
+        self.urls_of(file, parts, ttl_seconds, false)
+    }
+
+    /// The same, of a bucket that may take no part without its MD5.
+    ///
+    /// # Errors
+    /// Those of the use case.
+    pub fn urls_of(
+        &self,
+        file: &File,
+        parts: &[(PartNumber, Option<[u8; 16]>)],
+        ttl_seconds: u64,
+        requires_md5: bool,
+    ) -> Result<Urls, Error> {
         let request = UrlsRequest {
             user: &self.user,
             session: file.session_id,
             file: file.id,
             parts,
             session_lifetime_max_ms: SESSION_LIFETIME_MAX_MS,
+            requires_md5,
             ttl_seconds,
         };
         run(part_urls::run(&*self.store, &*self.bucket, &self.platform, request))

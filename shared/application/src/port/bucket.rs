@@ -1,9 +1,9 @@
 //! The bucket: multipart uploads and objects of S3.
 
 use moc_domain::checksum::Checksums;
-use moc_domain::content::Content;
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::etag::ETag;
+use moc_domain::object::Object;
 use moc_domain::part::PartNumber;
 use moc_domain::text::Charset;
 
@@ -50,6 +50,8 @@ pub enum PartError {
     },
     /// The client's body does not have the checksums that it must have; it has these.
     Differs(Checksums),
+    /// There is no memory for a part that has to be whole before the bucket gets it.
+    Busy,
 }
 
 impl From<BucketError> for PartError {
@@ -169,8 +171,9 @@ pub trait Bucket {
     /// The bytes of a part: a stream from the client, or bytes in memory.
     type Body<'a>: From<&'a [u8]>;
 
-    /// Starts a multipart upload (S3 `CreateMultipartUpload`); returns its id.
-    async fn create_upload(&self, key: &str, content: Content) -> Result<String, BucketError>;
+    /// Starts the multipart upload of an object (S3 `CreateMultipartUpload`), with what its responses will say of it;
+    /// returns its id.
+    async fn create_upload(&self, object: Object<'_>) -> Result<String, BucketError>;
     /// Sends a part (S3 `UploadPart`).
     async fn upload_part(
         &self,
