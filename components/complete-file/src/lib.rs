@@ -26,7 +26,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let settings = settings::upload().await?;
     let body: CompleteFileBody = request.optional_json(COMPLETE_BODY_MAX_BYTES, settings.request_timeout_ms).await?;
     let parts = body.check()?;
-    let address = settings::public_address().await?;
+    let urls = s3::Downloads::open().await?;
     let asked = CompleteRequest {
         user: &user,
         session,
@@ -35,12 +35,12 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         session_lifetime_max_ms: settings.session_lifetime_max_ms,
         completion_timeout_ms: settings.completion_timeout_ms,
     };
-    let Completed { file, etag, idempotent } =
+    let Completed { file, etag, idempotent, is_published } =
         complete_file::run(&store, &s3::open_traced(request.trace()).await?, &request.platform(), asked).await?;
     log.set("bytes", file.size_bytes);
     log.set("etag", etag.as_str());
     if !idempotent {
         progress::emit(&user, session, |now| event::file_completed(&file, &etag, now)).await;
     }
-    Ok(Response::json(200, &FileCompleted::new(&file, &etag, address.of(&file.key))))
+    Ok(Response::json(200, &FileCompleted::new(&file, &etag, urls.url(file.object(), is_published))))
 }

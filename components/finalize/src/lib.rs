@@ -24,7 +24,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let (session, described) = body.check()?;
     log.show("session", session);
     let bucket = s3::open().await?;
-    let address = settings::public_address().await?;
+    let urls = s3::Downloads::open().await?;
     let wanted = settings::finalize().await?;
     let (platform, trace) = (request.platform(), request.trace().clone());
     let asked = FinalizeRequest {
@@ -48,7 +48,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     if !idempotent {
         progress::emit_traced(trace.context(), &user, session, |now| event::session_finalized(&moc, now)).await;
     }
-    let response = MocResponse::new(&moc, |key| address.of(key)).idempotent(idempotent).resumed(resumed);
+    let response = MocResponse::new(&moc, |object| urls.url(object, true)).idempotent(idempotent).resumed(resumed);
     let status = if idempotent || resumed { 200 } else { 201 };
     let response = Response::json(status, &response).with_header("location", path::moc(moc.id));
     let response = response.after(async move { follow::run(&wanted, bucket, platform, &moc, &trace).await });

@@ -19,8 +19,8 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     log.show("moc", id);
     let store = store::open().await?;
     let moc = lookup::moc(&store, &user, id).await?;
-    let address = settings::public_address().await?;
-    let respond = |moc: &Moc| Response::json(200, &MocResponse::new(moc, |key| address.of(key)));
+    let urls = s3::Downloads::open().await?;
+    let respond = |moc: &Moc| Response::json(200, &MocResponse::new(moc, |object| urls.url(object, true)));
     if !settings::finalize().await?.thumbnail {
         return Ok(respond(&moc));
     }

@@ -32,6 +32,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         file,
         parts: &parts,
         session_lifetime_max_ms: settings.session_lifetime_max_ms,
+        requires_md5: settings::bucket().await?.requires_md5(),
         ttl_seconds: settings.presigned_url_ttl_seconds,
     };
     let Urls { urls, expire_at } = part_urls::run(&store, &s3::open().await?, &WasiPlatform, asked).await?;

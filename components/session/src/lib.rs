@@ -9,6 +9,8 @@ use moc_application::{cancel_session, lookup};
 use moc_contract::path::Route;
 use moc_contract::response::SessionState;
 use moc_domain::error::{Error, ErrorKind};
+use moc_domain::file::File;
+use moc_domain::session::Status;
 
 moc_adapters::component!("session", handle, traced);
 
@@ -33,8 +35,10 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     }
     let (session, files) = lookup::session_with_files(&store, &user, id).await?;
     let mode = settings::upload().await?.mode;
-    let address = settings::public_address().await?;
+    let urls = s3::Downloads::open().await?;
+    let is_published = session.status == Status::Finalized;
+    let url = |file: &File| urls.url(file.object(), is_published);
     let now = WasiPlatform.now();
     let ws_url = auth::watch_token::url(&session, now).await;
-    Ok(Response::json(200, &SessionState::new(&session, &files, now, mode, |key| address.of(key), ws_url)))
+    Ok(Response::json(200, &SessionState::new(&session, &files, now, mode, url, ws_url)))
 }

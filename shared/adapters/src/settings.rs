@@ -7,8 +7,8 @@ use std::thread::LocalKey;
 
 use moc_config::{
     AuthSettings, BroadcasterSettings, BucketSettings, CollectorSettings, CorsSettings, DatabaseSettings,
-    FinalizeSettings, HostLimits, Notice, PageSettings, ProgressSettings, PublicAddress, SweepSettings, TraceSettings,
-    UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
+    DownloadSettings, FinalizeSettings, HostLimits, Notice, PageSettings, ProgressSettings, SweepSettings,
+    TraceSettings, UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
 };
 use moc_domain::error::{Error, ErrorKind};
 
@@ -42,8 +42,8 @@ groups! {
     host: HostLimits = HostLimits::NAMES, HostLimits::parse;
     database: DatabaseSettings = DatabaseSettings::NAMES, DatabaseSettings::parse;
     bucket: BucketSettings = BucketSettings::NAMES, BucketSettings::parse;
-    /// The URL at which clients read objects.
-    public_address: PublicAddress = PublicAddress::NAMES, PublicAddress::parse;
+    /// The URLs at which clients read objects.
+    downloads: DownloadSettings = DownloadSettings::NAMES, DownloadSettings::parse;
     /// How users are authenticated.
     auth: AuthSettings = AuthSettings::NAMES, |values| Ok(logged(AuthSettings::parse(values)?));
     /// Origins whose pages may call the API.

@@ -116,8 +116,8 @@ impl<B: Bucket, P: Platform> Bucket for Retrying<B, P> {
         repeated(&self.platform, async || self.bucket.put(key, media_type, bytes).await).await
     }
 
-    async fn retype(&self, key: &str, media_type: &str) -> Result<ETag, BucketError> {
-        repeated(&self.platform, async || self.bucket.retype(key, media_type).await).await
+    async fn retype(&self, object: Object<'_>, media_type: &str) -> Result<ETag, BucketError> {
+        repeated(&self.platform, async || self.bucket.retype(object, media_type).await).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), BucketError> {

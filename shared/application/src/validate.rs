@@ -251,7 +251,7 @@ async fn settle(
     let media_type = content.stored_type_in(charset);
     let is_said = object.media_type.as_deref().is_none_or(|said| is_same_type(said, media_type));
     if !is_said && object.size_bytes <= COPY_MAX_BYTES {
-        match bucket.retype(&file.key, media_type).await {
+        match bucket.retype(Object { content, ..file.object() }, media_type).await {
             Ok(etag) => object.etag = etag,
             Err(BucketError::Rejected(_)) => {}
             Err(error) => return Err(error.into()),

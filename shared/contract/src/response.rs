@@ -7,6 +7,7 @@ use moc_domain::etag::ETag;
 use moc_domain::file::{File, StoredPart};
 use moc_domain::limits::FILE_NAME_MAX_CHARS;
 use moc_domain::moc::{Moc, MocFile};
+use moc_domain::object::Object;
 use moc_domain::part::PartNumber;
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
@@ -115,7 +116,7 @@ pub(crate) struct FileState {
     bytes_completed: u64,
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileSize))]
     bytes_total: u64,
-    /// Where it can be read, once it is complete.
+    /// Where it can be read, once it is complete: presigned until its session is finalized, and good for a limited time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
     file_url: Option<String>,
@@ -126,15 +127,14 @@ pub(crate) struct FileState {
 }
 
 impl SessionState {
-    /// The state of a session at `now`, and where it can be watched; `url` gives an object's
-    /// address by its key.
+    /// The state of a session at `now`, and where it can be watched; `url` says where the object of a file can be read.
     #[must_use]
     pub fn new(
         session: &Session,
         files: &[File],
         now: Timestamp,
         upload_mode: UploadMode,
-        url: impl Fn(&str) -> String,
+        url: impl Fn(&File) -> String,
         ws_url: Option<String>,
     ) -> Self {
         let state = |file: &File| FileState {
@@ -149,7 +149,7 @@ impl SessionState {
             bytes_total: file.size_bytes,
             // A cancellation has deleted its objects, and a finalize those that it has rejected.
             file_url: (file.is_completed() && !file.rejected && session.status != Status::Cancelled)
-                .then(|| url(&file.key)),
+                .then(|| url(file)),
             etag: file.etag.as_ref().map(ETag::quoted),
         };
         Self {
@@ -290,7 +290,7 @@ pub struct FileCompleted {
     /// The file's id.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Id))]
     file_id: String,
-    /// Where it can be read.
+    /// Where it can be read: presigned until its session is finalized, and good for a limited time.
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri))]
     file_url: String,
     /// The object's.
@@ -363,7 +363,7 @@ pub struct MocResponse<'a> {
     /// The keys of its parts lists.
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Keys))]
     parts_keys: Vec<&'a str>,
-    /// Set some time after finalize, when the thumbnail is ready.
+    /// Set some time after finalize, when the thumbnail is ready; as the URLs of the files.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
     thumbnail_url: Option<String>,
@@ -400,7 +400,7 @@ pub(crate) struct MocFileResponse<'a> {
     /// The key of the object in the bucket.
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Text))]
     key: &'a str,
-    /// Where it can be read.
+    /// Where it can be read: presigned, and good for a limited time, if the bucket is private.
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri))]
     url: String,
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::FileSize))]
@@ -414,15 +414,15 @@ pub(crate) struct MocFileResponse<'a> {
 }
 
 impl<'a> MocResponse<'a> {
-    /// A MOC as it stands; `url` gives an object's address by its key.
+    /// A MOC as it stands; `url` says where an object can be read.
     #[must_use]
-    pub fn new(moc: &'a Moc, url: impl Fn(&str) -> String) -> Self {
+    pub fn new(moc: &'a Moc, url: impl Fn(Object<'_>) -> String) -> Self {
         let file = |file: &'a MocFile| MocFileResponse {
             id: file.id.to_string(),
             category: file.category.as_str(),
             name: file.content.named(&file.name, FILE_NAME_MAX_CHARS),
             key: &file.key,
-            url: url(&file.key),
+            url: url(file.object()),
             size_bytes: file.size_bytes,
             media_type: file.content.media_type(),
             etag: file.etag.quoted(),
@@ -441,7 +441,7 @@ impl<'a> MocResponse<'a> {
             pdf_key: moc.keys_of(&[Category::Instruction]).first().copied(),
             image_keys: moc.keys_of(&[Category::Image, Category::Thumbnail]),
             parts_keys: moc.keys_of(&[Category::PartsList]),
-            thumbnail_url: moc.thumbnail_key.as_deref().map(&url),
+            thumbnail_url: moc.thumbnail().map(&url),
             total_size_bytes: moc.total_size_bytes(),
             created_at: moc.created_at.to_string(),
             idempotent: false,

@@ -410,10 +410,10 @@ impl Bucket for MemoryBucket {
         Ok(())
     }
 
-    async fn retype(&self, key: &str, media_type: &str) -> Result<ETag, BucketError> {
+    async fn retype(&self, object: NamedObject<'_>, media_type: &str) -> Result<ETag, BucketError> {
         let mut state = self.state.borrow_mut();
         let missing = || BucketError::Rejected("NoSuchKey".into());
-        let object = state.objects.get_mut(key).ok_or_else(missing)?;
+        let object = state.objects.get_mut(object.key).ok_or_else(missing)?;
         // A copy is stored as one part.
         let etag = self.etag(&object.bytes);
         (object.etag, object.media_type) = (etag.clone(), media_type.to_owned());

@@ -270,8 +270,8 @@ impl<B: Bucket, G: Gate<BucketError>> Bucket for Faulty<B, G> {
         self.pass("put", key, async || self.bucket.put(key, media_type, bytes).await).await
     }
 
-    async fn retype(&self, key: &str, media_type: &str) -> Result<ETag, BucketError> {
-        self.pass("retype", key, async || self.bucket.retype(key, media_type).await).await
+    async fn retype(&self, object: Object<'_>, media_type: &str) -> Result<ETag, BucketError> {
+        self.pass("retype", object.key, async || self.bucket.retype(object, media_type).await).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), BucketError> {

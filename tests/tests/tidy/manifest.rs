@@ -91,7 +91,7 @@ const USES: [(&str, &[&str]); 13] = [
     ("users", &["auth"]),
     ("store", &["store"]),
     ("bucket", &["s3"]),
-    ("public-urls", &["public_address"]),
+    ("public-urls", &["Downloads"]),
     ("progress", &["emit", "emit_part", "emit_parts", "emit_traced"]),
     ("broadcaster", &["publish"]),
     ("watch-tokens", &["watch_token"]),

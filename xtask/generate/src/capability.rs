@@ -1,8 +1,8 @@
 //! What a component can use, and what it is granted for that.
 
 use moc_config::{
-    AuthSettings, BroadcasterSettings, BucketSettings, CollectorSettings, DatabaseSettings, FinalizeSettings,
-    PageSettings, ProgressSettings, PublicAddress, SweepSettings, TraceSettings, WatchSettings, WebhookSettings,
+    AuthSettings, BroadcasterSettings, BucketSettings, CollectorSettings, DatabaseSettings, DownloadSettings,
+    FinalizeSettings, PageSettings, ProgressSettings, SweepSettings, TraceSettings, WatchSettings, WebhookSettings,
 };
 use serde::Deserialize;
 
@@ -51,7 +51,7 @@ impl Capability {
             Self::Users => AuthSettings::NAMES,
             Self::Store => DatabaseSettings::NAMES,
             Self::Bucket => BucketSettings::NAMES,
-            Self::PublicUrls => PublicAddress::NAMES,
+            Self::PublicUrls => DownloadSettings::NAMES,
             Self::Progress => ProgressSettings::NAMES,
             Self::Broadcaster => BroadcasterSettings::NAMES,
             Self::WatchTokens => WatchSettings::NAMES,

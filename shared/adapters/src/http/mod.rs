@@ -3,7 +3,7 @@
 mod asset;
 mod batch_form;
 mod cors;
-mod memory;
+pub(crate) mod memory;
 mod request;
 mod response;
 mod security_policy;

@@ -45,6 +45,8 @@ pub fn classify(operation: &str, status: u16, body: &[u8]) -> BucketError {
         "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" => BucketError::InvalidPart(text),
         "InternalError" | "SlowDown" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted" | "Busy"
         | "IncompleteBody" | "TooManyRequests" => BucketError::Unavailable(text),
+        // Only a part whose checksums were verified is sent whole: its bytes have changed since. Garage has the second.
+        "BadDigest" | "InvalidDigest" if operation == "UploadPart" => BucketError::Unavailable(text),
         // Another attempt cannot help.
         _ if status == 501 => BucketError::Rejected(text),
         _ if status >= 500 || status == 429 || status == 408 => BucketError::Unavailable(text),
@@ -104,6 +106,7 @@ mod tests {
         assert!(matches!(classify("op", 429, b""), BucketError::Unavailable(_)));
         assert!(matches!(classify("op", 400, &body("IncompleteBody")), BucketError::Unavailable(_)));
         assert!(matches!(classify("ListParts", 404, &body("NoSuchKey")), BucketError::NoSuchUpload));
+        assert!(matches!(classify("UploadPart", 400, &body("BadDigest")), BucketError::Unavailable(_)));
         assert!(matches!(classify("GetObject", 404, &body("NoSuchKey")), BucketError::Rejected(_)));
         assert!(matches!(classify("op", 403, &body("AccessDenied")), BucketError::Rejected(_)));
     }

@@ -2,13 +2,16 @@
 //! signatures, so none is ever logged.
 
 mod call;
+mod download;
 mod error;
 mod etag;
 mod hasher;
+mod headers;
 mod lists;
 mod objects;
 mod part_upload;
 mod sign;
+mod trailer;
 mod uploads;
 mod xml;
 
@@ -21,15 +24,16 @@ use moc_application::port::{
     Transfer, UploadedPart, UploadsPage,
 };
 use moc_application::retry::{self, Retrying};
-use moc_config::BucketSettings;
+use moc_config::{BucketSettings, Encryption};
 use moc_domain::checksum::Checksums;
-use moc_domain::content::Content;
 use moc_domain::error::Error;
 use moc_domain::etag::ETag;
+use moc_domain::object::Object;
 use moc_domain::part::PartNumber;
 use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
+pub use download::Downloads;
 pub use part_upload::PartBody;
 
 use crate::outbound::Response;
@@ -58,14 +62,15 @@ pub async fn open() -> Result<Retrying<S3Bucket, WasiPlatform>, Error> {
 /// As [`open`].
 pub async fn open_traced(trace: &Trace) -> Result<Retrying<S3Bucket, WasiPlatform>, Error> {
     let settings: Rc<BucketSettings> = settings::bucket().await?;
-    let signer = Signer::new((*settings).clone());
-    let bucket = S3Bucket { name: settings.bucket.clone(), signer, trace: trace.clone() };
+    let (signer, public_signer) = (Signer::new(&settings), Signer::public(&settings));
+    let bucket = S3Bucket { settings, signer, public_signer, trace: trace.clone() };
     Ok(Retrying::new(bucket, WasiPlatform))
 }
 
 pub struct S3Bucket {
-    name: String,
+    settings: Rc<BucketSettings>,
     signer: Signer,
+    public_signer: Signer,
     trace: Trace,
 }
 
@@ -76,6 +81,12 @@ impl S3Bucket {
     /// See [`BucketError`].
     pub async fn open_object(&self, key: &str) -> Result<Option<Response>, BucketError> {
         retry::repeated(&WasiPlatform, async || objects::get(self, key).await).await
+    }
+
+    /// Whether an ETag says what the bytes are: not under SSE-KMS, whose ETags have the form of those that do.
+    fn is_of_bytes(&self, etag: &ETag, is_kms: bool) -> bool {
+        let is_kms = is_kms || self.settings.objects.encryption.as_ref().is_some_and(Encryption::is_kms);
+        !is_kms && etag::is_of_bytes(etag)
     }
 
     /// The URL of a request that is sent at once. See [`Unsigned`].
@@ -99,8 +110,8 @@ const fn verb(method: &Method) -> &'static str {
 impl Bucket for S3Bucket {
     type Body<'a> = PartBody<'a>;
 
-    async fn create_upload(&self, key: &str, content: Content) -> Result<String, BucketError> {
-        uploads::create(self, key, content).await
+    async fn create_upload(&self, object: Object<'_>) -> Result<String, BucketError> {
+        uploads::create(self, object).await
     }
 
     async fn upload_part(
@@ -150,8 +161,8 @@ impl Bucket for S3Bucket {
         objects::put(self, key, media_type, bytes).await
     }
 
-    async fn retype(&self, key: &str, media_type: &str) -> Result<ETag, BucketError> {
-        objects::retype(self, key, media_type).await
+    async fn retype(&self, object: Object<'_>, media_type: &str) -> Result<ETag, BucketError> {
+        objects::retype(self, object, media_type).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), BucketError> {
@@ -178,7 +189,7 @@ impl Bucket for S3Bucket {
             headers: &headers,
             ttl_seconds,
         };
-        self.signer.presign(&request, WasiPlatform.now()).into()
+        self.public_signer.presign(&request, WasiPlatform.now()).into()
     }
 
     fn part_etag(&self, md5: [u8; 16]) -> ETag {

@@ -2,10 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use md5::{Digest as _, Md5};
 use moc_application::port::{BucketError, ObjectHead, Scan};
+use moc_config::PartChecksum;
 use moc_domain::checksum::Checksums;
+use moc_domain::content::Content;
 use moc_domain::etag::ETag;
 use moc_domain::limits::KIB;
+use moc_domain::object::Object;
 use moc_domain::text::TextCheck;
 use percent_encoding::utf8_percent_encode;
 use spin_sdk::wasip3::http::types::Method;
@@ -14,8 +20,8 @@ use spin_sdk::wit_bindgen::yield_async;
 use super::S3Bucket;
 use super::call::{Call, send};
 use super::error::{classify, malformed};
-use super::etag::is_of_bytes;
 use super::hasher::Hasher;
+use super::headers::of_object;
 use super::sign::{PATH, SEGMENT};
 use super::xml;
 use crate::body::{Body, read};
@@ -35,7 +41,7 @@ pub async fn head(s3: &S3Bucket, key: &str) -> Result<Option<ObjectHead>, Bucket
     }
     let etag = response.etag.as_deref().and_then(ETag::parse);
     let (Some(etag), Some(size_bytes)) = (etag, response.length) else { return Err(malformed(operation)) };
-    let is_etag_of_bytes = !response.kms && is_of_bytes(&etag);
+    let is_etag_of_bytes = s3.is_of_bytes(&etag, response.kms);
     Ok(Some(ObjectHead { size_bytes, etag, is_etag_of_bytes, media_type: response.media_type }))
 }
 
@@ -103,19 +109,28 @@ pub async fn scan(s3: &S3Bucket, key: &str, wanted: &Checksums) -> Result<Option
 
 /// S3 `PutObject`.
 pub async fn put(s3: &S3Bucket, key: &str, media_type: &str, body: &[u8]) -> Result<(), BucketError> {
-    let headers = [("content-type", media_type)];
+    let name = key.rsplit('/').next().unwrap_or_default();
+    let disposition = match Content::from_media_type(media_type) {
+        Some(content) => Object { key, content, name }.disposition(),
+        None => "attachment".to_owned(),
+    };
+    // All of it is in memory, so this is the checksum whichever one parts have.
+    let md5 = (s3.settings.checksum != PartChecksum::None).then(|| BASE64_STANDARD.encode(Md5::digest(body)));
+    let headers = of_object(&s3.settings, media_type, &disposition, md5.as_deref(), false);
     let call = Call { headers: &headers, body, ..Call::new("PutObject", Method::Put, key) };
     send(s3, &call).await.map(|_| ())
 }
 
-/// S3 `CopyObject` onto itself, with this `Content-Type`
-/// ([CopyObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html)).
-pub async fn retype(s3: &S3Bucket, key: &str, media_type: &str) -> Result<ETag, BucketError> {
+/// S3 `CopyObject` onto itself, with this `Content-Type`: its other headers are sent again, because they are replaced
+/// together ([CopyObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html)).
+pub async fn retype(s3: &S3Bucket, object: Object<'_>, media_type: &str) -> Result<ETag, BucketError> {
     let operation = "CopyObject";
-    let source = format!("/{}/{}", utf8_percent_encode(&s3.name, SEGMENT), utf8_percent_encode(key, PATH));
-    let headers =
-        [("content-type", media_type), ("x-amz-copy-source", &source), ("x-amz-metadata-directive", "REPLACE")];
-    let response = send(s3, &Call { headers: &headers, ..Call::new(operation, Method::Put, key) }).await?;
+    let (bucket, key) = (utf8_percent_encode(&s3.settings.bucket, SEGMENT), utf8_percent_encode(object.key, PATH));
+    let (source, disposition) = (format!("/{bucket}/{key}"), object.disposition());
+    let mut headers = of_object(&s3.settings, media_type, &disposition, None, false);
+    headers.extend([("x-amz-copy-source", source.as_str()), ("x-amz-metadata-directive", "REPLACE")]);
+    headers.sort_unstable();
+    let response = send(s3, &Call { headers: &headers, ..Call::new(operation, Method::Put, object.key) }).await?;
     copied_etag(&response.body).ok_or_else(|| malformed(operation))
 }
 

@@ -2,25 +2,26 @@
 //! ([Multipart upload](https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html)).
 
 use moc_application::port::{BucketError, CompletedUpload, ListedPart, PartsPage};
-use moc_domain::content::Content;
 use moc_domain::etag::ETag;
+use moc_domain::object::Object;
 use moc_domain::part::PartNumber;
 use spin_sdk::wasip3::http::types::Method;
 
 use super::S3Bucket;
 use super::call::{Call, send};
 use super::error::malformed;
-use super::etag::is_of_bytes;
+use super::headers::of_object;
 use super::xml;
 
 /// Parts per page of `ListParts`. Some servers send 10,000 by default, more bytes than are read.
 const PAGE_PARTS: &str = "1000";
 
 /// S3 `CreateMultipartUpload`.
-pub async fn create(s3: &S3Bucket, key: &str, content: Content) -> Result<String, BucketError> {
+pub async fn create(s3: &S3Bucket, object: Object<'_>) -> Result<String, BucketError> {
     let operation = "CreateMultipartUpload";
-    let headers = [("content-type", content.stored_type())];
-    let call = Call { query: &[("uploads", "")], headers: &headers, ..Call::new(operation, Method::Post, key) };
+    let disposition = object.disposition();
+    let headers = of_object(&s3.settings, object.content.stored_type(), &disposition, None, true);
+    let call = Call { query: &[("uploads", "")], headers: &headers, ..Call::new(operation, Method::Post, object.key) };
     let response = send(s3, &call).await?;
     upload_id(&response.body).ok_or_else(|| malformed(operation))
 }
@@ -90,7 +91,7 @@ pub async fn complete(
     };
     let response = send(s3, &call).await?;
     let etag = completed_etag(&response.body).ok_or_else(|| malformed(operation))?;
-    let is_etag_of_bytes = !response.kms && is_of_bytes(&etag);
+    let is_etag_of_bytes = s3.is_of_bytes(&etag, response.kms);
     Ok(CompletedUpload { etag, is_etag_of_bytes })
 }
 

@@ -201,7 +201,7 @@ pub trait Bucket {
     async fn put(&self, key: &str, media_type: &str, bytes: &[u8]) -> Result<(), BucketError>;
     /// Gives an object of at most [`moc_domain::limits::COPY_MAX_BYTES`] another `Content-Type` (S3 `CopyObject` onto
     /// itself); returns the ETag that it has then.
-    async fn retype(&self, key: &str, media_type: &str) -> Result<ETag, BucketError>;
+    async fn retype(&self, object: Object<'_>, media_type: &str) -> Result<ETag, BucketError>;
     /// Deletes an object (S3 `DeleteObject`). One that is missing is no error.
     async fn delete(&self, key: &str) -> Result<(), BucketError>;
     /// The first open multipart uploads whose keys begin with `prefix` (S3 `ListMultipartUploads`),

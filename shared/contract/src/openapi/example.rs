@@ -101,7 +101,7 @@ pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
     let stored = |part: &StoredPart| PartStored::new(part.number, &part.etag);
     let moc = || MocResponse::new(moc, sample::url);
     let put = |number: PartNumber| {
-        let (url, number) = (sample::url(&file.key), number.get());
+        let (url, number) = (sample::url(file.object()), number.get());
         format!("{url}?partNumber={number}&X-Amz-Expires=900&X-Amz-Signature=0f1e2d3c")
     };
     let examples = match (operation, status) {
@@ -114,7 +114,7 @@ pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
                 std::slice::from_ref(file),
                 sample::BEGIN,
                 UploadMode::Through,
-                sample::url,
+                sample::signed_url,
                 ws_url,
             );
             vec![example("active", "A session with a file that is on its way", state)]
@@ -148,7 +148,7 @@ pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
         }
         ("listParts", _) => vec![example("parts", "Two stored parts", PartList::from(parts.as_slice()))],
         ("completeFile", _) => {
-            vec![example("completed", "A complete file", FileCompleted::new(file, etag, sample::url(&file.key)))]
+            vec![example("completed", "A complete file", FileCompleted::new(file, etag, sample::signed_url(file)))]
         }
         ("checkHealth", _) => vec![example("ok", "Both respond", Health::OK)],
         ("getMoc", _) => vec![example("moc", "A MOC with its thumbnail", moc())],

@@ -10,6 +10,7 @@ use moc_domain::id::{FileId, MocId, SessionId, UserId};
 use moc_domain::limits::{MIB, PART_SIZE_DEFAULT_MIB, SESSION_LIFETIME_MS};
 use moc_domain::moc::{Description, Moc, MocFile, thumbnail_key};
 use moc_domain::name::FileName;
+use moc_domain::object::Object;
 use moc_domain::part::{PartNumber, PartPlan};
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
@@ -51,9 +52,14 @@ pub fn part_etag(number: u8) -> String {
     number.to_string().repeat(32)
 }
 
-/// Where an object can be read.
-pub fn url(key: &str) -> String {
-    format!("https://s3.eu-central-1.amazonaws.com/moc-uploads/{key}")
+/// Where an object of a MOC can be read.
+pub fn url(object: Object<'_>) -> String {
+    format!("https://s3.eu-central-1.amazonaws.com/moc-uploads/{}", object.key)
+}
+
+/// Where a file can be read that is not published yet.
+pub fn signed_url(file: &File) -> String {
+    format!("{}?X-Amz-Expires=3600&X-Amz-Signature=0f1e2d3c", url(file.object()))
 }
 
 /// Where the session can be watched.
