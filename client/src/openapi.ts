@@ -456,7 +456,7 @@ export interface components {
             fileId: components["schemas"]["Id"];
             /**
              * Format: uri
-             * @description Where it can be read.
+             * @description Where it can be read: presigned until its session is finalized, and good for a limited time.
              */
             fileUrl: string;
             /** Format: int64 */
@@ -560,7 +560,7 @@ export interface components {
             fileId: components["schemas"]["Id"];
             /**
              * Format: uri
-             * @description Where it can be read, once it is complete.
+             * @description Where it can be read, once it is complete: presigned until its session is finalized, and good for a limited time.
              */
             fileUrl?: string;
             /** @description The name that the client gave it. */
@@ -753,7 +753,7 @@ export interface components {
             theme: string | null;
             /**
              * Format: uri
-             * @description Set some time after finalize, when the thumbnail is ready.
+             * @description Set some time after finalize, when the thumbnail is ready; as the URLs of the files.
              */
             thumbnailUrl?: string;
             title: string;
@@ -781,7 +781,7 @@ export interface components {
             type: components["schemas"]["MediaType"];
             /**
              * Format: uri
-             * @description Where it can be read.
+             * @description Where it can be read: presigned, and good for a limited time, if the bucket is private.
              */
             url: string;
         };

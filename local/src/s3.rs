@@ -5,7 +5,7 @@ use std::{fs::File, net::SocketAddr, path::Path};
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 use http::Request;
-use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use s3s::access::{S3Access, S3AccessContext};
@@ -22,16 +22,25 @@ use crate::private;
 use crate::s3_cors::{CorsRules, expose};
 use crate::s3_files::Files;
 
-/// Objects are public, as in a bucket that clients read from; every other request needs a signature.
-struct PublicRead;
+/// What documents among the objects may do, unless they are PDFs, which browsers do not show in a sandbox: nothing.
+const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+
+/// Who may read objects; every other request needs a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody, as in a bucket that clients read from.
+    Public,
+    /// Whoever has a signed URL.
+    Signed,
+}
 
 #[async_trait]
-impl S3Access for PublicRead {
+impl S3Access for Readers {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         if context.credentials().is_some() {
             return Ok(());
         }
-        if !matches!(context.s3_op().name(), "GetObject" | "HeadObject") {
+        if *self == Self::Signed || !matches!(context.s3_op().name(), "GetObject" | "HeadObject") {
             return Err(S3ErrorCode::AccessDenied.into());
         }
         // `response-content-type` and its like: with them a link would choose as what a browser takes a file.
@@ -55,7 +64,13 @@ pub struct EmbeddedS3 {
 impl EmbeddedS3 {
     /// Listens on `address` and makes the bucket's directory, `<state>/s3/<bucket>`; also returns the real address.
     /// Errors: the address or the directory is in use or cannot be used.
-    pub async fn open(address: SocketAddr, state: &Path, bucket: &str, auth: SimpleAuth) -> Result<(Self, SocketAddr)> {
+    pub async fn open(
+        address: SocketAddr,
+        state: &Path,
+        bucket: &str,
+        auth: SimpleAuth,
+        readers: Readers,
+    ) -> Result<(Self, SocketAddr)> {
         let (listener, address) =
             bind(address).await.context("the embedded S3 cannot start (--s3-listen names another address)")?;
         let root = state.join("s3");
@@ -67,7 +82,7 @@ impl EmbeddedS3 {
         let files = FileSystem::new(&root).map_err(|error| anyhow!("cannot serve {}: {error:?}", root.display()))?;
         let mut builder = S3ServiceBuilder::new(Files::new(files, root));
         builder.set_auth(auth);
-        builder.set_access(PublicRead);
+        builder.set_access(readers);
         Ok((Self { listener, service: builder.build(), _lock: lock }, address))
     }
 
@@ -85,7 +100,7 @@ impl EmbeddedS3 {
                         return Ok(response);
                     }
                     let mut response = service.call(request.map(Body::from)).await?;
-                    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                    confine(response.headers_mut());
                     if let Some(origin) = origin {
                         expose(origin, &mut response);
                     }
@@ -94,5 +109,13 @@ impl EmbeddedS3 {
             })
         };
         serve(self.listener, names, connect, std::future::pending::<()>()).await;
+    }
+}
+
+/// Keeps browsers from running what somebody has uploaded.
+fn confine(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if headers.get(CONTENT_TYPE).is_none_or(|media_type| media_type != "application/pdf") {
+        headers.insert(CONTENT_SECURITY_POLICY, SANDBOX);
     }
 }

@@ -8,7 +8,7 @@ use s3s::auth::SimpleAuth;
 
 use crate::host_names::HostNames;
 use crate::private;
-use crate::s3::EmbeddedS3;
+use crate::s3::{EmbeddedS3, Readers};
 use crate::s3_cors::CorsRules;
 use crate::up::{S3_ACCESS_KEY_ID, S3_BUCKET, S3_SECRET_ACCESS_KEY, parse_origins, say, stop_signal};
 
@@ -24,6 +24,9 @@ pub struct Options {
     /// Pages that may send parts: origins with commas between them, * for all, or nothing for none.
     #[arg(long, value_name = "ORIGINS", default_value = "")]
     origins: String,
+    /// Nobody reads an object without a signed URL.
+    #[arg(long)]
+    private: bool,
 }
 
 /// Runs until a signal stops it.
@@ -33,7 +36,8 @@ pub async fn run(options: Options) -> Result<()> {
     private::create_folder(state)?;
     let cors = CorsRules::new(parse_origins(options.origins)?, None);
     let auth = SimpleAuth::from_single(S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY);
-    let (s3, address) = EmbeddedS3::open(options.listen, state, S3_BUCKET, auth).await?;
+    let readers = if options.private { Readers::Signed } else { Readers::Public };
+    let (s3, address) = EmbeddedS3::open(options.listen, state, S3_BUCKET, auth, readers).await?;
     let signal = stop_signal()?;
     say(&format!("s3 http://{address} bucket {S3_BUCKET}"));
     tokio::select! {

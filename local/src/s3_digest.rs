@@ -1,4 +1,5 @@
-//! `Content-MD5` of a part (RFC 1864), which s3s-fs verifies for whole objects alone.
+//! Checksums of a part, which s3s-fs verifies for whole objects alone: `Content-MD5` (RFC 1864), and CRC-64/NVME in a
+//! trailer.
 
 use std::io;
 use std::sync::Arc;
@@ -8,10 +9,14 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures::{StreamExt as _, stream};
 use md5::{Digest as _, Md5};
+use s3s::checksum::ChecksumHasher;
 use s3s::dto::StreamingBlob;
-use s3s::{S3Error, S3ErrorCode, S3Result};
+use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders};
 
-/// Whether a body has turned out to have another MD5 than was announced.
+/// The trailer with the CRC-64/NVME.
+const TRAILER: &str = "x-amz-checksum-crc64nvme";
+
+/// Whether a body has turned out to have another checksum than was announced.
 #[derive(Clone, Default)]
 pub struct Differs(Arc<AtomicBool>);
 
@@ -22,6 +27,34 @@ impl Differs {
     }
 }
 
+/// What a body must have.
+enum Expected {
+    Md5([u8; 16], Md5),
+    /// What the trailers say once the body has ended.
+    Trailer(TrailingHeaders, ChecksumHasher),
+}
+
+impl Expected {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Md5(_, md5) => md5.update(bytes),
+            Self::Trailer(_, crc) => crc.update(bytes),
+        }
+    }
+
+    fn is_met(self) -> bool {
+        match self {
+            Self::Md5(expected, md5) => md5.finalize()[..] == expected,
+            Self::Trailer(trailers, crc) => {
+                let actual = crc.finalize().checksum_crc64nvme;
+                let announced = trailers
+                    .read(|trailers| trailers.get(TRAILER).and_then(|value| value.to_str().ok()).map(str::to_owned));
+                announced.flatten() == actual
+            }
+        }
+    }
+}
+
 /// A body that fails at its end unless it has the MD5 of `content_md5`, so that nothing is stored of it.
 ///
 /// # Errors
@@ -29,22 +62,32 @@ impl Differs {
 pub fn verified(body: StreamingBlob, content_md5: &str) -> S3Result<(StreamingBlob, Differs)> {
     let expected: Option<[u8; 16]> = BASE64_STANDARD.decode(content_md5).ok().and_then(|md5| md5.try_into().ok());
     let expected = expected.ok_or(S3ErrorCode::InvalidDigest)?;
+    Ok(checked(body, Expected::Md5(expected, Md5::new())))
+}
+
+/// The same with the CRC that follows the body.
+pub fn verified_by_trailer(body: StreamingBlob, trailers: TrailingHeaders) -> (StreamingBlob, Differs) {
+    let crc = ChecksumHasher { crc64nvme: Some(Default::default()), ..ChecksumHasher::default() };
+    checked(body, Expected::Trailer(trailers, crc))
+}
+
+fn checked(body: StreamingBlob, expected: Expected) -> (StreamingBlob, Differs) {
     let differs = Differs::default();
-    let state = Some((body, Md5::new(), differs.clone()));
+    let state = Some((body, expected, differs.clone()));
     let checked = stream::unfold(state, move |state| async move {
-        let (mut body, mut md5, differs) = state?;
+        let (mut body, mut expected, differs) = state?;
         match body.next().await {
             Some(Ok(bytes)) => {
-                md5.update(&bytes);
-                Some((Ok(bytes), Some((body, md5, differs))))
+                expected.update(&bytes);
+                Some((Ok(bytes), Some((body, expected, differs))))
             }
             Some(Err(error)) => Some((Err(io::Error::other(error)), None)),
-            None if md5.finalize()[..] == expected => None,
+            None if expected.is_met() => None,
             None => {
                 differs.0.store(true, Ordering::Relaxed);
-                Some((Err(io::Error::other("another MD5 than was announced")), None))
+                Some((Err(io::Error::other("another checksum than was announced")), None))
             }
         }
     });
-    Ok((StreamingBlob::wrap(checked), differs))
+    (StreamingBlob::wrap(checked), differs)
 }

@@ -18,7 +18,7 @@ use s3s_fs::FileSystem;
 use sha2::Sha256;
 use tokio::sync::RwLock;
 
-use crate::s3_digest::{Differs, verified};
+use crate::s3_digest::{Differs, verified, verified_by_trailer};
 use crate::s3_lists::open_uploads;
 
 /// Longest name of a file, in bytes.
@@ -184,11 +184,16 @@ macro_rules! operations {
                 &self,
                 mut request: S3Request<UploadPartInput>,
             ) -> S3Result<S3Response<UploadPartOutput>> {
+                let trailers = request.trailing_headers.clone();
                 let input = &mut request.input;
                 shorten(&input.bucket, &mut input.key);
                 let mut differs = Differs::default();
-                if let (Some(body), Some(md5)) = (input.body.take_if(|_| input.content_md5.is_some()), &input.content_md5) {
-                    let (body, verdict) = verified(body, md5)?;
+                if let Some(body) = input.body.take() {
+                    let (body, verdict) = match (&input.content_md5, trailers) {
+                        (Some(md5), _) => verified(body, md5)?,
+                        (None, Some(trailers)) => verified_by_trailer(body, trailers),
+                        (None, None) => (body, Differs::default()),
+                    };
                     (input.body, differs) = (Some(body), verdict);
                 }
                 self.files.upload_part(request).await.map_err(|error| differs.or(no_such_upload(error)))

@@ -12,9 +12,10 @@ use s3s::auth::SimpleAuth;
 use crate::host_names::HostNames;
 use crate::limits::{self, Limits};
 use crate::listener::{MISDIRECTED, bind, serve};
+use crate::s3::{EmbeddedS3, Readers};
 use crate::s3_cors::CorsRules;
 use crate::variables::{Variables, environment_name};
-use crate::{app::App, manifest::Manifest, private, s3::EmbeddedS3, spin::Spin};
+use crate::{app::App, manifest::Manifest, private, spin::Spin};
 
 /// Runs the application of a spin.toml, with an S3 and a broadcaster of its events, until Ctrl-C.
 #[derive(Debug, Args)]
@@ -95,7 +96,9 @@ pub async fn run(options: Options) -> Result<()> {
             Some(origins) => CorsRules::new(parse_origins(origins)?, None),
             None => CorsRules::new(Arc::clone(&origins), Some((names(address), address.port()))),
         };
-        let (s3, address) = EmbeddedS3::open(options.s3_listen, state, &bucket, auth).await?;
+        let is_signed = env_variable("download_urls").is_some_and(|urls| urls.trim() == "signed");
+        let readers = if is_signed { Readers::Signed } else { Readers::Public };
+        let (s3, address) = EmbeddedS3::open(options.s3_listen, state, &bucket, auth, readers).await?;
         supply("s3_endpoint", &format!("http://{address}"));
         say(&format!("s3 http://{address} bucket {bucket}"));
         tokio::spawn(s3.run(names(address), cors));

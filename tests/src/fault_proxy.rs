@@ -137,6 +137,8 @@ struct Shared {
     upstream: SocketAddr,
     /// Path below which the S3 is.
     prefix: &'static str,
+    /// Path that its requests get instead.
+    behind_prefix: &'static str,
     state: Mutex<State>,
 }
 
@@ -181,18 +183,27 @@ pub struct FaultProxy {
 impl FaultProxy {
     /// Starts a proxy in front of the S3 at `upstream`, an origin for example `http://127.0.0.1:9000`.
     pub fn start(upstream: &str) -> Self {
-        Self::start_below("", upstream)
+        Self::start_between("", "", upstream)
     }
 
     /// The same, with the S3 below a path, which requests have to be signed with. Without a trailing slash.
     pub fn start_below(prefix: &'static str, upstream: &str) -> Self {
+        Self::start_between(prefix, "", upstream)
+    }
+
+    /// The same, as a host that is a bucket's own: requests for `/key` are for `bucket`, which begins with a slash.
+    pub fn start_virtual(bucket: &'static str, upstream: &str) -> Self {
+        Self::start_between("", bucket, upstream)
+    }
+
+    fn start_between(prefix: &'static str, behind_prefix: &'static str, upstream: &str) -> Self {
         let upstream = upstream.trim_start_matches("http://").trim_end_matches('/');
         let upstream = upstream.parse().expect("an origin with an IP address and a port");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let reserved = socket(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = reserved.local_addr().expect("a bound socket has an address");
-        let shared = Arc::new(Shared { upstream, prefix, state: Mutex::default() });
+        let shared = Arc::new(Shared { upstream, prefix, behind_prefix, state: Mutex::default() });
         let proxy = Self { address, shared, listening: Mutex::default(), _reserved: reserved, runtime: Some(runtime) };
         proxy.listen();
         proxy
@@ -298,8 +309,8 @@ struct Head {
 async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     client.set_nodelay(true)?;
     let Some(mut request) = read_head(&mut client).await? else { return Ok(()) };
-    if !shared.prefix.is_empty() {
-        match path_prefix::strip(&request.bytes, shared.prefix) {
+    if !shared.prefix.is_empty() || !shared.behind_prefix.is_empty() {
+        match path_prefix::rewrite(&request.bytes, shared.prefix, shared.behind_prefix) {
             Some(bytes) => request.bytes = bytes,
             None => return response(client, 403, &error_xml("SignatureDoesNotMatch")).await,
         }

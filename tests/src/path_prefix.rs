@@ -1,5 +1,5 @@
-//! A path in front of an S3, as Supabase has one. Signatures cover it: they are verified as rusty-s3 makes them, and
-//! made anew for the S3 behind the path.
+//! Another path in front of an S3, as Supabase has one, or as a host that is the bucket's own has. Signatures cover it:
+//! they are verified as rusty-s3 makes them, and made anew for the S3 behind it.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -8,9 +8,9 @@ use url::Url;
 
 use crate::surroundings::bucket_setting;
 
-/// The head of a request as the S3 gets it; `None` if it is not below `prefix`, or its signature is wrong. One without
-/// a signature goes on without.
-pub(crate) fn strip(head: &[u8], prefix: &str) -> Option<Vec<u8>> {
+/// The head of a request as the S3 gets it, below `behind_prefix` what came below `prefix`; `None` if it does not, or
+/// its signature is wrong. One without a signature goes on without.
+pub(crate) fn rewrite(head: &[u8], prefix: &str, behind_prefix: &str) -> Option<Vec<u8>> {
     let (line, headers) = std::str::from_utf8(head).ok()?.split_once("\r\n")?;
     let header = |name: &str| {
         let mut fields = headers.lines().filter_map(|line| line.split_once(':'));
@@ -20,7 +20,8 @@ pub(crate) fn strip(head: &[u8], prefix: &str) -> Option<Vec<u8>> {
     let (method, target) = (words.next()?, words.next()?);
     let url = Url::parse(&format!("http://{}{target}", header("host")?)).ok()?;
     let mut behind = url.clone();
-    behind.set_path(url.path().strip_prefix(prefix).filter(|path| path.starts_with('/'))?);
+    let path = url.path().strip_prefix(prefix).filter(|path| path.starts_with('/'))?;
+    behind.set_path(&format!("{behind_prefix}{path}"));
 
     let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     let own = |name: &str| pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());

@@ -71,6 +71,7 @@ fn objects_are_never_sniffed_and_links_do_not_choose_their_type() {
     let response = s3.get(&s3.address, "/moc-uploads/list.csv");
     assert!(response.starts_with("HTTP/1.1 200") && response.ends_with("</script>"), "{response}");
     assert!(response.contains("x-content-type-options: nosniff\r\n"), "{response}");
+    assert!(response.contains("content-security-policy: default-src 'none'; sandbox\r\n"), "{response}");
     for query in [
         "response-content-type=text/html",
         "response-content-disposition=inline",
@@ -135,4 +136,12 @@ fn pages_of_the_named_origins_may_send_parts() {
             assert_eq!(response.contains(header), is_allowed, "{response}");
         }
     }
+}
+
+#[test]
+fn a_private_bucket_gives_nothing_to_who_has_no_signature() {
+    let s3 = S3::start_with("private", &["--private"]);
+    s3.put("list.csv", "secret");
+    let response = s3.get(&s3.address, "/moc-uploads/list.csv");
+    assert!(response.starts_with("HTTP/1.1 403") && !response.contains("secret"), "{response}");
 }

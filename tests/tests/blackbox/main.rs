@@ -23,6 +23,7 @@ mod hosts;
 mod log;
 mod mocs;
 mod names;
+mod objects;
 mod pages;
 mod parts;
 mod presigned;

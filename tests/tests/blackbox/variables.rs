@@ -49,10 +49,13 @@ async fn part_size_limits_and_addresses_are_configured() {
     }
     let completed = client.complete(&session, &file).await.success(200);
     let key = format!("uploads/somebody/{session}/{file}/castle.pdf");
-    assert_eq!(completed["fileUrl"], json!(format!("https://cdn.example/files/{key}")));
+    // Not at its public address before it is verified.
+    let signed = format!("{}/moc-uploads/{key}?X-Amz-Algorithm=", stack.s3_url());
+    assert!(completed["fileUrl"].as_str().is_some_and(|url| url.starts_with(&signed)), "{completed}");
     assert!(stack.bucket().get(&key).await == Some(bytes), "byte for byte");
     let moc = client.finalize(&session, &unique_title()).await.success(201);
-    assert_eq!((&moc["userId"], &moc["files"][0]["url"]), (&json!("somebody"), &completed["fileUrl"]));
+    let public = json!(format!("https://cdn.example/files/{key}"));
+    assert_eq!((&moc["userId"], &moc["files"][0]["url"]), (&json!("somebody"), &public));
 }
 
 /// Requests of the host, of a client to presigned URLs, and of readers.
@@ -75,11 +78,14 @@ async fn an_s3_may_be_below_a_path() {
     let completed = client.post(&path::complete(&session, &file), &json!({ "parts": parts })).await.success(200);
     let key = format!("uploads/dev-user/{session}/{file}/castle.pdf");
     let url = format!("{}{below}/moc-uploads/{key}", proxy.endpoint());
-    assert_eq!(completed["fileUrl"], json!(url));
+    let signed = completed["fileUrl"].as_str().expect("a URL");
+    assert!(signed.starts_with(&format!("{url}?")), "{signed}");
     let moc = client.finalize(&session, &unique_title()).await.success(201);
     assert_eq!(moc["files"][0]["url"], json!(url));
-    let read = reqwest::get(&url).await.expect("a response").bytes().await.expect("the whole object");
-    assert!(read == bytes, "byte for byte");
+    for url in [&url, signed] {
+        let read = reqwest::get(url).await.expect("a response").bytes().await.expect("the whole object");
+        assert!(read == bytes, "byte for byte");
+    }
 }
 
 #[tokio::test]

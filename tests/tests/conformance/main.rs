@@ -186,6 +186,12 @@ async fn bucket_over_the_embedded_s3() {
     let proxy = FaultProxy::start_below("/storage/v1/s3", moc_tests::s3_url());
     let variables = [("s3_endpoint", proxy.endpoint()), ("s3_path", "/storage/v1/s3/".to_owned())];
     bucket("bucket below a path", &variables, &[]).await;
+    let proxy = FaultProxy::start_virtual("/moc-uploads", moc_tests::s3_url());
+    let variables = [("s3_endpoint", proxy.endpoint()), ("s3_addressing_style", "virtual".to_owned())];
+    bucket("bucket with a host of its own", &variables, &[]).await;
+    for checksum in ["md5", "crc64nvme"] {
+        bucket("bucket with checksums of parts", &[("s3_checksums", checksum.to_owned())], &[]).await;
+    }
 }
 
 #[tokio::test]
@@ -193,4 +199,15 @@ async fn bucket_over_moto() {
     own_stack!();
     let Some(server) = installed(MotoServer::start(BUCKET)) else { return };
     bucket("bucket over moto", &[("s3_endpoint", server.url())], &MOTO_DIFFERS).await;
+    for checksum in ["md5", "crc64nvme"] {
+        let variables = [
+            ("s3_endpoint", server.url()),
+            ("s3_checksums", checksum.to_owned()),
+            ("s3_session_token", "FwoGZXIvYXdzEXAMPLE+/==".to_owned()),
+            ("s3_storage_class", "STANDARD_IA".to_owned()),
+            ("s3_server_side_encryption", "aws:kms".to_owned()),
+            ("object_cache_control", "public, max-age=60".to_owned()),
+        ];
+        bucket("bucket over moto with everything that AWS sells", &variables, &MOTO_DIFFERS).await;
+    }
 }
