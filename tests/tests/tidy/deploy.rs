@@ -200,6 +200,15 @@ fn the_access_key_may_do_what_the_code_does_and_nothing_else() {
     let [reads] = list(&public, "/Statement") else { panic!("one statement") };
     assert_eq!(actions(reads), BTreeSet::from(["s3:GetObject"]));
     assert_eq!(reads["Resource"], format!("arn:aws:s3:::{bucket}/*"));
+
+    // With download_urls=signed, nobody but the key's user, whose signature a URL has.
+    let private = json("deploy/s3/private-bucket-policy.json");
+    let statements = list(&private, "/Statement");
+    assert!(statements.iter().all(|statement| statement["Effect"] == "Deny"), "it allows nobody anything");
+    let [reads, _] = statements else { panic!("two statements") };
+    assert_eq!(actions(reads), BTreeSet::from(["s3:GetObject"]));
+    assert_eq!(reads["Resource"], format!("arn:aws:s3:::{bucket}/*"));
+    assert!(text(reads, "/Condition/StringNotEquals/aws:PrincipalArn").starts_with("arn:aws:iam::"));
 }
 
 #[test]
@@ -235,12 +244,15 @@ fn nginx_accepts_the_samples() {
 }
 
 #[test]
-fn files_are_served_with_nosniff() {
+fn files_are_served_with_nosniff_and_in_a_sandbox() {
     let nginx = read("deploy/nginx-files.conf");
     assert!(nginx.contains("add_header X-Content-Type-Options nosniff always;"));
     assert!(nginx.contains("set $args \"\";"), "links do not choose the media type of a file");
     let policy = json("deploy/s3/response-headers-policy.json");
     assert_eq!(policy.pointer("/SecurityHeadersConfig/ContentTypeOptions/Override"), Some(&Value::Bool(true)));
+    let sandbox = text(&policy, "/SecurityHeadersConfig/ContentSecurityPolicy/ContentSecurityPolicy");
+    assert!(sandbox.contains("; sandbox") && nginx.contains(&format!("default \"{sandbox}\";")), "{sandbox}");
+    assert!(nginx.contains("add_header Content-Security-Policy $moc_files_policy always;"));
     // S3 itself sends no such header, so only the CDN reads the bucket.
     let public = json("deploy/s3/bucket-policy.json");
     assert_eq!(text(&public, "/Statement/0/Principal/Service"), "cloudfront.amazonaws.com");
