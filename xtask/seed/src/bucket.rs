@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
+use moc_domain::object::Object;
 use rusty_s3::{Credentials, S3Action as _, UrlStyle};
 use ureq::Agent;
 use url::Url;
@@ -56,7 +57,10 @@ impl Bucket {
     /// Writes an object and gives the `ETag` that S3 gave it.
     pub fn put(&self, key: &str, content: Content, object: &[u8]) -> Result<ETag> {
         let url = self.bucket.put_object(Some(&self.credentials), key).sign(SIGNATURE_LIFETIME);
-        let request = self.agent.put(url.as_str()).content_type(content.media_type());
+        let name = key.rsplit('/').next().unwrap_or_default();
+        let disposition = Object { key, content, name }.disposition();
+        let request = self.agent.put(url.as_str()).content_type(content.stored_type());
+        let request = request.header("content-disposition", disposition);
         let mut response = request.send(object).with_context(|| self.unreachable())?;
         if !response.status().is_success() {
             let text = response.body_mut().read_to_string().unwrap_or_default();

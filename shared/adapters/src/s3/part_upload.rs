@@ -202,7 +202,7 @@ struct Meters {
 }
 
 impl Meters {
-    /// Resolves when a part that began to arrive at `began` is not there at `deadline`, or one of the two sides is too
+    /// Resolves when a part that began to arrive at `began` has not come by `deadline`, or one of the two sides is too
     /// slow.
     async fn overdue(&self, began: Instant, deadline: Instant) -> PartError {
         loop {

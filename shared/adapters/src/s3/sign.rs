@@ -87,8 +87,8 @@ impl Signer {
     }
 
     /// The URL of a request that is sent at once, and the headers that it has next to its own, with its signature
-    /// ([Authorization header](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html)).
-    /// `payload` stands for the digest of its bytes.
+    /// ([Authorization](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html)).
+    /// `payload` is signed in place of the digest of its bytes.
     pub fn authorize(
         &self,
         request: &Unsigned<'_>,
