@@ -244,9 +244,10 @@ impl<S: Store + Sweeps, B: Bucket, P: Platform> Work<'_, S, B, P> {
     async fn remove_leftovers(&self, session: &Session, kept: &[&str]) -> Result<bool, Error> {
         let prefix = session_prefix(&session.user, session.id);
         // A server that ignores the prefix lists objects of others.
-        let is_own = |key: &str| key.starts_with(&prefix) && !kept.contains(&key);
+        let is_own = |key: &str| key.starts_with(&prefix);
         let mut pages = 0;
         while let Some(page) = self.listed(self.bucket.list_uploads(&prefix).await)? {
+            // One may have the key of an object: a registration whose request was repeated has two.
             let uploads = page.uploads.iter().filter(|upload| is_own(&upload.key));
             let abort = async |upload: &ListedUpload| match self.bucket.abort_upload(&upload.key, &upload.id).await {
                 Err(BucketError::NoSuchUpload) => Ok(()),
@@ -263,7 +264,7 @@ impl<S: Store + Sweeps, B: Bucket, P: Platform> Work<'_, S, B, P> {
         }
         let (mut pages, mut after) = (0, None);
         while let Some(page) = self.listed(self.bucket.list_keys(&prefix, after.as_deref()).await)? {
-            let keys = page.keys.iter().filter(|key| is_own(key));
+            let keys = page.keys.iter().filter(|key| is_own(key) && !kept.contains(&key.as_str()));
             self.each(stream::iter(keys).map(async |key| self.bucket.delete(key).await)).await?;
             pages += 1;
             // A server that repeats a page must not be asked for ever.

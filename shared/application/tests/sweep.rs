@@ -141,6 +141,20 @@ fn removes_the_upload_of_a_registration_that_was_interrupted() {
     is_empty(&stage);
 }
 
+/// Then a key has the upload that made the object and another one.
+#[test]
+fn removes_the_first_upload_of_a_registration_whose_request_was_repeated() {
+    let stage = Stage::default();
+    let session = stage.session();
+    stage.bucket_faults.after("create_upload", 1..=1, unavailable());
+    let file = stage.upload(session.id, Stage::declaration("castle.pdf", BYTES), BYTES);
+    stage.finalize(session.id, "Castle").unwrap();
+    assert_eq!(stage.memory.uploads().len(), 1);
+    let_end(&stage);
+    assert_eq!(sweep_up(&stage), SweepOutcome { cleared: 1, leftovers: 1, ..SweepOutcome::default() });
+    assert_eq!((stage.memory.keys(), stage.memory.uploads()), (vec![file.key], Vec::new()));
+}
+
 #[test]
 fn a_bucket_that_rejects_lists_stops_no_sweep() {
     let stage = Stage::default();
