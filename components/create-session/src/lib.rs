@@ -30,5 +30,5 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     progress::emit(&user, session.id, |now| event::session_created(&session, now)).await;
     let ws_url = auth::watch_token::url(&session, WasiPlatform.now()).await;
     let created = SessionCreated::new(&session, settings.mode, ws_url);
-    Ok(sweep::after(Response::json(201, &created).with_header("location", path::session(session.id))).await)
+    Ok(sweep::after_response(Response::json(201, &created).with_header("location", path::session(session.id))).await)
 }

@@ -52,5 +52,5 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let status = if idempotent || resumed { 200 } else { 201 };
     let response = Response::json(status, &response).with_header("location", path::moc(moc.id));
     let response = response.after(async move { follow::run(&wanted, bucket, platform, &moc, &trace).await });
-    Ok(sweep::after(response).await)
+    Ok(sweep::after_response(response).await)
 }

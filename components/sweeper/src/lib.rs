@@ -3,7 +3,7 @@
 
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::sweep;
+use moc_adapters::{s3, store, sweep};
 use moc_contract::path::SweeperRoute;
 use moc_contract::sweep::SweepBody;
 use moc_domain::error::{Error, ErrorKind};
@@ -18,7 +18,8 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     }
     request.allow("POST")?;
     let body: SweepBody = request.optional_json(SWEEP_BODY_MAX_BYTES, PRIVATE_BODY_MAX_MS).await?;
-    let swept = sweep::run(body.check()?, request.platform()).await?;
+    let (wanted, store, bucket) = (body.check()?, store::open().await?, s3::open().await?);
+    let swept = sweep::run(&store, &bucket, &wanted, request.platform()).await?;
     log.set("removed", swept.sessions.removed);
     log.set("postponed", swept.sessions.postponed);
     log.set("left", swept.left.sessions);

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use futures::future::join;
-use moc_application::port::{Platform as _, Resend, Sweeps as _};
+use moc_application::port::{Bucket, Platform as _, Resend, Sweeps as _};
 use moc_application::sweep::{self, SweepOutcome, SweepRequest};
 use moc_contract::sweep::{SweepBody, SweepLeft, SweepResponse, SweptSessions, WantedSweep};
 use moc_contract::webhook;
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::http::{Request, Response};
 use crate::platform::{RequestPlatform, WasiPlatform};
 use crate::store::Store;
-use crate::{background, host, log, s3, settings, store};
+use crate::{background, host, log, settings, store};
 
 /// Checks the token of a request by the public route.
 ///
@@ -35,17 +35,21 @@ pub async fn authorize(request: &Request) -> Result<(), Error> {
 ///
 /// # Errors
 /// Those of the store, or [`ErrorKind::Internal`] where a variable cannot be read.
-pub async fn run(wanted: WantedSweep, platform: RequestPlatform) -> Result<SweepResponse, Error> {
+pub async fn run(
+    store: &Store,
+    bucket: &impl Bucket,
+    wanted: &WantedSweep,
+    platform: RequestPlatform,
+) -> Result<SweepResponse, Error> {
     let (upload, settings) = (settings::upload().await?, settings::sweep().await?);
-    let (store, bucket) = (store::open().await?, s3::open().await?);
-    let resent = resend(&store, &wanted).await?;
+    let resent = resend(store, wanted).await?;
     let request = SweepRequest {
         sessions: wanted.sessions,
         retention_ms: settings.retention_ms,
         completion_timeout_ms: upload.completion_timeout_ms,
     };
     let delivering = async { if wanted.webhooks { deliver(platform).await } else { None } };
-    let (swept, webhooks) = join(sweep::run(&store, &bucket, &platform, request), delivering).await;
+    let (swept, webhooks) = join(sweep::run(store, bucket, &platform, request), delivering).await;
     let swept = swept?;
     if let Some(cause) = &swept.failure {
         log::warn(&format!("a sweep leaves sessions to a later one: {cause}"));
@@ -116,7 +120,7 @@ impl Drop for Sweeping {
 
 /// Has two sessions swept after a response, if any has ended. A response that would wait for it causes none: there, only
 /// a scheduler sweeps.
-pub async fn after(response: Response) -> Response {
+pub async fn after_response(response: Response) -> Response {
     if background::is_inline().await { response } else { response.after(follow()) }
 }
 

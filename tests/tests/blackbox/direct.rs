@@ -226,7 +226,7 @@ async fn files_and_sessions_that_take_no_parts_take_none_this_way() {
 async fn an_expired_session_takes_no_direct_part() {
     own_database!();
     let direct = Direct::new(Stack::shared(), 9).await;
-    direct.stack.set_session(&direct.session, "expires_at = 1");
+    direct.stack.set_session(&direct.session, "expires_at = created_at - 1");
     let _ = direct.ask(json!({ "partNumbers": [1] })).await.problem(410, "SESSION_EXPIRED");
     let _ = direct.record(&[direct.made_up(1)]).await.problem(410, "SESSION_EXPIRED");
 }

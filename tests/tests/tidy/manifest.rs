@@ -87,7 +87,7 @@ fn variable(template: &str) -> Option<&str> {
 }
 
 /// What a component declares to use in `[package.metadata.moc]`, with a name that its code has then.
-const USES: [(&str, &[&str]); 13] = [
+const USES: [(&str, &[&str]); 15] = [
     ("users", &["auth"]),
     ("store", &["store"]),
     ("bucket", &["s3"]),
@@ -100,6 +100,8 @@ const USES: [(&str, &[&str]); 13] = [
     ("webhook", &["HttpReceiver"]),
     ("tracing", &["traced"]),
     ("collector", &["TraceBatch"]),
+    ("sweeps", &["after_response"]),
+    ("sweeping", &["SweepBody"]),
     ("page", &["page"]),
 ];
 

@@ -26,7 +26,7 @@ use crate::forward::ForwardResult;
 use crate::outbound::{self, Payload, Response, SendError};
 use crate::platform::{RequestPlatform, WasiPlatform, within};
 use crate::webhook::{self, HttpReceiver};
-use crate::{background, progress, store, sweep, trace};
+use crate::{background, progress, s3, store, sweep, trace};
 
 mod defaults;
 
@@ -136,8 +136,12 @@ pub async fn sweep(wanted: SweepBody) -> Result<(), String> {
     let limit_ms = i64::try_from(SWEEP_AFTER_RESPONSE_MAX_MS).unwrap_or(i64::MAX);
     let platform = RequestPlatform { ends_at: Some(WasiPlatform.now().plus_millis(limit_ms)) };
     let wanted = wanted.check().map_err(|kind| failure(kind.into()))?;
+    let sweeping = async {
+        let (store, bucket) = (store::open().await?, s3::open().await?);
+        sweep::run(&store, &bucket, &wanted, platform).await.map(drop)
+    };
     // Boxed: its future is that of a whole route.
-    Box::pin(sweep::run(wanted, platform)).await.map(drop).map_err(failure)
+    Box::pin(sweeping).await.map_err(failure)
 }
 
 fn failure(error: Error) -> String {
