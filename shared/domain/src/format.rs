@@ -222,11 +222,11 @@ mod tests {
 
     #[test]
     fn the_header_of_a_pdf_may_follow_other_bytes() {
-        let http = b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\n\r\n".as_slice();
+        let download = b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\n\r\n".as_slice();
         let mail = b"From: Ada <ada@example.com>\r\nMessage-ID: <b@example.com>\r\n\r\n".as_slice();
         let printer = b"\x1b%-12345X@PJL JOB\r\n@PJL ENTER LANGUAGE=PDF\r\n".as_slice();
         let mac_binary = [b"\0\x0acastle.pdf".as_slice(), &[0; 116]].concat();
-        for before in [b"\xef\xbb\xbf".as_slice(), b"\r\n", http, mail, printer, &mac_binary, &[0; 1_019]] {
+        for before in [b"\xef\xbb\xbf".as_slice(), b"\r\n", download, mail, printer, &mac_binary, &[0; 1_019]] {
             assert_eq!(Format::of(&[before, b"%PDF-1.4\n"].concat()), Some(Format::Pdf), "{before:?}");
         }
         assert_eq!(Format::of(&[&[0; 1_020], b"%PDF-1.4\n".as_slice()].concat()), None);

@@ -34,6 +34,7 @@ mod requests;
 mod reverse_proxy;
 mod session_state;
 mod sessions;
+mod sweep;
 mod thumbnails;
 mod traces;
 mod validation;

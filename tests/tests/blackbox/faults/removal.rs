@@ -11,7 +11,7 @@ async fn a_file_whose_upload_could_not_be_aborted_is_cleared_by_the_same_request
     own_stack!();
     let case = Case::start().await;
     let file = case.register(1_000).await;
-    case.fail(Operation::Abort, Times::First(ATTEMPTS), Fault::Response(503, error_xml("SlowDown")));
+    case.fail(Operation::Abort, Times::First(3), Fault::Response(503, error_xml("SlowDown")));
     is_unavailable(&case.client.delete(&path::file(&case.session, &file)).await);
     assert_eq!(case.client.get(&path::session(&case.session)).await.success(200)["files"], json!([]));
     assert_eq!(case.client.delete(&path::file(&case.session, &file)).await.status, 204);
