@@ -42,7 +42,10 @@ pub async fn run(
     let Some(lease) = lock(store, platform, id, token).await? else { return Ok(()) };
     // Read after the cancellation and under the lock: no file comes from now on, and nobody else clears one.
     let cleared = match store.uncleared_files(id).await {
-        Ok(files) => clear_all(store, bucket, platform, lease, &files, again, completion_timeout_ms).await,
+        Ok(files) => {
+            let clearing = Clearing { session: id, lease: Some(lease), files: &files, again, completion_timeout_ms };
+            clear_all(store, bucket, platform, clearing).await
+        }
         Err(error) => Err(error.into()),
     };
     // A store that is unavailable now leaves a lock that goes stale.
@@ -77,15 +80,24 @@ fn clearing() -> Error {
     Error::with_source(ErrorKind::BucketUnavailable, "another request is clearing the session")
 }
 
+/// Files of a session that are to be cleared from the bucket.
+pub(crate) struct Clearing<'a> {
+    pub session: SessionId,
+    /// To be renewed meanwhile, if there is one.
+    pub lease: Option<Lease>,
+    pub files: &'a [File],
+    /// Whether an earlier call has tried.
+    pub again: bool,
+    /// Longest time that the bucket may take to complete a file, in milliseconds.
+    pub completion_timeout_ms: i64,
+}
+
 /// Clears the bucket of these files, and records which are cleared.
 pub(crate) async fn clear_all(
     store: &impl Store,
     bucket: &impl Bucket,
     platform: &impl Platform,
-    lease: Lease,
-    files: &[File],
-    again: bool,
-    completion_timeout_ms: i64,
+    Clearing { session, lease, files, again, completion_timeout_ms }: Clearing<'_>,
 ) -> Result<(), Error> {
     let clear = async |file: &File| {
         let is_completing = file.is_completing(platform.now(), completion_timeout_ms);
@@ -104,7 +116,13 @@ pub(crate) async fn clear_all(
         }
         ready(())
     });
-    match deadline::in_time(platform, lease::held(store, platform, lease, deleting)).await {
+    let held = async {
+        match lease {
+            Some(lease) => lease::held(store, platform, lease, deleting).await,
+            None => Ok(deleting.await),
+        }
+    };
+    match deadline::in_time(platform, held).await {
         Some(Ok(())) => {}
         Some(Err(Stopped::Lost)) => error = Some(clearing()),
         Some(Err(Stopped::Failed(failed))) => error = Some(failed),
@@ -112,7 +130,7 @@ pub(crate) async fn clear_all(
     }
     if !cleared.is_empty() {
         // Without this record the same call again asks the bucket again.
-        let _ = store.clear_files(lease.session, &cleared).await;
+        let _ = store.clear_files(session, &cleared).await;
     }
     error.map_or(Ok(()), Err)
 }

@@ -32,8 +32,9 @@ use moc_domain::limits::{
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 
+use crate::cancel_session::{self, Clearing};
 use crate::port::{Backlog, Bucket, BucketError, Due, ListedUpload, Platform, Store, StoreError, SweepClaim, Sweeps};
-use crate::{cancel_session, deadline, lookup};
+use crate::{deadline, lookup};
 
 /// Most statements that delete rows of one session before it is put back.
 const REMOVALS_MAX: u32 = 100;
@@ -215,19 +216,25 @@ impl<S: Store + Sweeps, B: Bucket, P: Platform> Work<'_, S, B, P> {
 
     /// Removes a cancelled session from the bucket and then from the store.
     async fn remove(&self, session: &Session) -> Result<Swept, Error> {
-        let files = self.store.uncleared_files(session.id).await?;
-        let (store, bucket, platform) = (self.store, self.bucket, self.platform);
-        let timeout_ms = self.request.completion_timeout_ms;
-        // As in a cancellation that is repeated: a server that rejects the abort of an upload that is over may do so.
-        cancel_session::clear_all(store, bucket, platform, session.id, &files, true, timeout_ms).await?;
+        self.clear(session.id).await?;
         if !self.remove_leftovers(session, &[]).await? || !self.remove_rows(session.id).await? {
             return Ok(Swept::Unfinished);
         }
         Ok(Swept::Removed)
     }
 
+    /// Clears the bucket of the files of a cancelled session, and of those that were taken out of any.
+    async fn clear(&self, session: SessionId) -> Result<(), Error> {
+        let files = self.store.uncleared_files(session).await?;
+        let completion_timeout_ms = self.request.completion_timeout_ms;
+        // As in a cancellation that is repeated: a server that rejects the abort of an upload that is over may do so.
+        let clearing = Clearing { session, lease: None, files: &files, again: true, completion_timeout_ms };
+        cancel_session::clear_all(self.store, self.bucket, self.platform, clearing).await
+    }
+
     /// Removes what the bucket has of a finalized session but its MOC's objects.
     async fn clear_finalized(&self, session: &Session) -> Result<Swept, Error> {
+        self.clear(session.id).await?;
         // Without a MOC nobody can say which objects are to stay: all do.
         if let Some(moc) = self.store.moc_of_session(session.id).await? {
             let kept: Vec<&str> = moc.files.iter().map(|file| file.key.as_str()).collect();

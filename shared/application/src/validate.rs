@@ -17,6 +17,7 @@ use moc_domain::file::{File, Rejection};
 use moc_domain::format::Format;
 use moc_domain::id::LockToken;
 use moc_domain::limits::{CONTENT_PROBE_BYTES, COPY_MAX_BYTES, OBJECT_LOOKS, READ_ALONE_BELOW_MS};
+use moc_domain::object::Object;
 use moc_domain::text::{Charset, TextCheck};
 
 use crate::port::{Bucket, BucketError, ObjectHead, Platform, Scan, Store};

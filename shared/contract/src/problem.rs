@@ -107,16 +107,16 @@ impl From<&ErrorKind> for Problem {
                 format!("A session can have at most {limit} files."),
             )
             .with("limit", *limit),
-            ErrorKind::EmptyBody => Self::new(400, "EMPTY_BODY", "Empty body", "The request body is empty. Send a body."),
+            ErrorKind::EmptyBody => {
+                Self::new(400, "EMPTY_BODY", "Empty body", "The request body is empty. Send a body.")
+            }
             ErrorKind::BatchEmpty => Self::new(
                 400,
                 "BATCH_EMPTY",
                 "Empty batch",
                 "The batch has no parts. Send each part as a form field; the field part1 is part 1.",
             ),
-            ErrorKind::MalformedBody { detail } => {
-                Self::new(400, "MALFORMED_BODY", "Malformed body", detail.as_str())
-            }
+            ErrorKind::MalformedBody { detail } => Self::new(400, "MALFORMED_BODY", "Malformed body", detail.as_str()),
             ErrorKind::InvalidPartNumber { last } => Self::new(
                 400,
                 "INVALID_PART_NUMBER",
@@ -128,7 +128,10 @@ impl From<&ErrorKind> for Problem {
                 400,
                 "PART_SIZE_MISMATCH",
                 "Wrong part size",
-                format!("Part {} must have exactly {expected_bytes} bytes, and the request has {actual_bytes}.", number.get()),
+                format!(
+                    "Part {} must have exactly {expected_bytes} bytes, and the request has {actual_bytes}.",
+                    number.get()
+                ),
             )
             .with("partNumber", number.get())
             .with("expectedBytes", *expected_bytes)
@@ -143,7 +146,10 @@ impl From<&ErrorKind> for Problem {
                 400,
                 "CHECKSUM_MISMATCH",
                 "Checksum mismatch",
-                format!("The {} of the received data does not match the announced value.", algorithm.to_ascii_uppercase()),
+                format!(
+                    "The {} of the received data does not match the announced value.",
+                    algorithm.to_ascii_uppercase()
+                ),
             )
             .with("algorithm", *algorithm)
             .with("expected", expected.as_str())
@@ -171,8 +177,13 @@ impl From<&ErrorKind> for Problem {
                     Some((others, last)) => format!("{others} or {last}"),
                     None => (*allow).to_owned(),
                 };
-                Self::new(405, "METHOD_NOT_ALLOWED", "Method not allowed", format!("Method not allowed. Use {methods}."))
-                    .header("allow", allow)
+                Self::new(
+                    405,
+                    "METHOD_NOT_ALLOWED",
+                    "Method not allowed",
+                    format!("Method not allowed. Use {methods}."),
+                )
+                .header("allow", allow)
             }
             ErrorKind::RequestTimeout { elapsed_ms, timeout_at } => Self::new(
                 408,

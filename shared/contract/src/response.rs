@@ -148,8 +148,7 @@ impl SessionState {
             bytes_completed: file.bytes_completed,
             bytes_total: file.size_bytes,
             // A cancellation has deleted its objects, and a finalize those that it has rejected.
-            file_url: (file.is_completed() && !file.rejected && session.status != Status::Cancelled)
-                .then(|| url(file)),
+            file_url: (file.is_completed() && !file.rejected && session.status != Status::Cancelled).then(|| url(file)),
             etag: file.etag.as_ref().map(ETag::quoted),
         };
         Self {

@@ -112,7 +112,8 @@ impl<E: SqlExecutor, P: Platform> Sweeps for SqlStore<E, P> {
         );
         let whole = format!(
             "DELETE FROM sessions WHERE id = ?1 AND {IS_OVER}
-               AND NOT EXISTS (SELECT 1 FROM files WHERE session_id = ?1)"
+               AND NOT EXISTS (SELECT 1 FROM files WHERE session_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM removed_files WHERE session_id = ?1)"
         );
         let statements = [parts, files, whole, "SELECT 1 FROM sessions WHERE id = ?1".to_owned()];
         let results = self.execute_all(&statements.map(|sql| Statement::new(sql, [text(session)]))).await?;

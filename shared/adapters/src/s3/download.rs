@@ -33,15 +33,9 @@ impl Downloads {
         if is_published && !self.settings.is_signed {
             return self.settings.address.of(object.key);
         }
-        let disposition = object.disposition();
-        let request = Unsigned {
-            method: "GET",
-            key: object.key,
-            // That of the object itself; objects of earlier versions have none.
-            query: &[("response-content-disposition", &disposition)],
-            headers: &[],
-            ttl_seconds: self.settings.ttl_seconds,
-        };
+        // The object has its disposition: in a URL, that of a long name would take kilobytes.
+        let ttl_seconds = self.settings.ttl_seconds;
+        let request = Unsigned { method: "GET", key: object.key, query: &[], headers: &[], ttl_seconds };
         self.signer.presign(&request, WasiPlatform.now()).into()
     }
 }

@@ -3,7 +3,8 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES, QUOTAS];
+pub const MIGRATIONS: &[&[&str]] =
+    &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES, QUOTAS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
