@@ -118,8 +118,8 @@ impl Drop for Sweeping {
     }
 }
 
-/// Has two sessions swept after a response, if any has ended. A response that would wait for it causes none: there, only
-/// a scheduler sweeps.
+/// Has two sessions swept after a response, if any has ended; nothing if the response would wait for that: there, only a
+/// scheduler sweeps.
 pub async fn after_response(response: Response) -> Response {
     if background::is_inline().await { response } else { response.after(follow()) }
 }

@@ -23,7 +23,7 @@ const ROUNDS_MAX: u32 = 6;
 /// What publishing a session may take next to what the bucket may, in milliseconds.
 const FINISHED_IN_MS: i64 = 360_000;
 /// How long finalized sessions are kept, in milliseconds.
-const DAY_MS: i64 = 24 * 3_600_000;
+const RETENTION_MS: i64 = 6 * 3_600_000;
 
 /// A file on a client's disk.
 #[derive(Clone)]
@@ -327,7 +327,8 @@ async fn intrude(client: Client, owner: Client, session: SessionId) {
 /// Sweeps webhooks and sessions now and then, until the scheduler ends it.
 pub async fn sweep(client: Client) {
     loop {
-        client.pause(60_000).await;
+        // Once nothing else moves, others do it.
+        client.pause(if client.world.is_over.get() { 36_000_000 } else { 60_000 }).await;
         if client.world.scheduler.chance(500) {
             let _ = client.sweep().await;
         } else {
@@ -339,20 +340,21 @@ pub async fn sweep(client: Client) {
 /// Sweeps every session once nothing else moves: from several instances at once, and with faults at first.
 pub async fn sweep_up(client: Client) {
     let world = client.world.clone();
+    world.is_over.set(true);
     let ends = world.snapshot().sessions.values().map(|session| session.expires_at).max().unwrap_or_default();
     let wait_ms = (ends - world.scheduler.now()).max(0) + SWEEP_AFTER_MS + world.completion_timeout_ms;
     world.scheduler.sleep(wait_ms.unsigned_abs()).await;
     world.fail_again();
     for _ in 0..4 {
         let other = Client { name: "sweeps-too".into(), ..client.clone() };
-        let _ = join(client.sweep_sessions(None), other.sweep_sessions(Some(DAY_MS))).await;
+        let _ = join(client.sweep_sessions(None), other.sweep_sessions(Some(RETENTION_MS))).await;
         client.pause(2 * SWEEP_PAUSE_MS.unsigned_abs()).await;
     }
     world.calm();
     // Claims that crashes have left end with their leases.
-    world.scheduler.sleep(DAY_MS.unsigned_abs()).await;
+    world.scheduler.sleep(RETENTION_MS.unsigned_abs()).await;
     for _ in 0..20 {
-        if client.sweep_sessions(Some(DAY_MS)).await.is_ok_and(|left| left == 0) {
+        if client.sweep_sessions(Some(RETENTION_MS)).await.is_ok_and(|left| left == 0) {
             return;
         }
         world.scheduler.sleep(SWEEP_PAUSE_MS.unsigned_abs()).await;

@@ -64,6 +64,8 @@ pub struct World {
     pub memory: MemoryBucket,
     pub rates: Cell<Rates>,
     first_rates: Rates,
+    /// Whether only sweeps move.
+    pub is_over: Cell<bool>,
     /// Longest time that a slow completion takes, in milliseconds.
     pub slow_max_ms: u64,
     pub completion_timeout_ms: i64,
@@ -153,6 +155,7 @@ impl World {
                 memory,
                 rates: Cell::new(rates),
                 first_rates: rates,
+                is_over: Cell::new(false),
                 slow_max_ms: if is_slow_world { 600_000 } else { 120_000 },
                 completion_timeout_ms: if is_slow_world { 4 * 3_600_000 } else { 900_000 },
                 session_quotas,

@@ -1,5 +1,5 @@
-//! Lists of what the bucket has below a prefix. Keys are read as they stand: `encoding-type` is not asked for, which some
-//! servers ignore, because our keys have no characters that XML cannot hold.
+//! Lists of what the bucket has below a prefix. Keys are not encoded (`encoding-type`, which some servers ignore): ours
+//! have no characters that XML cannot hold.
 
 use moc_application::port::{BucketError, KeysPage, ListedUpload, UploadsPage};
 use moc_domain::limits::BUCKET_PAGE_MAX;
