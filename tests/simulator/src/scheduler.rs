@@ -55,6 +55,8 @@ struct Task {
 /// The tasks, the clock and the choices of one simulation.
 pub struct Scheduler {
     pub pace: Pace,
+    /// Whether time passes only when nothing else can move.
+    pub is_prompt: Cell<bool>,
     /// Whether every line of the trace is printed.
     is_traced: bool,
     rng: RefCell<fastrand::Rng>,
@@ -84,6 +86,7 @@ impl Scheduler {
         let mut rng = fastrand::Rng::with_seed(seed);
         Rc::new(Self {
             pace: pace(&mut rng),
+            is_prompt: Cell::new(false),
             is_traced,
             rng: RefCell::new(rng),
             now: Cell::new(now),
@@ -304,7 +307,11 @@ impl Scheduler {
         let granted = match (ready.is_empty(), timer) {
             (true, None) => return false,
             (true, Some((at, id))) => self.at(at, id),
-            (false, Some((at, id))) if self.below(100) < u64::from(self.pace.clock_percent) => self.at(at, id),
+            (false, Some((at, id)))
+                if !self.is_prompt.get() && self.below(100) < u64::from(self.pace.clock_percent) =>
+            {
+                self.at(at, id)
+            }
             (false, _) => {
                 let last = self.current.get();
                 let same = ready.iter().find(|(_, task, _)| *task == last);

@@ -351,6 +351,7 @@ pub async fn sweep_up(client: Client) {
         client.pause(2 * SWEEP_PAUSE_MS.unsigned_abs()).await;
     }
     world.calm();
+    world.scheduler.is_prompt.set(true);
     // Claims that crashes have left end with their leases.
     world.scheduler.sleep(RETENTION_MS.unsigned_abs()).await;
     for _ in 0..20 {
