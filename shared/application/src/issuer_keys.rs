@@ -71,9 +71,9 @@ impl<K> KnownKeys<K> {
     }
 }
 
-/// What the issuer's keys say of a token: what `choose` returns for them, or `None` if they lack the key that it needs. It
-/// is asked once for each set of keys. Keys that are not fresh are fetched again; they are used while that runs or fails,
-/// for [`KEY_SET_STALE_MS`] at most. A key that they lack may be new, so they are fetched again.
+/// What the issuer's keys say of a token: what `choose` returns for them. It returns `None` if they lack the key that
+/// it needs, and is called once for each set of keys. Keys that are not fresh are fetched again; they are used while that
+/// runs or fails, for [`KEY_SET_STALE_MS`] at most. A key that they lack may be new, so they are fetched again.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidToken`] if the issuer has no such key, [`ErrorKind::IssuerUnavailable`] if that is unknown

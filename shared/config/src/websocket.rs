@@ -98,8 +98,8 @@ impl WatchSettings {
     /// The variables that are read.
     pub const NAMES: &[&str] = &["websocket_server_url", "websocket_token_secret", "websocket_token_secret_previous"];
 
-    /// Reads the variables, and what to log. `None` if clients cannot watch. The previous secret signs nothing: it is for
-    /// the broadcaster, and only checked here.
+    /// Reads the variables, and what to log. `None` if clients cannot watch. The previous secret signs nothing: it is
+    /// for the broadcaster, and only checked here.
     ///
     /// # Errors
     /// Where the address cannot be read.

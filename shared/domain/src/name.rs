@@ -1,7 +1,6 @@
 //! File names: as the client gave them, and as an object key holds them.
 
-use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::char::{canonical_combining_class, compose, decompose_canonical};
 
 use crate::content::Content;
 use crate::limits::{FILE_NAME_MAX_CHARS, OBJECT_NAME_MAX_BYTES, OBJECT_NAME_MAX_CHARS};
@@ -78,8 +77,36 @@ impl FileName {
     }
 }
 
+/// Unicode's form NFC. The crate's own iterator would bring the tables of the compatibility forms too, some 90 KB; the
+/// tests compare with it.
 fn nfc(text: &str) -> String {
-    if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    let mut decomposed = Vec::with_capacity(text.len());
+    for character in text.chars() {
+        decompose_canonical(character, |part| decomposed.push((canonical_combining_class(part), part)));
+    }
+    for marks in decomposed.chunk_by_mut(|(first, _), (second, _)| *first != 0 && *second != 0) {
+        marks.sort_by_key(|(class, _)| *class);
+    }
+    let (mut composed, mut starter, mut last_class) = (Vec::<char>::with_capacity(decomposed.len()), None, 0);
+    for (class, character) in decomposed {
+        let is_next = starter.is_some_and(|at: usize| at + 1 == composed.len());
+        let base = starter.and_then(|at| composed.get_mut(at)).filter(|_| is_next || last_class < class);
+        if let Some(base) = base
+            && let Some(both) = compose(*base, character)
+        {
+            *base = both;
+            continue;
+        }
+        if class == 0 {
+            starter = Some(composed.len());
+        }
+        last_class = class;
+        composed.push(character);
+    }
+    composed.into_iter().collect()
 }
 
 /// Whether a character embeds, overrides or isolates a direction of writing (Unicode Standard Annex 9, table 4): with
@@ -93,6 +120,7 @@ const fn is_bidirectional_control(character: char) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use unicode_normalization::UnicodeNormalization as _;
 
     fn object_name(name: &str) -> String {
         FileName::parse(name).map(|name| name.object_name(Content::Pdf)).unwrap_or_default()
@@ -168,6 +196,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn names_are_composed_as_unicode_says(
+            text in prop_oneof![any::<String>(), "[aeoAE\u{1100}\u{1161}\u{11a8}각\u{300}-\u{34f}\u{93c}क़éÅ\u{212b}]{0,12}"],
+        ) {
+            prop_assert_eq!(nfc(&text), text.nfc().collect::<String>());
+        }
+
         #[test]
         fn every_object_name_is_safe(name in "\\PC{1,255}", content in proptest::sample::select(&Content::ALL)) {
             if let Ok(name) = FileName::parse(&name) {

@@ -37,8 +37,8 @@ pub fn user(claims: &Claims, rules: &TokenRules, now_seconds: u64) -> Result<Use
     user.and_then(UserId::parse).ok_or("The token has no valid user id.")
 }
 
-/// Whether a token has every required scope: in `scope` (RFC 8693, section 4.2), or in `scp`, where other issuers have it
-/// as a text or a list.
+/// Whether a token has every required scope: in `scope` (RFC 8693, section 4.2), or in `scp`, where other issuers have
+/// it as a text or a list.
 pub fn has_scopes(claims: &Claims, rules: &TokenRules) -> bool {
     let is_given = |required: &String| {
         let mut given =

@@ -30,11 +30,11 @@ impl KeySet {
         Ok(Self(keys.iter().map(Key::parse).collect()))
     }
 
-    /// Whether a key of the set has signed a token. `None` if another key may have: the token names one that the set does
-    /// not have, or names none.
+    /// Whether a key of the set has signed a token. `None` if another key may have: the token names one that the set
+    /// does not have, or names none.
     ///
-    /// The candidates are the keys with the id that the token names, else those without one; for a token that names none
-    /// they are all keys. Only those of the right kind are among them, and [`KEY_CANDIDATES_MAX`] at most.
+    /// The candidates are the keys with the id that the token names, else those without one; for a token that names
+    /// none they are all keys. Only those of the right kind are among them, and [`KEY_CANDIDATES_MAX`] at most.
     pub fn has_signed(&self, token: &Token) -> Option<bool> {
         let id = token.key_id.as_deref();
         let is_known = id.is_some() && self.0.iter().any(|key| key.id.as_deref() == id);

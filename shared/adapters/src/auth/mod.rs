@@ -27,9 +27,9 @@ const TOKEN_MAX_BYTES: usize = 8 * 1024;
 /// The user who sends a request.
 ///
 /// # Errors
-/// [`ErrorKind::Unauthorized`], [`ErrorKind::InvalidToken`] or [`ErrorKind::InsufficientScope`], with the reason for the
-/// log; [`ErrorKind::ForeignOrigin`]; [`ErrorKind::IssuerUnavailable`] or [`ErrorKind::StoreUnavailable`] if the keys to
-/// verify a token with are unknown; [`ErrorKind::Internal`] if the configuration cannot be read.
+/// [`ErrorKind::Unauthorized`], [`ErrorKind::InvalidToken`] or [`ErrorKind::InsufficientScope`], with the reason for
+/// the log; [`ErrorKind::ForeignOrigin`]; [`ErrorKind::IssuerUnavailable`] or [`ErrorKind::StoreUnavailable`] if the
+/// keys to verify a token with are unknown; [`ErrorKind::Internal`] if the configuration cannot be read.
 pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Error> {
     let settings = settings::auth().await?;
     let user = match &*settings {

@@ -7,8 +7,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use moc_config::WebhookSecret;
 use sha2::Sha256;
 
-/// `webhook-signature`: a signature with each secret, with spaces between them, so that a receiver may know any of them.
-/// `None` without secrets.
+/// `webhook-signature`: a signature with each secret, with spaces between them, so that a receiver may know any of
+/// them. `None` without secrets.
 pub fn sign(secrets: &[WebhookSecret], id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
     let signatures: Vec<String> = secrets.iter().map(|secret| signature(secret, id, timestamp, body)).collect();
     Some(signatures.join(" ")).filter(|signatures| !signatures.is_empty())
