@@ -6,6 +6,7 @@ use moc_application::port::Files as _;
 use moc_domain::error::ErrorKind;
 use moc_domain::file::File;
 use moc_domain::limits::{FILE_NAME_MAX_CHARS, FILES_PER_SESSION_MAX};
+use moc_domain::quota::FileQuotas;
 use moc_fakes::Stage;
 use moc_fakes::stage::run;
 
@@ -32,7 +33,7 @@ fn are_registered_taken_out_and_published() {
     let first = upload(0).unwrap();
     for number in 1..FILES_PER_SESSION_MAX - 1 {
         let file = File { name: name(number), ..stage.another_file(&first) };
-        run(stage.store.insert_file(&file, FILES_PER_SESSION_MAX)).unwrap();
+        run(stage.store.insert_file(&file, FILES_PER_SESSION_MAX, &FileQuotas::default())).unwrap();
         stage.send(&file, BYTES);
         stage.complete(&file, None).unwrap();
     }

@@ -6,6 +6,7 @@ use moc_application::port::{Bucket as _, BucketError, Files as _};
 use moc_domain::error::ErrorKind;
 use moc_domain::file::File;
 use moc_domain::id::FileId;
+use moc_domain::quota::FileQuotas;
 use moc_domain::session::Status;
 use moc_fakes::Stage;
 use moc_fakes::stage::run;
@@ -51,7 +52,7 @@ fn a_name_is_the_same_in_every_form_of_unicode() {
     }
     // One that an earlier version has stored as it came.
     let stored = File { id: FileId::new(file.created_at, [7; 10]), name: "Cha\u{302}teau.pdf".into(), ..file.clone() };
-    run(stage.store.insert_file(&stored, 10)).unwrap();
+    run(stage.store.insert_file(&stored, 10, &FileQuotas::default())).unwrap();
     let again = stage.register(file.session_id, Stage::declaration("Ch\u{e2}teau.pdf", BYTES), 10).unwrap_err().kind;
     assert_eq!(again, ErrorKind::DuplicateFile { file_id: stored.id });
 }

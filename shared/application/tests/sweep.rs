@@ -12,6 +12,7 @@ use moc_domain::limits::{
     SESSION_COUNTS_KEPT_MS, SESSION_LIFETIME_MS, SWEEP_AFTER_MS, SWEEP_FAILURES_MAX, SWEEP_LEASE_MS, SWEEP_PAUSE_MS,
     WEBHOOK_DELIVERED_KEPT_MS,
 };
+use moc_domain::object::Object;
 use moc_domain::session::Status;
 use moc_domain::time::Timestamp;
 use moc_fakes::stage::{COMPLETION_TIMEOUT_MS, run};
@@ -81,7 +82,8 @@ fn keeps_a_moc_and_removes_what_else_its_session_has_in_the_bucket() {
     for key in [format!("{prefix}old/castle.pdf"), format!("{prefix}a"), other.clone()] {
         run(stage.memory.put(&key, "application/pdf", BYTES)).unwrap();
     }
-    run(stage.memory.create_upload(&format!("{prefix}old/tower.pdf"), Content::Pdf)).unwrap();
+    let key = format!("{prefix}old/tower.pdf");
+    run(stage.memory.create_upload(Object { key: &key, content: Content::Pdf, name: "tower.pdf" })).unwrap();
     assert_eq!(sweep_up(&stage), SweepOutcome::default(), "a session that has not ended is left alone");
     let_end(&stage);
     assert_eq!(sweep_up(&stage), SweepOutcome { cleared: 1, leftovers: 3, ..SweepOutcome::default() });

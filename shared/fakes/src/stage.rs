@@ -32,6 +32,7 @@ use moc_domain::id::{FileId, MocId, SessionId, UserId};
 use moc_domain::limits::WEBHOOK_SWEEP_MAX;
 use moc_domain::moc::{Description, Moc};
 use moc_domain::name::FileName;
+use moc_domain::object::Object;
 use moc_domain::part::PartNumber;
 use moc_domain::quota::{FileQuotas, SessionQuotas};
 use moc_domain::session::Session;
@@ -159,7 +160,7 @@ impl Stage {
     pub fn another_file(&self, file: &File) -> File {
         let id = FileId::new(self.platform.now(), self.platform.random());
         let key = file.key.replace(&file.id.to_string(), &id.to_string());
-        let upload_id = run(self.memory.create_upload(&key, file.content)).expect("an upload");
+        let upload_id = run(self.memory.create_upload(Object { key: &key, ..file.object() })).expect("an upload");
         File {
             id,
             key,

@@ -148,9 +148,9 @@ fn variables_have_one_name_and_all_are_used() {
     assert_eq!(declared, granted, "every variable is used by some component");
     for (name, variable) in manifest.variables() {
         let hidden = variable.get("secret").and_then(Value::as_bool) == Some(true);
-        let secret = ["secret", "access_key", "api_key", "database_url", "database_token", "otlp_headers"]
-            .iter()
-            .any(|part| name.contains(part));
+        let parts =
+            ["secret", "access_key", "api_key", "database_url", "database_token", "session_token", "otlp_headers"];
+        let secret = parts.iter().any(|part| name.contains(part));
         assert_eq!(hidden, secret, "{name}");
     }
 }

@@ -78,12 +78,12 @@ fn http_files_have_a_request_for_every_route() {
     assert!(asked.iter().all(|(_, path)| paths.contains(path)));
 }
 
-/// The page, the OpenAPI document and what no component serves are no requests of the API.
+/// The page, the OpenAPI document and what no component serves are no requests of the API; sweeps have no user.
 #[test]
 fn traces_know_the_routes_of_the_api() {
     for (path, id) in Manifest::read().routes() {
         let is_traced = idents(&component_source(&id)).contains("traced");
-        assert_eq!(is_traced, !["api-reference", "not-found", "web"].contains(&id.as_str()), "{id}");
+        assert_eq!(is_traced, !["api-reference", "not-found", "sweeper", "web"].contains(&id.as_str()), "{id}");
         assert_eq!(template(&path), is_traced.then_some(path.as_str()), "{id}: TEMPLATES in contract/path.rs");
     }
 }
