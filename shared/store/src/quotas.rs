@@ -55,12 +55,7 @@ pub async fn open_session<E: SqlExecutor, P: Platform>(
 ) -> Result<Opened, StoreError> {
     let mut parameters = sessions::values(session);
     parameters.push(quotas.open.unwrap_or(i64::MAX.unsigned_abs()).into());
-    let sql = if store.is_postgres() {
-        store.execute(Statement::new(INSERT_USER, [text(&session.user)])).await?;
-        OPEN_POSTGRES
-    } else {
-        OPEN_SQLITE
-    };
+    let sql = if store.is_postgres() { OPEN_POSTGRES } else { OPEN_SQLITE };
     for _ in 0..QUOTA_ATTEMPTS_MAX {
         if store.changed(Statement::new(sql, parameters.clone())).await? {
             return Ok(Opened::Done);
@@ -73,6 +68,10 @@ pub async fn open_session<E: SqlExecutor, P: Platform>(
         let usage = usage(store, &session.user, session.created_at).await?;
         if let Err(kind) = quotas.check_open(&usage, session.created_at) {
             return Ok(Opened::OverQuota(kind));
+        }
+        if store.is_postgres() {
+            // The user's first session: every other one finds the row.
+            store.execute(Statement::new(INSERT_USER, [text(&session.user)])).await?;
         }
     }
     Err(StoreError("the user creates sessions all the time".to_owned()))
