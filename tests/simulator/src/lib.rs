@@ -28,7 +28,8 @@
 //!   that.
 //!
 //! Sweeps come among all that. At the end, when every session has ended, they come with faults and then without: after
-//! them the bucket has the MOCs' objects, no upload, and the store neither sessions nor files nor parts.
+//! them the bucket has the MOCs' objects, no upload, and the store neither sessions nor files. Exempt are parts of a file
+//! that was replaced or given up, where a crash or the store came between its record and them.
 
 mod client;
 mod model;
