@@ -2472,10 +2472,10 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     /**
-                     * @description How to authenticate (RFC 6750).
+                     * @description How to authenticate (RFC 6750): with `error` and `error_description` if the token is not valid, and with `scope` if it lacks a required scope.
                      * @example Bearer
                      */
-                    "WWW-Authenticate": "Bearer";
+                    "WWW-Authenticate": string;
                     "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;

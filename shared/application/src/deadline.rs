@@ -17,7 +17,13 @@ pub(crate) fn left_ms(platform: &impl Platform) -> Option<u64> {
 
 /// Does work; `None` if the time is over first, and the work is dropped.
 pub(crate) async fn in_time<T>(platform: &impl Platform, work: impl Future<Output = T>) -> Option<T> {
-    within(platform, || left_ms(platform), work).await
+    let over = async {
+        match left_ms(platform) {
+            Some(left_ms) => platform.sleep(left_ms).await,
+            None => pending().await,
+        }
+    };
+    until(over, work).await
 }
 
 /// The same for work that may take `limit_ms`, or as long as the request may last.
@@ -26,21 +32,14 @@ pub(crate) async fn in_shorter_time<T>(
     limit_ms: u64,
     work: impl Future<Output = T>,
 ) -> Option<T> {
-    within(platform, || Some(left_ms(platform).map_or(limit_ms, |left_ms| left_ms.min(limit_ms))), work).await
+    let over = async {
+        let left_ms = left_ms(platform).map_or(limit_ms, |left_ms| left_ms.min(limit_ms));
+        platform.sleep(left_ms).await;
+    };
+    until(over, work).await
 }
 
-/// The limit is asked for after the work has begun, which may have taken some of the time.
-async fn within<T>(
-    platform: &impl Platform,
-    limit_ms: impl FnOnce() -> Option<u64>,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    let over = async {
-        match limit_ms() {
-            Some(limit_ms) => platform.sleep(limit_ms).await,
-            None => pending().await,
-        }
-    };
+async fn until<T>(over: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
     match select(pin!(work), pin!(over)).await {
         Either::Left((outcome, _)) => Some(outcome),
         Either::Right(_) => None,
