@@ -78,8 +78,9 @@ fn abandon(stage: &Stage, point: usize, title: &str) {
             stage.memory.complete_slowly(false);
         }
         6 => stage.cancel(session).unwrap(),
+        // Both of its uploads are tried three times.
         7 => {
-            stage.bucket_faults.before("abort_upload", 1..=3, unavailable());
+            stage.bucket_faults.before("abort_upload", 1..=6, unavailable());
             assert!(stage.cancel(session).is_err());
         }
         _ => finalize(stage, point, session, &first, &tower, title),

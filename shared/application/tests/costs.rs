@@ -108,5 +108,5 @@ fn a_cancellation_costs_as_many_statements_for_many_files_as_for_one() {
         stage.cancel(session.id).unwrap();
         costs.of(if names.len() == 1 { "cancel one file" } else { "cancel three files" });
     }
-    assert_eq!(costs.found, [("cancel one file", 7, 2), ("cancel three files", 7, 6)]);
+    assert_eq!(costs.found, [("cancel one file", 8, 2), ("cancel three files", 8, 6)]);
 }

@@ -77,6 +77,12 @@ async fn a_statement_that_succeeds_hides_no_missing_migration() {
     store().session(id()).await.expect("a new schema");
     let undo = [
         "DROP TABLE removed_files",
+        "DROP INDEX sessions_to_sweep",
+        "DROP INDEX sessions_swept",
+        "DROP INDEX session_counts_by_window",
+        "DROP INDEX webhook_deliveries_by_status",
+        "ALTER TABLE sessions DROP COLUMN sweep_at",
+        "ALTER TABLE sessions DROP COLUMN swept",
         "DROP TRIGGER change_parts",
         "ALTER TABLE files DROP COLUMN changed_parts",
         "ALTER TABLE files DROP COLUMN has_claims",
