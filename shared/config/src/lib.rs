@@ -176,7 +176,7 @@ impl UploadSettings {
         let file_max = 1..=bounds::FILE_MAX_MIB;
         let session_bytes = quota_bytes(values, "max_session_mb")?;
         let sessions_per_hour = values.number("rate_limit_sessions_per_hour", 0..=1_000_000, 0)?;
-        let limited = sessions_per_hour > 0 && !values.flag("rate_limit_bypass")?;
+        let limited = !values.flag("rate_limit_bypass")? && sessions_per_hour > 0;
         let open_sessions =
             values.number("max_open_sessions", 0..=bounds::OPEN_SESSIONS_MAX, bounds::OPEN_SESSIONS_DEFAULT)?;
         // Without authentication everybody is one user.

@@ -65,7 +65,8 @@ impl TraceSettings {
             let settings = url.map(|url| Self { ratio, has_path: url.path() != TRACES_PATH });
             Ok::<_, VariableError>((settings, warning))
         };
-        read().unwrap_or_else(|error| (None, Some(format!("{error}: no traces are sent"))))
+        let warning = |error: VariableError| format!("{error}: no traces are sent");
+        read().unwrap_or_else(|error| (None, Some(warning(error))))
     }
 }
 

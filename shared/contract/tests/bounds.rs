@@ -108,9 +108,9 @@ fn file(number: u64) -> File {
     }
 }
 
-/// A presigned one is longer than others: with a session token of a kilobyte too.
+/// A presigned one, which is longer than others.
 fn url(key: &str) -> String {
-    format!("https://{}.example.com/{key}?X-Amz-Security-Token={}", "cdn".repeat(50), "x".repeat(1_500))
+    format!("https://{}.example.com/{key}?X-Amz-Security-Token={}", "cdn".repeat(50), "x".repeat(700))
 }
 
 fn url_of(object: Object<'_>) -> String {

@@ -64,7 +64,11 @@ fn values_have_the_form_that_the_code_demands() {
             "URL" => "a URL with http or https and without a user".to_owned(),
             "URL, ws or wss" => "a URL with ws or wss and without a user".to_owned(),
             "URL, postgres, http, https or libsql" => form.replacen("URL,", "a URL with", 1),
-            "origins separated by commas, or *" => form.replacen(",", ", for example https://example.com,", 1),
+            "origins separated by commas, or *" => form.replacen(
+                ",",
+                ", for example https://example.com, https://*.example.com or capacitor://localhost,",
+                1,
+            ),
             _ => match form.split_once(", ") {
                 Some((_, range)) if range.contains(" to ") => format!("an integer from {}", range.replace(',', "")),
                 _ => form.clone(),

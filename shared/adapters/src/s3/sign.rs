@@ -138,7 +138,11 @@ fn canonical_headers(url: &Url, headers: &[(&str, &str)]) -> (String, String) {
     let (before, after) = headers.split_at(headers.partition_point(|(name, _)| *name < "host"));
     let (mut lines, mut names) = (String::new(), String::new());
     for (name, value) in before.iter().chain(&[("host", url.authority())]).chain(after) {
-        lines.extend([*name, ":", *value, "\n"]);
+        lines.extend([*name, ":"]);
+        // Spaces in a row count as one, and those around the value not at all.
+        let words = value.split(' ').filter(|word| !word.is_empty());
+        lines.extend(words.enumerate().flat_map(|(number, word)| [if number == 0 { "" } else { " " }, word]));
+        lines.push('\n');
         names.extend([if names.is_empty() { "" } else { ";" }, *name]);
     }
     (lines, names)
@@ -239,7 +243,8 @@ mod tests {
             };
             for name in ["moc-uploads", "A bucket/é"] {
                 let session_token = session_token.map(str::to_owned);
-                let signer = Signer::new(&BucketSettings { session_token, ..settings(endpoint, name) });
+                let bucket = name.to_owned();
+                let signer = Signer::new(&BucketSettings { session_token, bucket, ..settings(endpoint, "b") });
                 let bucket =
                     Bucket::new(endpoint.parse().unwrap(), UrlStyle::Path, name.to_owned(), "us-east-1").unwrap();
                 for key in ["a.pdf", "uploads/dev-user/~x_1.0-a/b.pdf", "with space+plus&é/%2F'(!)*.pdf"] {
@@ -285,6 +290,16 @@ mod tests {
         assert!(headers.contains(&("x-amz-security-token", "token".to_owned())));
         let (_, authorization) = headers.last().unwrap();
         assert!(authorization.contains(";x-amz-date;x-amz-security-token,Signature="), "{authorization}");
+    }
+
+    /// As in step 1 of [Create a canonical
+    /// request](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
+    #[test]
+    fn spaces_of_headers_are_signed_as_one() {
+        let url = "https://s3.example/".parse().unwrap();
+        let (lines, names) = canonical_headers(&url, &[("content-disposition", " inline;  filename=\"a   b.pdf\" ")]);
+        assert_eq!(lines, "content-disposition:inline; filename=\"a b.pdf\"\nhost:s3.example\n");
+        assert_eq!(names, "content-disposition;host");
     }
 
     #[test]
