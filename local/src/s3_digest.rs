@@ -31,7 +31,7 @@ impl Differs {
 enum Expected {
     Md5([u8; 16], Md5),
     /// What the trailers say once the body has ended.
-    Trailer(TrailingHeaders, ChecksumHasher),
+    Trailer(TrailingHeaders, Box<ChecksumHasher>),
 }
 
 impl Expected {
@@ -42,7 +42,7 @@ impl Expected {
         }
     }
 
-    fn is_met(self) -> bool {
+    fn verify(self) -> bool {
         match self {
             Self::Md5(expected, md5) => md5.finalize()[..] == expected,
             Self::Trailer(trailers, crc) => {
@@ -68,7 +68,7 @@ pub fn verified(body: StreamingBlob, content_md5: &str) -> S3Result<(StreamingBl
 /// The same with the CRC that follows the body.
 pub fn verified_by_trailer(body: StreamingBlob, trailers: TrailingHeaders) -> (StreamingBlob, Differs) {
     let crc = ChecksumHasher { crc64nvme: Some(Default::default()), ..ChecksumHasher::default() };
-    checked(body, Expected::Trailer(trailers, crc))
+    checked(body, Expected::Trailer(trailers, Box::new(crc)))
 }
 
 fn checked(body: StreamingBlob, expected: Expected) -> (StreamingBlob, Differs) {
@@ -82,7 +82,7 @@ fn checked(body: StreamingBlob, expected: Expected) -> (StreamingBlob, Differs) 
                 Some((Ok(bytes), Some((body, expected, differs))))
             }
             Some(Err(error)) => Some((Err(io::Error::other(error)), None)),
-            None if expected.is_met() => None,
+            None if expected.verify() => None,
             None => {
                 differs.0.store(true, Ordering::Relaxed);
                 Some((Err(io::Error::other("another checksum than was announced")), None))

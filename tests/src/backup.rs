@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use crate::Stack;
 use crate::database::{Database, provide};
 use crate::host::project;
+use crate::{Stack, temporary_folder};
 
 /// Each database has a section there, whose first command backs up, and whose second one restores.
 const PAGE: &str = "docs/operations/backup.md";
@@ -20,14 +20,14 @@ pub struct Backup {
 impl Backup {
     /// Copies the database of a stack that goes on (the test must start with `own_database!()`).
     pub fn of(stack: &Stack) -> Self {
-        let backup = Self { folder: TempDir::new().expect("a folder") };
+        let backup = Self { folder: temporary_folder() };
         backup.run(&stack.database(), 0);
         backup
     }
 
     /// Starts a stack whose database is restored from this, over the S3 of another stack.
     pub fn restore(&self, s3_url: &str) -> Stack {
-        let (state, provided) = (Arc::new(TempDir::new().expect("a folder")), provide());
+        let (state, provided) = (Arc::new(temporary_folder()), provide());
         self.run(&Database::of(state.path(), &provided.variables), 1);
         Stack::start_restored(state, Arc::new(provided), s3_url)
     }

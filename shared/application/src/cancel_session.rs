@@ -119,7 +119,10 @@ pub(crate) async fn clear_all(
     let held = async {
         match lease {
             Some(lease) => lease::held(store, platform, lease, deleting).await,
-            None => Ok(deleting.await),
+            None => {
+                deleting.await;
+                Ok(())
+            }
         }
     };
     match deadline::in_time(platform, held).await {

@@ -28,12 +28,13 @@ async fn objects_are_saved_under_their_names_unless_browsers_may_show_them() {
     let client = Stack::shared().client();
     let session = client.create_session().await;
     let script = b"<parts><script xmlns='http://www.w3.org/1999/xhtml'>alert(1)</script></parts>";
-    let files: [(&str, &str, &str, &[u8], &str, &str); 4] = [
+    let pdf: &[u8] = b"%PDF-1.7\n";
+    let files = [
         (
             "Schlo\u{df} 2.pdf",
             "instruction",
             "application/pdf",
-            b"%PDF-1.7\n",
+            pdf,
             "application/pdf",
             "inline; filename=\"Schlo_ 2.pdf\"; filename*=UTF-8''Schlo%C3%9F%202.pdf",
         ),

@@ -40,7 +40,7 @@ async fn a_hosted_collector_gets_traces_behind_its_path_with_its_key_and_in_gzip
 #[test]
 fn variables_that_turn_traces_off_are_warned_of_at_the_start() {
     local_host!();
-    let state = tempfile::tempdir().expect("a folder");
+    let state = moc_tests::temporary_folder();
     let endpoint = |value| ("otel_exporter_otlp_endpoint", value);
     let plain = endpoint("http://127.0.0.1:4318");
     for (variables, named) in [
