@@ -69,6 +69,7 @@ fn values_have_the_form_that_the_code_demands() {
                 ", for example https://example.com, https://*.example.com or capacitor://localhost,",
                 1,
             ),
+            "decimal number from 0 to 1" => format!("a {form}"),
             _ => match form.split_once(", ") {
                 Some((_, range)) if range.contains(" to ") => format!("an integer from {}", range.replace(',', "")),
                 _ => form.clone(),
