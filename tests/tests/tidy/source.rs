@@ -39,7 +39,8 @@ fn flatten(stream: TokenStream, flat: &mut Vec<TokenTree>) {
 }
 
 fn is_cfg_test(attribute: &TokenStream) -> bool {
-    attribute.to_string().replace(' ', "") == "cfg(test)"
+    let attribute = attribute.to_string().replace(' ', "");
+    attribute == "cfg(test)" || attribute.starts_with("cfg(all(test,")
 }
 
 /// The identifiers of a file, tests left out.

@@ -28,7 +28,7 @@ async fn a_lost_response_is_recovered() {
             assert_eq!(case.count(Operation::Head), 1, "{fault:?} {times:?}");
             case.lift();
             // Again: the same, from the store alone.
-            assert_eq!(case.complete(&file).await.success(200), completed);
+            assert_eq!(case.complete(&file).await.success(200)["etag"], completed["etag"]);
             assert_eq!(case.count(Operation::Complete), attempts);
             case.ends_well(&file, size).await;
         }
