@@ -28,7 +28,7 @@ export function matchRecord(files: readonly UploadFile[], record: StoredUpload):
 
 /**
  * Which file the server means by each of its own: by category and name, which are unique in a session. Throws
- * `FILE_MISMATCH` if there is none, unless they are only `some`.
+ * `FILE_MISMATCH` if no file fits, unless they are only `some`.
  */
 export function matchSession(
   files: readonly UploadFile[],

@@ -1,4 +1,4 @@
-/** What a browser does with the files of others at the bucket's address. */
+/** What a browser does with the files of others at the bucket's URL. */
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";

@@ -35,7 +35,7 @@ pub struct Settings {
     pub key: String,
     /// The secret that signs clients' tokens; if empty, no token is valid.
     pub token_secret: String,
-    /// The secret that signed them before, while secrets are rotated; empty if there is none.
+    /// The secret that signed them before, while secrets are rotated; or an empty text.
     pub previous_token_secret: String,
     /// How many messages of a session may wait for its slowest client.
     pub queue_max: usize,

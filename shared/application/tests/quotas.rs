@@ -49,7 +49,7 @@ fn open_sessions_are_those_that_may_still_become_a_moc() {
     // Another user is not concerned.
     let other = Stage { user: UserId::parse("bob").unwrap(), ..stage.clone() };
     two_open(&other).unwrap();
-    // Each end makes room for one: the expiry that nobody sweeps, a cancellation, a MOC.
+    // Each end allows one more: the expiry that nobody sweeps, a cancellation, a MOC.
     stage.platform.advance(next_ms);
     two_open(&stage).unwrap();
     assert!(two_open(&stage).is_err());
@@ -198,7 +198,7 @@ fn a_day_begins_at_midnight() {
     stage.platform.advance(next_ms);
     assert_eq!(stage.platform.now().as_millis() % QUOTA_DAY_MS, 0);
     register(&stage, stage.session().id, "castle.pdf", quotas).unwrap();
-    // No day has room for more.
+    // A whole day's quota is smaller.
     let two = [BYTES, BYTES].concat();
     let large = stage.register_within(stage.session().id, Stage::declaration("two.pdf", &two), 10, quotas);
     assert_eq!(large.unwrap_err().kind, ErrorKind::QuotaExceeded { limit_bytes: LENGTH });

@@ -257,7 +257,7 @@ impl UploadSettings {
     }
 }
 
-/// A quota in MiB, where 0 is none.
+/// A quota in MiB; 0 turns it off.
 fn quota_bytes(values: &Values, name: &'static str) -> Result<Option<u64>, VariableError> {
     let mib = values.number(name, 0..=bounds::QUOTA_MAX_MIB, 0)?;
     Ok((mib > 0).then_some(mib * bounds::MIB))

@@ -413,7 +413,7 @@ pub(crate) struct MocFileResponse<'a> {
 }
 
 impl<'a> MocResponse<'a> {
-    /// A MOC as it stands; `url` says where an object can be read.
+    /// A MOC as it is now; `url` says where an object can be read.
     #[must_use]
     pub fn new(moc: &'a Moc, url: impl Fn(Object<'_>) -> String) -> Self {
         let file = |file: &'a MocFile| MocFileResponse {

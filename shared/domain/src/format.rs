@@ -155,7 +155,7 @@ const TAGS: [&[u8]; 21] = [
     b"meta",
 ];
 
-/// Whether a tag follows after `<`, or a comment or an XML declaration begins. An address in angle brackets is none.
+/// Whether a tag, a comment or an XML declaration begins after `<`. An address in angle brackets does not count.
 fn is_tag(rest: &[u8]) -> bool {
     let is_named = |tag: &&&[u8]| rest.get(..tag.len()).is_some_and(|name| name.eq_ignore_ascii_case(tag));
     let ends = |tag: &&[u8]| rest.get(tag.len()).is_none_or(|byte| byte.is_ascii_whitespace() || b">/".contains(byte));

@@ -135,7 +135,7 @@ impl FileQuotas {
     /// Checks what the user has before a file with `added_bytes` more than the one that it replaces.
     ///
     /// # Errors
-    /// [`ErrorKind::QuotaExceeded`] for a file that no day has room for, or [`ErrorKind::RateLimitExceeded`].
+    /// [`ErrorKind::QuotaExceeded`] for a file larger than a whole day's quota, or [`ErrorKind::RateLimitExceeded`].
     pub fn check_usage(&self, added_bytes: u64, usage: &Usage, now: Timestamp) -> Result<(), ErrorKind> {
         at_most(added_bytes, self.day_bytes)?;
         if let Some(limit) = self.day_bytes.filter(|limit| usage.day_bytes.saturating_add(added_bytes) > *limit) {

@@ -7,7 +7,7 @@ use crate::format::Format;
 /// Why a finalize has rejected a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// It is not there, or not what it was declared to be.
+    /// It is missing, or not what it was declared to be.
     Fault(FileFault),
     /// Its first bytes are of this format, and not of the declared one.
     Foreign(Format),

@@ -4,7 +4,7 @@
 //! that a part fails. They are hashed on the way if that is wanted, and the last of them is held back until the
 //! checksums are verified: a wrong part never becomes one in the bucket.
 //!
-//! A bucket may require a checksum of its own: an MD5 stands before the bytes, so a part whose client gives none is kept
+//! A bucket may require a checksum of its own: an MD5 precedes the bytes, so a part whose client sends none is kept
 //! in memory, as the parts of batches are; a CRC follows them.
 
 use std::pin::pin;

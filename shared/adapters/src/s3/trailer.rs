@@ -7,9 +7,9 @@ use base64::prelude::BASE64_STANDARD;
 use crc::{CRC_64_NVME, Crc, Digest, Table};
 use moc_domain::limits::MIB;
 
-/// The header that stands behind the bytes.
+/// The trailing header.
 pub const CHECKSUM: &str = "x-amz-checksum-crc64nvme";
-/// What stands in a signature where the bytes' digest does otherwise.
+/// Signed in place of the digest of the bytes.
 pub const PAYLOAD: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 /// Bytes of each chunk but the last. AWS takes no fewer than 8 KiB, MinIO no more than 16 MiB.
 const CHUNK_BYTES: u64 = MIB;

@@ -161,12 +161,12 @@ pub async fn counts_bytes_once_and_only_of_what_was_registered(database: &impl D
     assert_eq!(store.insert_file(&again, FILES_MAX, &quotas).await.unwrap(), Registered::Duplicate(first.id));
     assert_eq!(store.insert_file(&sized(&session, "b.pdf", 1), 1, &quotas).await.unwrap(), Registered::Full);
     assert_eq!(used(now()).await, 1);
-    // A file that is too large today fits tomorrow, and one that no day has room for never does.
+    // A file that is too large today fits tomorrow, unless it is larger than a whole day's quota.
     let large = sized(&session, "large.pdf", 3);
     let Registered::OverQuota(ErrorKind::RateLimitExceeded { quota: Quota::BytesPerDay, next_allowed_at, .. }) =
         store.insert_file(&large, FILES_MAX, &quotas).await.unwrap()
     else {
-        panic!("the day has no room")
+        panic!("the quota of the day is not used up")
     };
     assert_eq!((next_allowed_at.as_millis() % QUOTA_DAY_MS, next_allowed_at > now()), (0, true));
     let huge = store.insert_file(&sized(&session, "huge.pdf", 4), FILES_MAX, &quotas).await.unwrap();
