@@ -2,6 +2,7 @@
 
 mod bucket;
 mod issuer;
+mod secret;
 mod store;
 mod sweep;
 
@@ -16,6 +17,7 @@ pub use bucket::{
     PartsPage, Scan, Transfer, UploadedPart, UploadsPage,
 };
 pub use issuer::{FetchState, Issuer, KeySetRecord, KeySets};
+pub use secret::Secrets;
 pub use store::{
     Completing, Files, Inserted, Mocs, Opened, Outbox, Registered, Removed, Sessions, Settled, Store, StoreError,
     ThumbnailQueue,

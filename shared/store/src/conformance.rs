@@ -10,6 +10,7 @@ mod claims;
 mod key_sets;
 mod quotas;
 mod removed;
+mod secrets;
 mod sweeps;
 mod taken_away;
 
@@ -20,6 +21,7 @@ pub use claims::*;
 pub use key_sets::*;
 pub use quotas::*;
 pub use removed::*;
+pub use secrets::*;
 pub use sweeps::*;
 pub use taken_away::*;
 
@@ -99,6 +101,7 @@ macro_rules! store_cases {
             fetches_a_key_set_once_among_servers,
             claims_no_fetch_late,
             ends_only_the_fetch_that_was_claimed,
+            makes_a_secret_once_among_servers,
             makes_one_thumbnail_at_a_time,
             attempts_a_thumbnail_again_when_it_is_due,
             claims_the_wanted_thumbnail_before_those_due_longer,

@@ -19,6 +19,7 @@ mod outbox;
 mod quotas;
 mod row;
 mod schema;
+mod secrets;
 mod sessions;
 #[cfg(feature = "sqlite-file")]
 mod sqlite_file;
@@ -46,7 +47,7 @@ const CONFLICT_ATTEMPTS_MAX: u32 = 12;
 /// Longest pause before the second of them; it grows by as much each time.
 const CONFLICT_PAUSE_MS: u64 = 10;
 
-/// Sessions, files, MOCs, webhook deliveries and key sets in one SQL database.
+/// Sessions, files, MOCs, webhook deliveries, key sets and secrets in one SQL database.
 pub struct SqlStore<E, P> {
     executor: E,
     platform: P,

@@ -76,6 +76,7 @@ async fn a_statement_that_succeeds_hides_no_missing_migration() {
     let store = || SqlStore::new(connect(), Instant, Rc::new(Cell::new(false)));
     store().session(id()).await.expect("a new schema");
     let undo = [
+        "DROP TABLE secrets",
         "DROP TABLE removed_files",
         "DROP INDEX sessions_to_sweep",
         "DROP INDEX sessions_swept",

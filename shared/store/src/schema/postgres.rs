@@ -4,7 +4,8 @@
 //! Times are milliseconds since the Unix epoch; ids are UUIDs in their hyphenated form.
 
 /// Migration `n` leads from version `n` to version `n + 1`.
-pub const MIGRATIONS: &[&[&str]] = &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS, REMOVED_FILES, QUOTAS];
+pub const MIGRATIONS: &[&[&str]] =
+    &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS, REMOVED_FILES, QUOTAS, SECRETS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE schema_version (version BIGINT PRIMARY KEY)",
@@ -183,5 +184,14 @@ const QUOTAS: &[&str] = &[
       version BIGINT NOT NULL DEFAULT 0,
       day_start BIGINT NOT NULL DEFAULT 0,
       registered_bytes BIGINT NOT NULL DEFAULT 0
+    )",
+];
+
+const SECRETS: &[&str] = &[
+    // Secrets that the application has made for itself.
+    "CREATE TABLE secrets (
+      name TEXT PRIMARY KEY,
+      value TEXT NOT NULL,
+      created_at BIGINT NOT NULL
     )",
 ];

@@ -4,7 +4,7 @@
 
 /// Migration `n` leads from version `n` to version `n + 1`.
 pub const MIGRATIONS: &[&[&str]] =
-    &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES, QUOTAS];
+    &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES, QUOTAS, SECRETS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
@@ -241,4 +241,13 @@ const QUOTAS: &[&str] = &[
         day_start = max(day_start, NEW.created_at - NEW.created_at % 86400000)
       WHERE user_id = (SELECT user_id FROM sessions WHERE id = NEW.session_id);
     END",
+];
+
+const SECRETS: &[&str] = &[
+    // Secrets that the application has made for itself.
+    "CREATE TABLE secrets (
+      name TEXT PRIMARY KEY,
+      value TEXT NOT NULL,
+      created_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
 ];
