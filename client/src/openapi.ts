@@ -1065,6 +1065,11 @@ export interface components {
         };
         /** @description A new session: 201 of `POST /sessions`. */
         SessionCreated: {
+            /**
+             * Format: uri-reference
+             * @description Where its progress comes as server-sent events, without a broadcaster: relative to the API's origin, with a token.
+             */
+            eventsUrl?: string;
             /** @description When it ends. Registering, sending and completing extend it. */
             expiresAt: components["schemas"]["Time"];
             /**
@@ -1116,6 +1121,12 @@ export interface components {
         };
         /** @description A session as it stands: 200 of `GET /sessions/:sessionId`. */
         SessionState: {
+            /**
+             * Format: uri-reference
+             * @description Where its progress comes as server-sent events, without a broadcaster: relative to the API's origin, with a fresh
+             *     token; absent if none is to come.
+             */
+            eventsUrl?: string;
             /** @description When it ends unless it is used. */
             expiresAt: components["schemas"]["Time"];
             /** @description In the order of their registration. */

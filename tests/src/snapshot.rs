@@ -8,6 +8,7 @@ pub fn redacted() -> Settings {
     for (pattern, word) in [
         // Not every stack has a broadcaster.
         (r#",\n\s*"wsUrl": "[^"]+""#, ""),
+        (r"token=[^\x22]+", "token=[signed]"),
         (r#""uploadId": "[^"]+""#, r#""uploadId": "[upload]""#),
         (r"https?://[^/\s]+/moc-uploads/", "[bucket]/"),
         (r"X-Amz-[^\x22]+", "[signed]"),

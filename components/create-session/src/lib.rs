@@ -28,7 +28,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         create_session::run(&store, &WasiPlatform, user.clone(), part_size_bytes, declared_bytes, quotas).await?;
     log.show("session", session.id);
     progress::emit(&user, session.id, |now| event::session_created(&session, now)).await;
-    let ws_url = auth::watch_token::url(&session, WasiPlatform.now()).await;
-    let created = SessionCreated::new(&session, settings.mode, ws_url);
+    let watch = auth::watch_token::urls(&store, &session, WasiPlatform.now()).await;
+    let created = SessionCreated::new(&session, settings.mode, watch);
     Ok(sweep::after_response(Response::json(201, &created).with_header("location", path::session(session.id))).await)
 }

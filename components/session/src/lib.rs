@@ -39,6 +39,6 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let is_published = session.status == Status::Finalized;
     let url = |file: &File| urls.url(file.object(), is_published);
     let now = WasiPlatform.now();
-    let ws_url = auth::watch_token::url(&session, now).await;
-    Ok(Response::json(200, &SessionState::new(&session, &files, now, mode, url, ws_url)))
+    let watch = auth::watch_token::urls(&store, &session, now).await;
+    Ok(Response::json(200, &SessionState::new(&session, &files, now, mode, url, watch)))
 }

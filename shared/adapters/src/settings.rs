@@ -55,11 +55,8 @@ groups! {
     /// The broadcaster, if there is one.
     broadcaster: Option<BroadcasterSettings> = BroadcasterSettings::NAMES,
         |values| BroadcasterSettings::parse(values).map(logged);
-    /// Where clients watch, if they can. A malformed variable only turns watching off.
-    watch: Option<WatchSettings> = WatchSettings::NAMES, |values| {
-        let none = |error: VariableError| (None, vec![Notice::Warning(format!("{error}: clients get no wsUrl"))]);
-        Ok(logged(WatchSettings::parse(values).unwrap_or_else(none)))
-    };
+    /// Where clients watch, and the secrets of their tokens.
+    watch: WatchSettings = WatchSettings::NAMES, |values| Ok(logged(WatchSettings::parse(values)));
     /// What follows a finalize. A malformed variable only turns that off.
     finalize: FinalizeSettings = FinalizeSettings::NAMES, |values| Ok(logged(FinalizeSettings::parse(values)));
     /// The receiver of webhooks, if there is one.

@@ -25,3 +25,4 @@ pub mod sweep;
 pub mod upload_batch;
 pub mod upload_part;
 mod validate;
+pub mod watch_secret;

@@ -307,10 +307,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
         Ok((_, warning)) => warning,
         Err(error) => Some(off(error, "no events are published")),
     });
-    warnings.extend(match WatchSettings::parse(&values) {
-        Ok((_, notices)) => notices.into_iter().map(String::from).collect(),
-        Err(error) => vec![off(error, "clients get no wsUrl")],
-    });
+    warnings.extend(WatchSettings::parse(&values).1.into_iter().map(String::from));
     warnings.extend(FinalizeSettings::parse(&values).1);
     warnings.extend(SweepSettings::parse(&values)?.1.map(String::from));
     let webhook = match WebhookSettings::parse(&values) {

@@ -86,42 +86,56 @@ impl BroadcasterSettings {
 pub const WATCH_AUDIENCE: &str = "moc-uploads-progress";
 
 /// Where clients watch an upload, and how they prove that they may.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct WatchSettings {
-    /// What `/session/{sessionId}` is appended to.
-    pub server: String,
-    /// What their tokens are signed with.
-    pub secret: String,
+    /// What `/session/{sessionId}` is appended to for `wsUrl`. `None` if clients get none.
+    pub server: Option<String>,
+    /// What their tokens are signed with. `None` if that is the secret in the database.
+    pub secret: Option<String>,
+    /// The secret before that, which signs nothing.
+    pub previous_secret: Option<String>,
 }
 
 impl WatchSettings {
     /// The variables that are read.
     pub const NAMES: &[&str] = &["websocket_server_url", "websocket_token_secret", "websocket_token_secret_previous"];
 
-    /// Reads the variables, and what to log. `None` if clients cannot watch. The previous secret signs nothing: it is
-    /// for the broadcaster, and only checked here.
-    ///
-    /// # Errors
-    /// Where the address cannot be read.
-    pub fn parse(values: &Values) -> Result<(Option<Self>, Vec<Notice>), VariableError> {
-        let name = "websocket_server_url";
-        let Some(url) = values.url(name, &["ws", "wss"])? else { return Ok((None, Vec::new())) };
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(VariableError { name, problem: "must not have a query or a fragment".into() });
-        }
+    /// Reads the variables, and what to log: those that cannot be used count as unset.
+    #[must_use]
+    pub fn parse(values: &Values) -> (Self, Vec<Notice>) {
+        let mut notices = Vec::new();
+        let server = server_url(values).unwrap_or_else(|error| {
+            notices.push(Notice::Warning(format!("{error}: clients get no wsUrl")));
+            None
+        });
         let current = "websocket_token_secret";
-        let (secret, notice) = match values.token_secret(current) {
-            Ok(Some(secret)) => (Some(secret.to_owned()), None),
-            Ok(None) => {
-                let warning = "websocket_server_url is set without websocket_token_secret: clients get no wsUrl";
-                (None, Some(Notice::Warning(warning.into())))
-            }
-            Err(weak) => (None, Some(Notice::Error(format!("{weak}: clients get no wsUrl")))),
-        };
-        let (_, previous) = values.previous_token_secret("websocket_token_secret_previous", current, secret.is_some());
-        let server = url.as_str().trim_end_matches('/').to_owned();
-        Ok((secret.map(|secret| Self { server, secret }), notice.into_iter().chain(previous).collect()))
+        let secret = values.token_secret(current).unwrap_or_else(|weak| {
+            let effect = if server.is_some() { "clients get no wsUrl" } else { "the one in the database is used" };
+            notices.push(Notice::Error(format!("{weak}: {effect}")));
+            None
+        });
+        if server.is_some() && secret.is_none() && notices.is_empty() {
+            let warning = "websocket_server_url is set without websocket_token_secret: clients get no wsUrl";
+            notices.push(Notice::Warning(warning.into()));
+        }
+        let (previous, notice) =
+            values.previous_token_secret("websocket_token_secret_previous", current, secret.is_some());
+        notices.extend(notice);
+        let previous_secret = previous.map(str::to_owned);
+        let secret = secret.map(str::to_owned);
+        // A broadcaster knows no secret but the configured one.
+        let server = server.filter(|_| secret.is_some());
+        (Self { server, secret, previous_secret }, notices)
     }
+}
+
+fn server_url(values: &Values) -> Result<Option<String>, VariableError> {
+    let name = "websocket_server_url";
+    let Some(url) = values.url(name, &["ws", "wss"])? else { return Ok(None) };
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(VariableError { name, problem: "must not have a query or a fragment".into() });
+    }
+    Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
 }
 
 #[cfg(test)]
@@ -175,47 +189,55 @@ mod tests {
             assert!(error.is_err_and(|error| error.contains(name)), "{name}={value}");
         }
         for url in ["http://b.example", "wss://b.example/live?zone=a", "wss://b.example/#live"] {
-            let error = WatchSettings::parse(&values(&[("websocket_server_url", url)]));
-            assert!(error.is_err_and(|error| error.to_string().contains("websocket_server_url")), "{url}");
+            let (settings, notices) = WatchSettings::parse(&values(&[("websocket_server_url", url)]));
+            let [Notice::Warning(text)] = &notices[..] else { unreachable!("{notices:?}") };
+            assert!(settings.server.is_none() && text.contains("websocket_server_url"), "{text}");
         }
     }
+
+    const NEW: &str = "a-secret-for-tokens-to-watch-with";
+    const OLD: &str = "another-secret-for-tokens-to-watch-with";
+    const SERVER: (&str, &str) = ("websocket_server_url", "wss://b.example/live/");
 
     #[test]
     fn clients_watch_where_address_and_secret_are_set() {
-        let server = ("websocket_server_url", "wss://b.example/live/");
-        let watch = |secret| WatchSettings::parse(&values(&[server, ("websocket_token_secret", secret)]));
-        let parsed = watch("a-secret-for-tokens-to-watch-with");
-        assert!(parsed.is_ok_and(|(settings, notice)| {
-            notice.is_empty() && settings.is_some_and(|settings| settings.server == "wss://b.example/live")
-        }));
-        assert!(matches!(watch(""), Ok((None, notices)) if matches!(notices[..], [Notice::Warning(_)])));
+        let watch = |secret| WatchSettings::parse(&values(&[SERVER, ("websocket_token_secret", secret)]));
+        let (settings, notices) = watch(NEW);
+        assert_eq!((settings.server.as_deref(), settings.secret.as_deref()), (Some("wss://b.example/live"), Some(NEW)));
+        assert!(notices.is_empty(), "{notices:?}");
+        let (settings, notices) = watch("");
+        assert!(settings.server.is_none() && matches!(notices[..], [Notice::Warning(_)]), "{notices:?}");
         for weak in ["local-secret", "CHANGE-ME, although it has more than 32 bytes"] {
-            let Ok((None, notices)) = watch(weak) else { unreachable!("{weak}") };
+            let (settings, notices) = watch(weak);
             let [Notice::Error(text)] = &notices[..] else { unreachable!("{notices:?}") };
             assert!(text.contains("websocket_token_secret") && !text.contains(weak), "{text}");
+            assert!(text.ends_with("clients get no wsUrl") && settings.server.is_none() && settings.secret.is_none());
         }
-        assert!(
-            WatchSettings::parse(&values(&[]))
-                .is_ok_and(|(settings, notices)| { settings.is_none() && notices.is_empty() })
-        );
     }
 
     #[test]
-    fn the_previous_secret_signs_nothing() {
-        const NEW: &str = "a-secret-for-tokens-to-watch-with";
-        const OLD: &str = "another-secret-for-tokens-to-watch-with";
+    fn the_secret_needs_no_address() {
+        let (settings, notices) = WatchSettings::parse(&values(&[]));
+        assert!(settings.server.is_none() && settings.secret.is_none() && notices.is_empty(), "{notices:?}");
+        let (settings, notices) = WatchSettings::parse(&values(&[("websocket_token_secret", NEW)]));
+        assert!(settings.server.is_none() && settings.secret.as_deref() == Some(NEW) && notices.is_empty());
+        let (settings, notices) = WatchSettings::parse(&values(&[("websocket_token_secret", "weak")]));
+        assert!(settings.secret.is_none());
+        assert!(matches!(&notices[..], [Notice::Error(text)] if text.ends_with("the one in the database is used")));
+    }
+
+    #[test]
+    fn the_previous_secret_counts_next_to_a_current_one() {
         let previous = "websocket_token_secret_previous";
-        let parse = |secrets: &[(&'static str, &str)]| {
-            WatchSettings::parse(&values(&[&[("websocket_server_url", "wss://b.example")], secrets].concat()))
-        };
-        let Ok((Some(settings), notices)) = parse(&[("websocket_token_secret", NEW), (previous, OLD)]) else {
-            unreachable!("two secrets")
-        };
-        assert_eq!((settings.secret.as_str(), notices.len()), (NEW, 0));
-        let weak = parse(&[("websocket_token_secret", NEW), (previous, "weak")]);
-        assert!(matches!(weak, Ok((Some(_), notices))
-            if matches!(&notices[..], [Notice::Error(text)] if text.contains(previous))));
-        let Ok((None, notices)) = parse(&[(previous, OLD)]) else { unreachable!("no current secret") };
+        let parse = |secrets: &[(&'static str, &str)]| WatchSettings::parse(&values(&[&[SERVER], secrets].concat()));
+        let (settings, notices) = parse(&[("websocket_token_secret", NEW), (previous, OLD)]);
+        assert_eq!((settings.secret.as_deref(), settings.previous_secret.as_deref()), (Some(NEW), Some(OLD)));
+        assert!(notices.is_empty(), "{notices:?}");
+        let (settings, notices) = parse(&[("websocket_token_secret", NEW), (previous, "weak")]);
+        assert!(settings.server.is_some() && settings.previous_secret.is_none());
+        assert!(matches!(&notices[..], [Notice::Error(text)] if text.contains(previous)), "{notices:?}");
+        let (settings, notices) = parse(&[(previous, OLD)]);
+        assert!(settings.server.is_none() && settings.previous_secret.is_none());
         assert!(matches!(&notices[..], [_, Notice::Warning(text)] if text.contains(previous)), "{notices:?}");
     }
 }

@@ -124,6 +124,12 @@ pub fn session(id: SessionId) -> String {
     format!("{SESSIONS}/{id}")
 }
 
+/// Where a session can be watched.
+#[must_use]
+pub fn watch(id: SessionId) -> String {
+    format!("{SESSIONS}/{id}/watch")
+}
+
 /// Where a file's parts go, for `Location`.
 #[must_use]
 pub fn parts(session: SessionId, file: FileId) -> String {

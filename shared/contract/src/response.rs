@@ -15,6 +15,15 @@ use serde::Serialize;
 
 use crate::direct::UploadMode;
 
+/// Where a session can be watched, with a token.
+#[derive(Debug, Default)]
+pub struct WatchUrls {
+    /// At the broadcaster, by WebSocket.
+    pub websocket: Option<String>,
+    /// Here, by server-sent events: a path and a query.
+    pub events: Option<String>,
+}
+
 /// A new session: 201 of `POST /sessions`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -36,18 +45,23 @@ pub struct SessionCreated {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
     ws_url: Option<String>,
+    /// Where its progress comes as server-sent events, without a broadcaster: relative to the API's origin, with a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::RelativeUri, required = false))]
+    events_url: Option<String>,
 }
 
 impl SessionCreated {
     /// A new session, and where it can be watched.
     #[must_use]
-    pub fn new(session: &Session, upload_mode: UploadMode, ws_url: Option<String>) -> Self {
+    pub fn new(session: &Session, upload_mode: UploadMode, watch: WatchUrls) -> Self {
         Self {
             session_id: session.id.to_string(),
             part_size_bytes: session.part_size_bytes,
             expires_at: session.expires_at.to_string(),
             upload_mode,
-            ws_url,
+            ws_url: watch.websocket,
+            events_url: watch.events,
         }
     }
 }
@@ -83,6 +97,11 @@ pub struct SessionState {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
     ws_url: Option<String>,
+    /// Where its progress comes as server-sent events, without a broadcaster: relative to the API's origin, with a fresh
+    /// token; absent if none is to come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::RelativeUri, required = false))]
+    events_url: Option<String>,
 }
 
 /// A file of a session as it stands.
@@ -135,7 +154,7 @@ impl SessionState {
         now: Timestamp,
         upload_mode: UploadMode,
         url: impl Fn(&File) -> String,
-        ws_url: Option<String>,
+        watch: WatchUrls,
     ) -> Self {
         let state = |file: &File| FileState {
             file_id: file.id.to_string(),
@@ -159,7 +178,8 @@ impl SessionState {
             upload_mode,
             files: files.iter().map(state).collect(),
             moc_id: session.moc_id.map(|id| id.to_string()),
-            ws_url,
+            ws_url: watch.websocket,
+            events_url: watch.events,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use moc_contract::body::{self, CompleteFileBody, CreateSessionBody, FinalizeBody};
 use moc_contract::direct::{StoredPartsBody, UploadMode};
 use moc_contract::event;
-use moc_contract::response::{MocResponse, PartList, SessionState};
+use moc_contract::response::{MocResponse, PartList, SessionState, WatchUrls};
 use moc_domain::category::Category;
 use moc_domain::checksum::Checksums;
 use moc_domain::content::Content;
@@ -176,8 +176,8 @@ fn parts_that_are_recorded_together_and_the_longest_description_fit_into_a_body(
 #[test]
 fn sessions_mocs_and_parts_fit_into_the_smallest_response_that_a_host_allows() {
     let files: Vec<File> = (0..FILES_PER_SESSION_MAX).map(file).collect();
-    let state =
-        SessionState::new(&session(), &files, now(), UploadMode::Through, |file| url(&file.key), Some(url("ws")));
+    let watch = WatchUrls { websocket: Some(url("ws")), events: Some(url("events")) };
+    let state = SessionState::new(&session(), &files, now(), UploadMode::Through, |file| url(&file.key), watch);
     assert!(json_bytes(&state) <= RESPONSE_MAX_BYTES, "{} bytes", json_bytes(&state));
 
     let moc_file = |file: &File| MocFile {

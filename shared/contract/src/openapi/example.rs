@@ -97,7 +97,7 @@ fn with_size(mut part: Value, bytes: u64) -> Value {
 /// The responses of an operation with this status, one of its successes.
 pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
     let Sample { session, file, parts, etag, moc, .. } = sample;
-    let ws_url = Some(sample::ws_url());
+    let watch = sample::watch_urls();
     let stored = |part: &StoredPart| PartStored::new(part.number, &part.etag);
     let moc = || MocResponse::new(moc, sample::url);
     let put = |number: PartNumber| {
@@ -106,7 +106,7 @@ pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
     };
     let examples = match (operation, status) {
         ("createSession", _) => {
-            vec![example("session", "A new session", SessionCreated::new(session, UploadMode::Through, ws_url))]
+            vec![example("session", "A new session", SessionCreated::new(session, UploadMode::Through, watch))]
         }
         ("getSession", _) => {
             let state = SessionState::new(
@@ -115,7 +115,7 @@ pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
                 sample::BEGIN,
                 UploadMode::Through,
                 sample::signed_url,
-                ws_url,
+                watch,
             );
             vec![example("active", "A session with a file that is on its way", state)]
         }

@@ -15,6 +15,9 @@ use moc_domain::part::{PartNumber, PartPlan};
 use moc_domain::session::{Session, Status};
 use moc_domain::time::Timestamp;
 
+use crate::path;
+use crate::response::WatchUrls;
+
 /// When the upload begins: 2026-01-25T12:00:00.000Z.
 pub const BEGIN: Timestamp = Timestamp::from_millis(1_769_342_400_000);
 /// The bytes of every part but a file's last one.
@@ -63,8 +66,12 @@ pub fn signed_url(file: &File) -> String {
 }
 
 /// Where the session can be watched.
-pub fn ws_url() -> String {
-    format!("wss://progress.example.com/session/{}?token=eyJhbGciOiJIUzI1NiJ9.e30.x", session_id())
+pub fn watch_urls() -> WatchUrls {
+    let token = "token=eyJhbGciOiJIUzI1NiJ9.e30.x";
+    WatchUrls {
+        websocket: Some(format!("wss://progress.example.com/session/{}?{token}", session_id())),
+        events: Some(format!("{}?{token}", path::watch(session_id()))),
+    }
 }
 
 /// An upload while it runs, and what becomes of it.

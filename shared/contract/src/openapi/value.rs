@@ -116,6 +116,7 @@ values! {
     Sha256 = text(json!({ "pattern": "^[0-9A-Fa-f]{64}$" }));
     Ok = text(json!({ "enum": ["ok"] }));
     Uri = text(json!({ "format": "uri" }));
+    RelativeUri = text(json!({ "format": "uri-reference", "pattern": "^/" }));
     Text = text(json!({ "minLength": 1 }));
     Keys = json!({ "type": "array", "maxItems": FILES_PER_SESSION_MAX, "items": text(json!({ "minLength": 1 })) });
     DeclaredMediaType = text(json!({ "maxLength": MEDIA_TYPE_MAX_BYTES }));
