@@ -35,12 +35,12 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         session_lifetime_max_ms: settings.session_lifetime_max_ms,
         completion_timeout_ms: settings.completion_timeout_ms,
     };
-    let Completed { file, etag, idempotent, is_published } =
+    let Completed { file, etag, idempotent, is_published, sequence } =
         complete_file::run(&store, &s3::open_traced(request.trace()).await?, &request.platform(), asked).await?;
     log.set("bytes", file.size_bytes);
     log.set("etag", etag.as_str());
     if !idempotent {
-        progress::emit(&user, session, |now| event::file_completed(&file, &etag, now)).await;
+        progress::emit(&user, session, |now| event::file_completed(&file, &etag, sequence, now)).await;
     }
     Ok(Response::json(200, &FileCompleted::new(&file, &etag, urls.url(file.object(), is_published))))
 }

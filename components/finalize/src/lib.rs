@@ -35,7 +35,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         completion_timeout_ms: settings.completion_timeout_ms,
         webhook: wanted.webhook,
     };
-    let Finalized { moc, outcome, validation } =
+    let Finalized { moc, outcome, validation, sequence } =
         finalize::run(&store::open().await?, &bucket, &platform, &trace, asked).await?;
     let (idempotent, resumed) = (outcome == FinalizeOutcome::Idempotent, outcome == FinalizeOutcome::Resumed);
     log.show("moc", moc.id);
@@ -46,7 +46,8 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
         log.set("validationSequentialMs", validation.sequential_ms);
     }
     if !idempotent {
-        progress::emit_traced(trace.context(), &user, session, |now| event::session_finalized(&moc, now)).await;
+        progress::emit_traced(trace.context(), &user, session, |now| event::session_finalized(&moc, sequence, now))
+            .await;
     }
     let response = MocResponse::new(&moc, |object| urls.url(object, true)).idempotent(idempotent).resumed(resumed);
     let status = if idempotent || resumed { 200 } else { 201 };

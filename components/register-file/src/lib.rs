@@ -39,7 +39,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     let (session, file) = register_file::run(&store, &bucket, &WasiPlatform, &user, session, declared, bounds).await?;
     log.show("file", file.id);
     log.set("bytes", file.size_bytes);
-    progress::emit(&user, session.id, |now| event::file_registered(&file, now)).await;
+    progress::emit(&user, session.id, |now| event::file_registered(&file, session.sequence, now)).await;
 
     let ttl_seconds = settings.presigned_url_ttl_seconds;
     let expire_at = WasiPlatform.now().plus_millis(i64::try_from(ttl_seconds * 1000).unwrap_or(i64::MAX));

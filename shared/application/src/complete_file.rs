@@ -55,6 +55,8 @@ pub struct Completed {
     pub idempotent: bool,
     /// Whether it belongs to a MOC already.
     pub is_published: bool,
+    /// The number of the change in its session, or of the session's last one where an earlier call had completed it.
+    pub sequence: u64,
 }
 
 /// Completes a file: every part of its plan must be there, then S3 makes an object of them. A file
@@ -84,18 +86,20 @@ pub async fn run(
         None => ask(store, bucket, platform, request, &mut file, etags).await?,
         etag => etag,
     };
-    match etag {
-        Some(etag) if store.complete_file(&file, &etag, platform.now()).await? => {
+    let Some(etag) = etag else { return overtaken(store, bucket, platform, request, &file.key, false).await };
+    match store.complete_file(&file, &etag, platform.now()).await? {
+        Some(sequence) => {
             lookup::extend(store, platform, &session, request.session_lifetime_max_ms).await;
-            Ok(Completed { file, etag, idempotent: false, is_published: false })
+            Ok(Completed { file, etag, idempotent: false, is_published: false, sequence })
         }
-        etag => overtaken(store, bucket, platform, request, &file.key, etag.is_some()).await,
+        None => overtaken(store, bucket, platform, request, &file.key, true).await,
     }
 }
 
 /// A file that was completed before.
 fn again(session: &Session, file: File, etag: ETag) -> Completed {
-    Completed { file, etag, idempotent: true, is_published: session.status == Status::Finalized }
+    let is_published = session.status == Status::Finalized;
+    Completed { file, etag, idempotent: true, is_published, sequence: session.sequence }
 }
 
 /// The response where another completion, a cancellation or a finalize came first; `is_made` says that the bucket has

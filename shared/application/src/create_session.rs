@@ -4,7 +4,7 @@ use moc_domain::error::Error;
 use moc_domain::id::{SessionId, UserId};
 use moc_domain::limits::{RATE_WINDOW_MS, SESSION_LIFETIME_MS};
 use moc_domain::quota::{Quota, SessionQuotas, window_start};
-use moc_domain::session::{Session, Status};
+use moc_domain::session::{FIRST_SEQUENCE, Session, Status};
 
 use crate::port::{Opened, Platform, Store};
 
@@ -42,6 +42,7 @@ pub async fn run(
         expires_at: now.plus_millis(SESSION_LIFETIME_MS),
         finalizing_at: None,
         moc_id: None,
+        sequence: FIRST_SEQUENCE,
     };
     if quotas.open.is_none() {
         store.insert_session(&session).await?;

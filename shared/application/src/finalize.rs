@@ -23,7 +23,7 @@ use moc_domain::moc::{Description, Moc, slug_candidates, title_conflict};
 use moc_domain::session::{Session, Status};
 
 use crate::lease::{self, Lease, Watch};
-use crate::port::{Bucket, Inserted, Platform, Step, Store, Trace};
+use crate::port::{Bucket, Inserted, Platform, Published, Step, Store, Trace};
 use crate::validate::{self, Timing};
 use crate::{deadline, lookup};
 
@@ -46,6 +46,8 @@ pub struct Finalized {
     pub outcome: FinalizeOutcome,
     /// How long the validation took, where this call made it.
     pub validation: Option<Timing>,
+    /// The number of the session's last change.
+    pub sequence: u64,
 }
 
 /// A session to finalize.
@@ -101,7 +103,8 @@ pub async fn run(
     match trace.step(Step::ValidateSession, work.find()).await? {
         Found::Finalized(session) => {
             let moc = work.existing(&session).await?;
-            Ok(Finalized { moc, outcome: FinalizeOutcome::Idempotent, validation: None })
+            let sequence = session.sequence;
+            Ok(Finalized { moc, outcome: FinalizeOutcome::Idempotent, validation: None, sequence })
         }
         Found::Left(moc) => work.end(moc, None).await,
         Found::Locked(lease) => work.locked(lease).await,
@@ -227,9 +230,9 @@ impl<S: Store, B: Bucket, P: Platform, T: Trace> Work<'_, S, B, P, T> {
             let completed = self.store.complete_moc(moc.id, self.request.id).await?;
             completed.ok_or_else(|| Error::with_source(ErrorKind::StoreUnavailable, "the MOC was deleted"))
         };
-        let moc = self.trace.step(Step::CreateFiles, completing).await?;
+        let Published { moc, sequence } = self.trace.step(Step::CreateFiles, completing).await?;
         let outcome = if validation.is_some() { FinalizeOutcome::Created } else { FinalizeOutcome::Resumed };
-        Ok(Finalized { moc, outcome, validation })
+        Ok(Finalized { moc, outcome, validation, sequence })
     }
 
     /// The MOC of a session that another call holds, if it has stood for so long that this call

@@ -19,8 +19,8 @@ pub use bucket::{
 pub use issuer::{FetchState, Issuer, KeySetRecord, KeySets};
 pub use secret::Secrets;
 pub use store::{
-    Completing, Files, Inserted, Mocs, Opened, Outbox, Registered, Removed, Sessions, Settled, Store, StoreError,
-    ThumbnailQueue,
+    Completing, Files, Inserted, Mocs, Opened, Outbox, Published, Registered, Removed, Sessions, Settled, Store,
+    StoreError, ThumbnailQueue,
 };
 pub use sweep::{Backlog, Due, Resend, SweepClaim, Sweeps};
 

@@ -21,9 +21,9 @@ pub struct Bounds {
     pub quotas: FileQuotas,
 }
 
-/// Registers a file: the multipart upload first, then the record, so that a record always has an
-/// upload. One that gets no record is aborted; if that fails, or if the store does not say whether there is a record,
-/// the bucket's lifecycle rule ends it.
+/// Registers a file: the multipart upload first, then the record, so that a record always has an upload. Returns it
+/// with its session as of the change. One that gets no record is aborted; if that fails, or if the store does not say
+/// whether there is a record, the bucket's lifecycle rule ends it.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`], those of [`Session::accepts_uploads`], [`ErrorKind::FileTooLarge`],
@@ -96,7 +96,7 @@ pub async fn run(
     let registered = match registered {
         Err(error) => match store.file(session.id, file.id).await {
             // Only the result was lost.
-            Ok(Some(_)) => Ok(Registered::Done),
+            Ok(Some((session, _))) => Ok(Registered::Done { sequence: session.sequence }),
             Ok(None) => Err(error),
             // There may be a record, which needs its upload.
             Err(_) => return Err(error.into()),
@@ -104,13 +104,13 @@ pub async fn run(
         registered => registered,
     };
     let kind: Error = match registered {
-        Ok(Registered::Done) => {
+        Ok(Registered::Done { sequence }) => {
             if let Some(old) = replaced {
                 // The object that stays in the bucket belongs to no file any more.
                 let _ = bucket.delete(&old.key).await;
             }
             lookup::extend(store, platform, &session, bounds.session_lifetime_max_ms).await;
-            return Ok((session, file));
+            return Ok((Session { sequence, ..session }, file));
         }
         Ok(Registered::Duplicate(file_id)) => ErrorKind::DuplicateFile { file_id }.into(),
         Ok(Registered::Full) => ErrorKind::FileCountExceeded { limit: bounds.files_max }.into(),

@@ -71,15 +71,15 @@ fn counts_recorded_parts_like_parts_that_came_through() {
     let stage = Stage::default();
     let file = stage.registered("castle.pdf", BYTES);
     stage.part(&file, 2, &BYTES[8..16]).unwrap();
-    let progress = |parts_completed, bytes_completed| Progress { parts_completed, bytes_completed };
+    let counts = |progress: &Progress| (progress.parts_completed, progress.bytes_completed);
     let claims = [(1, "a", 8), (2, "b", 8), (4, "d", 1)];
     let claimed = stage.claim(&file, &claims).unwrap();
     assert_eq!(claimed.file.parts_completed, 1);
-    assert_eq!(claimed.progress, [progress(2, 16), progress(2, 16), progress(3, 17)]);
-    assert_eq!(stage.claim(&file, &claims).unwrap().progress, [progress(3, 17); 3]);
+    assert!(claimed.progress.iter().map(counts).eq([(2, 16), (2, 16), (3, 17)]), "{claimed:?}");
+    assert!(stage.claim(&file, &claims).unwrap().progress.iter().map(counts).eq([(3, 17); 3]));
     let parts = [(1, "a"), (2, "b"), (4, "d")].map(|(number, etag)| (number, etag.to_owned()));
     assert_eq!(stage.recorded(&file), parts);
-    assert_eq!(stage.part(&file, 3, &BYTES[16..24]).unwrap().progress, progress(4, 25));
+    assert_eq!(counts(&stage.part(&file, 3, &BYTES[16..24]).unwrap().progress), (4, 25));
 }
 
 /// One read and one write, whatever the number of parts; the bucket is not asked.
@@ -101,7 +101,8 @@ fn a_lost_result_is_recorded_once() {
     let file = stage.registered("castle.pdf", BYTES);
     stage.store_faults.after("changed_parts = (SELECT", 1..=1, SqlError::unavailable("broken"));
     let claimed = stage.claim(&file, &[(1, "a", 8), (4, "d", 1)]).unwrap();
-    assert_eq!(claimed.progress.last(), Some(&Progress { parts_completed: 2, bytes_completed: 9 }));
+    let last = claimed.progress.last().unwrap();
+    assert_eq!((last.parts_completed, last.bytes_completed), (2, 9));
     assert_eq!(counted(&stage, &file), (2, 9));
 }
 

@@ -1,8 +1,9 @@
 //! What those who watch an upload receive. `asyncapi.yaml` next to this crate's sources describes it.
 //! Of each step, the event of the session's life comes first.
 //!
-//! Events are advisory: one may be lost, and those of two instances may cross. The store has the
-//! truth, and `GET /sessions/:sessionId` shows it.
+//! Events are advisory: one may be lost, and those of two instances may cross. `sequence` shows their order: it is the
+//! number of the change in its session, which never goes back. The store has the truth, and `GET /sessions/:sessionId`
+//! shows it.
 
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Progress, StoredPart};
@@ -62,6 +63,7 @@ pub struct LifecycleEvent {
     #[serde(rename = "type")]
     kind: &'static str,
     session_id: String,
+    sequence: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     file_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +89,7 @@ pub struct PartCompletedEvent {
     #[serde(rename = "type")]
     kind: &'static str,
     session_id: String,
+    sequence: u64,
     file_id: String,
     part_number: u16,
     etag: String,
@@ -102,6 +105,7 @@ pub struct SessionFinalizedEvent {
     #[serde(rename = "type")]
     kind: &'static str,
     session_id: String,
+    sequence: u64,
     moc_id: String,
     status: &'static str,
 }
@@ -110,15 +114,15 @@ pub struct SessionFinalizedEvent {
 #[must_use]
 pub fn session_created(session: &Session, now: Timestamp) -> Vec<Event> {
     let metadata = json!({ "expiresAt": session.expires_at.to_string(), "partSizeBytes": session.part_size_bytes });
-    vec![lifecycle("session_created", session.id, None, metadata, now)]
+    vec![lifecycle("session_created", session.id, session.sequence, None, metadata, now)]
 }
 
-/// The events of a new file.
+/// The events of a new file; `sequence` is the number of the change.
 #[must_use]
-pub fn file_registered(file: &File, now: Timestamp) -> Vec<Event> {
-    let nothing = Progress { parts_completed: 0, bytes_completed: 0 };
+pub fn file_registered(file: &File, sequence: u64, now: Timestamp) -> Vec<Event> {
+    let nothing = Progress { parts_completed: 0, bytes_completed: 0, sequence };
     let metadata = json!({ "category": file.category.as_str(), "name": file.name });
-    vec![lifecycle("file_registered", file.session_id, Some((file, nothing)), metadata, now)]
+    vec![lifecycle("file_registered", file.session_id, sequence, Some((file, nothing)), metadata, now)]
 }
 
 /// The events of a stored part; `progress` is the file's since then.
@@ -129,6 +133,7 @@ pub fn part_stored(file: &File, part: &StoredPart, progress: Progress, now: Time
     let completed = PartCompletedEvent {
         kind: "upload.part.completed",
         session_id: file.session_id.to_string(),
+        sequence: progress.sequence,
         file_id: file.id.to_string(),
         part_number: number,
         etag,
@@ -136,36 +141,39 @@ pub fn part_stored(file: &File, part: &StoredPart, progress: Progress, now: Time
         completed_parts: progress.parts_completed,
         percent_complete: progress.percent_of(file.plan),
     };
-    let uploaded = lifecycle("part_uploaded", file.session_id, Some((file, progress)), metadata, now);
+    let uploaded =
+        lifecycle("part_uploaded", file.session_id, progress.sequence, Some((file, progress)), metadata, now);
     vec![uploaded, Event::PartCompleted(completed)]
 }
 
-/// The events of a file that was completed with this ETag.
+/// The events of a file that was completed with this ETag; `sequence` is the number of the change.
 #[must_use]
-pub fn file_completed(file: &File, etag: &ETag, now: Timestamp) -> Vec<Event> {
-    let all = Progress { parts_completed: file.plan.total(), bytes_completed: file.size_bytes };
+pub fn file_completed(file: &File, etag: &ETag, sequence: u64, now: Timestamp) -> Vec<Event> {
+    let all = Progress { parts_completed: file.plan.total(), bytes_completed: file.size_bytes, sequence };
     let metadata = json!({ "name": file.name, "etag": etag.quoted() });
-    vec![lifecycle("file_completed", file.session_id, Some((file, all)), metadata, now)]
+    vec![lifecycle("file_completed", file.session_id, sequence, Some((file, all)), metadata, now)]
 }
 
-/// The events of a session that became a MOC.
+/// The events of a session that became a MOC; `sequence` is the number of the change.
 #[must_use]
-pub fn session_finalized(moc: &Moc, now: Timestamp) -> Vec<Event> {
+pub fn session_finalized(moc: &Moc, sequence: u64, now: Timestamp) -> Vec<Event> {
     let moc_id = moc.id.to_string();
     let metadata = json!({ "mocId": moc_id });
     let finalized = SessionFinalizedEvent {
         kind: "upload.session.finalized",
         session_id: moc.session_id.to_string(),
+        sequence,
         moc_id,
         status: "success",
     };
-    let lived = lifecycle("session_finalized", moc.session_id, None, metadata, now);
+    let lived = lifecycle("session_finalized", moc.session_id, sequence, None, metadata, now);
     vec![lived, Event::SessionFinalized(finalized)]
 }
 
 fn lifecycle(
     kind: &'static str,
     session: SessionId,
+    sequence: u64,
     file: Option<(&File, Progress)>,
     metadata: Value,
     now: Timestamp,
@@ -179,6 +187,7 @@ fn lifecycle(
     Event::Lifecycle(LifecycleEvent {
         kind,
         session_id: session.to_string(),
+        sequence,
         file_id: file.map(|(file, _)| file.id.to_string()),
         progress: file.map(progress),
         timestamp: now.to_string(),
@@ -196,6 +205,7 @@ mod tests {
             let event = SessionFinalizedEvent {
                 kind: "upload.session.finalized",
                 session_id: "s".into(),
+                sequence: 9,
                 moc_id: "m".into(),
                 status: "success",
             };

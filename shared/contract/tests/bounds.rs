@@ -77,6 +77,7 @@ fn session() -> Session {
         expires_at: now(),
         finalizing_at: None,
         moc_id: None,
+        sequence: u64::MAX,
     }
 }
 
@@ -219,11 +220,11 @@ fn events_that_wait_fit_into_a_batch_for_the_relay() {
     let (file, etag) = (file(9_999), etag(PART_NUMBER_MAX.into()));
     let number = PartNumber::new(PART_NUMBER_MAX.into()).expect("a number");
     let part = StoredPart { number, etag: etag.clone(), size_bytes: PART_BYTES, uploaded_at: now() };
-    let progress = Progress { parts_completed: PART_NUMBER_MAX, bytes_completed: file.size_bytes };
+    let progress = Progress { parts_completed: PART_NUMBER_MAX, bytes_completed: file.size_bytes, sequence: u64::MAX };
     let longest = [
-        event::file_registered(&file, now()),
+        event::file_registered(&file, u64::MAX, now()),
         event::part_stored(&file, &part, progress, now()),
-        event::file_completed(&file, &etag, now()),
+        event::file_completed(&file, &etag, u64::MAX, now()),
         event::session_created(&session(), now()),
     ];
     for event in longest.iter().flatten() {

@@ -266,6 +266,8 @@ pub struct Progress {
     /// Different parts.
     pub parts_completed: u16,
     pub bytes_completed: u64,
+    /// The session's number of the change that this is the result of: the larger one of two is the newer.
+    pub sequence: u64,
 }
 
 impl Progress {
@@ -343,7 +345,7 @@ mod tests {
     fn only_the_last_part_makes_a_hundred_per_cent() {
         let percent = |parts_completed, total: u16| {
             let plan = PartPlan::new(u64::from(total), 1);
-            plan.map(|plan| Progress { parts_completed, bytes_completed: 0 }.percent_of(plan))
+            plan.map(|plan| Progress { parts_completed, bytes_completed: 0, sequence: 0 }.percent_of(plan))
         };
         let of_three: Vec<_> = (0..=3).map(|parts| percent(parts, 3)).collect();
         assert_eq!(of_three, [Some(0), Some(33), Some(66), Some(100)]);

@@ -56,7 +56,27 @@ pub struct Session {
     pub finalizing_at: Option<Timestamp>,
     /// What it became.
     pub moc_id: Option<MocId>,
+    /// The number of its last change: see [`SessionProgress::sequence`].
+    pub sequence: u64,
 }
+
+/// What shows whether anything of a session has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionProgress {
+    /// The number of the session's last change that watchers see. It begins with [`FIRST_SEQUENCE`] and grows with
+    /// every change of the session's status, of its files, and of what is stored of them; an extension of its life
+    /// leaves it as it is.
+    pub sequence: u64,
+    pub status: Status,
+    pub expires_at: Timestamp,
+    /// The owner.
+    pub user: UserId,
+    /// What it became.
+    pub moc_id: Option<MocId>,
+}
+
+/// The sequence of a session that was created and has not changed since.
+pub const FIRST_SEQUENCE: u64 = 1;
 
 impl Session {
     /// Whether it can still change: it is active and not expired, or being finalized.
@@ -137,6 +157,7 @@ mod tests {
             expires_at: at(30),
             finalizing_at: (status == Status::Finalizing).then(|| at(5)),
             moc_id: None,
+            sequence: FIRST_SEQUENCE,
         })
     }
 

@@ -1,6 +1,8 @@
 //! Statements on parts that are recorded at a client's word, or as the bucket lists them: several in one
 //! statement, all or none.
 
+use std::borrow::Cow;
+
 use moc_application::port::{Platform, StoreError};
 use moc_domain::etag::ETag;
 use moc_domain::file::{Progress, StoredPart};
@@ -10,6 +12,7 @@ use serde_json::json;
 
 use crate::SqlStore;
 use crate::executor::{SqlExecutor, Statement, Value, text};
+use crate::files::numbered;
 use crate::row::{self, number, records};
 
 /// Records parts in SQLite: the trigger on `changed_parts` writes them. `RETURNING` shows what the statement has set,
@@ -31,14 +34,13 @@ const RECORD_SQLITE: &str = "WITH given AS (
         'uploaded_at', uploaded_at, 'replaced', replaced)) FROM next)
     WHERE id = ?1 AND etag IS NULL
       AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
-    RETURNING parts_completed, bytes_completed, changed_parts";
+    RETURNING parts_completed, bytes_completed, changed_parts, (SELECT sequence FROM sessions WHERE id = session_id)";
 
-/// Records parts in PostgreSQL. The file's row is locked first, and the rows of the parts say which bytes they
-/// replaced, as where one part is recorded.
-const RECORD_POSTGRES: &str = "WITH f AS (
-      SELECT id FROM files WHERE id = ?1 AND etag IS NULL
-        AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = files.session_id AND s.status = 'active')
-      FOR UPDATE),
+/// Records parts in PostgreSQL, after [`numbered`]. The file's row is locked first, and the rows of the parts say which
+/// bytes they replaced, as where one part is recorded.
+const RECORD_POSTGRES: &str = "f AS (
+      SELECT files.id FROM files JOIN s ON s.id = files.session_id WHERE files.id = ?1 AND files.etag IS NULL
+      FOR UPDATE OF files),
     p AS (
       INSERT INTO parts (file_id, part_number, etag, size_bytes, uploaded_at)
       SELECT f.id, g.number, g.etag, g.size_bytes, g.uploaded_at
@@ -56,8 +58,8 @@ const RECORD_POSTGRES: &str = "WITH f AS (
       FROM p)
     UPDATE files SET parts_completed = parts_completed + n.parts, bytes_completed = bytes_completed + n.bytes,
       last_part_sha256 = CASE WHEN n.last_at < CAST(?3 AS BIGINT) THEN last_part_sha256 END, has_claims = 1
-    FROM f, n WHERE files.id = f.id
-    RETURNING parts_completed, bytes_completed, n.changed";
+    FROM f, n, s WHERE files.id = f.id
+    RETURNING parts_completed, bytes_completed, n.changed, s.sequence";
 
 /// Takes records back in SQLite, by the same trigger.
 const TAKE_BACK_SQLITE: &str = "WITH removed AS (
@@ -68,9 +70,11 @@ const TAKE_BACK_SQLITE: &str = "WITH removed AS (
       changed_parts = (SELECT json_group_array(json_object('number', part_number)) FROM removed)
     WHERE id = ?1 AND etag IS NULL AND EXISTS (SELECT 1 FROM removed)";
 
-/// Takes records back in PostgreSQL. A row that another request has replaced since the statement began has another ETag
-/// when its turn comes, and stays.
-const TAKE_BACK_POSTGRES: &str = "WITH f AS (SELECT id FROM files WHERE id = ?1 AND etag IS NULL FOR UPDATE),
+/// Takes records back in PostgreSQL, after [`numbered`]. A row that another request has replaced since the statement
+/// began has another ETag when its turn comes, and stays.
+const TAKE_BACK_POSTGRES: &str = "f AS (
+      SELECT files.id FROM files JOIN s ON s.id = files.session_id WHERE files.id = ?1 AND files.etag IS NULL
+      FOR UPDATE OF files),
     removed AS (
       DELETE FROM parts USING f, json_to_recordset(CAST(CAST(?2 AS TEXT) AS JSON)) AS g(number BIGINT, etag TEXT)
       WHERE parts.file_id = f.id AND parts.part_number = g.number AND parts.etag = g.etag
@@ -99,30 +103,34 @@ pub async fn record<E: SqlExecutor, P: Platform>(
         })
         .collect();
     let mut parameters = vec![text(file), Value::Text(json!(given).to_string())];
-    let sql = if store.is_postgres() {
+    let sql: Cow<'_, str> = if store.is_postgres() {
         parameters.push(at.into());
-        RECORD_POSTGRES
+        let numbered = numbered("json_array_length(CAST(CAST(?2 AS TEXT) AS JSON))", "status = 'active'");
+        format!("WITH {numbered}, {RECORD_POSTGRES}").into()
     } else {
-        RECORD_SQLITE
+        RECORD_SQLITE.into()
     };
     let Some(row) = store.first(Statement::new(sql, parameters)).await? else { return Ok(None) };
     let changed = records(&row, 2, row::change)?;
-    Ok(Some(progress_after_each(parts, &changed, number(&row, 0)?, number(&row, 1)?)))
+    let counts = (number(&row, 0)?, number(&row, 1)?, number(&row, 3)?);
+    Ok(Some(progress_after_each(parts, &changed, counts)))
 }
 
-/// What was stored after each of the parts, from what is stored after all of them.
-fn progress_after_each(parts: &[StoredPart], changed: &[row::Change], total: u64, bytes: u64) -> Vec<Progress> {
+/// What was stored after each of the parts, from what is stored after all of them: parts, bytes, and the number of the
+/// last change.
+fn progress_after_each(parts: &[StoredPart], changed: &[row::Change], after_all: (u64, u64, u64)) -> Vec<Progress> {
     let replaced = |part: &StoredPart| {
         let number = u64::from(part.number.get());
         changed.iter().find(|change| change.number == number).and_then(|change| change.replaced)
     };
-    let (mut parts_completed, mut bytes_completed) = (total, bytes);
+    let (mut parts_completed, mut bytes_completed, mut sequence) = after_all;
     let mut progress: Vec<Progress> = parts
         .iter()
         .rev()
         .map(|part| {
-            let after =
-                Progress { parts_completed: u16::try_from(parts_completed).unwrap_or(u16::MAX), bytes_completed };
+            let parts = u16::try_from(parts_completed).unwrap_or(u16::MAX);
+            let after = Progress { parts_completed: parts, bytes_completed, sequence };
+            sequence = sequence.saturating_sub(1);
             let replaced = replaced(part);
             parts_completed = parts_completed.saturating_sub(u64::from(replaced.is_none()));
             bytes_completed = (bytes_completed + replaced.unwrap_or(0)).saturating_sub(part.size_bytes);
@@ -141,7 +149,11 @@ pub async fn take_back<E: SqlExecutor, P: Platform>(
 ) -> Result<(), StoreError> {
     let part = |(number, etag): &(PartNumber, ETag)| json!({ "number": number.get(), "etag": etag.as_str() });
     let given: Vec<_> = parts.iter().map(part).collect();
-    let sql = if store.is_postgres() { TAKE_BACK_POSTGRES } else { TAKE_BACK_SQLITE };
+    let sql: Cow<'_, str> = if store.is_postgres() {
+        format!("WITH {}, {TAKE_BACK_POSTGRES}", numbered("1", "TRUE")).into()
+    } else {
+        TAKE_BACK_SQLITE.into()
+    };
     store.execute(Statement::new(sql, [text(file), Value::Text(json!(given).to_string())])).await?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Statements on files and their parts.
 
+use std::borrow::Cow;
+
 use moc_application::port::{Completing, Files, Platform, Registered, Removed, Sessions, StoreError};
 use moc_domain::content::Content;
 use moc_domain::etag::ETag;
@@ -15,6 +17,20 @@ use crate::quotas::{self, Registration};
 use crate::row::{self, FILE, PART, REMOVED_FILE, SESSION, list, metadata, number, one, record, records};
 use crate::{SqlStore, claims};
 
+/// The number that a change of a file has taken, in SQLite: a trigger takes it before the change.
+pub(crate) const SEQUENCE_SQLITE: &str = "(SELECT sequence FROM sessions WHERE id = session_id)";
+
+/// Takes `count` numbers of the session of the file `?1`, in PostgreSQL. Whatever locks a session and a file locks the
+/// session first, so that no two requests wait for each other; and changes of one session take turns, so that their
+/// numbers show their order.
+pub(crate) fn numbered(count: &str, condition: &str) -> String {
+    format!(
+        "s AS (
+          UPDATE sessions SET sequence = sequence + {count}
+          WHERE id = (SELECT session_id FROM files WHERE id = ?1) AND {condition} RETURNING id, sequence)"
+    )
+}
+
 /// Records a part in SQLite: the trigger on `last_part_number` writes the part, the counters say whether it is new,
 /// and both cost the same whatever is stored already.
 const RECORD_PART_SQLITE: &str = "UPDATE files SET
@@ -25,15 +41,14 @@ const RECORD_PART_SQLITE: &str = "UPDATE files SET
       last_part_sha256 = ?6
     WHERE id = ?1 AND etag IS NULL
       AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
-    RETURNING parts_completed, bytes_completed";
+    RETURNING parts_completed, bytes_completed, (SELECT sequence FROM sessions WHERE id = session_id)";
 
-/// Records a part in PostgreSQL. A data-modifying `WITH` reads the snapshot of its start, so the file's row is locked
-/// first, and the part's row itself says which bytes it replaced: two requests that store one part at once count it
-/// once.
-const RECORD_PART_POSTGRES: &str = "WITH f AS (
-      SELECT id FROM files WHERE id = ?1 AND etag IS NULL
-        AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = files.session_id AND s.status = 'active')
-      FOR UPDATE),
+/// Records a part in PostgreSQL, after [`numbered`]. A data-modifying `WITH` reads the snapshot of its start, so the
+/// file's row is locked first, and the part's row itself says which bytes it replaced: two requests that store one part
+/// at once count it once.
+const RECORD_PART_POSTGRES: &str = "f AS (
+      SELECT files.id FROM files JOIN s ON s.id = files.session_id WHERE files.id = ?1 AND files.etag IS NULL
+      FOR UPDATE OF files),
     p AS (
       INSERT INTO parts (file_id, part_number, etag, size_bytes, uploaded_at)
       SELECT id, CAST(?2 AS BIGINT), ?3, CAST(?4 AS BIGINT), CAST(?5 AS BIGINT) FROM f
@@ -44,8 +59,8 @@ const RECORD_PART_POSTGRES: &str = "WITH f AS (
       parts_completed = parts_completed + CASE WHEN p.previous_bytes IS NULL THEN 1 ELSE 0 END,
       bytes_completed = bytes_completed + p.size_bytes - coalesce(p.previous_bytes, 0),
       last_part_sha256 = ?6
-    FROM p WHERE files.id = p.file_id
-    RETURNING parts_completed, bytes_completed";
+    FROM p, s WHERE files.id = p.file_id
+    RETURNING parts_completed, bytes_completed, s.sequence";
 
 /// Replaces a rejected file in SQLite: it becomes another one. Conditions on the session `s` may follow.
 const REPLACE_FILE_SQLITE: &str = "UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
@@ -55,8 +70,8 @@ const REPLACE_FILE_SQLITE: &str = "UPDATE files SET id = ?1, media_type = ?3, ob
     WHERE id = ?9 AND session_id = ?2 AND etag IS NOT NULL AND rejected = 1
       AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active'";
 
-/// Replaces a rejected file in PostgreSQL, after [`ACTIVE_SESSION`]. The session is locked meanwhile, so a finalize that
-/// gets its lock sees one of the two files and keeps it. Conditions on the session `s` may follow.
+/// Replaces a rejected file in PostgreSQL, after [`ACTIVE_SESSION`]. The session is locked meanwhile, so a finalize
+/// that gets its lock sees one of the two files and keeps it. Conditions on the session `s` may follow.
 const REPLACE_FILE_POSTGRES: &str = "UPDATE files SET id = ?1, media_type = ?3, object_key = ?4, upload_id = ?5,
       size_bytes = CAST(?6 AS BIGINT), created_at = CAST(?7 AS BIGINT), metadata = ?8, parts_completed = 0,
       bytes_completed = 0, etag = NULL, completed_at = NULL, completing_at = NULL, completions = 0,
@@ -69,13 +84,13 @@ const INSERT_FILE_SQLITE: &str = "INSERT INTO files (id, session_id, category, n
     SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?11 FROM sessions s
     WHERE s.id = ?2 AND s.status = 'active' AND (SELECT count(*) FROM files WHERE session_id = s.id) < ?10";
 
-/// The session of a file in PostgreSQL, locked.
-pub(crate) const ACTIVE_SESSION: &str =
-    "s AS (SELECT id, user_id FROM sessions WHERE id = ?2 AND status = 'active' FOR UPDATE)";
+/// The session `?2` of a file in PostgreSQL, locked, with the next number.
+pub(crate) const ACTIVE_SESSION: &str = "s AS (UPDATE sessions SET sequence = sequence + 1
+      WHERE id = ?2 AND status = 'active' RETURNING id, user_id, sequence)";
 
-/// Registers a file in PostgreSQL, after [`ACTIVE_SESSION`]. Of several at once each counts those of its snapshot, so they take the same number
-/// in the session, and one of them is stored. The session is locked meanwhile, so a finalize that gets its lock sees
-/// the file. Conditions on the session `s` may follow.
+/// Registers a file in PostgreSQL, after [`ACTIVE_SESSION`]. Of several at once each counts those of its snapshot, so
+/// they take the same place in the session, and one of them is stored. The session is locked meanwhile, so a finalize
+/// that gets its lock sees the file. Conditions on the session `s` may follow.
 const INSERT_FILE_POSTGRES: &str =
     "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id, size_bytes, created_at,
       metadata, number_in_session)
@@ -94,11 +109,9 @@ const REMOVE_FILE_SQLITE: &str =
       AND (SELECT count(*) FROM removed_files WHERE session_id = ?2) < ?3
     ON CONFLICT DO NOTHING RETURNING 1";
 
-/// Takes a file out in PostgreSQL. The session is locked meanwhile, so a finalize that gets its lock does not see the
-/// file, or keeps it.
-const REMOVE_FILE_POSTGRES: &str = "WITH s AS (
-      SELECT id FROM sessions WHERE id = ?2 AND status = 'active' FOR UPDATE),
-    f AS (
+/// Takes a file out in PostgreSQL, after [`ACTIVE_SESSION`]. The session is locked meanwhile, so a finalize that gets
+/// its lock does not see the file, or keeps it.
+const REMOVE_FILE_POSTGRES: &str = "f AS (
       DELETE FROM files USING s WHERE files.id = ?1 AND files.session_id = s.id
         AND (SELECT count(*) FROM removed_files WHERE session_id = ?2) < CAST(?3 AS BIGINT)
       RETURNING files.id, files.session_id, files.category, files.name, files.media_type, files.object_key,
@@ -128,7 +141,7 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
         let same = |other: &&File| other.category == file.category && other.name == file.name;
         let replaced = files.iter().find(same);
         Ok(match replaced {
-            Some(other) if other.id == file.id => Some(Registered::Done),
+            Some(other) if other.id == file.id => Some(Registered::Done { sequence: session.sequence }),
             Some(other) if Some(other.id) != rejected => Some(Registered::Duplicate(other.id)),
             _ if session.status != Status::Active || replaced.is_some() != rejected.is_some() => {
                 Some(Registered::NotActive)
@@ -144,10 +157,32 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
         })
     }
 
-    /// Executes a statement that takes the record of `file` away, and deletes its parts; whether it has.
-    async fn take_away(&self, statement: Statement<'_>, file: FileId) -> Result<bool, StoreError> {
+    /// Executes a statement that takes the record of `file` away, and deletes its parts; returns the number that it has
+    /// returned, `None` if it has changed nothing.
+    async fn take_away(&self, statement: Statement<'_>, file: FileId) -> Result<Option<u64>, StoreError> {
         let results = self.execute_all(&[statement, Statement::new(DELETE_PARTS, [text(file)])]).await?;
-        Ok(results.first().is_some_and(|rows| !rows.is_empty()))
+        results.first().and_then(|rows| rows.first()).map(|row| number(row, 0)).transpose()
+    }
+
+    /// Executes a statement that returns the number of a change; `None` if it has changed nothing.
+    async fn sequence(&self, statement: Statement<'_>) -> Result<Option<u64>, StoreError> {
+        self.first(statement).await?.map(|row| number(&row, 0)).transpose()
+    }
+
+    /// A change of the file `?1` under conditions on it and on the table `sessions`; returns its number.
+    fn change_file(&self, set: &str, file: &str, session: &str) -> String {
+        if self.is_postgres() {
+            let numbered = numbered("1", session);
+            return format!(
+                "WITH {numbered} UPDATE files SET {set} FROM s
+                 WHERE files.id = ?1 AND files.session_id = s.id AND {file} RETURNING s.sequence"
+            );
+        }
+        format!(
+            "UPDATE files SET {set} WHERE id = ?1 AND {file}
+               AND EXISTS (SELECT 1 FROM sessions WHERE sessions.id = session_id AND {session})
+             RETURNING {SEQUENCE_SQLITE}"
+        )
     }
 }
 
@@ -172,8 +207,8 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         registration.begin(self, file.session_id).await?;
         // Whoever is kept out by another one of the same number repeats it: as often as there are others, at most.
         for _ in 0..=registration.others_max(files_max) {
-            if self.changed(Statement::new(&*sql, parameters.clone())).await? {
-                return Ok(Registered::Done);
+            if let Some(sequence) = self.sequence(Statement::new(&*sql, parameters.clone())).await? {
+                return Ok(Registered::Done { sequence });
             }
             if let Some(outcome) = self.not_registered(file, None, files_max, quotas).await? {
                 return Ok(outcome);
@@ -199,8 +234,8 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         ];
         registration.begin(self, file.session_id).await?;
         for _ in 0..=registration.others_max(0) {
-            if self.take_away(Statement::new(&*sql, parameters.clone()), rejected).await? {
-                return Ok(Registered::Done);
+            if let Some(sequence) = self.take_away(Statement::new(&*sql, parameters.clone()), rejected).await? {
+                return Ok(Registered::Done { sequence });
             }
             if let Some(outcome) = self.not_registered(file, Some(rejected), u64::MAX, quotas).await? {
                 return Ok(outcome);
@@ -243,7 +278,11 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         part: &StoredPart,
         sha256: Option<[u8; 32]>,
     ) -> Result<Option<Progress>, StoreError> {
-        let sql = if self.is_postgres() { RECORD_PART_POSTGRES } else { RECORD_PART_SQLITE };
+        let sql: Cow<'_, str> = if self.is_postgres() {
+            format!("WITH {}, {RECORD_PART_POSTGRES}", numbered("1", "status = 'active'")).into()
+        } else {
+            RECORD_PART_SQLITE.into()
+        };
         let parameters = [
             text(file),
             u64::from(part.number.get()).into(),
@@ -254,7 +293,7 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         ];
         let Some(row) = self.first(Statement::new(sql, parameters)).await? else { return Ok(None) };
         let parts_completed = u16::try_from(number(&row, 0)?).unwrap_or(u16::MAX);
-        Ok(Some(Progress { parts_completed, bytes_completed: number(&row, 1)? }))
+        Ok(Some(Progress { parts_completed, bytes_completed: number(&row, 1)?, sequence: number(&row, 2)? }))
     }
 
     async fn claim_parts(&self, file: FileId, parts: &[StoredPart]) -> Result<Option<Vec<Progress>>, StoreError> {
@@ -289,24 +328,20 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         Ok(())
     }
 
-    async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "UPDATE files SET etag = ?2, completed_at = ?3, bytes_completed = size_bytes, parts_completed = ?4,
-              last_part_sha256 = ?5
-            WHERE id = ?1 AND etag IS NULL
-              AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'active')
-            RETURNING 1";
+    async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<Option<u64>, StoreError> {
+        let set = "etag = ?2, completed_at = ?3, bytes_completed = size_bytes, parts_completed = ?4,
+              last_part_sha256 = ?5";
+        let sql = self.change_file(set, "etag IS NULL", "status = 'active'");
         let total = u64::from(file.plan.total());
         let sha256 = file.last_part_sha256.map(hex::encode);
         let parameters = [text(file.id), text(etag), now.into(), total.into(), sha256.into()];
-        self.changed(Statement::new(sql, parameters)).await
+        self.sequence(Statement::new(sql, parameters)).await
     }
 
     async fn reject_file(&self, file: FileId, rejection: &Rejection, token: LockToken) -> Result<bool, StoreError> {
-        let sql = "UPDATE files SET rejected = 1, rejection = ?2 WHERE id = ?1 AND etag IS NOT NULL
-              AND EXISTS (SELECT 1 FROM sessions s WHERE s.id = session_id AND s.status = 'finalizing'
-                AND s.lock_token = ?3)
-              AND NOT EXISTS (SELECT 1 FROM mocs m WHERE m.session_id = files.session_id)
-            RETURNING 1";
+        let session = "status = 'finalizing' AND lock_token = ?3
+              AND NOT EXISTS (SELECT 1 FROM mocs m WHERE m.session_id = sessions.id)";
+        let sql = self.change_file("rejected = 1, rejection = ?2", "etag IS NOT NULL", session);
         self.changed(Statement::new(sql, [text(file), text(rejection.to_text()), text(token)])).await
     }
 
@@ -317,7 +352,7 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
     }
 
     async fn retype_file(&self, file: FileId, content: Content, etag: &ETag) -> Result<(), StoreError> {
-        let sql = "UPDATE files SET media_type = ?2, etag = ?3 WHERE id = ?1 AND etag IS NOT NULL";
+        let sql = self.change_file("media_type = ?2, etag = ?3", "etag IS NOT NULL", "TRUE");
         self.execute(Statement::new(sql, [text(file), text(content.media_type()), text(etag)])).await?;
         Ok(())
     }
@@ -328,7 +363,11 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         file: FileId,
         uncleared_max: u64,
     ) -> Result<Option<Removed>, StoreError> {
-        let remove = if self.is_postgres() { REMOVE_FILE_POSTGRES } else { REMOVE_FILE_SQLITE };
+        let remove: Cow<'_, str> = if self.is_postgres() {
+            format!("WITH {ACTIVE_SESSION}, {REMOVE_FILE_POSTGRES}").into()
+        } else {
+            REMOVE_FILE_SQLITE.into()
+        };
         let find =
             format!("SELECT {} FROM removed_files r WHERE r.file_id = ?1 AND r.session_id = ?2", one(REMOVED_FILE));
         let statements = [
@@ -365,8 +404,17 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
     }
 
     async fn forget_file(&self, file: FileId, completing_at: Option<Timestamp>) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM files WHERE id = ?1 AND etag IS NULL AND coalesce(completing_at, 0) = ?2 RETURNING 1";
+        let pending = "etag IS NULL AND coalesce(completing_at, 0) = ?2";
+        let sql = if self.is_postgres() {
+            let numbered = numbered("1", "TRUE");
+            format!(
+                "WITH {numbered} DELETE FROM files USING s
+                 WHERE files.id = ?1 AND files.session_id = s.id AND {pending} RETURNING s.sequence"
+            )
+        } else {
+            format!("DELETE FROM files WHERE id = ?1 AND {pending} RETURNING {SEQUENCE_SQLITE}")
+        };
         let completing_at = completing_at.unwrap_or(Timestamp::from_millis(0));
-        self.take_away(Statement::new(sql, [text(file), completing_at.into()]), file).await
+        Ok(self.take_away(Statement::new(sql, [text(file), completing_at.into()]), file).await?.is_some())
     }
 }

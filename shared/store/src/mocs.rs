@@ -1,12 +1,12 @@
 //! Statements on MOCs.
 
-use moc_application::port::{Inserted, Mocs, Platform, StoreError};
+use moc_application::port::{Inserted, Mocs, Platform, Published, StoreError};
 use moc_domain::id::{LockToken, MocId, SessionId, UserId};
 use moc_domain::moc::Moc;
 
 use crate::SqlStore;
 use crate::executor::{SqlExecutor, Statement, Value, text};
-use crate::row::{self, MOC, MOC_FILE, list, one, record, records};
+use crate::row::{self, MOC, MOC_FILE, list, number, one, record, records};
 
 /// Inserts a MOC in SQLite, where a trigger on `webhook` inserts its delivery.
 const INSERT_MOC_SQLITE: &str = "INSERT INTO mocs (id, session_id, user_id, slug, title, description, tags, theme,
@@ -27,15 +27,18 @@ const INSERT_MOC_POSTGRES: &str = "WITH s AS (
       SELECT id, session_id, user_id, created_at FROM m WHERE CAST(?10 AS BIGINT) = 1)
     SELECT 1 FROM m";
 
-fn select(condition: &str, parameter: Value) -> Statement<'static> {
+/// Selects what [`read`] reads, of the table `m`.
+fn columns() -> String {
     let files = list(MOC_FILE, "(SELECT * FROM moc_files WHERE moc_id = m.id ORDER BY file_id) f");
-    let sql = format!("SELECT {}, {files} FROM mocs m WHERE {condition}", one(MOC));
-    Statement::new(sql, [parameter])
+    format!("SELECT {}, {files}", one(MOC))
 }
 
-fn read(rows: &[Vec<Value>]) -> Result<Option<Moc>, StoreError> {
-    let Some(row) = rows.first() else { return Ok(None) };
-    Ok(Some(Moc { files: records(row, 1, row::moc_file)?, ..row::moc(&record(row, 0)?)? }))
+fn select(condition: &str, parameter: Value) -> Statement<'static> {
+    Statement::new(format!("{} FROM mocs m WHERE {condition}", columns()), [parameter])
+}
+
+fn read(row: &[Value]) -> Result<Moc, StoreError> {
+    Ok(Moc { files: records(row, 1, row::moc_file)?, ..row::moc(&record(row, 0)?)? })
 }
 
 impl<E: SqlExecutor, P: Platform> Mocs for SqlStore<E, P> {
@@ -67,19 +70,21 @@ impl<E: SqlExecutor, P: Platform> Mocs for SqlStore<E, P> {
         })
     }
 
-    async fn complete_moc(&self, moc: MocId, session: SessionId) -> Result<Option<Moc>, StoreError> {
+    async fn complete_moc(&self, moc: MocId, session: SessionId) -> Result<Option<Published>, StoreError> {
         let files = "INSERT INTO moc_files (moc_id, file_id, category, name, media_type, object_key, size_bytes, etag)
             SELECT ?1, id, category, name, media_type, object_key, size_bytes, etag FROM files
             WHERE session_id = ?2 AND etag IS NOT NULL ON CONFLICT DO NOTHING";
-        let end = "UPDATE sessions SET status = 'finalized', moc_id = ?2, lock_token = NULL
+        let end = "UPDATE sessions SET status = 'finalized', sequence = sequence + 1, moc_id = ?2, lock_token = NULL
             WHERE id = ?1 AND status IN ('active', 'finalizing')";
+        let (found, sequence) = (columns(), "coalesce((SELECT sequence FROM sessions WHERE id = m.session_id), 0)");
         let statements = [
             Statement::new(files, [text(moc), text(session)]),
             Statement::new(end, [text(session), text(moc)]),
-            select("m.id = ?1", text(moc)),
+            Statement::new(format!("{found}, {sequence} FROM mocs m WHERE m.id = ?1"), [text(moc)]),
         ];
         let results = self.execute_all(&statements).await?;
-        results.last().map_or(Ok(None), |rows| read(rows))
+        let Some(row) = results.last().and_then(|rows| rows.first()) else { return Ok(None) };
+        Ok(Some(Published { moc: read(row)?, sequence: number(row, 2)? }))
     }
 
     async fn set_thumbnail(&self, moc: MocId, key: &str) -> Result<(), StoreError> {
@@ -103,10 +108,10 @@ impl<E: SqlExecutor, P: Platform> Mocs for SqlStore<E, P> {
     }
 
     async fn moc(&self, id: MocId) -> Result<Option<Moc>, StoreError> {
-        read(&self.execute(select("m.id = ?1", text(id))).await?)
+        self.first(select("m.id = ?1", text(id))).await?.map(|row| read(&row)).transpose()
     }
 
     async fn moc_of_session(&self, id: SessionId) -> Result<Option<Moc>, StoreError> {
-        read(&self.execute(select("m.session_id = ?1", text(id))).await?)
+        self.first(select("m.session_id = ?1", text(id))).await?.map(|row| read(&row)).transpose()
     }
 }

@@ -15,7 +15,7 @@ use moc_domain::time::Timestamp;
 
 use crate::SqlStore;
 use crate::executor::{SqlExecutor, Statement, text};
-use crate::files::ACTIVE_SESSION;
+use crate::files::{ACTIVE_SESSION, SEQUENCE_SQLITE};
 use crate::row::number;
 use crate::sessions;
 
@@ -135,10 +135,10 @@ impl Registration<'_> {
     pub fn statement<E: SqlExecutor, P: Platform>(&self, store: &SqlStore<E, P>, sql: &str, tail: &str) -> String {
         let conditions = self.conditions();
         if !store.is_postgres() {
-            return format!("{sql}{conditions}{tail} RETURNING 1");
+            return format!("{sql}{conditions}{tail} RETURNING {SEQUENCE_SQLITE}");
         }
         if self.quotas.is_off() {
-            return format!("WITH {ACTIVE_SESSION} {sql}{tail} RETURNING 1");
+            return format!("WITH {ACTIVE_SESSION} {sql}{tail} RETURNING (SELECT sequence FROM s)");
         }
         let (added, day) = (self.added("o.size_bytes"), self.day());
         let old = if self.replaces { ", (SELECT size_bytes FROM files WHERE id = ?9) AS o" } else { "" };
@@ -149,15 +149,16 @@ impl Registration<'_> {
                 SELECT version FROM user_quotas WHERE user_id = (SELECT user_id FROM sessions WHERE id = ?2))
               FOR UPDATE),
             s AS (
-              SELECT s.id, s.user_id FROM sessions s JOIN q ON q.user_id = s.user_id
-              WHERE s.id = ?2 AND s.status = 'active' FOR UPDATE OF s),
+              UPDATE sessions SET sequence = sequence + 1 FROM q
+              WHERE sessions.user_id = q.user_id AND sessions.id = ?2 AND sessions.status = 'active'
+              RETURNING sessions.id, sessions.user_id, sessions.sequence),
             f AS ({sql}{conditions}{tail} RETURNING files.session_id),
             u AS (
               UPDATE user_quotas SET version = version + 1,
                 registered_bytes = {added} + CASE WHEN day_start >= {day} THEN registered_bytes ELSE 0 END,
                 day_start = greatest(day_start, {day})
               FROM f, q{old} WHERE user_quotas.user_id = q.user_id)
-            SELECT 1 FROM f"
+            SELECT s.sequence FROM f, s"
         )
     }
 

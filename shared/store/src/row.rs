@@ -14,7 +14,7 @@ use moc_domain::file::{File, Rejection, StoredPart};
 use moc_domain::id::{FileId, MocId, SessionId, UserId};
 use moc_domain::moc::{Description, Moc, MocFile};
 use moc_domain::part::{PartNumber, PartPlan};
-use moc_domain::session::{Session, Status};
+use moc_domain::session::{Session, SessionProgress, Status};
 use moc_domain::thumbnail::ThumbnailClaim;
 use moc_domain::time::Timestamp;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -25,7 +25,11 @@ use crate::executor::Value;
 /// A session, of the table `s`: [`session`].
 pub const SESSION: &str = "json_object('id', s.id, 'user', s.user_id, 'status', s.status,
     'part_size_bytes', s.part_size_bytes, 'created_at', s.created_at, 'expires_at', s.expires_at,
-    'finalizing_at', s.finalizing_at, 'moc_id', s.moc_id)";
+    'finalizing_at', s.finalizing_at, 'moc_id', s.moc_id, 'sequence', s.sequence)";
+
+/// What shows whether a session has changed, of the table `s`: [`progress`].
+pub const PROGRESS: &str = "json_object('sequence', s.sequence, 'status', s.status, 'expires_at', s.expires_at,
+    'user', s.user_id, 'moc_id', s.moc_id)";
 
 /// A file, of the table `f`: [`file`]. The session's column comes by a subquery: newer versions of SQLite prepare
 /// a statement with a join anew for every run.
@@ -260,6 +264,18 @@ pub fn session(record: &Record<'_>) -> Result<Session, StoreError> {
         created_at: record.time("created_at")?,
         expires_at: record.time("expires_at")?,
         finalizing_at: record.time_or_null("finalizing_at")?,
+        moc_id: record.parsed_or_null("moc_id", MocId::parse)?,
+        sequence: record.number("sequence")?,
+    })
+}
+
+/// See [`PROGRESS`].
+pub fn progress(record: &Record<'_>) -> Result<SessionProgress, StoreError> {
+    Ok(SessionProgress {
+        sequence: record.number("sequence")?,
+        status: record.parsed("status", Status::parse)?,
+        expires_at: record.time("expires_at")?,
+        user: record.parsed("user", UserId::parse)?,
         moc_id: record.parsed_or_null("moc_id", MocId::parse)?,
     })
 }

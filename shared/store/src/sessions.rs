@@ -4,11 +4,11 @@ use moc_application::port::{Opened, Platform, Sessions, StoreError};
 use moc_domain::file::File;
 use moc_domain::id::{LockToken, SessionId, UserId};
 use moc_domain::quota::{SessionQuotas, Usage};
-use moc_domain::session::Session;
+use moc_domain::session::{Session, SessionProgress};
 use moc_domain::time::Timestamp;
 
 use crate::executor::{SqlExecutor, Statement, Value, text};
-use crate::row::{self, FILE, SESSION, list, number, one, record, records};
+use crate::row::{self, FILE, PROGRESS, SESSION, list, number, one, record, records};
 use crate::{SqlStore, quotas};
 
 /// What the statements insert of a session.
@@ -56,6 +56,12 @@ impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
         row::session(&record(&row, 0)?).map(Some)
     }
 
+    async fn progress(&self, id: SessionId) -> Result<Option<SessionProgress>, StoreError> {
+        let sql = format!("SELECT {} FROM sessions s WHERE s.id = ?1", one(PROGRESS));
+        let Some(row) = self.first(Statement::new(sql, [text(id)])).await? else { return Ok(None) };
+        row::progress(&record(&row, 0)?).map(Some)
+    }
+
     async fn session_with_files(&self, id: SessionId) -> Result<Option<(Session, Vec<File>)>, StoreError> {
         let files = list(FILE, "(SELECT * FROM files WHERE session_id = s.id ORDER BY id) f");
         let sql = format!("SELECT {}, {files} FROM sessions s WHERE s.id = ?1", one(SESSION));
@@ -70,7 +76,8 @@ impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
     }
 
     async fn cancel_session(&self, id: SessionId) -> Result<bool, StoreError> {
-        let sql = "UPDATE sessions SET status = 'cancelled' WHERE id = ?1 AND status = 'active' RETURNING 1";
+        let sql = "UPDATE sessions SET status = 'cancelled', sequence = sequence + 1
+            WHERE id = ?1 AND status = 'active' RETURNING 1";
         self.changed(Statement::new(sql, [text(id)])).await
     }
 
@@ -104,7 +111,8 @@ impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
         stale_before: Timestamp,
     ) -> Result<bool, StoreError> {
         // If `token` holds the lock already, the result of its first attempt was lost.
-        let sql = "UPDATE sessions SET status = 'finalizing', lock_token = ?2, finalizing_at = ?3
+        let sql =
+            "UPDATE sessions SET status = 'finalizing', sequence = sequence + 1, lock_token = ?2, finalizing_at = ?3
             WHERE id = ?1 AND (
               (status = 'active' AND expires_at > ?3)
               OR (status = 'finalizing' AND (coalesce(finalizing_at, created_at) <= ?4 OR lock_token = ?2)))
@@ -136,7 +144,8 @@ impl<E: SqlExecutor, P: Platform> Sessions for SqlStore<E, P> {
     }
 
     async fn unlock_session(&self, id: SessionId, token: LockToken) -> Result<(), StoreError> {
-        let sql = "UPDATE sessions SET status = 'active', lock_token = NULL, finalizing_at = NULL
+        let sql =
+            "UPDATE sessions SET status = 'active', sequence = sequence + 1, lock_token = NULL, finalizing_at = NULL
             WHERE id = ?1 AND status = 'finalizing' AND lock_token = ?2
               AND NOT EXISTS (SELECT 1 FROM mocs WHERE session_id = ?1)";
         self.execute(Statement::new(sql, [text(id), text(token)])).await?;

@@ -68,7 +68,8 @@ impl<E: SqlExecutor, P: Platform> Sweeps for SqlStore<E, P> {
         let skip_locked = if self.is_postgres() { "FOR UPDATE SKIP LOCKED" } else { "" };
         let is_due = format!("swept = 0 AND {ENDED} <= ?1 AND expires_at <= ?1");
         let sql = format!(
-            "UPDATE sessions SET sweep_at = ?2, status = CASE WHEN status = 'active' THEN 'cancelled' ELSE status END
+            "UPDATE sessions SET sweep_at = ?2, sequence = sequence + CASE WHEN status = 'active' THEN 1 ELSE 0 END,
+               status = CASE WHEN status = 'active' THEN 'cancelled' ELSE status END
              WHERE {is_due}
                AND id = (SELECT id FROM sessions WHERE {is_due} ORDER BY {ENDED} LIMIT 1 {skip_locked})
              RETURNING id"

@@ -77,6 +77,11 @@ async fn a_statement_that_succeeds_hides_no_missing_migration() {
     store().session(id()).await.expect("a new schema");
     let undo = [
         "DROP TABLE secrets",
+        "DROP TRIGGER number_new_file",
+        "DROP TRIGGER number_recorded_part",
+        "DROP TRIGGER number_changed_file",
+        "DROP TRIGGER number_removed_file",
+        "ALTER TABLE sessions DROP COLUMN sequence",
         "DROP TABLE removed_files",
         "DROP INDEX sessions_to_sweep",
         "DROP INDEX sessions_swept",

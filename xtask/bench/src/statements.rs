@@ -10,7 +10,7 @@ use moc_domain::etag::ETag;
 use moc_domain::file::StoredPart;
 use moc_domain::id::{FileId, SessionId, UserId};
 use moc_domain::part::PartNumber;
-use moc_domain::session::{Session, Status};
+use moc_domain::session::{FIRST_SEQUENCE, Session, Status};
 use moc_domain::time::Timestamp;
 use moc_store::{Dialect, Rows, SqlError, SqlExecutor, SqlStore, Statement};
 
@@ -77,6 +77,7 @@ pub async fn create_session(dialect: Dialect, id: &str) -> Result<Vec<Statement<
         expires_at: now.plus_millis(3_600_000),
         finalizing_at: None,
         moc_id: None,
+        sequence: FIRST_SEQUENCE,
     };
     Ok(recorded(dialect, async |store| {
         // A recorder does not fail.

@@ -10,7 +10,7 @@ use moc_domain::limits::{LEASE_MS, MIB, PART_SIZE_DEFAULT_MIB, SESSION_LIFETIME_
 use moc_domain::moc::{Description, Moc};
 use moc_domain::name::FileName;
 use moc_domain::part::PartPlan;
-use moc_domain::session::{Session, Status};
+use moc_domain::session::{FIRST_SEQUENCE, Session, Status};
 use moc_domain::time::Timestamp;
 
 use crate::document;
@@ -132,6 +132,7 @@ impl Fixture {
             expires_at: now.plus_millis(SESSION_LIFETIME_MS),
             finalizing_at: None,
             moc_id: None,
+            sequence: FIRST_SEQUENCE,
         };
         Ok(Self { name, purpose, session, files: Vec::new(), moc: None })
     }

@@ -12,7 +12,7 @@ use moc_domain::id::{FileId, LockToken, MocId, SessionId, UserId};
 use moc_domain::moc::Moc;
 use moc_domain::part::PartNumber;
 use moc_domain::quota::{FileQuotas, SessionQuotas, Usage};
-use moc_domain::session::Session;
+use moc_domain::session::{Session, SessionProgress};
 use moc_domain::thumbnail::{LastAttempt, ThumbnailClaim};
 use moc_domain::time::Timestamp;
 
@@ -29,8 +29,8 @@ impl From<StoreError> for Error {
 /// The result of [`Files::insert_file`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Registered {
-    /// The session has the file.
-    Done,
+    /// The session has the file, as of the change of this number.
+    Done { sequence: u64 },
     /// The session already has a file of that category and name.
     Duplicate(FileId),
     /// The session has as many files as it may.
@@ -41,6 +41,14 @@ pub enum Registered {
     NotActive,
 }
 
+impl Registered {
+    /// Whether the session has the file.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+}
+
 /// The result of [`Sessions::open_session`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Opened {
@@ -48,6 +56,15 @@ pub enum Opened {
     Done,
     /// A quota is used up: for this reason.
     OverQuota(ErrorKind),
+}
+
+/// The result of [`Mocs::complete_moc`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// With its files.
+    pub moc: Moc,
+    /// The number of its session's last change.
+    pub sequence: u64,
 }
 
 /// The result of [`Mocs::insert_moc`].
@@ -81,7 +98,8 @@ pub struct Removed {
     pub again: bool,
 }
 
-/// Upload sessions.
+/// Upload sessions. Each change of a session or its files that watchers see also takes the next number of the session,
+/// in one step with the change ([`SessionProgress::sequence`]). A step that runs again may take further ones.
 pub trait Sessions {
     /// Adds one to the sessions that `user` created in the window that began at `window_start`; returns their number.
     async fn count_session(&self, user: &UserId, window_start: Timestamp) -> Result<u64, StoreError>;
@@ -93,6 +111,8 @@ pub trait Sessions {
     async fn usage(&self, user: &UserId, now: Timestamp) -> Result<Usage, StoreError>;
     /// A session of any user.
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+    /// What shows whether a session has changed: one read by its key, which costs the same whatever it has.
+    async fn progress(&self, id: SessionId) -> Result<Option<SessionProgress>, StoreError>;
     /// A session with its files, in the order of their registration.
     async fn session_with_files(&self, id: SessionId) -> Result<Option<(Session, Vec<File>)>, StoreError>;
     /// Moves the end of an active session, never to an earlier time.
@@ -153,8 +173,8 @@ pub trait Files {
     ) -> Result<Option<Progress>, StoreError>;
     /// Records parts of different numbers, in the order of these, at a client's word or as the bucket lists them: all
     /// of them, or none unless the session is active and the file pending (`None`). Returns what is stored after each
-    /// of them. A part that is recorded under this ETag already stays as it is. The file has claims from then on
-    /// ([`File::has_claims`]).
+    /// of them, with a number of its own. A part that is recorded under this ETag already stays as it is. The file has
+    /// claims from then on ([`File::has_claims`]).
     async fn claim_parts(&self, file: FileId, parts: &[StoredPart]) -> Result<Option<Vec<Progress>>, StoreError>;
     /// Deletes the records of those parts of a pending file that are recorded under these ETags.
     async fn take_back_parts(&self, file: FileId, parts: &[(PartNumber, ETag)]) -> Result<(), StoreError>;
@@ -168,9 +188,9 @@ pub trait Files {
     ) -> Result<Option<Completing>, StoreError>;
     /// Records that no completion of a pending file is under way any more.
     async fn end_completion(&self, file: FileId) -> Result<(), StoreError>;
-    /// Completes a pending file of an active session, with the SHA-256 of its last part as `file` has it. `false`
-    /// unless both are.
-    async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<bool, StoreError>;
+    /// Completes a pending file of an active session, with the SHA-256 of its last part as `file` has it; returns the
+    /// number of the change, `None` unless both are.
+    async fn complete_file(&self, file: &File, etag: &ETag, now: Timestamp) -> Result<Option<u64>, StoreError>;
     /// Marks a completed file as one that a new registration replaces, and keeps why, while `token` holds the lock of
     /// its session and that has no MOC. `false` otherwise: the file is, or may become, a part of a MOC.
     async fn reject_file(&self, file: FileId, rejection: &Rejection, token: LockToken) -> Result<bool, StoreError>;
@@ -178,9 +198,9 @@ pub trait Files {
     async fn verify_file(&self, file: FileId, etag: &ETag) -> Result<(), StoreError>;
     /// Records what the bytes of a completed file are, and the ETag that its object has since it says so.
     async fn retype_file(&self, file: FileId, content: Content, etag: &ETag) -> Result<(), StoreError>;
-    /// Takes a file out of an active session, so that its name and its place are free. Until the bucket is cleared of it
-    /// ([`Files::clear_files`]) every call returns it; `None` if there is no such file, the session is not active, or the
-    /// bucket is to be cleared of `uncleared_max` files that were taken out of it before.
+    /// Takes a file out of an active session, so that its name and its place are free. Until the bucket is cleared of
+    /// it ([`Files::clear_files`]) every call returns it; `None` if there is no such file, the session is not active,
+    /// or the bucket is to be cleared of `uncleared_max` files that were taken out of it before.
     async fn remove_file(
         &self,
         session: SessionId,
@@ -202,9 +222,8 @@ pub trait Mocs {
     /// Inserts a MOC without its files while `token` holds the lock of its session, and with it the delivery of its
     /// webhook if `webhook` is set.
     async fn insert_moc(&self, moc: &Moc, token: LockToken, webhook: bool) -> Result<Inserted, StoreError>;
-    /// Gives a MOC the completed files of its session and ends the session; returns the MOC, `None` if it does not
-    /// exist.
-    async fn complete_moc(&self, moc: MocId, session: SessionId) -> Result<Option<Moc>, StoreError>;
+    /// Gives a MOC the completed files of its session and ends the session; `None` if the MOC does not exist.
+    async fn complete_moc(&self, moc: MocId, session: SessionId) -> Result<Option<Published>, StoreError>;
     /// Sets the object key of a MOC's thumbnail, which has not to be made any more.
     async fn set_thumbnail(&self, moc: MocId, key: &str) -> Result<(), StoreError>;
     /// Those of `slugs` that the user's MOCs have.

@@ -143,7 +143,8 @@ pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
             ]
         }
         ("recordParts", _) => {
-            let progress = Progress { parts_completed: file.parts_completed, bytes_completed: file.bytes_completed };
+            let progress =
+                Progress { parts_completed: file.parts_completed, bytes_completed: file.bytes_completed, sequence: 1 };
             vec![example("progress", "Two of three parts", PartsRecorded::new(file, progress))]
         }
         ("listParts", _) => vec![example("parts", "Two stored parts", PartList::from(parts.as_slice()))],

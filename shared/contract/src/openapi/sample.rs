@@ -101,6 +101,7 @@ impl Sample {
             expires_at: BEGIN.plus_millis(SESSION_LIFETIME_MS),
             finalizing_at: None,
             moc_id: None,
+            sequence: 1,
         };
         let key = object_key(&user, session.id, file_id(), &FileName::parse(NAME).ok()?, Content::Pdf);
         let file = File {

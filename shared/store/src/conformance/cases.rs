@@ -16,7 +16,7 @@ use moc_domain::limits::WEBHOOK_LEASE_MS;
 use moc_domain::moc::{Description, Moc};
 use moc_domain::part::{PartNumber, PartPlan};
 use moc_domain::quota::FileQuotas;
-use moc_domain::session::{Session, Status};
+use moc_domain::session::{FIRST_SEQUENCE, Session, Status};
 use moc_domain::time::Timestamp;
 
 pub use once::*;
@@ -67,6 +67,7 @@ pub(super) fn session() -> Session {
         expires_at: after(60_000),
         finalizing_at: None,
         moc_id: None,
+        sequence: FIRST_SEQUENCE,
     }
 }
 
@@ -127,14 +128,15 @@ pub(super) async fn registered(store: &SqlStore<impl SqlExecutor, impl Platform>
     let session = session();
     store.insert_session(&session).await.unwrap();
     let file = file(&session, "a.pdf", parts);
-    assert_eq!(store.insert_file(&file, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Done);
-    (session, file)
+    let registered = store.insert_file(&file, FILES_MAX, &NO_QUOTAS).await.unwrap();
+    let Registered::Done { sequence } = registered else { panic!("{registered:?}") };
+    (Session { sequence, ..session }, file)
 }
 
 /// A locked session with one completed file.
 pub(super) async fn locked(store: &SqlStore<impl SqlExecutor, impl Platform>) -> (Session, File, LockToken) {
     let (session, file) = registered(store, 1).await;
-    assert!(store.complete_file(&file, &etag_of("whole-1"), now()).await.unwrap());
+    assert!(store.complete_file(&file, &etag_of("whole-1"), now()).await.unwrap().is_some());
     let token = token();
     assert!(store.lock_session(session.id, token, now(), after(-1_000)).await.unwrap());
     (session, file, token)
@@ -145,7 +147,10 @@ pub async fn keeps_sessions_files_and_parts(database: &impl Database) {
     let (session, file) = registered(store, 2).await;
     // Its result may have been lost.
     store.insert_session(&session).await.unwrap();
-    assert_eq!(store.insert_file(&file, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Done);
+    let again = store.insert_file(&file, FILES_MAX, &NO_QUOTAS).await.unwrap();
+    let Registered::Done { sequence } = again else { panic!("{again:?}") };
+    assert!(sequence >= session.sequence);
+    let session = Session { sequence, ..session };
     assert_eq!(store.session(session.id).await.unwrap().as_ref(), Some(&session));
     assert_eq!(store.session(SessionId::new(now(), [0; 10])).await.unwrap(), None);
     assert_eq!(store.file(session.id, file.id).await.unwrap(), Some((session.clone(), file.clone())));
@@ -155,6 +160,7 @@ pub async fn keeps_sessions_files_and_parts(database: &impl Database) {
     let parts = [part(1, PART_BYTES, "one"), part(2, 1, "two")];
     store.record_part(file.id, &parts[1], Some([7; 32])).await.unwrap();
     store.record_part(file.id, &parts[0], None).await.unwrap();
+    let session = Session { sequence: session.sequence + 2, ..session };
     let stored = File { parts_completed: 2, bytes_completed: file.size_bytes, ..file.clone() };
     let found = store.file_with_parts(session.id, file.id).await.unwrap();
     assert_eq!(found, Some((session.clone(), stored.clone(), parts.to_vec())));
@@ -184,7 +190,7 @@ pub async fn rejects_files_of_full_inactive_and_unknown_sessions(database: &impl
     let again = file(&session, "a.pdf", 1);
     assert_eq!(store.insert_file(&again, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Duplicate(first.id));
     for name in ["b.pdf", "c.pdf"] {
-        assert_eq!(store.insert_file(&file(&session, name, 1), FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Done);
+        assert!(store.insert_file(&file(&session, name, 1), FILES_MAX, &NO_QUOTAS).await.unwrap().is_done());
     }
     let fourth = file(&session, "d.pdf", 1);
     assert_eq!(store.insert_file(&fourth, FILES_MAX, &NO_QUOTAS).await.unwrap(), Registered::Full);
@@ -205,9 +211,12 @@ pub async fn registers_no_more_files_than_allowed_at_once(database: &impl Databa
             store.insert_file(&file(&session, &format!("{client}.pdf"), 1), FILES_MAX, &NO_QUOTAS).await.unwrap()
         };
         let outcomes = database.concurrently(CLIENTS, register).await;
-        let done = outcomes.iter().filter(|outcome| **outcome == Registered::Done).count();
+        let done = outcomes.iter().filter(|outcome| outcome.is_done()).count();
         assert_eq!(done as u64, FILES_MAX, "{outcomes:?}");
-        assert!(outcomes.iter().all(|outcome| matches!(outcome, Registered::Done | Registered::Full)), "{outcomes:?}");
+        assert!(
+            outcomes.iter().all(|outcome| matches!(outcome, Registered::Done { .. } | Registered::Full)),
+            "{outcomes:?}"
+        );
     }
 }
 
@@ -215,11 +224,13 @@ pub async fn counts_a_part_once_however_often_it_is_stored(database: &impl Datab
     let store = &database.store().await;
     let (session, file) = registered(store, 3).await;
     let record = async |part: &StoredPart| store.record_part(file.id, part, None).await.unwrap();
-    let progress = |parts_completed, bytes_completed| Some(Progress { parts_completed, bytes_completed });
-    assert_eq!(record(&part(1, PART_BYTES, "a")).await, progress(1, PART_BYTES));
-    assert_eq!(record(&part(1, PART_BYTES, "b")).await, progress(1, PART_BYTES));
-    assert_eq!(record(&part(3, 1, "c")).await, progress(2, PART_BYTES + 1));
-    assert_eq!(record(&part(1, PART_BYTES, "a")).await, progress(2, PART_BYTES + 1));
+    let progress = |change, parts_completed, bytes_completed| {
+        Some(Progress { parts_completed, bytes_completed, sequence: session.sequence + change })
+    };
+    assert_eq!(record(&part(1, PART_BYTES, "a")).await, progress(1, 1, PART_BYTES));
+    assert_eq!(record(&part(1, PART_BYTES, "b")).await, progress(2, 1, PART_BYTES));
+    assert_eq!(record(&part(3, 1, "c")).await, progress(3, 2, PART_BYTES + 1));
+    assert_eq!(record(&part(1, PART_BYTES, "a")).await, progress(4, 2, PART_BYTES + 1));
     let (_, _, parts) = store.file_with_parts(session.id, file.id).await.unwrap().expect("the file");
     assert_eq!(parts, [part(1, PART_BYTES, "a"), part(3, 1, "c")]);
 }
@@ -248,12 +259,12 @@ pub async fn counts_parts_that_are_stored_at_once(database: &impl Database) {
 pub async fn stores_no_part_after_completion_or_cancellation(database: &impl Database) {
     let store = &database.store().await;
     let (_, completed) = registered(store, 1).await;
-    assert!(store.complete_file(&completed, &etag_of("whole-1"), now()).await.unwrap());
+    assert!(store.complete_file(&completed, &etag_of("whole-1"), now()).await.unwrap().is_some());
     assert_eq!(store.record_part(completed.id, &part(1, 1, "a"), None).await.unwrap(), None);
     let (session, pending) = registered(store, 1).await;
     assert!(store.cancel_session(session.id).await.unwrap());
     assert_eq!(store.record_part(pending.id, &part(1, 1, "a"), None).await.unwrap(), None);
-    assert!(!store.complete_file(&pending, &etag_of("whole-1"), now()).await.unwrap());
+    assert_eq!(store.complete_file(&pending, &etag_of("whole-1"), now()).await.unwrap(), None);
     let (_, _, parts) = store.file_with_parts(session.id, pending.id).await.unwrap().expect("the file");
     assert!(parts.is_empty());
 }
@@ -263,7 +274,7 @@ pub async fn completes_once_beside_late_parts(database: &impl Database) {
     let outcomes = database
         .concurrently(CLIENTS, async |store, client| {
             if client % 2 == 0 {
-                store.complete_file(&file, &etag_of(&format!("whole-{client}")), now()).await.unwrap()
+                store.complete_file(&file, &etag_of(&format!("whole-{client}")), now()).await.unwrap().is_some()
             } else {
                 store.record_part(file.id, &part(1, PART_BYTES, "late"), None).await.unwrap();
                 false
@@ -316,7 +327,8 @@ pub async fn locks_once_and_unlocks_for_the_holder_only(database: &impl Database
     // The result of the first attempt may have been lost.
     assert!(store.lock_session(session.id, second, after(20), after(-1)).await.unwrap());
     store.unlock_session(session.id, second).await.unwrap();
-    assert_eq!(session_now().await, session);
+    let unlocked = session_now().await;
+    assert_eq!(unlocked, Session { sequence: unlocked.sequence, ..session.clone() });
     // A session that has expired cannot be locked.
     assert!(!store.lock_session(session.id, token(), session.expires_at, now()).await.unwrap());
 }
@@ -332,15 +344,17 @@ pub async fn publishes_one_moc_per_session_and_slug(database: &impl Database) {
     store.unlock_session(session.id, token).await.unwrap();
     assert_eq!(store.session(session.id).await.unwrap().expect("the session").status, Status::Finalizing);
 
-    let completed = store.complete_moc(first.id, session.id).await.unwrap().expect("the MOC");
+    let published = store.complete_moc(first.id, session.id).await.unwrap().expect("the MOC");
+    let completed = published.moc.clone();
     assert_eq!(completed.files.iter().map(|file| file.id).collect::<Vec<_>>(), [file.id]);
     assert_eq!(completed.files[0].etag, etag_of("whole-1"));
     assert_eq!(Moc { files: Vec::new(), ..completed.clone() }, first);
-    assert_eq!(store.complete_moc(first.id, session.id).await.unwrap().as_ref(), Some(&completed));
+    assert_eq!(store.complete_moc(first.id, session.id).await.unwrap().as_ref(), Some(&published));
     assert_eq!(store.moc(first.id).await.unwrap().as_ref(), Some(&completed));
     assert_eq!(store.moc_of_session(session.id).await.unwrap().as_ref(), Some(&completed));
     let ended = store.session(session.id).await.unwrap().expect("the session");
     assert_eq!((ended.status, ended.moc_id), (Status::Finalized, Some(first.id)));
+    assert_eq!(published.sequence, ended.sequence);
 
     store.set_thumbnail(first.id, "thumbnail.jpg").await.unwrap();
     let with_thumbnail = store.moc(first.id).await.unwrap().expect("the MOC");
@@ -393,7 +407,7 @@ pub(super) async fn due(store: &SqlStore<impl SqlExecutor, impl Platform>) -> Mo
     let (session, _, token) = locked(store).await;
     let moc = moc(&session, "A");
     assert_eq!(store.insert_moc(&moc, token, true).await.unwrap(), Inserted::Done);
-    store.complete_moc(moc.id, session.id).await.unwrap().expect("the MOC")
+    store.complete_moc(moc.id, session.id).await.unwrap().expect("the MOC").moc
 }
 
 pub async fn claims_each_delivery_once_among_sweeps(database: &impl Database) {

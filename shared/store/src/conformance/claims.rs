@@ -3,6 +3,7 @@
 use moc_application::port::{Files, Sessions};
 use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::part::PartNumber;
+use moc_domain::session::Session;
 
 use super::Database;
 use super::cases::{CLIENTS, PART_BYTES, after, etag_of, now, part, registered};
@@ -16,22 +17,29 @@ fn numbered(number: u64) -> PartNumber {
 pub async fn counts_claimed_parts_in_their_order(database: &impl Database) {
     let store = &database.store().await;
     let (session, file) = registered(store, 4).await;
-    let progress = |parts_completed, bytes_completed| Progress { parts_completed, bytes_completed };
+    let progress = |change, parts_completed, bytes_completed| {
+        let sequence = session.sequence + change;
+        Progress { parts_completed, bytes_completed, sequence }
+    };
     let claim = async |parts: &[StoredPart]| store.claim_parts(file.id, parts).await.unwrap();
     store.record_part(file.id, &part(2, PART_BYTES, "through"), None).await.unwrap();
     let claims = [part(1, PART_BYTES, "a"), part(2, PART_BYTES, "b"), part(4, 1, "d")];
-    let counted = [progress(2, 2 * PART_BYTES), progress(2, 2 * PART_BYTES), progress(3, 2 * PART_BYTES + 1)];
+    let counted = [progress(2, 2, 2 * PART_BYTES), progress(3, 2, 2 * PART_BYTES), progress(4, 3, 2 * PART_BYTES + 1)];
     assert_eq!(claim(&claims).await.as_deref(), Some(&counted[..]));
     // The result may have been lost.
-    let unchanged = [counted[2]; 3];
+    let unchanged = [5, 6, 7].map(|change| progress(change, 3, 2 * PART_BYTES + 1));
     assert_eq!(claim(&claims).await.as_deref(), Some(&unchanged[..]));
     assert_eq!(claim(&[]).await.as_deref(), Some(&[][..]));
     let last = store.record_part(file.id, &part(3, PART_BYTES, "through"), None).await.unwrap();
-    assert_eq!(last, Some(progress(4, file.size_bytes)));
+    assert_eq!(last, Some(progress(8, 4, file.size_bytes)));
+    let sequence = session.sequence + 8;
     let found = store.file_with_parts(session.id, file.id).await.unwrap().expect("the file");
     let whole = File { parts_completed: 4, bytes_completed: file.size_bytes, has_claims: true, ..file };
     let [first, second, fourth] = claims;
-    assert_eq!(found, (session, whole, vec![first, second, part(3, PART_BYTES, "through"), fourth]));
+    assert_eq!(
+        found,
+        (Session { sequence, ..session }, whole, vec![first, second, part(3, PART_BYTES, "through"), fourth])
+    );
 }
 
 pub async fn keeps_a_part_that_is_claimed_under_its_etag(database: &impl Database) {
@@ -55,7 +63,7 @@ pub async fn keeps_a_part_that_is_claimed_under_its_etag(database: &impl Databas
 pub async fn claims_no_part_after_completion_or_cancellation(database: &impl Database) {
     let store = &database.store().await;
     let (_, completed) = registered(store, 1).await;
-    assert!(store.complete_file(&completed, &etag_of("whole-1"), now()).await.unwrap());
+    assert!(store.complete_file(&completed, &etag_of("whole-1"), now()).await.unwrap().is_some());
     assert_eq!(store.claim_parts(completed.id, &[part(1, 1, "a")]).await.unwrap(), None);
     let (session, pending) = registered(store, 1).await;
     assert!(store.cancel_session(session.id).await.unwrap());
@@ -107,9 +115,10 @@ pub async fn takes_back_parts_under_their_etags_only(database: &impl Database) {
         assert_eq!(left().await, (2, PART_BYTES + 1, None, rest.clone()));
     }
     // What was taken back is new again.
-    let progress = store.claim_parts(file.id, &claims[..1]).await.unwrap();
-    assert_eq!(progress, Some(vec![Progress { parts_completed: 3, bytes_completed: file.size_bytes }]));
-    assert!(store.complete_file(&file, &etag_of("whole-3"), now()).await.unwrap());
+    let progress = store.claim_parts(file.id, &claims[..1]).await.unwrap().expect("a pending file");
+    let counts = progress.iter().map(|progress| (progress.parts_completed, progress.bytes_completed));
+    assert!(counts.eq([(3, file.size_bytes)]), "{progress:?}");
+    assert!(store.complete_file(&file, &etag_of("whole-3"), now()).await.unwrap().is_some());
     store.take_back_parts(file.id, &false_claims).await.unwrap();
     assert_eq!(left().await.0, 3);
 }

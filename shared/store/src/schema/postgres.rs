@@ -5,7 +5,7 @@
 
 /// Migration `n` leads from version `n` to version `n + 1`.
 pub const MIGRATIONS: &[&[&str]] =
-    &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS, REMOVED_FILES, QUOTAS, SECRETS];
+    &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS, REMOVED_FILES, QUOTAS, SEQUENCE, SECRETS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE schema_version (version BIGINT PRIMARY KEY)",
@@ -185,6 +185,11 @@ const QUOTAS: &[&str] = &[
       day_start BIGINT NOT NULL DEFAULT 0,
       registered_bytes BIGINT NOT NULL DEFAULT 0
     )",
+];
+
+const SEQUENCE: &[&str] = &[
+    // The number of the session's last change that watchers see.
+    "ALTER TABLE sessions ADD COLUMN sequence BIGINT NOT NULL DEFAULT 1",
 ];
 
 const SECRETS: &[&str] = &[

@@ -4,7 +4,7 @@
 
 /// Migration `n` leads from version `n` to version `n + 1`.
 pub const MIGRATIONS: &[&[&str]] =
-    &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES, QUOTAS, SECRETS];
+    &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES, QUOTAS, SEQUENCE, SECRETS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
@@ -240,6 +240,33 @@ const QUOTAS: &[&str] = &[
           + CASE WHEN day_start >= NEW.created_at - NEW.created_at % 86400000 THEN registered_bytes ELSE 0 END,
         day_start = max(day_start, NEW.created_at - NEW.created_at % 86400000)
       WHERE user_id = (SELECT user_id FROM sessions WHERE id = NEW.session_id);
+    END",
+];
+
+const SEQUENCE: &[&str] = &[
+    // The number of the session's last change that watchers see.
+    "ALTER TABLE sessions ADD COLUMN sequence INTEGER NOT NULL DEFAULT 1",
+    // Each change of a file takes the next number; parts that are recorded together take one each. RETURNING sees what
+    // a BEFORE trigger has done, and nothing of an AFTER trigger.
+    "CREATE TRIGGER IF NOT EXISTS number_new_file BEFORE INSERT ON files
+    BEGIN
+      UPDATE sessions SET sequence = sequence + 1 WHERE id = NEW.session_id;
+    END",
+    "CREATE TRIGGER IF NOT EXISTS number_recorded_part BEFORE UPDATE OF last_part_number ON files
+    BEGIN
+      UPDATE sessions SET sequence = sequence + 1 WHERE id = NEW.session_id;
+    END",
+    // That changed_parts is cleared is no change.
+    "CREATE TRIGGER IF NOT EXISTS number_changed_file
+    BEFORE UPDATE OF id, media_type, etag, rejected, changed_parts ON files
+    WHEN OLD.changed_parts IS NULL
+    BEGIN
+      UPDATE sessions SET sequence = sequence + coalesce(json_array_length(NEW.changed_parts), 1)
+      WHERE id = NEW.session_id;
+    END",
+    "CREATE TRIGGER IF NOT EXISTS number_removed_file BEFORE DELETE ON files
+    BEGIN
+      UPDATE sessions SET sequence = sequence + 1 WHERE id = OLD.session_id;
     END",
 ];
 
