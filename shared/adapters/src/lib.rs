@@ -4,6 +4,7 @@ pub mod auth;
 mod background;
 pub mod body;
 mod breaker;
+pub mod event_stream;
 pub mod forward;
 mod host;
 pub mod http;

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::Write as _;
+use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
-/// What a request's line says next to its route, status and duration.
-#[derive(Default)]
-pub struct RequestLog(RefCell<Map<String, Value>>);
+/// What a request's line says next to its route, status and duration. Clones are the same line.
+#[derive(Clone, Default)]
+pub struct RequestLog(Rc<RefCell<Map<String, Value>>>);
 
 impl RequestLog {
     /// Sets a field: `user`, `session`, `file`, `part`, `bytes`, `etag` and the like.

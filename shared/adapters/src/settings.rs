@@ -7,8 +7,8 @@ use std::thread::LocalKey;
 
 use moc_config::{
     AuthSettings, BroadcasterSettings, BucketSettings, CollectorSettings, CorsSettings, DatabaseSettings,
-    DownloadSettings, FinalizeSettings, HostLimits, Notice, PageSettings, ProgressSettings, SweepSettings,
-    TraceSettings, UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
+    DownloadSettings, EventStreamSettings, FinalizeSettings, HostLimits, Notice, PageSettings, ProgressSettings,
+    SweepSettings, TraceSettings, UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
 };
 use moc_domain::error::{Error, ErrorKind};
 
@@ -57,6 +57,8 @@ groups! {
         |values| BroadcasterSettings::parse(values).map(logged);
     /// Where clients watch, and the secrets of their tokens.
     watch: WatchSettings = WatchSettings::NAMES, |values| Ok(logged(WatchSettings::parse(values)));
+    /// How long a session's states are streamed.
+    event_streams: EventStreamSettings = EventStreamSettings::NAMES, EventStreamSettings::parse;
     /// What follows a finalize. A malformed variable only turns that off.
     finalize: FinalizeSettings = FinalizeSettings::NAMES, |values| Ok(logged(FinalizeSettings::parse(values)));
     /// The receiver of webhooks, if there is one.

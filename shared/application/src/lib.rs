@@ -12,6 +12,7 @@ pub mod create_session;
 mod deadline;
 pub mod deliver_webhook;
 pub mod finalize;
+pub mod follow_session;
 pub mod issuer_keys;
 mod lease;
 pub mod lookup;

@@ -41,7 +41,7 @@ pub use page::PageSettings;
 pub use sweep::SweepSettings;
 pub use traces::{CollectorHeaders, CollectorSettings, TraceSettings};
 pub use webhook_secret::WebhookSecret;
-pub use websocket::{BroadcasterSettings, ProgressSettings, WATCH_AUDIENCE, WatchSettings};
+pub use websocket::{BroadcasterSettings, EventStreamSettings, ProgressSettings, WATCH_AUDIENCE, WatchSettings};
 
 /// The values of some variables, by their names.
 #[derive(Clone, Debug, Default)]
@@ -285,6 +285,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
         CorsSettings::NAMES,
         BroadcasterSettings::NAMES,
         WatchSettings::NAMES,
+        EventStreamSettings::NAMES,
         FinalizeSettings::NAMES,
         WebhookSettings::NAMES,
         SweepSettings::NAMES,
@@ -298,6 +299,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
     DatabaseSettings::parse(&values)?;
     DownloadSettings::parse(&values)?;
     CorsSettings::parse(&values)?;
+    EventStreamSettings::parse(&values)?;
     let mut warnings: Vec<String> = AuthSettings::parse(&values)?.1.into_iter().map(String::from).collect();
     warnings.extend(host.warning(&upload));
     warnings.extend(bucket.check(&upload)?);

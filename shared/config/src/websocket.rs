@@ -82,6 +82,28 @@ impl BroadcasterSettings {
     }
 }
 
+/// Streams of a session's states, as server-sent events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventStreamSettings {
+    /// How long one lasts, until its client connects again.
+    pub max_seconds: u64,
+}
+
+impl EventStreamSettings {
+    /// The variables that are read.
+    pub const NAMES: &[&str] = &["events_max_seconds"];
+
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that cannot be read.
+    pub fn parse(values: &Values) -> Result<Self, VariableError> {
+        let range = 1..=bounds::EVENTS_MAX_SECONDS;
+        let max_seconds = values.number("events_max_seconds", range, bounds::EVENTS_DEFAULT_SECONDS)?;
+        Ok(Self { max_seconds })
+    }
+}
+
 /// The audience of tokens for watching. It tells them from users' tokens, whatever secrets are configured.
 pub const WATCH_AUDIENCE: &str = "moc-uploads-progress";
 

@@ -12,6 +12,7 @@ pub mod path;
 pub mod problem;
 pub mod response;
 pub mod sampling;
+pub mod server_sent;
 mod surrogate;
 pub mod sweep;
 pub mod trace;

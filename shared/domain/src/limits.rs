@@ -217,6 +217,26 @@ pub const KEY_SET_WAIT_MAX_MS: i64 = 4_000;
 pub const KEY_SET_POLL_MS: u64 = 50;
 /// Longest life of a token to watch a session with.
 pub const WATCH_TOKEN_MAX_SECONDS: i64 = 3_600;
+/// How long a stream of a session's states lasts if nothing is configured.
+pub const EVENTS_DEFAULT_SECONDS: u64 = 55;
+/// Longest such time that can be configured: a stream keeps its instance, which is replaced after so many requests, and
+/// hosts allow only so many instances.
+pub const EVENTS_MAX_SECONDS: u64 = 600;
+/// Most such streams of an instance. Spin gives an instance 16 requests at once unless it is configured to give it more,
+/// as `wasmtime serve` does: so the bound is for hosts with large instances, and for their memory.
+pub const EVENT_STREAMS_MAX: usize = 256;
+/// After how long the store is asked again whether a session that is watched has changed, once for an instance.
+pub const EVENTS_LOOK_MS: i64 = 1_000;
+/// Longest pause before it is asked again after it was unavailable; it doubles from [`EVENTS_LOOK_MS`].
+pub const EVENTS_LOOK_PAUSE_MAX_MS: i64 = 15_000;
+/// Longest time that one look may take.
+pub const EVENTS_LOOK_MAX_MS: u64 = 5_000;
+/// Pause between two looks at whether another watcher of the instance has asked the store.
+pub const EVENTS_POLL_MS: u64 = 20;
+/// After how long without a message a stream has a comment: proxies end connections that are silent for a minute.
+pub const EVENTS_SILENCE_MAX_MS: i64 = 15_000;
+/// How long a client waits before it connects again.
+pub const EVENTS_RETRY_MS: u64 = 1_000;
 /// Most events of a session that wait in an instance: those of three requests, each with two for each part that it
 /// records.
 pub const EVENTS_WAITING_MAX: usize = 3 * 2 * DIRECT_PARTS_MAX;
@@ -379,6 +399,8 @@ const _: () = {
     assert!(BODY_SILENCE_MAX_MS < BODY_PACE_WINDOW_MS);
     assert!((KEY_SET_FETCH_MAX_MS as i64) < KEY_SET_WAIT_MAX_MS && KEY_SET_WAIT_MAX_MS < KEY_SET_PAUSE_MS);
     assert!(KEY_SET_FRESH_MS < KEY_SET_STALE_MS);
+    assert!(EVENTS_DEFAULT_SECONDS <= EVENTS_MAX_SECONDS && EVENTS_MAX_SECONDS <= REQUEST_TIME_MAX_SECONDS);
+    assert!(EVENTS_LOOK_MS < EVENTS_LOOK_PAUSE_MAX_MS && EVENTS_LOOK_MAX_MS < EVENTS_SILENCE_MAX_MS as u64);
     assert!(2 * WEBHOOK_ATTEMPT_TIMEOUT_MS < WEBHOOK_LEASE_MS);
     let [first, second, third] = WEBHOOK_BACKOFF_MS;
     let tried_ms = first + second + third + WEBHOOK_ATTEMPTS_MAX as i64 * WEBHOOK_ATTEMPT_TIMEOUT_MS;

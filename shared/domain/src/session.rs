@@ -85,6 +85,13 @@ impl Session {
         matches!(self.status, Status::Active | Status::Finalizing) && now < self.expires_at
     }
 
+    /// Whether nothing of it changes any more: it is finalized, cancelled or expired. A finalize may go on after the
+    /// session's time.
+    #[must_use]
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        matches!(self.status, Status::Finalized | Status::Cancelled) || self.is_expired(now)
+    }
+
     /// Whether it has expired. Only an active session expires.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
@@ -197,5 +204,14 @@ mod tests {
         }
         assert_eq!(session(Status::Active).map(|s| s.status_at(at(30))), Some("expired"));
         assert_eq!(session(Status::Finalized).map(|s| s.status_at(at(30))), Some("finalized"));
+    }
+
+    #[test]
+    fn a_session_has_ended_when_nothing_can_change_it() {
+        let ended = |status, minutes| session(status).map(|session| session.has_ended(at(minutes)));
+        assert_eq!((ended(Status::Active, 29), ended(Status::Active, 30)), (Some(false), Some(true)));
+        // A finalize goes on after the session's time.
+        assert_eq!(ended(Status::Finalizing, 99), Some(false));
+        assert_eq!((ended(Status::Finalized, 0), ended(Status::Cancelled, 0)), (Some(true), Some(true)));
     }
 }

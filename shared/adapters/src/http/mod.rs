@@ -18,7 +18,7 @@ use spin_sdk::wasip3::http::types::{self, ErrorCode};
 pub use asset::Asset;
 pub use batch_form::BatchForm;
 pub use request::Request;
-pub use response::Response;
+pub use response::{BodyWriter, ClientLeft, Response};
 pub use security_policy::security_policy;
 
 use crate::log::RequestLog;
@@ -82,15 +82,17 @@ async fn respond(
     if let Ok(cors) = &cors {
         cors::allow(&request, cors, &mut response);
     }
-    let first = [
-        ("level", json!(if response.status() < 500 { "info" } else { "error" })),
-        ("route", json!(route)),
-        ("method", json!(request.method())),
-        ("status", json!(response.status())),
-        ("durationMs", json!(started.elapsed().as_micros() as f64 / 1000.0)),
-        ("requestId", json!(request.id())),
-    ];
-    log.write(&first);
+    let (method, status, id) = (request.method().to_owned(), response.status(), request.id().to_owned());
+    response = response.at_end(move || {
+        log.write(&[
+            ("level", json!(if status < 500 { "info" } else { "error" })),
+            ("route", json!(route)),
+            ("method", json!(method)),
+            ("status", json!(status)),
+            ("durationMs", json!(started.elapsed().as_micros() as f64 / 1000.0)),
+            ("requestId", json!(id)),
+        ]);
+    });
     request.discard();
     response.send(request.deadline()).await
 }

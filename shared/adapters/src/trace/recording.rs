@@ -144,13 +144,20 @@ impl Trace {
         Some(CallSpan { recording: Rc::clone(recording), operation, began: Instant::now(), has_ended: false })
     }
 
-    /// Ends the root span, because the response is ready, and has the trace sent after all that the response has still
+    /// Ends the root span when the response is ready, or has ended if it is streamed, and has the trace sent after all that the response has still
     /// to do. A response that is the client's fault is not an error of this span (OpenTelemetry's conventions for HTTP).
     pub(crate) fn finish(&self, response: Response, log: &RequestLog) -> Response {
-        let Some(recording) = self.recording() else { return response };
-        recording.end(response.status(), log);
-        let trace = self.clone();
-        response.after(async move { trace.export().await })
+        if self.recording().is_none() {
+            return response;
+        }
+        let (trace, exported) = (self.clone(), self.clone());
+        let (status, log) = (response.status(), log.clone());
+        let end = move || {
+            if let Some(recording) = trace.recording() {
+                recording.end(status, &log);
+            }
+        };
+        response.at_end(end).after(async move { exported.export().await })
     }
 
     /// Hands the spans to the exporter. A failure logs one warning and begins a pause.

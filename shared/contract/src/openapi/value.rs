@@ -138,6 +138,8 @@ values! {
     StoredBytes = integer(0, FILE_MAX_BYTES);
     TotalSize = json!({ "type": "integer", "format": "int64", "minimum": 1 });
     PartSize = integer(PART_SIZE_MIN_MIB * MIB, PART_SIZE_MAX_MIB * MIB);
+    Sequence = json!({ "type": "integer", "format": "int64", "minimum": 1 });
+    WatchedFiles = json!({ "type": "array", "items": reference("WatchedFile"), "maxItems": FILES_PER_SESSION_MAX });
     PartCount = with(integer(1, PART_NUMBER_MAX.into()), json!({ "format": "int32" }));
     StoredPartCount = with(integer(0, PART_NUMBER_MAX.into()), json!({ "format": "int32" }));
     PresignedCount = integer(0, PART_NUMBER_MAX.into());
