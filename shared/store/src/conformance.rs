@@ -11,6 +11,7 @@ mod key_sets;
 mod quotas;
 mod removed;
 mod secrets;
+mod sequence;
 mod sweeps;
 mod taken_away;
 
@@ -22,6 +23,7 @@ pub use key_sets::*;
 pub use quotas::*;
 pub use removed::*;
 pub use secrets::*;
+pub use sequence::*;
 pub use sweeps::*;
 pub use taken_away::*;
 
@@ -64,6 +66,11 @@ macro_rules! store_cases {
             counts_parts_that_are_claimed_and_sent_at_once,
             takes_back_parts_under_their_etags_only,
             takes_each_part_back_once_of_several_at_once,
+            shows_whether_a_session_has_changed,
+            numbers_every_change_of_a_file,
+            numbers_the_end_of_a_session,
+            numbers_parts_of_several_files_in_their_order,
+            one_number_is_one_state,
             completes_once_beside_late_parts,
             counts_completions_that_may_still_run,
             completes_with_the_checksum_that_the_caller_has_seen,
