@@ -21,6 +21,7 @@ mod client;
 pub mod collector;
 pub mod content;
 mod database;
+pub mod event_source;
 pub mod fault_proxy;
 mod folder;
 pub mod host;

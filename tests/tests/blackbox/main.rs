@@ -12,6 +12,7 @@ mod crash;
 mod development;
 mod direct;
 mod doctor;
+mod event_stream;
 mod events;
 mod faults;
 mod files;
