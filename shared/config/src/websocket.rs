@@ -41,8 +41,8 @@ fn timeout_ms(values: &Values) -> Result<u64, VariableError> {
 pub struct BroadcasterSettings {
     /// Where events are published.
     pub url: Url,
-    /// What proves that they are ours.
-    pub key: String,
+    /// What proves that they are ours, if the broadcaster wants to know.
+    pub key: Option<String>,
     /// How it takes them.
     pub format: Format,
     /// Longest time that one request to it may take.
@@ -77,8 +77,8 @@ impl BroadcasterSettings {
                            set both to one origin";
             return Ok((None, Some(warning.into())));
         }
-        let Some(key) = values.text("websocket_api_key") else { return Ok((None, None)) };
-        Ok((Some(Self { url, key: key.to_owned(), format, timeout_ms }), None))
+        let key = values.text("websocket_api_key").map(str::to_owned);
+        Ok((Some(Self { url, key, format, timeout_ms }), None))
     }
 }
 
@@ -175,11 +175,15 @@ mod tests {
     ];
 
     #[test]
-    fn a_broadcaster_needs_address_origin_and_key() {
+    fn a_broadcaster_needs_address_and_origin() {
         let whole = BroadcasterSettings::parse(&values(&BROADCASTER));
         assert!(whole.is_ok_and(|(settings, warning)| warning.is_none()
             && settings.is_some_and(|s| s.format == Format::Json && s.timeout_ms == 500)));
-        for (left_out, warned) in [(0, false), (1, true), (2, false)] {
+        let without_key = BroadcasterSettings::parse(&values(&BROADCASTER[..2]));
+        assert!(without_key.is_ok_and(
+            |(settings, warning)| warning.is_none() && settings.is_some_and(|settings| settings.key.is_none())
+        ));
+        for (left_out, warned) in [(0, false), (1, true)] {
             let mut pairs = BROADCASTER.to_vec();
             pairs.remove(left_out);
             let parsed = BroadcasterSettings::parse(&values(&pairs));

@@ -23,8 +23,8 @@ pub enum Format {
 pub struct Publication {
     /// Where it goes.
     pub url: Url,
-    /// The header with the key: its name in lower case, and its value.
-    pub key: (&'static str, String),
+    /// The header with the key, if there is one: its name in lower case, and its value.
+    pub key: Option<(&'static str, String)>,
     pub body: Vec<u8>,
 }
 
@@ -43,15 +43,15 @@ impl Format {
 
     /// The POST that publishes these events to those who watch their session.
     #[must_use]
-    pub fn publication(self, api: &Url, key: &str, batch: RawEventBatch) -> Publication {
+    pub fn publication(self, api: &Url, key: Option<&str>, batch: RawEventBatch) -> Publication {
         let mut url = api.clone();
         if self == Self::Nchan {
             url.query_pairs_mut().append_pair("id", &batch.session_id);
         }
-        let key = match self {
+        let key = key.map(|key| match self {
             Self::Centrifugo => ("x-api-key", key.to_owned()),
             _ => ("authorization", format!("Bearer {key}")),
-        };
+        });
         let body = match self {
             Self::Json => json!(batch),
             Self::Nchan => message(batch.events),
@@ -93,10 +93,12 @@ fn message(events: Vec<Value>) -> Value {
 mod tests {
     use super::*;
 
-    fn published(format: Format, api: &str, events: Vec<Value>) -> (String, (&'static str, String), Value) {
+    type Key = Option<(&'static str, String)>;
+
+    fn published(format: Format, api: &str, events: Vec<Value>) -> (String, Key, Value) {
         let api = Url::parse(api).unwrap_or_else(|error| unreachable!("{error}"));
         let batch = RawEventBatch { session_id: "s-1".into(), user_id: "alice".into(), events };
-        let Publication { url, key, body } = format.publication(&api, "key", batch);
+        let Publication { url, key, body } = format.publication(&api, Some("key"), batch);
         (url.to_string(), key, serde_json::from_slice(&body).unwrap_or_default())
     }
 
@@ -104,7 +106,7 @@ mod tests {
     fn each_broadcaster_is_asked_in_its_own_way() {
         let (one, two) = (json!({ "n": 1 }), json!({ "n": 2 }));
         let both = || vec![one.clone(), two.clone()];
-        let bearer = ("authorization", "Bearer key".to_owned());
+        let bearer = Some(("authorization", "Bearer key".to_owned()));
         let api = "http://b.example/api";
 
         let body = json!({ "sessionId": "s-1", "userId": "alice", "events": [one, two] });
@@ -121,8 +123,17 @@ mod tests {
         assert_eq!(published(Format::Pushpin, api, both()), (api.into(), bearer, body));
 
         let body = json!({ "channel": "s-1", "data": [one, two] });
-        let key = ("x-api-key", "key".to_owned());
+        let key = Some(("x-api-key", "key".to_owned()));
         assert_eq!(published(Format::Centrifugo, api, both()), (api.into(), key, body));
+    }
+
+    #[test]
+    fn without_a_key_no_header_has_one() {
+        let api = Url::parse("http://b.example/api").unwrap_or_else(|error| unreachable!("{error}"));
+        for format in [Format::Json, Format::Nchan, Format::Pushpin, Format::Centrifugo] {
+            let batch = RawEventBatch { session_id: "s-1".into(), user_id: "alice".into(), events: vec![json!(1)] };
+            assert_eq!(format.publication(&api, None, batch).key, None, "{format:?}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub async fn publish(batch: RawEventBatch, context: Option<TraceContext>) -> For
         Err(error) => return ForwardResult::Failed(error.source.unwrap_or_default()),
     };
     let Some(settings) = settings.as_ref() else { return ForwardResult::NotConfigured };
-    let publication = settings.format.publication(&settings.url, &settings.key, batch);
+    let publication = settings.format.publication(&settings.url, settings.key.as_deref(), batch);
     let posting = post(settings.format, publication, context);
     let limit_ms = settings.timeout_ms - CHAINING_MS.min(settings.timeout_ms / 10);
     match within(Instant::now() + Duration::from_millis(limit_ms), posting).await {
@@ -39,9 +39,10 @@ pub async fn publish(batch: RawEventBatch, context: Option<TraceContext>) -> For
 }
 
 async fn post(format: Format, publication: Publication, context: Option<TraceContext>) -> Result<(), String> {
-    let Publication { url, key: (header, key), body } = publication;
+    let Publication { url, key, body } = publication;
     let traced = context.map(|context| context.headers()).unwrap_or_default();
-    let mut headers = vec![("content-type", "application/json"), (header, key.as_str())];
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(key.iter().map(|(name, value)| (*name, value.as_str())));
     headers.extend(traced.iter().map(|(name, value)| (*name, value.as_str())));
     let failed = |error: SendError| format!("the broadcaster cannot be reached: {error}");
     let reply = outbound::send(Method::Post, &url, &headers, Payload::Bytes(body)).await.map_err(failed)?;

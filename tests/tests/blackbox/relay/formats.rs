@@ -201,6 +201,25 @@ async fn a_hostile_name_stays_in_its_place() {
     }
 }
 
+#[tokio::test]
+async fn without_a_key_events_are_sent_without_one() {
+    own_stack!();
+    for (format, key) in [("json", ""), ("nchan", "  "), ("pushpin", ""), ("centrifugo", "")] {
+        let broadcaster = Broadcaster::start();
+        broadcaster.set(Mode::Response(200, "{}".into()));
+        let stack = moc_tests::Stack::start(&[
+            ("websocket_api_url", &broadcaster.url("/here")),
+            ("websocket_api_origin", &broadcaster.origin()),
+            ("websocket_api_key", key),
+            ("websocket_broadcast_format", format),
+        ]);
+        let _ = stack.client().create_session().await;
+        let posts = broadcaster.posts();
+        let [post] = &posts[..] else { panic!("one POST, not {posts:?}: {}", stack.log()) };
+        assert_eq!((post.header("authorization"), post.header("x-api-key")), (None, None), "{format}");
+    }
+}
+
 /// Broadcasters that only differ in how they listen see the same.
 #[tokio::test]
 async fn a_broadcaster_is_reached_by_its_name() {

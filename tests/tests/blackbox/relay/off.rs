@@ -17,12 +17,12 @@ async fn is_off(stack: &Stack, broadcaster: &Broadcaster) {
 }
 
 #[tokio::test]
-async fn without_address_or_key_nothing_is_sent() {
+async fn without_address_nothing_is_sent() {
     own_stack!();
     let broadcaster = Broadcaster::start();
-    let (url, origin) = (broadcaster.url("/"), broadcaster.origin());
-    for (url, origin, key) in [("", "", ""), ("", origin.as_str(), KEY), (&url, &origin, ""), (&url, &origin, "  ")] {
-        let variables = [("websocket_api_url", url), ("websocket_api_origin", origin), ("websocket_api_key", key)];
+    let origin = broadcaster.origin();
+    for (origin, key) in [("", ""), (origin.as_str(), KEY)] {
+        let variables = [("websocket_api_url", ""), ("websocket_api_origin", origin), ("websocket_api_key", key)];
         let stack = Stack::start(&variables);
         is_off(&stack, &broadcaster).await;
         assert!(warnings(&stack, "websocket").is_empty(), "{variables:?}: {}", stack.log());
