@@ -27,6 +27,8 @@ pub const ROUTES: &[(&str, Handler)] = &[
     ("/api/mocs/uploads/sessions/:sessionId", SESSION),
     ("/api/mocs/uploads/sessions/:sessionId/files/:fileId/parts/stored", STORED_PARTS),
     ("/api/mocs/uploads/sweep", SWEEPER),
+    ("/api/mocs/uploads/sessions/:sessionId/watch", WATCH),
+    ("/api/mocs/uploads/watch/session/:sessionId", WATCH),
     ("/", WEB),
     ("/assets/*", WEB),
 ];
@@ -94,6 +96,10 @@ pub const STORED_PARTS: Handler = |request| Box::pin(stored_parts::serve(request
 #[path = "../../components/sweeper/src/lib.rs"]
 mod sweeper;
 pub const SWEEPER: Handler = |request| Box::pin(sweeper::serve(request));
+
+#[path = "../../components/watch/src/lib.rs"]
+mod watch;
+pub const WATCH: Handler = |request| Box::pin(watch::serve(request));
 
 #[path = "../../components/web/src/lib.rs"]
 mod web;

@@ -18,6 +18,7 @@ pub mod store;
 pub mod sweep;
 pub mod thumbnail;
 pub mod trace;
+pub mod watching;
 pub mod webhook;
 
 #[cfg(feature = "wasi")]

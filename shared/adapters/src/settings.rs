@@ -8,7 +8,7 @@ use std::thread::LocalKey;
 use moc_config::{
     AuthSettings, BroadcasterSettings, BucketSettings, CollectorSettings, CorsSettings, DatabaseSettings,
     DownloadSettings, EventStreamSettings, FinalizeSettings, HostLimits, Notice, PageSettings, ProgressSettings,
-    SweepSettings, TraceSettings, UploadSettings, Values, VariableError, WatchSettings, WebhookSettings,
+    SweepSettings, TraceSettings, UploadSettings, Values, VariableError, WatchKeys, WatchSettings, WebhookSettings,
 };
 use moc_domain::error::{Error, ErrorKind};
 
@@ -59,6 +59,8 @@ groups! {
     watch: WatchSettings = WatchSettings::NAMES, |values| Ok(logged(WatchSettings::parse(values)));
     /// How long a session's states are streamed.
     event_streams: EventStreamSettings = EventStreamSettings::NAMES, EventStreamSettings::parse;
+    /// What those who want to watch prove themselves with.
+    watch_keys: WatchKeys = WatchKeys::NAMES, |values| Ok(logged(WatchKeys::parse(values)));
     /// What follows a finalize. A malformed variable only turns that off.
     finalize: FinalizeSettings = FinalizeSettings::NAMES, |values| Ok(logged(FinalizeSettings::parse(values)));
     /// The receiver of webhooks, if there is one.

@@ -41,7 +41,9 @@ pub use page::PageSettings;
 pub use sweep::SweepSettings;
 pub use traces::{CollectorHeaders, CollectorSettings, TraceSettings};
 pub use webhook_secret::WebhookSecret;
-pub use websocket::{BroadcasterSettings, EventStreamSettings, ProgressSettings, WATCH_AUDIENCE, WatchSettings};
+pub use websocket::{
+    BroadcasterSettings, EventStreamSettings, ProgressSettings, WATCH_AUDIENCE, WatchKeys, WatchSettings,
+};
 
 /// The values of some variables, by their names.
 #[derive(Clone, Debug, Default)]
@@ -286,6 +288,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
         BroadcasterSettings::NAMES,
         WatchSettings::NAMES,
         EventStreamSettings::NAMES,
+        WatchKeys::NAMES,
         FinalizeSettings::NAMES,
         WebhookSettings::NAMES,
         SweepSettings::NAMES,
@@ -310,6 +313,7 @@ pub fn check_all(get: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, Va
         Err(error) => Some(off(error, "no events are published")),
     });
     warnings.extend(WatchSettings::parse(&values).1.into_iter().map(String::from));
+    warnings.extend(WatchKeys::parse(&values).1.map(String::from));
     warnings.extend(FinalizeSettings::parse(&values).1);
     warnings.extend(SweepSettings::parse(&values)?.1.map(String::from));
     let webhook = match WebhookSettings::parse(&values) {

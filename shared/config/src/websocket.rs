@@ -2,9 +2,12 @@
 //!
 //! Progress is advisory: what is missing or does not fit turns it off and never stops an upload.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use moc_domain::limits as bounds;
 use url::Url;
 
+use crate::secret::check;
 use crate::{Notice, Values, VariableError};
 use moc_contract::broadcast::Format;
 
@@ -114,13 +117,18 @@ pub struct WatchSettings {
     pub server: Option<String>,
     /// What their tokens are signed with. `None` if that is the secret in the database.
     pub secret: Option<String>,
-    /// The secret before that, which signs nothing.
-    pub previous_secret: Option<String>,
+    /// Whether a token names the channel of its session, as Centrifugo needs it.
+    pub names_channels: bool,
 }
 
 impl WatchSettings {
     /// The variables that are read.
-    pub const NAMES: &[&str] = &["websocket_server_url", "websocket_token_secret", "websocket_token_secret_previous"];
+    pub const NAMES: &[&str] = &[
+        "websocket_server_url",
+        "websocket_token_secret",
+        "websocket_token_secret_previous",
+        "websocket_broadcast_format",
+    ];
 
     /// Reads the variables, and what to log: those that cannot be used count as unset.
     #[must_use]
@@ -140,14 +148,15 @@ impl WatchSettings {
             let warning = "websocket_server_url is set without websocket_token_secret: clients get no wsUrl";
             notices.push(Notice::Warning(warning.into()));
         }
-        let (previous, notice) =
-            values.previous_token_secret("websocket_token_secret_previous", current, secret.is_some());
-        notices.extend(notice);
-        let previous_secret = previous.map(str::to_owned);
+        let (_, previous) = values.previous_token_secret("websocket_token_secret_previous", current, secret.is_some());
+        notices.extend(previous);
         let secret = secret.map(str::to_owned);
         // A broadcaster knows no secret but the configured one.
         let server = server.filter(|_| secret.is_some());
-        (Self { server, secret, previous_secret }, notices)
+        // Whoever publishes warns of a format that does not exist.
+        let format = values.text("websocket_broadcast_format").and_then(Format::parse);
+        let names_channels = server.is_some() && format == Some(Format::Centrifugo);
+        (Self { server, secret, names_channels }, notices)
     }
 }
 
@@ -158,6 +167,46 @@ fn server_url(values: &Values) -> Result<Option<String>, VariableError> {
         return Err(VariableError { name, problem: "must not have a query or a fragment".into() });
     }
     Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
+}
+
+/// What those who want to watch prove themselves with.
+#[derive(Clone)]
+pub struct WatchKeys {
+    /// Each of them signs tokens for watching.
+    pub secrets: Vec<String>,
+    /// What a GRIP proxy signs its requests with, if there is one.
+    pub grip_key: Option<Vec<u8>>,
+}
+
+impl WatchKeys {
+    /// The variables that are read.
+    pub const NAMES: &[&str] = &["websocket_token_secret", "websocket_token_secret_previous", "pushpin_grip_key"];
+
+    /// Reads the variables, and what to log. [`WatchSettings`] logs what is wrong with the secrets.
+    #[must_use]
+    pub fn parse(values: &Values) -> (Self, Option<Notice>) {
+        let current = "websocket_token_secret";
+        let secret = values.token_secret(current).ok().flatten();
+        let (previous, _) = values.previous_token_secret("websocket_token_secret_previous", current, secret.is_some());
+        let secrets = [secret, previous].into_iter().flatten().map(str::to_owned).collect();
+        let (grip_key, notice) = match grip_key(values) {
+            Ok(key) => (key, None),
+            Err(weak) => (None, Some(Notice::Error(format!("{weak}: no WebSocket is accepted over HTTP")))),
+        };
+        (Self { secrets, grip_key }, notice)
+    }
+}
+
+/// A key in the form of Pushpin's `sig_key`: base64 after `base64:`, or any other text as its bytes.
+fn grip_key(values: &Values) -> Result<Option<Vec<u8>>, VariableError> {
+    let name = "pushpin_grip_key";
+    let Some(text) = values.text(name) else { return Ok(None) };
+    let key = match text.strip_prefix("base64:") {
+        Some(encoded) => BASE64_STANDARD.decode(encoded).ok(),
+        None => Some(text.as_bytes().to_vec()),
+    };
+    let key = key.ok_or_else(|| VariableError { name, problem: "is malformed base64 and counts as unset".into() })?;
+    check(name, text, key.len(), bounds::TOKEN_SECRET_MIN_BYTES).map(|()| Some(key))
 }
 
 #[cfg(test)]
@@ -242,6 +291,44 @@ mod tests {
     }
 
     #[test]
+    fn tokens_name_a_channel_for_centrifugo_alone() {
+        for (format, expected) in [("", false), ("json", false), ("xml", false), ("centrifugo", true)] {
+            let pairs = [SERVER, ("websocket_token_secret", NEW), ("websocket_broadcast_format", format)];
+            assert_eq!(WatchSettings::parse(&values(&pairs)).0.names_channels, expected, "{format}");
+            assert!(!WatchSettings::parse(&values(&pairs[1..])).0.names_channels, "{format}");
+        }
+    }
+
+    #[test]
+    fn tokens_of_both_secrets_are_accepted_and_weak_ones_count_as_unset() {
+        let secrets = |current, previous| {
+            let pairs = [("websocket_token_secret", current), ("websocket_token_secret_previous", previous)];
+            WatchKeys::parse(&values(&pairs)).0.secrets
+        };
+        assert_eq!(secrets(NEW, OLD), [NEW, OLD]);
+        assert_eq!(secrets(NEW, "weak"), [NEW]);
+        assert!(secrets("weak", OLD).is_empty() && secrets("", OLD).is_empty());
+    }
+
+    #[test]
+    fn the_key_of_a_grip_proxy_is_in_the_form_of_pushpin() {
+        let parse = |key| {
+            let (keys, notice) = WatchKeys::parse(&values(&[("pushpin_grip_key", key)]));
+            (keys.grip_key, notice.map(String::from))
+        };
+        assert_eq!(parse(""), (None, None));
+        let text = "a-key-for-pushpin-of-32-bytes-or-more";
+        assert_eq!(parse(text), (Some(text.as_bytes().to_vec()), None));
+        let bytes = "base64:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        assert_eq!(parse(bytes), (Some((0..32).collect()), None));
+        for weak in ["short", "changeme", "base64:AAEC", "base64:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8%"] {
+            let (key, notice) = parse(weak);
+            assert_eq!(key, None, "{weak}");
+            assert!(notice.is_some_and(|text| text.contains("pushpin_grip_key") && !text.contains("AAEC")), "{weak}");
+        }
+    }
+
+    #[test]
     fn the_secret_needs_no_address() {
         let (settings, notices) = WatchSettings::parse(&values(&[]));
         assert!(settings.server.is_none() && settings.secret.is_none() && notices.is_empty(), "{notices:?}");
@@ -253,17 +340,17 @@ mod tests {
     }
 
     #[test]
-    fn the_previous_secret_counts_next_to_a_current_one() {
+    fn the_previous_secret_signs_nothing() {
         let previous = "websocket_token_secret_previous";
         let parse = |secrets: &[(&'static str, &str)]| WatchSettings::parse(&values(&[&[SERVER], secrets].concat()));
         let (settings, notices) = parse(&[("websocket_token_secret", NEW), (previous, OLD)]);
-        assert_eq!((settings.secret.as_deref(), settings.previous_secret.as_deref()), (Some(NEW), Some(OLD)));
+        assert_eq!(settings.secret.as_deref(), Some(NEW));
         assert!(notices.is_empty(), "{notices:?}");
         let (settings, notices) = parse(&[("websocket_token_secret", NEW), (previous, "weak")]);
-        assert!(settings.server.is_some() && settings.previous_secret.is_none());
+        assert!(settings.server.is_some());
         assert!(matches!(&notices[..], [Notice::Error(text)] if text.contains(previous)), "{notices:?}");
         let (settings, notices) = parse(&[(previous, OLD)]);
-        assert!(settings.server.is_none() && settings.previous_secret.is_none());
+        assert!(settings.server.is_none() && settings.secret.is_none());
         assert!(matches!(&notices[..], [_, Notice::Warning(text)] if text.contains(previous)), "{notices:?}");
     }
 }

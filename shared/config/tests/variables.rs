@@ -65,6 +65,7 @@ const VARIABLES: &[(&str, Bad)] = &[
     ("websocket_api_url", TurnsOff("live.example.com")),
     ("websocket_api_origin", TurnsOff("https://live.example.com/publish")),
     ("websocket_api_key", No),
+    ("pushpin_grip_key", TurnsOff("base64:%")),
     ("websocket_broadcast_format", TurnsOff("xml")),
     ("websocket_emit_timeout_ms", TurnsOff("10001")),
     ("enable_thumbnail_generation", TurnsOff("yes")),

@@ -16,4 +16,6 @@ pub mod server_sent;
 mod surrogate;
 pub mod sweep;
 pub mod trace;
+pub mod watch;
 pub mod webhook;
+pub mod websocket_events;

@@ -10,13 +10,15 @@ const SESSIONS: &str = "/api/mocs/uploads/sessions";
 const MOCS: &str = "/api/mocs";
 
 /// The routes of the API, as spin.toml names them. Of two that match a path, the first has it.
-const TEMPLATES: [&str; 14] = [
+const TEMPLATES: [&str; 16] = [
     "/api/mocs/:mocId",
     "/api/mocs/uploads/finalize",
     "/api/mocs/uploads/health",
     "/api/mocs/uploads/sessions",
     "/api/mocs/uploads/sessions/finalize",
     "/api/mocs/uploads/sessions/:sessionId",
+    "/api/mocs/uploads/sessions/:sessionId/watch",
+    "/api/mocs/uploads/watch/session/:sessionId",
     "/api/mocs/uploads/sessions/:sessionId/files",
     "/api/mocs/uploads/sessions/:sessionId/files/:fileId",
     "/api/mocs/uploads/sessions/:sessionId/files/:fileId/complete",
@@ -49,6 +51,9 @@ pub enum Route {
     Sessions,
     /// `/api/mocs/uploads/sessions/:sessionId`
     Session(SessionId),
+    /// `/api/mocs/uploads/sessions/:sessionId/watch`, and `/api/mocs/uploads/watch/session/:sessionId` for proxies that
+    /// pass on the path of a `wsUrl`.
+    Watch(SessionId),
     /// `/api/mocs/uploads/sessions/:sessionId/files`
     Files(SessionId),
     /// `/api/mocs/uploads/sessions/:sessionId/files/:fileId`
@@ -93,6 +98,7 @@ impl Route {
             }
             ["api", "mocs", "uploads", "health"] => Some(Self::Health),
             ["api", "mocs", "uploads", "sessions"] => Some(Self::Sessions),
+            ["api", "mocs", "uploads", "watch", "session", session] => SessionId::parse(session).map(Self::Watch),
             ["api", "mocs", "uploads", "sessions", session, rest @ ..] => {
                 Self::in_session(SessionId::parse(session)?, rest)
             }
@@ -103,6 +109,7 @@ impl Route {
     fn in_session(session: SessionId, rest: &[&str]) -> Option<Self> {
         match rest {
             [] => Some(Self::Session(session)),
+            ["watch"] => Some(Self::Watch(session)),
             ["files"] => Some(Self::Files(session)),
             ["files", file] => Some(Self::File(session, FileId::parse(file)?)),
             ["files", file, "parts"] => Some(Self::Parts(session, FileId::parse(file)?)),
@@ -216,6 +223,9 @@ mod tests {
         assert_eq!(part("urls"), Some(Route::PartUrls(session, file)));
         assert_eq!(part("stored"), Some(Route::StoredParts(session, file)));
         assert_eq!(at(&format!("/uploads/sessions/{ID}/files/{ID}/complete")), Some(Route::Complete(session, file)));
+        for path in [format!("/uploads/sessions/{ID}/watch"), format!("/uploads/watch/session/{ID}")] {
+            assert_eq!(at(&path), Some(Route::Watch(session)));
+        }
         assert_eq!(at("/uploads/health"), Some(Route::Health));
         assert_eq!(at("/uploads/finalize"), Some(Route::Finalize));
         assert_eq!(at("/uploads/sessions/finalize"), Some(Route::Finalize));
@@ -269,6 +279,7 @@ mod tests {
             "/api/mocs/uploads",
             "/api/mocs/uploads/sessions/",
             "/api/mocs/uploads/sessions/x",
+            "/api/mocs/uploads/watch/session/x",
             "/api/mocs/uploads/sessions/../sessions",
             "//api/mocs/uploads/sessions",
             &"/x".repeat(1_000),

@@ -171,6 +171,7 @@ impl From<&ErrorKind> for Problem {
                 "Authentication is off: only pages of this origin and of allowed_upload_origins may call.",
                 "Bearer",
             ),
+            ErrorKind::Forbidden { reason } => Self::new(403, "FORBIDDEN", "Forbidden", *reason),
             ErrorKind::NotFound => Self::new(404, "NOT_FOUND", "Not found", "The resource was not found."),
             ErrorKind::MethodNotAllowed { allow } => {
                 let methods = match allow.rsplit_once(", ") {

@@ -178,6 +178,11 @@ pub enum ErrorKind {
     },
     /// A page of another origin, where no token is needed.
     ForeignOrigin,
+    /// A token that does not allow watching the session, or a proxy that does not prove who it is.
+    Forbidden {
+        /// What is wrong, and what to do, for the client.
+        reason: &'static str,
+    },
     /// Missing, or another user's.
     NotFound,
     /// A method that the path does not have.

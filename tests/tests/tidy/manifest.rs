@@ -87,7 +87,7 @@ fn variable(template: &str) -> Option<&str> {
 }
 
 /// What a component declares to use in `[package.metadata.moc]`, with a name that its code has then.
-const USES: [(&str, &[&str]); 15] = [
+const USES: [(&str, &[&str]); 16] = [
     ("users", &["auth"]),
     ("store", &["store"]),
     ("bucket", &["s3"]),
@@ -95,6 +95,7 @@ const USES: [(&str, &[&str]); 15] = [
     ("progress", &["emit", "emit_part", "emit_parts", "emit_traced"]),
     ("broadcaster", &["publish"]),
     ("watch-tokens", &["watch_token"]),
+    ("watching", &["watching"]),
     ("thumbnails", &["make_due"]),
     ("follow-ups", &["FinalizeSettings"]),
     ("webhook", &["HttpReceiver"]),
@@ -148,9 +149,9 @@ fn variables_have_one_name_and_all_are_used() {
     assert_eq!(declared, granted, "every variable is used by some component");
     for (name, variable) in manifest.variables() {
         let hidden = variable.get("secret").and_then(Value::as_bool) == Some(true);
-        let parts =
-            ["secret", "access_key", "api_key", "database_url", "database_token", "session_token", "otlp_headers"];
-        let secret = parts.iter().any(|part| name.contains(part));
+        let keys = ["access_key", "api_key", "grip_key"];
+        let parts = ["secret", "database_url", "database_token", "session_token", "otlp_headers"];
+        let secret = keys.iter().chain(&parts).any(|part| name.contains(part));
         assert_eq!(hidden, secret, "{name}");
     }
 }

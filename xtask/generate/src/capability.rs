@@ -2,7 +2,8 @@
 
 use moc_config::{
     AuthSettings, BroadcasterSettings, BucketSettings, CollectorSettings, DatabaseSettings, DownloadSettings,
-    FinalizeSettings, PageSettings, ProgressSettings, SweepSettings, TraceSettings, WatchSettings, WebhookSettings,
+    FinalizeSettings, PageSettings, ProgressSettings, SweepSettings, TraceSettings, WatchKeys, WatchSettings,
+    WebhookSettings,
 };
 use serde::Deserialize;
 
@@ -24,6 +25,8 @@ pub enum Capability {
     Broadcaster,
     /// Signs the tokens with which clients watch a session.
     WatchTokens,
+    /// Verifies these tokens, and the signatures of a GRIP proxy.
+    Watching,
     /// Has the thumbnailer make thumbnails.
     Thumbnails,
     /// Calls the component that delivers webhooks.
@@ -55,6 +58,7 @@ impl Capability {
             Self::Progress => ProgressSettings::NAMES,
             Self::Broadcaster => BroadcasterSettings::NAMES,
             Self::WatchTokens => WatchSettings::NAMES,
+            Self::Watching => WatchKeys::NAMES,
             Self::Thumbnails => &["enable_thumbnail_generation"],
             Self::FollowUps => FinalizeSettings::NAMES,
             Self::Webhook => WebhookSettings::NAMES,
@@ -70,7 +74,7 @@ impl Capability {
     /// picture to another component.
     pub const fn host_limits(self) -> &'static [&'static str] {
         match self {
-            Self::Users | Self::Store | Self::Bucket | Self::Sweeping => &["request_max_seconds"],
+            Self::Users | Self::Store | Self::Bucket | Self::Sweeping | Self::Watching => &["request_max_seconds"],
             Self::Progress | Self::FollowUps | Self::Webhook | Self::Sweeps | Self::Tracing => {
                 &["background_work", "request_max_seconds"]
             }
@@ -96,7 +100,7 @@ impl Capability {
             Self::Tracing => &["http://hosted-trace-exporter.spin.internal", "http://trace-exporter.spin.internal"],
             Self::Collector => &["{{ otel_exporter_otlp_endpoint }}"],
             Self::HostedCollector => &["{{ otel_exporter_otlp_origin }}"],
-            Self::PublicUrls | Self::WatchTokens | Self::Page => &[],
+            Self::PublicUrls | Self::WatchTokens | Self::Watching | Self::Page => &[],
         }
     }
 

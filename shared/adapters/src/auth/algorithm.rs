@@ -107,16 +107,16 @@ impl PublicKey {
 }
 
 /// HS256: HMAC with SHA-256.
-fn hs256(secret: &str, message: &[u8]) -> Option<Hmac<Sha256>> {
-    Some(Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?.chain_update(message))
+fn hs256(secret: &[u8], message: &[u8]) -> Option<Hmac<Sha256>> {
+    Some(Hmac::<Sha256>::new_from_slice(secret).ok()?.chain_update(message))
 }
 
 /// The HS256 signature of `message`.
 pub fn sign_hs256(secret: &str, message: &[u8]) -> Option<Vec<u8>> {
-    Some(hs256(secret, message)?.finalize().into_bytes().to_vec())
+    Some(hs256(secret.as_bytes(), message)?.finalize().into_bytes().to_vec())
 }
 
 /// Whether `signature` is the HS256 signature of `message`, compared in constant time.
-pub fn verifies_hs256(secret: &str, message: &[u8], signature: &[u8]) -> bool {
+pub fn verifies_hs256(secret: &[u8], message: &[u8], signature: &[u8]) -> bool {
     hs256(secret, message).is_some_and(|mac| mac.verify_slice(signature).is_ok())
 }

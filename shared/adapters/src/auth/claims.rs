@@ -12,8 +12,7 @@ type Claims = Map<String, Value>;
 /// A sentence that says what is wrong with the claims.
 pub fn user(claims: &Claims, rules: &TokenRules, now_seconds: u64) -> Result<UserId, &'static str> {
     let (now, leeway) = (now_seconds as f64, rules.leeway_seconds as f64);
-    let expires = time(claims, "exp")?.ok_or("The token has no expiration time.")?;
-    if expires + leeway < now {
+    if expires(claims)? + leeway < now {
         return Err("The token has expired.");
     }
     if time(claims, "nbf")?.is_some_and(|begins| begins > now + leeway) {
@@ -37,6 +36,14 @@ pub fn user(claims: &Claims, rules: &TokenRules, now_seconds: u64) -> Result<Use
     user.and_then(UserId::parse).ok_or("The token has no valid user id.")
 }
 
+/// When a token expires, in seconds.
+///
+/// # Errors
+/// A sentence that says so if it does not.
+pub fn expires(claims: &Claims) -> Result<f64, &'static str> {
+    time(claims, "exp")?.ok_or("The token has no expiration time.")
+}
+
 /// Whether a token has every required scope: in `scope` (RFC 8693, section 4.2), or in `scp`, where other issuers have
 /// it as a text or a list.
 pub fn has_scopes(claims: &Claims, rules: &TokenRules) -> bool {
@@ -57,7 +64,7 @@ fn time(claims: &Claims, name: &str) -> Result<Option<f64>, &'static str> {
 }
 
 /// The texts of a claim that is a text or a list.
-fn texts<'a>(claims: &'a Claims, name: &str) -> impl Iterator<Item = &'a str> {
+pub fn texts<'a>(claims: &'a Claims, name: &str) -> impl Iterator<Item = &'a str> {
     let values = match claims.get(name) {
         Some(Value::Array(list)) => list.as_slice(),
         Some(value) => std::slice::from_ref(value),

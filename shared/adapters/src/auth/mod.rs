@@ -3,6 +3,7 @@
 
 mod algorithm;
 mod claims;
+pub(crate) mod grip;
 mod issuer;
 mod key_set;
 mod page;
@@ -13,6 +14,8 @@ use moc_application::port::Platform as _;
 use moc_config::{AuthSettings, TokenKey};
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::UserId;
+use moc_domain::time::Timestamp;
+use serde_json::{Map, Value};
 
 use self::algorithm::{Algorithm, verifies_hs256};
 use self::token::Token;
@@ -23,6 +26,8 @@ use crate::settings;
 
 /// Longest token that is looked at, in bytes.
 const TOKEN_MAX_BYTES: usize = 8 * 1024;
+/// What is wrong with a token that no key has signed.
+pub(crate) const WRONG_SIGNATURE: &str = "The signature of the token is not valid.";
 
 /// The user who sends a request.
 ///
@@ -49,7 +54,7 @@ pub async fn user(request: &Request, log: &RequestLog) -> Result<UserId, Error> 
             let now_seconds = WasiPlatform.now().as_millis().max(0).unsigned_abs() / 1000;
             let user = claims::user(&token.claims, rules, now_seconds).map_err(invalid)?;
             if !is_signed(&token, key).await? {
-                return Err(invalid("The signature of the token is not valid."));
+                return Err(invalid(WRONG_SIGNATURE));
             }
             if !claims::has_scopes(&token.claims, rules) {
                 let scope = rules.required_scopes.join(" ");
@@ -92,8 +97,37 @@ async fn is_signed(token: &Token<'_>, key: &TokenKey) -> Result<bool, Error> {
 }
 
 fn is_signed_with(token: &Token<'_>, current: &str, previous: Option<&str>) -> bool {
+    let secrets = [Some(current), previous].into_iter().flatten();
+    is_signed_with_any(token, secrets.map(str::as_bytes))
+}
+
+/// Whether a token is signed with HS256 and one of these secrets.
+fn is_signed_with_any<'a>(token: &Token<'_>, secrets: impl IntoIterator<Item = &'a [u8]>) -> bool {
     let verifies = |secret| verifies_hs256(secret, token.message, &token.signature);
-    token.algorithm == Algorithm::Hs256 && (verifies(current) || previous.is_some_and(verifies))
+    token.algorithm == Algorithm::Hs256 && secrets.into_iter().any(verifies)
+}
+
+/// The claims of a token that one of these secrets has signed and that has not expired.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+fn signed_claims<'a>(
+    token: &str,
+    secrets: impl IntoIterator<Item = &'a [u8]>,
+    now: Timestamp,
+) -> Result<Map<String, Value>, &'static str> {
+    if token.len() > TOKEN_MAX_BYTES {
+        return Err("The token is too long.");
+    }
+    let token = Token::parse(token)?;
+    let now_seconds = now.as_millis().max(0).unsigned_abs() / 1000;
+    if claims::expires(&token.claims)? <= now_seconds as f64 {
+        return Err("The token has expired.");
+    }
+    if !is_signed_with_any(&token, secrets) {
+        return Err(WRONG_SIGNATURE);
+    }
+    Ok(token.claims)
 }
 
 #[cfg(test)]

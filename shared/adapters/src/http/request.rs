@@ -37,6 +37,7 @@ const DISCARD_SILENCE_MAX: Duration = Duration::from_secs(2);
 pub struct Request {
     method: String,
     path: String,
+    query: String,
     authority: String,
     headers: Vec<(String, Vec<u8>)>,
     id: String,
@@ -61,12 +62,13 @@ impl Request {
     pub(super) fn new(request: types::Request) -> Self {
         let headers = request.get_headers().copy_all();
         let target = request.get_path_with_query().unwrap_or_default();
-        let path = target.split('?').next().unwrap_or_default().to_owned();
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let (path, query) = (path.to_owned(), query.to_owned());
         let method = method_name(request.get_method());
         let authority = request.get_authority().unwrap_or_default();
         let (unread, received, id) = (Some(request), Instant::now(), String::new());
         let (limits, trace) = (None, Trace::OFF);
-        let mut request = Self { method, path, authority, headers, id, unread, received, limits, trace };
+        let mut request = Self { method, path, query, authority, headers, id, unread, received, limits, trace };
         if request.authority.is_empty() {
             // A host may leave it in the header.
             request.authority = request.header("host").unwrap_or_default().to_owned();
@@ -128,6 +130,12 @@ impl Request {
         &self.path
     }
 
+    /// The query, without its question mark. It may have a token, so it never gets into a log.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
     /// The host and port that the request names; empty if the host passes none on.
     #[must_use]
     pub fn authority(&self) -> &str {
@@ -173,6 +181,12 @@ impl Request {
     pub fn header_lines(&self, name: &str) -> impl Iterator<Item = &str> {
         let lines = self.headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name));
         lines.filter_map(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
+    /// The media type of the body, without parameters.
+    #[must_use]
+    pub fn media_type(&self) -> Option<&str> {
+        self.only_header("content-type")?.split(';').next().map(str::trim)
     }
 
     /// `Content-Length`, in bytes. `None` if it is absent or unreadable.

@@ -40,6 +40,8 @@ const ANY: &[&str] = &["UNAUTHORIZED", "INTERNAL_ERROR", "STORE_UNAVAILABLE", "I
 const NAMED: &[&str] = &["NOT_FOUND"];
 /// Codes of operations that read a JSON body.
 const JSON: &[&str] = &["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "REQUEST_TIMEOUT", "VALIDATION_ERROR"];
+/// Codes of operations that read WebSocket events.
+const EVENTS: &[&str] = &["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "REQUEST_TIMEOUT", "UNSUPPORTED_MEDIA_TYPE"];
 /// Codes of operations that use the bucket.
 const BUCKET: &[&str] = &["S3_UNAVAILABLE"];
 /// Codes of operations that need a session which accepts uploads.
@@ -95,6 +97,10 @@ fn codes(operation: &str) -> Vec<&'static str> {
             ];
             &[ANY, NAMED, JSON, OPEN, BUCKET, own]
         }
+        "watchSession" | "watchSessionByOtherPath" => &[NAMED, &["FORBIDDEN", "INTERNAL_ERROR", "BUSY"]],
+        "openWebSocket" | "openWebSocketByOtherPath" => {
+            &[NAMED, &["FORBIDDEN", "INTERNAL_ERROR", "STORE_UNAVAILABLE", "BUSY"], EVENTS]
+        }
         "checkHealth" => &[&["INTERNAL_ERROR", "STORE_UNAVAILABLE", "BUSY"], BUCKET],
         _ => &[ANY, NAMED],
     };
@@ -117,6 +123,7 @@ fn kinds() -> Vec<ErrorKind> {
         ErrorKind::PartCountMismatch { missing: vec![3] },
         ErrorKind::ChecksumMismatch { algorithm: "sha-256", expected: sha256("a"), actual: sha256("b"), file_id },
         ErrorKind::Unauthorized,
+        ErrorKind::Forbidden { reason: crate::watch::WRONG_TOKEN },
         ErrorKind::NotFound,
         ErrorKind::MethodNotAllowed { allow: "GET, HEAD, DELETE" },
         ErrorKind::RequestTimeout { elapsed_ms: 300_012, timeout_at: later(5) },
