@@ -285,6 +285,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/mocs/uploads/sessions/{sessionId}/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check a token for watching
+         * @description For proxies in front of a broadcaster, which ask before they let a client in (`auth_request` of nginx,
+         *     `nchan_authorize_request` of nchan). The token is that of the session's `wsUrl`, in the query of this request or in that
+         *     of `X-Original-URI`. Where the last segment of the original path is a session's id, it has to be that of this one.
+         */
+        get: operations["watchSession"];
+        put?: never;
+        /**
+         * Open a WebSocket over HTTP
+         * @description For GRIP proxies, for example Pushpin: they have the connections, and send what happens to one as WebSocket events
+         *     (`application/websocket-events`). A new connection needs the token of the session's `wsUrl`, and is subscribed to the
+         *     channel `{sessionId}`. Messages from clients are ignored.
+         */
+        post: operations["openWebSocket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/mocs/uploads/watch/session/{sessionId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check a token for watching, by its other path
+         * @description The same as `GET /api/mocs/uploads/sessions/{sessionId}/watch`, for proxies that cannot change the path of a `wsUrl`.
+         */
+        get: operations["watchSessionByOtherPath"];
+        put?: never;
+        /**
+         * Open a WebSocket over HTTP, by its other path
+         * @description The same as `POST /api/mocs/uploads/sessions/{sessionId}/watch`, for proxies that cannot change the path of a `wsUrl`.
+         */
+        post: operations["openWebSocketByOtherPath"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/mocs/{mocId}": {
         parameters: {
             query?: never;
@@ -625,6 +677,15 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:finalize-in-progress";
         };
+        /** @description Forbidden. */
+        ForbiddenProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "FORBIDDEN";
+            /** @constant */
+            status: 403;
+            /** @constant */
+            type: "urn:moc-uploads:problem:forbidden";
+        };
         /** @description Body of `POST …/parts/urls`. */
         GetPartUrls: {
             /** @description The MD5 of parts in base64 (RFC 1864), by their numbers: the bucket takes no other bytes then. */
@@ -944,7 +1005,7 @@ export interface components {
          * @description What is wrong; stable.
          * @enum {string}
          */
-        ProblemCode: "BATCH_EMPTY" | "BUSY" | "CHECKSUM_MISMATCH" | "DUPLICATE_FILE" | "EMPTY_BODY" | "FILE_ALREADY_COMPLETED" | "FILE_COUNT_EXCEEDED" | "FILE_TOO_LARGE" | "FILE_VALIDATION_FAILED" | "FINALIZE_IN_PROGRESS" | "INSTRUCTION_FILE_REQUIRED" | "INTERNAL_ERROR" | "INVALID_PART_NUMBER" | "ISSUER_UNAVAILABLE" | "LENGTH_REQUIRED" | "MALFORMED_BODY" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "PART_COUNT_MISMATCH" | "PART_SIZE_MISMATCH" | "PAYLOAD_TOO_LARGE" | "QUOTA_EXCEEDED" | "RATE_LIMIT_EXCEEDED" | "REQUEST_TIMEOUT" | "S3_UNAVAILABLE" | "SESSION_EXPIRED" | "SESSION_NOT_ACTIVE" | "STORE_UNAVAILABLE" | "TITLE_CONFLICT" | "UNAUTHORIZED" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR";
+        ProblemCode: "BATCH_EMPTY" | "BUSY" | "CHECKSUM_MISMATCH" | "DUPLICATE_FILE" | "EMPTY_BODY" | "FILE_ALREADY_COMPLETED" | "FILE_COUNT_EXCEEDED" | "FILE_TOO_LARGE" | "FILE_VALIDATION_FAILED" | "FINALIZE_IN_PROGRESS" | "FORBIDDEN" | "INSTRUCTION_FILE_REQUIRED" | "INTERNAL_ERROR" | "INVALID_PART_NUMBER" | "ISSUER_UNAVAILABLE" | "LENGTH_REQUIRED" | "MALFORMED_BODY" | "METHOD_NOT_ALLOWED" | "NOT_FOUND" | "PART_COUNT_MISMATCH" | "PART_SIZE_MISMATCH" | "PAYLOAD_TOO_LARGE" | "QUOTA_EXCEEDED" | "RATE_LIMIT_EXCEEDED" | "REQUEST_TIMEOUT" | "S3_UNAVAILABLE" | "SESSION_EXPIRED" | "SESSION_NOT_ACTIVE" | "STORE_UNAVAILABLE" | "TITLE_CONFLICT" | "UNAUTHORIZED" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR";
         /** @description Quota exceeded. */
         QuotaExceededProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -1285,6 +1346,16 @@ export interface components {
          */
         "Content-MD5": string;
         /**
+         * @description The proxy's signature: a JWT, signed with HS256 and `pushpin_grip_key`, that expires.
+         * @example eyJhbGciOiJIUzI1NiJ9.e30.x
+         */
+        "Grip-Sig": string;
+        /**
+         * @description What a client has asked of the proxy that sends this request, with its query.
+         * @example /session/019bf506-7600-7365-b373-696f6e2d3031?token=eyJhbGciOiJIUzI1NiJ9.e30.x
+         */
+        "X-Original-URI": string;
+        /**
          * @description Names the request in the response and in the server's log. A value of another form is ignored.
          * @example 019bf506-7dd0-7265-b175-6573742d3031
          */
@@ -1309,6 +1380,11 @@ export interface components {
          * @example 019bf506-7600-7365-b373-696f6e2d3031
          */
         sessionId: components["schemas"]["Id"];
+        /**
+         * @description The token of the session's `wsUrl`. It is required unless `X-Original-URI` has it.
+         * @example eyJhbGciOiJIUzI1NiJ9.e30.x
+         */
+        token: string;
         /**
          * @description The trace that the finalize belongs to (W3C Trace Context). A malformed value is ignored.
          * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
@@ -3672,6 +3748,542 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["IssuerUnavailableProblem"] | components["schemas"]["S3UnavailableProblem"] | components["schemas"]["StoreUnavailableProblem"];
+                };
+            };
+        };
+    };
+    watchSession: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The token of the session's `wsUrl`. It is required unless `X-Original-URI` has it.
+                 * @example eyJhbGciOiJIUzI1NiJ9.e30.x
+                 */
+                token?: components["parameters"]["token"];
+            };
+            header?: {
+                /**
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
+                 * @example 019bf506-7dd0-7265-b175-6573742d3031
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+                /**
+                 * @description What a client has asked of the proxy that sends this request, with its query.
+                 * @example /session/019bf506-7600-7365-b373-696f6e2d3031?token=eyJhbGciOiJIUzI1NiJ9.e30.x
+                 */
+                "X-Original-URI"?: components["parameters"]["X-Original-URI"];
+            };
+            path: {
+                /**
+                 * @description The session's id.
+                 * @example 019bf506-7600-7365-b373-696f6e2d3031
+                 */
+                sessionId: components["parameters"]["sessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token lets its bearer watch the session. */
+            204: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ForbiddenProblem"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `BUSY` */
+            503: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Seconds to wait before the same request.
+                     * @example 2
+                     */
+                    "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BusyProblem"];
+                };
+            };
+        };
+    };
+    openWebSocket: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The token of the session's `wsUrl`. It is required unless `X-Original-URI` has it.
+                 * @example eyJhbGciOiJIUzI1NiJ9.e30.x
+                 */
+                token?: components["parameters"]["token"];
+            };
+            header: {
+                /**
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
+                 * @example 019bf506-7dd0-7265-b175-6573742d3031
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+                /**
+                 * @description The proxy's signature: a JWT, signed with HS256 and `pushpin_grip_key`, that expires.
+                 * @example eyJhbGciOiJIUzI1NiJ9.e30.x
+                 */
+                "Grip-Sig": components["parameters"]["Grip-Sig"];
+            };
+            path: {
+                /**
+                 * @description The session's id.
+                 * @example 019bf506-7600-7365-b373-696f6e2d3031
+                 */
+                sessionId: components["parameters"]["sessionId"];
+            };
+            cookie?: never;
+        };
+        /** @description The events of one connection, in order. */
+        requestBody: {
+            content: {
+                "application/websocket-events": string;
+            };
+        };
+        responses: {
+            /** @description What the proxy has to do. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Messages to the proxy begin with `c:`.
+                     * @example grip
+                     */
+                    "Sec-WebSocket-Extensions": "grip";
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/websocket-events": string;
+                };
+            };
+            /** @description `MALFORMED_BODY` */
+            400: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedBodyProblem"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ForbiddenProblem"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `REQUEST_TIMEOUT` */
+            408: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RequestTimeoutProblem"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `BUSY` */
+            503: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Seconds to wait before the same request.
+                     * @example 2
+                     */
+                    "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BusyProblem"];
+                };
+            };
+        };
+    };
+    watchSessionByOtherPath: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The token of the session's `wsUrl`. It is required unless `X-Original-URI` has it.
+                 * @example eyJhbGciOiJIUzI1NiJ9.e30.x
+                 */
+                token?: components["parameters"]["token"];
+            };
+            header?: {
+                /**
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
+                 * @example 019bf506-7dd0-7265-b175-6573742d3031
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+                /**
+                 * @description What a client has asked of the proxy that sends this request, with its query.
+                 * @example /session/019bf506-7600-7365-b373-696f6e2d3031?token=eyJhbGciOiJIUzI1NiJ9.e30.x
+                 */
+                "X-Original-URI"?: components["parameters"]["X-Original-URI"];
+            };
+            path: {
+                /**
+                 * @description The session's id.
+                 * @example 019bf506-7600-7365-b373-696f6e2d3031
+                 */
+                sessionId: components["parameters"]["sessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token lets its bearer watch the session. */
+            204: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ForbiddenProblem"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `BUSY` */
+            503: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Seconds to wait before the same request.
+                     * @example 2
+                     */
+                    "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BusyProblem"];
+                };
+            };
+        };
+    };
+    openWebSocketByOtherPath: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The token of the session's `wsUrl`. It is required unless `X-Original-URI` has it.
+                 * @example eyJhbGciOiJIUzI1NiJ9.e30.x
+                 */
+                token?: components["parameters"]["token"];
+            };
+            header: {
+                /**
+                 * @description Names the request in the response and in the server's log. A value of another form is ignored.
+                 * @example 019bf506-7dd0-7265-b175-6573742d3031
+                 */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+                /**
+                 * @description The proxy's signature: a JWT, signed with HS256 and `pushpin_grip_key`, that expires.
+                 * @example eyJhbGciOiJIUzI1NiJ9.e30.x
+                 */
+                "Grip-Sig": components["parameters"]["Grip-Sig"];
+            };
+            path: {
+                /**
+                 * @description The session's id.
+                 * @example 019bf506-7600-7365-b373-696f6e2d3031
+                 */
+                sessionId: components["parameters"]["sessionId"];
+            };
+            cookie?: never;
+        };
+        /** @description The events of one connection, in order. */
+        requestBody: {
+            content: {
+                "application/websocket-events": string;
+            };
+        };
+        responses: {
+            /** @description What the proxy has to do. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Messages to the proxy begin with `c:`.
+                     * @example grip
+                     */
+                    "Sec-WebSocket-Extensions": "grip";
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/websocket-events": string;
+                };
+            };
+            /** @description `MALFORMED_BODY` */
+            400: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedBodyProblem"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ForbiddenProblem"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `REQUEST_TIMEOUT` */
+            408: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RequestTimeoutProblem"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `BUSY` */
+            503: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /**
+                     * @description Seconds to wait before the same request.
+                     * @example 2
+                     */
+                    "Retry-After": number;
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BusyProblem"];
                 };
             };
         };

@@ -106,6 +106,9 @@ impl Response {
         let kind = text("content-type");
         match (kind.and_then(|kind| self.contents.get(kind)), body) {
             (Some(_), None) => {}
+            (Some(validator), Some(body)) if kind.is_some_and(|kind| !kind.ends_with("json")) => {
+                found.extend(errors(validator, &json!(String::from_utf8_lossy(body))));
+            }
             (Some(validator), Some(body)) => match serde_json::from_slice(body) {
                 Ok(body) => found.extend(errors(validator, &body)),
                 Err(error) => found.push(format!("its body is no JSON: {error}")),

@@ -14,6 +14,7 @@ use crate::path;
 use crate::response::{
     FileCompleted, FileRegistered, Health, MocResponse, PartList, PartStored, SessionCreated, SessionState,
 };
+use crate::websocket_events::Events;
 
 /// Named examples, as the document has them.
 pub type Examples = Map<String, Value>;
@@ -65,6 +66,10 @@ pub fn requests(operation: &str) -> Examples {
             let part = |number: u8| with_size(part(number), sample::PART_BYTES);
             vec![example("parts", "Two parts that are in the bucket", json!({ "parts": [part(1), part(2)] }))]
         }
+        "openWebSocket" | "openWebSocketByOtherPath" => vec![
+            example("open", "A client wants to connect", "OPEN\r\n"),
+            example("close", "It closes the connection", "CLOSE\r\n"),
+        ],
         "putPart" => vec![example("bytes", "The only part of a small file", "%PDF-1.7 tiny")],
         "uploadBatch" => {
             let form = json!({ "part1": "the bytes of part 1", "part2": "the bytes of part 2" });
@@ -150,6 +155,10 @@ pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
         ("listParts", _) => vec![example("parts", "Two stored parts", PartList::from(parts.as_slice()))],
         ("completeFile", _) => {
             vec![example("completed", "A complete file", FileCompleted::new(file, etag, sample::signed_url(file)))]
+        }
+        ("openWebSocket" | "openWebSocketByOtherPath", _) => {
+            let events = Events::parse(b"OPEN\r\n").map(|events| events.response(session.id)).unwrap_or_default();
+            vec![example("opened", "The connection is subscribed", String::from_utf8_lossy(&events))]
         }
         ("checkHealth", _) => vec![example("ok", "Both respond", Health::OK)],
         ("getMoc", _) => vec![example("moc", "A MOC with its thumbnail", moc())],

@@ -31,6 +31,27 @@ pub fn parameters() -> Map<String, Value> {
             &sample::request_id(),
             "Names the request in the response and in the server's log. A value of another form is ignored.",
         ),
+        "token": {
+            "name": "token",
+            "in": "query",
+            "required": false,
+            "schema": text("^[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.][A-Za-z0-9_-]+$"),
+            "example": sample::watch_token(),
+            "description": "The token of the session's `eventsUrl` or `wsUrl`. It is required unless `X-Original-URI` has it.",
+        },
+        "X-Original-URI": header(
+            "X-Original-URI",
+            json!({ "type": "string", "minLength": 1 }),
+            &format!("/session/{}?token={}", sample::session_id(), sample::watch_token()),
+            "What a client has asked of the proxy that sends this request, with its query.",
+        ),
+        "Grip-Sig": parameter(
+            "Grip-Sig",
+            true,
+            text("^[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.][A-Za-z0-9_-]+$"),
+            sample::watch_token(),
+            "The proxy's signature: a JWT, signed with HS256 and `pushpin_grip_key`, that expires.",
+        ),
         "Content-Length": parameter(
             "Content-Length",
             true,
@@ -88,6 +109,8 @@ pub fn of_request(operation: &str, path: &str) -> Vec<String> {
     let in_path = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
     let own: &[&str] = match operation {
         "putPart" => &["Content-Length", "Content-MD5", "Content-Digest"],
+        "watchSession" | "watchSessionByOtherPath" => &["token", "X-Original-URI"],
+        "openWebSocket" | "openWebSocketByOtherPath" => &["token", "Grip-Sig"],
         "finalize" | "finalizeSession" => &["traceparent", "tracestate"],
         _ => &[],
     };
@@ -129,6 +152,9 @@ pub fn of_success(operation: &str, name: &str) -> Value {
             &format!("\"{}\"", sample::part_etag(1)),
             "The part's ETag in the bucket.",
         ),
+        "Sec-WebSocket-Extensions" => {
+            required(json!({ "type": "string", "const": "grip" }), "grip", "Messages to the proxy begin with `c:`.")
+        }
         _ => required(
             json!({ "type": "string", "format": "uri-reference" }),
             &example::location(operation),

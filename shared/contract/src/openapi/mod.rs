@@ -32,6 +32,7 @@ use sample::Sample;
         (name = "files", description = "One object in the bucket each, made by one S3 multipart upload."),
         (name = "parts", description = "What a file is sent in. All parts but the last have exactly `partSizeBytes`."),
         (name = "mocs", description = "What finalize makes of a session."),
+        (name = "progress", description = "Who may watch a session."),
         (name = "service", description = "The service itself."),
     ),
     paths(
@@ -49,6 +50,10 @@ use sample::Sample;
         operation::finalize,
         operation::finalize_session,
         operation::get_moc,
+        operation::watch_session,
+        operation::open_web_socket,
+        operation::watch_session_by_other_path,
+        operation::open_web_socket_by_other_path,
         operation::check_health,
     ),
     components(schemas(
@@ -151,6 +156,7 @@ fn complete(path: &str, operation: &mut Map<String, Value>, problems: &Problems,
         match id.as_str() {
             "putPart" => content["schema"] = value::part(),
             "uploadBatch" => content["schema"] = value::batch(),
+            "openWebSocket" | "openWebSocketByOtherPath" => content["schema"] = value::websocket_events(),
             // The body may be absent, which is not the same as `null`.
             "completeFile" => content["schema"] = reference("schemas", "CompleteFile"),
             _ => {}
@@ -164,6 +170,9 @@ fn complete(path: &str, operation: &mut Map<String, Value>, problems: &Problems,
         response["headers"] = headers.into();
         for content in contents(Some(response)) {
             content["examples"] = example::responses(&id, status, sample).into();
+            if id.starts_with("openWebSocket") {
+                content["schema"] = value::websocket_events();
+            }
         }
     }
     responses.extend(problems.responses(&id));

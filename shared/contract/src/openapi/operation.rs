@@ -228,6 +228,84 @@ fn finalize_session() {}
 )]
 fn get_moc() {}
 
+/// Check a token for watching
+///
+/// For proxies in front of a broadcaster, which ask before they let a client in (`auth_request` of nginx,
+/// `nchan_authorize_request` of nchan). The token is that of the session's `wsUrl`, in the query of this request or in that
+/// of `X-Original-URI`. Where the last segment of the original path is a session's id, it has to be that of this one.
+#[utoipa::path(
+    get,
+    path = "/api/mocs/uploads/sessions/{sessionId}/watch",
+    operation_id = "watchSession",
+    tag = "progress",
+    security(()),
+    responses((status = 204, description = "The token lets its bearer watch the session.")),
+)]
+fn watch_session() {}
+
+/// Open a WebSocket over HTTP
+///
+/// For GRIP proxies, for example Pushpin: they have the connections, and send what happens to one as WebSocket events
+/// (`application/websocket-events`). A new connection needs the token of the session's `wsUrl`, and is subscribed to the
+/// channel `{sessionId}`. Messages from clients are ignored.
+#[utoipa::path(
+    post,
+    path = "/api/mocs/uploads/sessions/{sessionId}/watch",
+    operation_id = "openWebSocket",
+    tag = "progress",
+    security(()),
+    request_body(
+        content = String,
+        content_type = "application/websocket-events",
+        description = "The events of one connection, in order.",
+    ),
+    responses((
+        status = 200,
+        description = "What the proxy has to do.",
+        body = String,
+        content_type = "application/websocket-events",
+        headers(("Sec-WebSocket-Extensions")),
+    )),
+)]
+fn open_web_socket() {}
+
+/// Check a token for watching, by its other path
+///
+/// The same as `GET /api/mocs/uploads/sessions/{sessionId}/watch`, for proxies that cannot change the path of a `wsUrl`.
+#[utoipa::path(
+    get,
+    path = "/api/mocs/uploads/watch/session/{sessionId}",
+    operation_id = "watchSessionByOtherPath",
+    tag = "progress",
+    security(()),
+    responses((status = 204, description = "The token lets its bearer watch the session.")),
+)]
+fn watch_session_by_other_path() {}
+
+/// Open a WebSocket over HTTP, by its other path
+///
+/// The same as `POST /api/mocs/uploads/sessions/{sessionId}/watch`, for proxies that cannot change the path of a `wsUrl`.
+#[utoipa::path(
+    post,
+    path = "/api/mocs/uploads/watch/session/{sessionId}",
+    operation_id = "openWebSocketByOtherPath",
+    tag = "progress",
+    security(()),
+    request_body(
+        content = String,
+        content_type = "application/websocket-events",
+        description = "The events of one connection, in order.",
+    ),
+    responses((
+        status = 200,
+        description = "What the proxy has to do.",
+        body = String,
+        content_type = "application/websocket-events",
+        headers(("Sec-WebSocket-Extensions")),
+    )),
+)]
+fn open_web_socket_by_other_path() {}
+
 /// Check the service
 ///
 /// For probes: asks the database and the bucket, waits two seconds at most, and reuses the outcome for five seconds.

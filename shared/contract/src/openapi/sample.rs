@@ -67,11 +67,16 @@ pub fn signed_url(file: &File) -> String {
 
 /// Where the session can be watched.
 pub fn watch_urls() -> WatchUrls {
-    let token = "token=eyJhbGciOiJIUzI1NiJ9.e30.x";
+    let query = format!("token={}", watch_token());
     WatchUrls {
-        websocket: Some(format!("wss://progress.example.com/session/{}?{token}", session_id())),
-        events: Some(format!("{}?{token}", path::watch(session_id()))),
+        websocket: Some(format!("wss://progress.example.com/session/{}?{query}", session_id())),
+        events: Some(format!("{}?{query}", path::watch(session_id()))),
     }
+}
+
+/// A token.
+pub const fn watch_token() -> &'static str {
+    "eyJhbGciOiJIUzI1NiJ9.e30.x"
 }
 
 /// An upload while it runs, and what becomes of it.

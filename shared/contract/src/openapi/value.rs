@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::websocket_events::{BODY_MAX_BYTES, MEDIA_TYPE};
+
 const FILE_MAX_BYTES: u64 = FILE_MAX_MIB * MIB;
 /// The media type of bytes that are not interpreted.
 const BYTES: &str = "application/octet-stream";
@@ -176,6 +178,11 @@ values! {
 /// The body of `putPart`: bytes.
 pub fn part() -> Value {
     text(json!({ "contentMediaType": BYTES, "minLength": 1, "maxLength": PART_SIZE_MAX_MIB * MIB }))
+}
+
+/// The events of a connection.
+pub fn websocket_events() -> Value {
+    text(json!({ "contentMediaType": MEDIA_TYPE, "maxLength": BODY_MAX_BYTES }))
 }
 
 /// The body of `uploadBatch`: a form whose fields are parts.
