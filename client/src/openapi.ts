@@ -293,10 +293,17 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Check a token for watching
-         * @description For proxies in front of a broadcaster, which ask before they let a client in (`auth_request` of nginx,
-         *     `nchan_authorize_request` of nchan). The token is that of the session's `wsUrl`, in the query of this request or in that
-         *     of `X-Original-URI`. Where the last segment of the original path is a session's id, it has to be that of this one.
+         * Watch a session
+         * @description With `Accept: text/event-stream`, the state of the session as server-sent events, without a broadcaster: `state` at
+         *     once with all files, then `state` with those that have changed, a second after the change at most, and `end` when
+         *     the session has ended, after which a client does not connect again. Data is a `WatchedSession` in JSON, ids are its
+         *     `sequence`. A comment comes every 15 seconds. The stream ends after `events_max_seconds`; browsers then connect again
+         *     by themselves, with `Last-Event-ID`. An instance has a bounded number of streams: more get 503 `BUSY`.
+         *
+         *     Else it only checks the token, for proxies in front of a broadcaster, which ask before they let a client in
+         *     (`auth_request` of nginx, `nchan_authorize_request` of nchan). The token is that of the session's `eventsUrl` or
+         *     `wsUrl`, in the query of this request or in that of `X-Original-URI`; a request with that header never gets a stream.
+         *     Where the last segment of the original path is a session's id, it has to be that of this one.
          */
         get: operations["watchSession"];
         put?: never;
@@ -321,7 +328,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Check a token for watching, by its other path
+         * Watch a session, by its other path
          * @description The same as `GET /api/mocs/uploads/sessions/{sessionId}/watch`, for proxies that cannot change the path of a `wsUrl`.
          */
         get: operations["watchSessionByOtherPath"];
@@ -1128,7 +1135,8 @@ export interface components {
         SessionCreated: {
             /**
              * Format: uri-reference
-             * @description Where its progress comes as server-sent events, without a broadcaster: relative to the API's origin, with a token.
+             * @description Where its progress comes as server-sent events, without a broadcaster: relative to the API's origin, with a
+             *     token.
              */
             eventsUrl?: string;
             /** @description When it ends. Registering, sending and completing extend it. */
@@ -1295,6 +1303,56 @@ export interface components {
             /** @constant */
             type: "urn:moc-uploads:problem:validation-error";
         };
+        /** @description A file of a session that is watched. */
+        WatchedFile: {
+            /**
+             * Format: int64
+             * @description Bytes of the stored parts.
+             */
+            bytesCompleted: number;
+            /** Format: int64 */
+            bytesTotal: number;
+            /** @description What it is for. */
+            category: components["schemas"]["Category"];
+            fileId: components["schemas"]["Id"];
+            /** @description The name that the client gave it. */
+            name: components["schemas"]["FileName"];
+            /**
+             * Format: int32
+             * @description How many different parts are stored.
+             */
+            partsCompleted: number;
+            /**
+             * Format: int32
+             * @description How many it has.
+             */
+            partsTotal: number;
+            /**
+             * @description Whether it is complete.
+             * @enum {string}
+             */
+            status: "pending" | "completed";
+            type: components["schemas"]["MediaType"];
+        };
+        /** @description The data of an event `state`, and without files of the event `end`. */
+        WatchedSession: {
+            /** @description Whether `files` are all files of the session, which then has no others; else those that have changed. */
+            allFiles?: boolean | null;
+            /** @description When it ends unless it is used. */
+            expiresAt: components["schemas"]["Time"];
+            /** @description Absent from `end`. */
+            files?: components["schemas"]["WatchedFile"][];
+            /** @description The MOC that it has become. */
+            mocId?: components["schemas"]["Id"];
+            /**
+             * Format: int64
+             * @description Grows with every change of the session that watchers see.
+             */
+            sequence: number;
+            sessionId: components["schemas"]["Id"];
+            /** @description What has become of it. */
+            status: components["schemas"]["SessionStatus"];
+        };
     };
     responses: {
         /** @description `METHOD_NOT_ALLOWED` */
@@ -1351,6 +1409,11 @@ export interface components {
          */
         "Grip-Sig": string;
         /**
+         * @description The `sequence` of the last state that the client has seen, as browsers send it: it gets the next one once there is another. Anything but a number is ignored.
+         * @example 42
+         */
+        "Last-Event-ID": string;
+        /**
          * @description What a client has asked of the proxy that sends this request, with its query.
          * @example /session/019bf506-7600-7365-b373-696f6e2d3031?token=eyJhbGciOiJIUzI1NiJ9.e30.x
          */
@@ -1381,7 +1444,7 @@ export interface components {
          */
         sessionId: components["schemas"]["Id"];
         /**
-         * @description The token of the session's `wsUrl`. It is required unless `X-Original-URI` has it.
+         * @description The token of the session's `eventsUrl` or `wsUrl`. It is required unless `X-Original-URI` has it.
          * @example eyJhbGciOiJIUzI1NiJ9.e30.x
          */
         token: string;
@@ -3756,7 +3819,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The token of the session's `wsUrl`. It is required unless `X-Original-URI` has it.
+                 * @description The token of the session's `eventsUrl` or `wsUrl`. It is required unless `X-Original-URI` has it.
                  * @example eyJhbGciOiJIUzI1NiJ9.e30.x
                  */
                 token?: components["parameters"]["token"];
@@ -3772,6 +3835,11 @@ export interface operations {
                  * @example /session/019bf506-7600-7365-b373-696f6e2d3031?token=eyJhbGciOiJIUzI1NiJ9.e30.x
                  */
                 "X-Original-URI"?: components["parameters"]["X-Original-URI"];
+                /**
+                 * @description The `sequence` of the last state that the client has seen, as browsers send it: it gets the next one once there is another. Anything but a number is ignored.
+                 * @example 42
+                 */
+                "Last-Event-ID"?: components["parameters"]["Last-Event-ID"];
             };
             path: {
                 /**
@@ -3784,6 +3852,24 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The states of the session, as they come. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    /**
+                     * @description nginx passes each event on at once.
+                     * @example no
+                     */
+                    "X-Accel-Buffering": "no";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
             /** @description The token lets its bearer watch the session. */
             204: {
                 headers: {
@@ -3834,7 +3920,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `BUSY` */
+            /** @description `BUSY`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -3849,7 +3935,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["BusyProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -3858,7 +3944,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The token of the session's `wsUrl`. It is required unless `X-Original-URI` has it.
+                 * @description The token of the session's `eventsUrl` or `wsUrl`. It is required unless `X-Original-URI` has it.
                  * @example eyJhbGciOiJIUzI1NiJ9.e30.x
                  */
                 token?: components["parameters"]["token"];
@@ -4000,7 +4086,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `BUSY` */
+            /** @description `BUSY`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -4015,7 +4101,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["BusyProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -4024,7 +4110,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The token of the session's `wsUrl`. It is required unless `X-Original-URI` has it.
+                 * @description The token of the session's `eventsUrl` or `wsUrl`. It is required unless `X-Original-URI` has it.
                  * @example eyJhbGciOiJIUzI1NiJ9.e30.x
                  */
                 token?: components["parameters"]["token"];
@@ -4040,6 +4126,11 @@ export interface operations {
                  * @example /session/019bf506-7600-7365-b373-696f6e2d3031?token=eyJhbGciOiJIUzI1NiJ9.e30.x
                  */
                 "X-Original-URI"?: components["parameters"]["X-Original-URI"];
+                /**
+                 * @description The `sequence` of the last state that the client has seen, as browsers send it: it gets the next one once there is another. Anything but a number is ignored.
+                 * @example 42
+                 */
+                "Last-Event-ID"?: components["parameters"]["Last-Event-ID"];
             };
             path: {
                 /**
@@ -4052,6 +4143,24 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The states of the session, as they come. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    /**
+                     * @description nginx passes each event on at once.
+                     * @example no
+                     */
+                    "X-Accel-Buffering": "no";
+                    "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
             /** @description The token lets its bearer watch the session. */
             204: {
                 headers: {
@@ -4102,7 +4211,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `BUSY` */
+            /** @description `BUSY`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -4117,7 +4226,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["BusyProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };
@@ -4126,7 +4235,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The token of the session's `wsUrl`. It is required unless `X-Original-URI` has it.
+                 * @description The token of the session's `eventsUrl` or `wsUrl`. It is required unless `X-Original-URI` has it.
                  * @example eyJhbGciOiJIUzI1NiJ9.e30.x
                  */
                 token?: components["parameters"]["token"];
@@ -4268,7 +4377,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `BUSY` */
+            /** @description `BUSY`, `STORE_UNAVAILABLE` */
             503: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -4283,7 +4392,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["BusyProblem"];
+                    "application/problem+json": components["schemas"]["BusyProblem"] | components["schemas"]["StoreUnavailableProblem"];
                 };
             };
         };

@@ -3,8 +3,9 @@
 
 use moc_adapters::http::{Request, Response};
 use moc_adapters::log::RequestLog;
-use moc_adapters::{event_stream, settings, watching};
+use moc_adapters::{event_stream, settings, store, watching};
 use moc_contract::path::Route;
+use moc_contract::server_sent;
 use moc_contract::websocket_events::{BODY_MAX_BYTES, EXTENSION, Events, MEDIA_TYPE, Malformed};
 use moc_domain::error::{Error, ErrorKind};
 use moc_domain::id::SessionId;
@@ -18,10 +19,11 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     if request.method() == "POST" {
         return web_socket(request, session).await;
     }
-    watching::authorize(request, session).await?;
+    watch_token::authorize(request, session).await?;
+    let is_proxys = request.header("x-original-uri").is_some();
     let wants_events = request.header("accept").is_some_and(|accepted| accepted.contains(server_sent::MEDIA_TYPE));
     if wants_events && watching::original_uri(request).is_none() {
-        return event_stream::respond(request, log, session).await;
+        return event_stream::respond(request, log, store::open().await?, session).await;
     }
     Ok(Response::no_content())
 }

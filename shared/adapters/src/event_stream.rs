@@ -1,7 +1,7 @@
 //! Streams the states of a session to one who watches it, as server-sent events.
 //!
-//! A stream ends after `events_max_seconds`, because it occupies its instance, and with the session. In between it looks
-//! every second whether its client is there: nothing asks the store for one that has left.
+//! A stream ends after `events_max_seconds`, because it occupies its instance, and with the session. Every second it
+//! looks whether its client is still there: nothing asks the store for one that has left.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::http::{BodyWriter, ClientLeft, Request, Response};
 use crate::log::RequestLog;
 use crate::platform::{RequestPlatform, within};
 use crate::settings;
-use crate::store::{self, Store};
+use crate::store::Store;
 
 thread_local! {
     static WATCHED: Rc<Watched> = Rc::default();
@@ -27,13 +27,12 @@ thread_local! {
 ///
 /// # Errors
 /// Those of [`Watched::watch`]; [`moc_domain::error::ErrorKind::Internal`] if the configuration cannot be read.
-pub async fn respond(request: &Request, log: &RequestLog, session: SessionId) -> Result<Response, Error> {
+pub async fn respond(request: &Request, log: &RequestLog, store: Store, session: SessionId) -> Result<Response, Error> {
     let platform = request.platform();
     let max_ms = 1_000 * settings::event_streams().await?.max_seconds;
     let left_ms = platform.ends_at.map(|ends_at| ends_at.millis_since(platform.now()).max(0).unsigned_abs());
     let ends_at = Instant::now() + Duration::from_millis(left_ms.map_or(max_ms, |left_ms| left_ms.min(max_ms)));
     let seen = request.header("last-event-id").and_then(server_sent::last_sequence);
-    let store = store::open().await?;
     let watcher = WATCHED.with(Rc::clone).watch(&store, &platform, session, seen).await?;
     let is_head = request.method() == "HEAD";
     let log = log.clone();

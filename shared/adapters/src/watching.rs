@@ -18,7 +18,7 @@ const UNSIGNED: &str =
 /// Lets a request through that has a token for watching this session: see [`WatchRequest`].
 ///
 /// # Errors
-/// [`ErrorKind::Forbidden`], with the reason for the log; [`ErrorKind::Internal`] if the configuration cannot be read, or
+/// [`ErrorKind::Forbidden`], with the reason for the log; [`ErrorKind::Internal`] if the configuration cannot be read;
 /// the store's.
 pub async fn authorize(request: &Request, session: SessionId) -> Result<(), Error> {
     let keys = settings::watch_keys().await?;

@@ -140,8 +140,10 @@ impl WatchSettings {
         });
         let current = "websocket_token_secret";
         let secret = values.token_secret(current).unwrap_or_else(|weak| {
-            let effect = if server.is_some() { "clients get no wsUrl" } else { "the one in the database is used" };
-            notices.push(Notice::Error(format!("{weak}: {effect}")));
+            notices.push(match server {
+                Some(_) => Notice::Error(format!("{weak}: clients get no wsUrl")),
+                None => Notice::Error(format!("{weak}: the one in the database is used")),
+            });
             None
         });
         if server.is_some() && secret.is_none() && notices.is_empty() {

@@ -59,6 +59,7 @@ const VARIABLES: &[(&str, Bad)] = &[
     ("auth_bypass", Stops("yes")),
     ("dev_user_sub", Stops("a\u{7}b")),
     ("allowed_upload_origins", Stops("https://app.example.com/path")),
+    ("events_max_seconds", Stops("601")),
     ("websocket_server_url", TurnsOff("https://live.example.com")),
     ("websocket_token_secret", TurnsOff("CHANGE-ME")),
     ("websocket_token_secret_previous", TurnsOff("CHANGE-ME")),

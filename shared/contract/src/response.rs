@@ -45,7 +45,8 @@ pub struct SessionCreated {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Uri, required = false))]
     ws_url: Option<String>,
-    /// Where its progress comes as server-sent events, without a broadcaster: relative to the API's origin, with a token.
+    /// Where its progress comes as server-sent events, without a broadcaster: relative to the API's origin, with a
+    /// token.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::RelativeUri, required = false))]
     events_url: Option<String>,

@@ -87,7 +87,7 @@ fn variable(template: &str) -> Option<&str> {
 }
 
 /// What a component declares to use in `[package.metadata.moc]`, with a name that its code has then.
-const USES: [(&str, &[&str]); 16] = [
+const USES: [(&str, &[&str]); 17] = [
     ("users", &["auth"]),
     ("store", &["store"]),
     ("bucket", &["s3"]),
@@ -96,6 +96,7 @@ const USES: [(&str, &[&str]); 16] = [
     ("broadcaster", &["publish"]),
     ("watch-tokens", &["watch_token"]),
     ("watching", &["watching"]),
+    ("event-streams", &["event_stream"]),
     ("thumbnails", &["make_due"]),
     ("follow-ups", &["FinalizeSettings"]),
     ("webhook", &["HttpReceiver"]),

@@ -2,8 +2,8 @@
 
 use moc_config::{
     AuthSettings, BroadcasterSettings, BucketSettings, CollectorSettings, DatabaseSettings, DownloadSettings,
-    FinalizeSettings, PageSettings, ProgressSettings, SweepSettings, TraceSettings, WatchKeys, WatchSettings,
-    WebhookSettings,
+    EventStreamSettings, FinalizeSettings, PageSettings, ProgressSettings, SweepSettings, TraceSettings, WatchKeys,
+    WatchSettings, WebhookSettings,
 };
 use serde::Deserialize;
 
@@ -27,6 +27,8 @@ pub enum Capability {
     WatchTokens,
     /// Verifies these tokens, and the signatures of a GRIP proxy.
     Watching,
+    /// Streams the states of a session.
+    EventStreams,
     /// Has the thumbnailer make thumbnails.
     Thumbnails,
     /// Calls the component that delivers webhooks.
@@ -59,6 +61,7 @@ impl Capability {
             Self::Broadcaster => BroadcasterSettings::NAMES,
             Self::WatchTokens => WatchSettings::NAMES,
             Self::Watching => WatchKeys::NAMES,
+            Self::EventStreams => EventStreamSettings::NAMES,
             Self::Thumbnails => &["enable_thumbnail_generation"],
             Self::FollowUps => FinalizeSettings::NAMES,
             Self::Webhook => WebhookSettings::NAMES,
@@ -74,7 +77,9 @@ impl Capability {
     /// picture to another component.
     pub const fn host_limits(self) -> &'static [&'static str] {
         match self {
-            Self::Users | Self::Store | Self::Bucket | Self::Sweeping | Self::Watching => &["request_max_seconds"],
+            Self::Users | Self::Store | Self::Bucket | Self::Sweeping | Self::Watching | Self::EventStreams => {
+                &["request_max_seconds"]
+            }
             Self::Progress | Self::FollowUps | Self::Webhook | Self::Sweeps | Self::Tracing => {
                 &["background_work", "request_max_seconds"]
             }
@@ -100,7 +105,7 @@ impl Capability {
             Self::Tracing => &["http://hosted-trace-exporter.spin.internal", "http://trace-exporter.spin.internal"],
             Self::Collector => &["{{ otel_exporter_otlp_endpoint }}"],
             Self::HostedCollector => &["{{ otel_exporter_otlp_origin }}"],
-            Self::PublicUrls | Self::WatchTokens | Self::Watching | Self::Page => &[],
+            Self::PublicUrls | Self::WatchTokens | Self::Watching | Self::EventStreams | Self::Page => &[],
         }
     }
 

@@ -23,6 +23,7 @@ const AKAMAI_DEFAULTS: &[(&str, &str)] = &[
     ("request_max_seconds", "30"),
     ("instance_memory_mb", "128"),
     ("part_timeout_seconds", "25"),
+    ("events_max_seconds", "20"),
     // How long it lets an instance work after a response is not documented.
     ("background_work", "inline"),
     // Bytes of files do not pass through it.

@@ -62,8 +62,8 @@ impl BodyWriter {
         Ok(())
     }
 
-    /// Looks whether the client is there, by a write of no bytes: it waits until the last ones are taken, and fails once
-    /// the host has closed the connection.
+    /// Looks whether the client is there, by a write of no bytes: it waits until the last ones are taken, and fails
+    /// once the host has closed the connection.
     ///
     /// # Errors
     /// As [`BodyWriter::write`].

@@ -144,8 +144,9 @@ impl Trace {
         Some(CallSpan { recording: Rc::clone(recording), operation, began: Instant::now(), has_ended: false })
     }
 
-    /// Ends the root span when the response is ready, or has ended if it is streamed, and has the trace sent after all that the response has still
-    /// to do. A response that is the client's fault is not an error of this span (OpenTelemetry's conventions for HTTP).
+    /// Ends the root span when the response is ready, or has ended if it is streamed, and has the trace sent after all
+    /// that the response has still to do. A response that is the client's fault is not an error of this span
+    /// (OpenTelemetry's conventions for HTTP).
     pub(crate) fn finish(&self, response: Response, log: &RequestLog) -> Response {
         if self.recording().is_none() {
             return response;

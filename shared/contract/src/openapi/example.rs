@@ -14,6 +14,7 @@ use crate::path;
 use crate::response::{
     FileCompleted, FileRegistered, Health, MocResponse, PartList, PartStored, SessionCreated, SessionState,
 };
+use crate::server_sent::{self, WatchedSession};
 use crate::websocket_events::Events;
 
 /// Named examples, as the document has them.
@@ -155,6 +156,10 @@ pub fn responses(operation: &str, status: &str, sample: &Sample) -> Examples {
         ("listParts", _) => vec![example("parts", "Two stored parts", PartList::from(parts.as_slice()))],
         ("completeFile", _) => {
             vec![example("completed", "A complete file", FileCompleted::new(file, etag, sample::signed_url(file)))]
+        }
+        ("watchSession" | "watchSessionByOtherPath", "200") => {
+            let state = WatchedSession::with_files(session, sample::BEGIN, [file], true).event();
+            vec![example("state", "The beginning of a stream", server_sent::opening() + &state)]
         }
         ("openWebSocket" | "openWebSocketByOtherPath", _) => {
             let events = Events::parse(b"OPEN\r\n").map(|events| events.response(session.id)).unwrap_or_default();

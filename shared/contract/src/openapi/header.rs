@@ -45,6 +45,13 @@ pub fn parameters() -> Map<String, Value> {
             &format!("/session/{}?token={}", sample::session_id(), sample::watch_token()),
             "What a client has asked of the proxy that sends this request, with its query.",
         ),
+        "Last-Event-ID": header(
+            "Last-Event-ID",
+            json!({ "type": "string" }),
+            "42",
+            "The `sequence` of the last state that the client has seen, as browsers send it: it gets the next one once \
+             there is another. Anything but a number is ignored.",
+        ),
         "Grip-Sig": parameter(
             "Grip-Sig",
             true,
@@ -109,7 +116,7 @@ pub fn of_request(operation: &str, path: &str) -> Vec<String> {
     let in_path = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
     let own: &[&str] = match operation {
         "putPart" => &["Content-Length", "Content-MD5", "Content-Digest"],
-        "watchSession" | "watchSessionByOtherPath" => &["token", "X-Original-URI"],
+        "watchSession" | "watchSessionByOtherPath" => &["token", "X-Original-URI", "Last-Event-ID"],
         "openWebSocket" | "openWebSocketByOtherPath" => &["token", "Grip-Sig"],
         "finalize" | "finalizeSession" => &["traceparent", "tracestate"],
         _ => &[],
@@ -152,6 +159,9 @@ pub fn of_success(operation: &str, name: &str) -> Value {
             &format!("\"{}\"", sample::part_etag(1)),
             "The part's ETag in the bucket.",
         ),
+        "X-Accel-Buffering" => {
+            required(json!({ "type": "string", "const": "no" }), "no", "nginx passes each event on at once.")
+        }
         "Sec-WebSocket-Extensions" => {
             required(json!({ "type": "string", "const": "grip" }), "grip", "Messages to the proxy begin with `c:`.")
         }

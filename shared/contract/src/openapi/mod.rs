@@ -32,7 +32,7 @@ use sample::Sample;
         (name = "files", description = "One object in the bucket each, made by one S3 multipart upload."),
         (name = "parts", description = "What a file is sent in. All parts but the last have exactly `partSizeBytes`."),
         (name = "mocs", description = "What finalize makes of a session."),
-        (name = "progress", description = "Who may watch a session."),
+        (name = "progress", description = "Watching a session."),
         (name = "service", description = "The service itself."),
     ),
     paths(
@@ -57,6 +57,8 @@ use sample::Sample;
         operation::check_health,
     ),
     components(schemas(
+        crate::server_sent::WatchedFile,
+        crate::server_sent::WatchedSession,
         crate::body::FileBody,
         crate::body::PartBody,
         crate::direct::DirectPartBody,
@@ -172,6 +174,8 @@ fn complete(path: &str, operation: &mut Map<String, Value>, problems: &Problems,
             content["examples"] = example::responses(&id, status, sample).into();
             if id.starts_with("openWebSocket") {
                 content["schema"] = value::websocket_events();
+            } else if id.starts_with("watchSession") {
+                content["schema"] = value::server_sent_events();
             }
         }
     }

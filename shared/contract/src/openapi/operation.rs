@@ -228,18 +228,34 @@ fn finalize_session() {}
 )]
 fn get_moc() {}
 
-/// Check a token for watching
+/// Watch a session
 ///
-/// For proxies in front of a broadcaster, which ask before they let a client in (`auth_request` of nginx,
-/// `nchan_authorize_request` of nchan). The token is that of the session's `wsUrl`, in the query of this request or in that
-/// of `X-Original-URI`. Where the last segment of the original path is a session's id, it has to be that of this one.
+/// With `Accept: text/event-stream`, the state of the session as server-sent events, without a broadcaster: `state` at
+/// once with all files, then `state` with those that have changed, a second after the change at most, and `end` when
+/// the session has ended, after which a client does not connect again. Data is a `WatchedSession` in JSON, ids are its
+/// `sequence`. A comment comes every 15 seconds. The stream ends after `events_max_seconds`; browsers then connect again
+/// by themselves, with `Last-Event-ID`. An instance has a bounded number of streams: more get 503 `BUSY`.
+///
+/// Else it only checks the token, for proxies in front of a broadcaster, which ask before they let a client in
+/// (`auth_request` of nginx, `nchan_authorize_request` of nchan). The token is that of the session's `eventsUrl` or
+/// `wsUrl`, in the query of this request or in that of `X-Original-URI`; a request with that header never gets a stream.
+/// Where the last segment of the original path is a session's id, it has to be that of this one.
 #[utoipa::path(
     get,
     path = "/api/mocs/uploads/sessions/{sessionId}/watch",
     operation_id = "watchSession",
     tag = "progress",
     security(()),
-    responses((status = 204, description = "The token lets its bearer watch the session.")),
+    responses(
+        (
+            status = 200,
+            description = "The states of the session, as they come.",
+            body = String,
+            content_type = "text/event-stream",
+            headers(("X-Accel-Buffering")),
+        ),
+        (status = 204, description = "The token lets its bearer watch the session."),
+    ),
 )]
 fn watch_session() {}
 
@@ -269,7 +285,7 @@ fn watch_session() {}
 )]
 fn open_web_socket() {}
 
-/// Check a token for watching, by its other path
+/// Watch a session, by its other path
 ///
 /// The same as `GET /api/mocs/uploads/sessions/{sessionId}/watch`, for proxies that cannot change the path of a `wsUrl`.
 #[utoipa::path(
@@ -278,7 +294,16 @@ fn open_web_socket() {}
     operation_id = "watchSessionByOtherPath",
     tag = "progress",
     security(()),
-    responses((status = 204, description = "The token lets its bearer watch the session.")),
+    responses(
+        (
+            status = 200,
+            description = "The states of the session, as they come.",
+            body = String,
+            content_type = "text/event-stream",
+            headers(("X-Accel-Buffering")),
+        ),
+        (status = 204, description = "The token lets its bearer watch the session."),
+    ),
 )]
 fn watch_session_by_other_path() {}
 

@@ -40,6 +40,8 @@ const ANY: &[&str] = &["UNAUTHORIZED", "INTERNAL_ERROR", "STORE_UNAVAILABLE", "I
 const NAMED: &[&str] = &["NOT_FOUND"];
 /// Codes of operations that read a JSON body.
 const JSON: &[&str] = &["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "REQUEST_TIMEOUT", "VALIDATION_ERROR"];
+/// Codes of operations that need a token for watching.
+const WATCH: &[&str] = &["FORBIDDEN", "INTERNAL_ERROR", "STORE_UNAVAILABLE", "BUSY"];
 /// Codes of operations that read WebSocket events.
 const EVENTS: &[&str] = &["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "REQUEST_TIMEOUT", "UNSUPPORTED_MEDIA_TYPE"];
 /// Codes of operations that use the bucket.
@@ -88,19 +90,11 @@ fn codes(operation: &str) -> Vec<&'static str> {
             &[ANY, NAMED, JSON, OPEN, BUCKET, own]
         }
         "finalize" | "finalizeSession" => {
-            let own = &[
-                "EMPTY_BODY",
-                "TITLE_CONFLICT",
-                "INSTRUCTION_FILE_REQUIRED",
-                "CHECKSUM_MISMATCH",
-                "FILE_VALIDATION_FAILED",
-            ];
-            &[ANY, NAMED, JSON, OPEN, BUCKET, own]
+            let own = &["EMPTY_BODY", "TITLE_CONFLICT", "INSTRUCTION_FILE_REQUIRED"];
+            &[ANY, NAMED, JSON, OPEN, BUCKET, own, &["CHECKSUM_MISMATCH", "FILE_VALIDATION_FAILED"]]
         }
-        "watchSession" | "watchSessionByOtherPath" => &[NAMED, &["FORBIDDEN", "INTERNAL_ERROR", "BUSY"]],
-        "openWebSocket" | "openWebSocketByOtherPath" => {
-            &[NAMED, &["FORBIDDEN", "INTERNAL_ERROR", "STORE_UNAVAILABLE", "BUSY"], EVENTS]
-        }
+        "watchSession" | "watchSessionByOtherPath" => &[NAMED, WATCH],
+        "openWebSocket" | "openWebSocketByOtherPath" => &[NAMED, WATCH, EVENTS],
         "checkHealth" => &[&["INTERNAL_ERROR", "STORE_UNAVAILABLE", "BUSY"], BUCKET],
         _ => &[ANY, NAMED],
     };

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::server_sent;
 use crate::websocket_events::{BODY_MAX_BYTES, MEDIA_TYPE};
 
 const FILE_MAX_BYTES: u64 = FILE_MAX_MIB * MIB;
@@ -178,6 +179,11 @@ values! {
 /// The body of `putPart`: bytes.
 pub fn part() -> Value {
     text(json!({ "contentMediaType": BYTES, "minLength": 1, "maxLength": PART_SIZE_MAX_MIB * MIB }))
+}
+
+/// A stream of states.
+pub fn server_sent_events() -> Value {
+    text(json!({ "contentMediaType": server_sent::MEDIA_TYPE }))
 }
 
 /// The events of a connection.

@@ -9,6 +9,7 @@ pub const DEFAULTS: &[(&str, &str)] = &[
     ("download_url_ttl_minutes", "60"),
     ("download_urls", "public"),
     ("enable_thumbnail_generation", "false"),
+    ("events_max_seconds", "55"),
     ("finalize_concurrency", "16"),
     ("image_max_mb", "10"),
     ("instance_memory_mb", "4096"),
