@@ -63,7 +63,8 @@ async fn shows_the_session_at_once_and_then_what_changes() {
     let _ = client.put_part(&session, &file, 3, bytes[2 * PART_BYTES..].to_vec()).await.success(200);
     let stored = Instant::now();
     let second = events.expect("state").await;
-    assert!(stored.elapsed() < Duration::from_secs(2), "{:?}", stored.elapsed());
+    // A second, and what a busy machine takes.
+    assert!(stored.elapsed() < Duration::from_secs(5), "{:?}", stored.elapsed());
     assert_eq!((files(&second), &second.data["allFiles"]), (vec![("castle.pdf", 1)], &json!(false)));
     assert_eq!(second.data["files"][0]["bytesCompleted"], 7);
     assert!(second.data["sequence"].as_u64() > Some(sequence), "{second:?}");
@@ -126,11 +127,11 @@ async fn ends_with_the_session() {
 #[tokio::test]
 async fn ends_when_the_session_expires() {
     own_database!();
-    let client = shared().client();
+    let client = Stack::shared().client();
     let (session, url) = create(&client).await;
     let mut events = open(&client, &url).await;
     assert_eq!(events.expect("state").await.data["status"], "active");
-    shared().set_session(&session, "expires_at = created_at - 1");
+    Stack::shared().set_session(&session, "expires_at = created_at - 1");
     let last = events.expect("state").await;
     assert_eq!((&last.data["status"], files(&last).len()), (&json!("expired"), 0));
     assert_eq!(events.expect("end").await.data["status"], "expired");

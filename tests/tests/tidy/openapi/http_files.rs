@@ -34,6 +34,9 @@ fn value(variable: &str) -> Option<String> {
         "contentMd5" => "1B2M2Y8AsgTpgAmY7PhCfg==".to_owned(),
         "digest" => "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".to_owned(),
         "threeParts" | "tooLarge" => return None,
+        url if url.ends_with("eventsUrl") => {
+            "/api/mocs/uploads/sessions/01890a5d-ac96-774b-bcce-b302099a8057/watch".to_owned()
+        }
         url if url.ends_with("Url") => String::new(),
         // All others are ids.
         _ => "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
