@@ -19,8 +19,7 @@ async fn handle(request: &mut Request, log: &RequestLog) -> Result<Response, Err
     if request.method() == "POST" {
         return web_socket(request, session).await;
     }
-    watch_token::authorize(request, session).await?;
-    let is_proxys = request.header("x-original-uri").is_some();
+    watching::authorize(request, session).await?;
     let wants_events = request.header("accept").is_some_and(|accepted| accepted.contains(server_sent::MEDIA_TYPE));
     if wants_events && watching::original_uri(request).is_none() {
         return event_stream::respond(request, log, store::open().await?, session).await;

@@ -78,6 +78,7 @@ async fn a_statement_that_succeeds_hides_no_missing_migration() {
     let undo = [
         "DROP TABLE secrets",
         "DROP TRIGGER number_new_file",
+        "DROP TRIGGER number_recorded_part",
         "DROP TRIGGER number_changed_file",
         "DROP TRIGGER number_removed_file",
         "ALTER TABLE sessions DROP COLUMN sequence",

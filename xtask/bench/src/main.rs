@@ -62,7 +62,7 @@ struct Options {
     /// Where the figures are written to
     #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
     json: PathBuf,
-    /// What to measure [default: everything but database, endurance, capacity and attacks]
+    /// What to measure [default: everything but database, endurance, capacity, watchers and attacks]
     #[arg(value_enum)]
     measurements: Vec<Measurement>,
 }

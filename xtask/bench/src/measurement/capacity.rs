@@ -269,7 +269,7 @@ async fn direct(on: &mut Surroundings, app: &Url, sessions: usize) -> Result<()>
     Ok(())
 }
 
-fn register(app: &Url, session: &str, name: &str, size: usize) -> Result<Message> {
+pub(super) fn register(app: &Url, session: &str, name: &str, size: usize) -> Result<Message> {
     let body = json!({ "fileKey": name, "fileSizeBytes": size }).to_string().into();
     message(app, Method::POST, &format!("{}/{session}/files", api::SESSIONS), body)
 }

@@ -12,6 +12,7 @@ mod requests;
 mod size;
 mod thumbnail;
 mod upload;
+mod watchers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,8 @@ pub enum Measurement {
     Endurance,
     /// Statements, requests and CPU time of each operation
     Capacity,
+    /// Memory, CPU time, statements and latency of 1, 100 and 1,000 who watch by server-sent events
+    Watchers,
     /// Attack: what many finalizes of a picture cost that cannot be decoded
     AttackUndecodablePicture,
     /// Attack: what many finalizes of a file cost that has another checksum
@@ -105,6 +108,7 @@ impl Measurement {
             Self::Database => Some(Duration::from_mins(20)),
             Self::Endurance
             | Self::Capacity
+            | Self::Watchers
             | Self::AttackUndecodablePicture
             | Self::AttackRejectedFile
             | Self::AttackCancelledSession
@@ -130,6 +134,7 @@ impl Measurement {
             Self::Database => database::measure(bench, report).await,
             Self::Endurance => endurance::measure(bench, report).await,
             Self::Capacity => capacity::measure(bench, report).await,
+            Self::Watchers => watchers::measure(bench, report).await,
             Self::AttackUndecodablePicture => attack::undecodable_picture::measure(bench, report).await,
             Self::AttackRejectedFile => attack::rejected_file::measure(bench, report).await,
             Self::AttackCancelledSession => attack::cancelled_session::measure(bench, report).await,
@@ -154,6 +159,7 @@ impl fmt::Display for Measurement {
             Self::Database => "database",
             Self::Endurance => "endurance",
             Self::Capacity => "capacity",
+            Self::Watchers => "watchers",
             Self::AttackUndecodablePicture => "attack-undecodable-picture",
             Self::AttackRejectedFile => "attack-rejected-file",
             Self::AttackCancelledSession => "attack-cancelled-session",
