@@ -1,5 +1,5 @@
-//! nginx, as Debian packages it: with [nchan](https://nchan.io) a broadcaster that is not ours, and with the files of
-//! `deploy/` the proxy before the application.
+//! nginx, as Debian packages it, with the files of `deploy/`: the proxy before the application, and with
+//! [nchan](https://nchan.io) a broadcaster that is not ours.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
@@ -16,12 +16,12 @@ use crate::temporary_folder;
 
 const BINARY: &str = "/usr/sbin/nginx";
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
-/// Where events are published and watched. `MODULE`, `ADDRESS` and `KEY` stand for what is not known before.
-const CONFIGURATION: &str = include_str!("nchan.conf");
 
 /// Where `deploy/nginx.conf` has the application.
 const APPLICATION: &str = "http://127.0.0.1:3000";
-/// What `deploy/nginx.conf` needs around it.
+/// Where it takes events.
+const PUBLISHER: &str = "127.0.0.1:8081";
+/// What it needs around it, after the modules.
 const SURROUNDINGS: &str = "daemon off; master_process off; pid nginx.pid; error_log stderr; events {}
 http {
 client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
@@ -33,10 +33,48 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// A running nginx. Dropping it kills it.
 pub struct Nginx {
     _kept: Kept,
+    addresses: Addresses,
+    prefix: TempDir,
+}
+
+/// Where an nginx listens: the application has to know it first, because nginx has to know the application.
+pub struct Addresses {
+    clients: Reserved,
+    publisher: Reserved,
+}
+
+struct Reserved {
     address: SocketAddr,
     /// Bound but not listening, so that the port stays reserved until nginx has it.
-    _reserved: TcpSocket,
-    prefix: TempDir,
+    _socket: TcpSocket,
+}
+
+impl Reserved {
+    fn new() -> Self {
+        let socket = socket(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        Self { address: socket.local_addr().expect("a bound socket has an address"), _socket: socket }
+    }
+}
+
+impl Addresses {
+    pub fn reserve() -> Self {
+        Self { clients: Reserved::new(), publisher: Reserved::new() }
+    }
+
+    /// `http://…`, where the application's clients reach it.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.clients.address)
+    }
+
+    /// `ws://…`, where they watch.
+    pub fn server_url(&self) -> String {
+        format!("ws://{}", self.clients.address)
+    }
+
+    /// `http://…`, where the application publishes events.
+    pub fn publisher(&self) -> String {
+        format!("http://{}", self.publisher.address)
+    }
 }
 
 impl Nginx {
@@ -47,20 +85,22 @@ impl Nginx {
         installed
     }
 
-    /// Starts one that takes messages from whoever has this key.
-    pub fn start(key: &str) -> Self {
-        Self::run(|address, _| CONFIGURATION.replace("MODULE", MODULE).replace("ADDRESS", address).replace("KEY", key))
-    }
-
     /// Starts one with `deploy/nginx.conf`, without its TLS, before the application at `base_url`.
     pub fn proxy(base_url: &str) -> Self {
-        Self::run(|address, prefix| {
-            let deployed = proxy_configuration(prefix, "");
-            let lines = deployed.lines().filter(|line| !line.trim_start().starts_with("ssl_"));
-            let deployed = lines.collect::<Vec<_>>().join("\n");
-            let deployed = deployed.replace("listen 80;", &format!("listen unix:{}/redirects;", prefix.display()));
-            deployed.replace("listen 443 ssl", &format!("listen {address} reuseport")).replace(APPLICATION, base_url)
-        })
+        Self::start(Addresses::reserve(), base_url)
+    }
+
+    /// The same where the application knows the addresses already.
+    pub fn start(addresses: Addresses, base_url: &str) -> Self {
+        let prefix = temporary_folder();
+        let deployed = proxy_configuration(prefix.path(), "");
+        let lines = deployed.lines().filter(|line| !line.trim_start().starts_with("ssl_"));
+        let deployed = lines.collect::<Vec<_>>().join("\n");
+        let (clients, publisher) = (addresses.clients.address, addresses.publisher.address);
+        let deployed = deployed.replace("listen 80;", &format!("listen unix:{}/redirects;", prefix.path().display()));
+        let deployed = deployed.replace("listen 443 ssl", &format!("listen {clients} reuseport"));
+        let deployed = deployed.replace(&format!("listen {PUBLISHER}"), &format!("listen {publisher} reuseport"));
+        Self::run(addresses, prefix, &deployed.replace(APPLICATION, base_url))
     }
 
     /// Has nginx check `deploy/nginx.conf` and `deploy/nginx-files.conf` with a certificate.
@@ -73,6 +113,7 @@ impl Nginx {
         let socket = format!("listen unix:{}/", prefix.path().display());
         let configuration = configuration.replace("listen 80", &format!("{socket}80"));
         let configuration = configuration.replace("listen 443", &format!("{socket}443"));
+        let configuration = configuration.replace(&format!("listen {PUBLISHER}"), &format!("{socket}publisher"));
         fs::write(prefix.path().join("nginx.conf"), configuration).expect("a configuration");
         let mut openssl = Command::new("openssl");
         openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
@@ -85,23 +126,21 @@ impl Nginx {
         if checked.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&checked.stderr).into_owned()) }
     }
 
-    /// Starts one with a configuration that gets its address and its directory.
-    fn run(configuration: impl FnOnce(&str, &Path) -> String) -> Self {
-        let prefix = temporary_folder();
-        let reserved = socket(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-        let address = reserved.local_addr().expect("a bound socket has an address");
-        let configuration = configuration(&address.to_string(), prefix.path());
+    /// Starts one with a configuration in its directory.
+    fn run(addresses: Addresses, prefix: TempDir, configuration: &str) -> Self {
         fs::write(prefix.path().join("nginx.conf"), configuration).expect("a configuration");
         let log = prefix.path().join("log");
         let mut command = kept::command(BINARY);
         command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(prefix.path());
         command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
-        let nginx = Self { _kept: Kept::start(command), address, _reserved: reserved, prefix };
+        let nginx = Self { _kept: Kept::start(command), addresses, prefix };
         let started = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            let said = || fs::read_to_string(&log).unwrap_or_default();
-            assert!(started.elapsed() < START_LIMIT, "nginx does not listen at {address}: {}", said());
-            std::thread::sleep(Duration::from_millis(10));
+        for Reserved { address, .. } in [&nginx.addresses.clients, &nginx.addresses.publisher] {
+            while TcpStream::connect(address).is_err() {
+                let said = || fs::read_to_string(&log).unwrap_or_default();
+                assert!(started.elapsed() < START_LIMIT, "nginx does not listen at {address}: {}", said());
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
         nginx
     }
@@ -112,14 +151,19 @@ impl Nginx {
         ["log", "moc-uploads.log", "moc-uploads.error.log"].map(read).concat()
     }
 
-    /// `http://…`, where it takes messages.
+    /// `http://…`, where clients reach it.
     pub fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        self.addresses.origin()
     }
 
-    /// `ws://…`, where it gives them out.
+    /// `ws://…`, where they watch.
     pub fn server_url(&self) -> String {
-        format!("ws://{}", self.address)
+        self.addresses.server_url()
+    }
+
+    /// `http://…`, where it takes events.
+    pub fn publisher(&self) -> String {
+        self.addresses.publisher()
     }
 }
 
@@ -131,5 +175,5 @@ fn deployed(name: &str) -> PathBuf {
 fn proxy_configuration(prefix: &Path, servers: &str) -> String {
     let deployed = fs::read_to_string(deployed("nginx.conf")).expect("the sample");
     let deployed = deployed.replace("/var/log/nginx/", &format!("{}/", prefix.display()));
-    format!("{SURROUNDINGS}{deployed}{servers}}}\n")
+    format!("load_module {MODULE}; {SURROUNDINGS}{deployed}{servers}}}\n")
 }
