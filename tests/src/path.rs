@@ -14,6 +14,16 @@ pub fn session(session: &str) -> String {
     format!("{SESSIONS}/{session}")
 }
 
+/// `GET`, `POST`: who may watch a session.
+pub fn watch(session: &str) -> String {
+    format!("{SESSIONS}/{session}/watch")
+}
+
+/// The same, by its other path.
+pub fn watch_by_other_path(session: &str) -> String {
+    format!("/api/mocs/uploads/watch/session/{session}")
+}
+
 /// `POST`: register a file.
 pub fn files(session: &str) -> String {
     format!("{SESSIONS}/{session}/files")

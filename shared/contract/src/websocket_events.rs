@@ -3,7 +3,6 @@
 //! the gateway subscribes the connection to a channel, to which the relay publishes.
 
 use moc_domain::id::SessionId;
-use serde_json::json;
 
 /// The media type of requests and responses.
 pub const MEDIA_TYPE: &str = "application/websocket-events";
@@ -77,9 +76,9 @@ impl<'a> Events<'a> {
             match *name {
                 "OPEN" => {
                     push(&mut response, "OPEN", None);
-                    let subscription = json!({ "type": "subscribe", "channel": session.to_string() });
+                    let subscription = format!(r#"{{"type":"subscribe","channel":"{session}"}}"#);
                     let keep_alive =
-                        json!({ "type": "keep-alive", "content": KEEP_ALIVE, "timeout": KEEP_ALIVE_SECONDS });
+                        format!(r#"{{"type":"keep-alive","content":"{KEEP_ALIVE}","timeout":{KEEP_ALIVE_SECONDS}}}"#);
                     for message in [subscription, keep_alive] {
                         push(&mut response, "TEXT", Some(format!("{CONTROL}{message}").as_bytes()));
                     }
@@ -148,8 +147,8 @@ mod tests {
     fn a_new_connection_is_subscribed_to_its_session() {
         let opened = response(b"OPEN\r\n").unwrap();
         let lines: Vec<&str> = opened.split("\r\n").collect();
-        let subscription = format!(r#"c:{{"channel":"{ID}","type":"subscribe"}}"#);
-        let keep_alive = r#"c:{"content":"[]","timeout":25,"type":"keep-alive"}"#;
+        let subscription = format!(r#"c:{{"type":"subscribe","channel":"{ID}"}}"#);
+        let keep_alive = r#"c:{"type":"keep-alive","content":"[]","timeout":25}"#;
         let text = |message: &str| format!("TEXT {:x}", message.len());
         let expected = ["OPEN", &text(&subscription), &subscription, &text(keep_alive), keep_alive, ""];
         assert_eq!(lines, expected);

@@ -40,4 +40,5 @@ mod thumbnails;
 mod traces;
 mod validation;
 mod variables;
+mod watch;
 mod webhooks;

@@ -93,6 +93,6 @@ fn every_route_has_its_own_component_but_finalize_and_pages() {
     let routes = Manifest::read().routes();
     let two_ways = |id: &str| routes.iter().filter(|(_, other)| other == id).count() > 1;
     let shared: BTreeSet<&str> = routes.iter().map(|(_, id)| id.as_str()).filter(|id| two_ways(id)).collect();
-    assert_eq!(shared, BTreeSet::from(["api-reference", "finalize", "web"]));
+    assert_eq!(shared, BTreeSet::from(["api-reference", "finalize", "watch", "web"]));
     assert_eq!(routes.iter().filter(|(path, _)| path == CATCH_ALL).count(), 1);
 }

@@ -69,7 +69,7 @@ impl Request {
         Some(Self {
             title: title.trim().to_owned(),
             method: method.to_owned(),
-            path: filled(target).expect("a path"),
+            path: filled(target.split('?').next().unwrap_or_default()).expect("a path"),
             headers,
             body: filled(body.trim()),
             status: status.parse().expect("a status"),
