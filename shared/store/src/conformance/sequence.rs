@@ -147,11 +147,11 @@ pub async fn numbers_parts_of_several_files_in_their_order(database: &impl Datab
     }
     // No number is left out: each part took one.
     assert!(by_number.keys().copied().eq(begun + 1..=begun + recorded.len() as u64), "{:?}", by_number.keys());
-    for index in 0..files.len() {
+    for (index, file) in files.iter().enumerate() {
         let counts = by_number.values().filter(|(other, _)| *other == index).map(|(_, progress)| progress);
         let counts: Vec<_> = counts.map(|progress| (progress.parts_completed, progress.bytes_completed)).collect();
         assert!(counts.is_sorted(), "{counts:?}");
-        assert_eq!(counts.last(), Some(&(PARTS as u16, files[index].size_bytes)));
+        assert_eq!(counts.last(), Some(&(PARTS as u16, file.size_bytes)));
     }
 }
 

@@ -201,7 +201,7 @@ pub async fn completes_no_file_of_a_claimed_session(database: &impl Database) {
     let (session, file) = registered(store, 1).await;
     store.record_part(file.id, &part(1, 1, "a"), None).await.unwrap().expect("a pending file");
     assert!(store.claim_ended(&due_now()).await.unwrap().is_some());
-    assert!(!store.complete_file(&file, &etag_of("whole-1"), now()).await.unwrap().is_some());
+    assert!(store.complete_file(&file, &etag_of("whole-1"), now()).await.unwrap().is_none());
     assert!(store.begin_completion(file.id, now(), after(-1)).await.unwrap().is_none());
     assert_eq!(status(store, session.id).await, Some(Status::Cancelled));
 }
