@@ -1207,6 +1207,11 @@ export interface components {
              * @description Bytes of every part of its files but their last ones.
              */
             partSizeBytes: number;
+            /**
+             * Format: int64
+             * @description The number of its last change. A progress event with a larger one is newer than this state.
+             */
+            sequence: number;
             /** @description The session's id. */
             sessionId: components["schemas"]["Id"];
             /** @description What has become of it. */

@@ -78,6 +78,9 @@ pub struct SessionState {
     /// What has become of it.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::SessionStatus))]
     status: &'static str,
+    /// The number of its last change. A progress event with a larger one is newer than this state.
+    #[cfg_attr(feature = "openapi", schema(inline, value_type = crate::openapi::value::Sequence))]
+    sequence: u64,
     /// When it ends unless it is used.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::value::Time))]
     expires_at: String,
@@ -174,6 +177,7 @@ impl SessionState {
         Self {
             session_id: session.id.to_string(),
             status: session.status_at(now),
+            sequence: session.sequence,
             expires_at: session.expires_at.to_string(),
             part_size_bytes: session.part_size_bytes,
             upload_mode,

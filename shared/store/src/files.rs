@@ -157,8 +157,8 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
         })
     }
 
-    /// Executes a statement that takes the record of `file` away, and deletes its parts; returns the number that it has
-    /// returned, `None` if it has changed nothing.
+    /// Executes a statement that removes the record of `file`, and deletes its parts; returns the number of the change,
+    /// `None` if it has changed nothing.
     async fn take_away(&self, statement: Statement<'_>, file: FileId) -> Result<Option<u64>, StoreError> {
         let results = self.execute_all(&[statement, Statement::new(DELETE_PARTS, [text(file)])]).await?;
         results.first().and_then(|rows| rows.first()).map(|row| number(row, 0)).transpose()

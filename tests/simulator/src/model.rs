@@ -176,6 +176,7 @@ impl Model {
         now: i64,
     ) -> Result<(), String> {
         self.check_sessions(&after, task, now)?;
+        self.check_sequences(&after)?;
         self.check_quotas(&after)?;
         self.check_mocs(&after, bucket, now)?;
         for (id, file) in &self.before.files.clone() {
@@ -303,6 +304,21 @@ impl Model {
                 ("active", "finalizing" | "cancelled") | ("finalizing", "finalized") => {}
                 (old, new) if old == new => {}
                 (old, new) => return Err(format!("session {id} was {old}, and is {new}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of a session never goes back, and grows with every change of what its state shows.
+    fn check_sequences(&self, after: &Snapshot) -> Result<(), String> {
+        for (id, session) in &after.sessions {
+            let Some(old) = self.before.sessions.get(id) else { continue };
+            let (old, new) = (old.sequence, session.sequence);
+            if new < old {
+                return Err(format!("the sequence of session {id} was {old}, and is {new}"));
+            }
+            if new == old && self.before.shown(id) != after.shown(id) {
+                return Err(format!("session {id} has changed, and its sequence is still {old}"));
             }
         }
         Ok(())

@@ -29,6 +29,8 @@ pub enum Bug {
     QuotaOnlyLookedAt,
     /// Sessions are created whatever is open.
     OpenSessionsNotCounted,
+    /// A finalize that ends its session takes no number.
+    EndNotNumbered,
 }
 
 /// A database with a bug.
@@ -81,6 +83,9 @@ impl Bug {
                 .replace(") AS uploads) < ", ") AS uploads) < 1000000 + ")
                 .replace("+ CAST(?8 AS BIGINT) <= ", "+ CAST(?8 AS BIGINT) <= 1000000 + "),
             Self::OpenSessionsNotCounted => statement.sql.replace("LIMIT ?7)) < ?7", "LIMIT ?7)) <= ?7"),
+            Self::EndNotNumbered => {
+                statement.sql.replace("status = 'finalized', sequence = sequence + 1", "status = 'finalized'")
+            }
             Self::ReplacedUnderALock
             | Self::TakenOutUnderALock
             | Self::PartDropped

@@ -14,6 +14,7 @@ pub struct SessionRow {
     pub created_at: i64,
     pub expires_at: i64,
     pub moc_id: Option<String>,
+    pub sequence: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// What the state of a session shows: its status and MOC, and of each file what changes.
+    pub fn shown(&self, id: &str) -> impl PartialEq + use<> {
+        let files = self.files.iter().filter(|(_, file)| file.session == id).map(|(id, file)| {
+            let FileRow { parts_completed, bytes_completed, etag, is_rejected, .. } = file.clone();
+            (id.clone(), parts_completed, bytes_completed, etag, is_rejected)
+        });
+        let session = self.sessions.get(id).map(|session| (session.status.clone(), session.moc_id.clone()));
+        (session, files.collect::<Vec<_>>())
+    }
+
     /// The user's sessions that are open at this time.
     pub fn open_sessions(&self, user: &str, at: i64) -> impl Iterator<Item = &String> {
         let is_open = move |session: &SessionRow| {
@@ -98,7 +109,8 @@ fn number(value: &Value) -> Option<i64> {
 /// Reads everything.
 pub fn read(database: &SqliteFile) -> Snapshot {
     let statements = [
-        "SELECT id, user_id, status, lock_token, finalizing_at, moc_id, expires_at, created_at FROM sessions",
+        "SELECT id, user_id, status, lock_token, finalizing_at, moc_id, expires_at, created_at,
+            sequence FROM sessions",
         "SELECT id, session_id, object_key, upload_id, size_bytes, parts_completed, bytes_completed, etag, rejected,
             completing_at, name, created_at FROM files",
         "SELECT file_id, part_number, size_bytes FROM parts",
@@ -123,6 +135,7 @@ pub fn read(database: &SqliteFile) -> Snapshot {
             moc_id: text(&row[5]),
             expires_at: number(&row[6]).unwrap_or_default(),
             created_at: number(&row[7]).unwrap_or_default(),
+            sequence: number(&row[8]).unwrap_or_default(),
         };
         snapshot.sessions.insert(id(&row[0]), session);
     }

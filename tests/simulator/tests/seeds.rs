@@ -109,3 +109,8 @@ fn finds_quotas_that_are_only_looked_at() {
 fn finds_open_sessions_that_are_not_counted() {
     finds(Bug::OpenSessionsNotCounted, "are open", 3_000);
 }
+
+#[test]
+fn finds_a_change_that_has_no_number() {
+    finds(Bug::EndNotNumbered, "has changed, and its sequence is still", 3_000);
+}
