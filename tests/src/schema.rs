@@ -111,6 +111,7 @@ mod tests {
         let wrong = [
             ("/sessionId", json!("019aa8a4")),
             ("/fileId", json!("")),
+            ("/sequence", json!(0)),
             ("/timestamp", json!("2026-11-21T22:54:32Z")),
             ("/timestamp", json!("2026-13-21T22:54:32.123Z")),
             ("/progress/partsTotal", json!(0)),

@@ -15,6 +15,7 @@ pub fn redacted() -> Settings {
         (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[id]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[time]"),
         (r"unique[0-9a-f]{12}", "[unique]"),
+        (r#""sequence": [1-9]\d*"#, r#""sequence": "[number]""#),
         (r#""elapsedMs": \d+"#, r#""elapsedMs": "[elapsed]""#),
     ] {
         settings.add_filter(pattern, word);

@@ -84,6 +84,7 @@ impl Socket {
         let marker = json!({
             "type": "session_created",
             "sessionId": session,
+            "sequence": 1,
             "timestamp": "2000-01-01T00:00:00.000Z",
             "metadata": { "expiresAt": "2000-01-01T00:30:00.000Z", "partSizeBytes": 5_242_880 },
         });

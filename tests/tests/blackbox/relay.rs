@@ -131,6 +131,18 @@ fn warnings(stack: &Stack, variable: &str) -> BTreeSet<String> {
     log.lines().filter(warns).map(message).collect()
 }
 
+/// Events without their `sequence`, which must be the same, and that number.
+#[track_caller]
+fn of_one_step(events: &[Value]) -> (Vec<Value>, u64) {
+    let mut events = events.to_vec();
+    let taken = events.iter_mut().filter_map(|event| event.as_object_mut()?.remove("sequence")?.as_u64());
+    let numbers: Vec<u64> = taken.collect();
+    assert_eq!(numbers.len(), events.len(), "an event has no number: {events:?}");
+    assert!(numbers.iter().all(|number| *number == numbers[0]), "{numbers:?} of {events:?}");
+    let number = *numbers.first().expect("an event");
+    (events, number)
+}
+
 /// An event without its `timestamp`, which must be one of now.
 #[track_caller]
 fn timeless(event: &Value) -> Value {

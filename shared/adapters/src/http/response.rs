@@ -30,11 +30,12 @@ pub struct Response {
 }
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
+type Written = Pin<Box<dyn Future<Output = Result<(), ClientLeft>>>>;
 
 enum Body {
     Whole(Vec<u8>),
     Streamed {
-        write: Box<dyn FnOnce(BodyWriter) -> Pin<Box<dyn Future<Output = Result<(), ClientLeft>>>>>,
+        write: Box<dyn FnOnce(BodyWriter) -> Written>,
         /// Whether the work that would follow the response is done before its body ends.
         ends_after_work: bool,
     },

@@ -80,10 +80,12 @@ async fn who_comes_back_finds_what_was_missed_in_the_state() {
     let _ = client.put_part(&session, &file, 2, parts[1].clone()).await.success(200);
     let (state, mut socket) = reconnect(&client, &session).await;
     assert_eq!(state["files"][0]["partsCompleted"], 2, "{state}");
+    let seen = state["sequence"].as_u64().expect("a number");
     let _ = client.put_part(&session, &file, 3, parts[2].clone()).await.success(200);
     let events = socket.take(2).await;
     assert_eq!(kinds(&events), ["part_uploaded", "upload.part.completed"]);
     assert_eq!((&events[1]["completedParts"], &events[1]["percentComplete"]), (&3.into(), &100.into()));
+    assert!(events[1]["sequence"].as_u64().is_some_and(|sequence| sequence > seen), "{events:?} after {state}");
 
     let _ = client.complete(&session, &file).await.success(200);
     let _ = client.finalize(&session, &unique_title()).await.success(201);

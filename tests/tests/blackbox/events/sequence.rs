@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use moc_tests::content::{MIB, PART_BYTES, md5_hex, multipart_etag, pdf, starting};
-use moc_tests::{own_stack, unique_title};
+use moc_tests::{own_stack, path, unique_title};
 use serde_json::{Value, json};
 
 use super::{kinds, shared, watched};
@@ -50,12 +50,24 @@ impl Watched<'_> {
     }
 }
 
-/// Takes the times out of events, which must not go back.
-fn without_times(mut events: Vec<Value>) -> Vec<Value> {
+/// Takes the times and numbers out of events, which must not go back; each of so many steps has a number of its own.
+fn without_times_and_numbers(mut events: Vec<Value>, steps: usize) -> Vec<Value> {
+    let mut numbers = numbers(&events);
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    numbers.dedup();
+    assert_eq!(numbers.len(), steps, "{numbers:?}");
+    for event in events.iter_mut().filter_map(Value::as_object_mut) {
+        event.remove("sequence");
+    }
     let taken = events.iter_mut().filter_map(|event| event.as_object_mut()?.remove("timestamp"));
     let times: Vec<String> = taken.map(|time| time.as_str().expect("a time").to_owned()).collect();
     assert!(times.is_sorted(), "{times:?}");
     events
+}
+
+/// The `sequence` of each event.
+fn numbers(events: &[Value]) -> Vec<u64> {
+    events.iter().map(|event| event["sequence"].as_u64().expect("a number")).collect()
 }
 
 #[tokio::test]
@@ -102,9 +114,9 @@ async fn ws_hp_001_two_files_from_the_first_event_to_the_last() {
                 "type": "upload.session.finalized", "sessionId": session, "mocId": moc["id"], "status": "success",
             }),
         ],
-    ]
-    .concat();
-    let received = without_times(socket.take(expected.len()).await);
+    ];
+    let (steps, expected) = (expected.len(), expected.concat());
+    let received = without_times_and_numbers(socket.take(expected.len()).await, steps);
     assert_eq!(kinds(&received), kinds(&expected));
     for (received, expected) in received.iter().zip(&expected) {
         assert_eq!(received, expected);
@@ -117,7 +129,7 @@ async fn ws_hp_001_two_files_from_the_first_event_to_the_last() {
 }
 
 #[tokio::test]
-async fn sixteen_parts_at_once_count_from_one_to_sixteen() {
+async fn sixteen_parts_at_once_count_from_one_to_sixteen_in_the_order_of_their_numbers() {
     own_stack!();
     let client = shared().client();
     let (session, mut socket) = watched(&client).await;
@@ -130,12 +142,13 @@ async fn sixteen_parts_at_once_count_from_one_to_sixteen() {
     assert_eq!(join_all(sends).await.len(), 16);
 
     let events = socket.take(32).await;
-    let (mut counts, mut numbers) = (Vec::new(), Vec::new());
+    let (mut counts, mut parts) = (Vec::new(), Vec::new());
     for pair in events.chunks(2) {
         let [uploaded, completed] = pair else { panic!("an odd number of events") };
         assert_eq!(kinds(pair), ["part_uploaded", "upload.part.completed"], "each part's two events stand together");
         assert_eq!(uploaded["metadata"]["partNumber"], completed["partNumber"]);
         assert_eq!(uploaded["metadata"]["etag"], completed["etag"]);
+        assert_eq!(uploaded["sequence"], completed["sequence"]);
         let number = completed["partNumber"].as_u64().expect("a number");
         let part = bytes.chunks(PART_BYTES).nth(number as usize - 1).expect("a part of the file");
         assert_eq!(completed["etag"], format!("\"{}\"", md5_hex(part)));
@@ -146,12 +159,16 @@ async fn sixteen_parts_at_once_count_from_one_to_sixteen() {
         let stored = uploaded["progress"]["bytesCompleted"].as_u64().expect("a number") as usize;
         let whole = count as usize * PART_BYTES;
         assert!([whole, whole - PART_BYTES + MIB].contains(&stored), "{uploaded}");
-        counts.push(count);
-        numbers.push(number);
+        counts.push((completed["sequence"].as_u64().expect("a number"), count));
+        parts.push(number);
     }
+    // However the events of several instances cross.
     counts.sort_unstable();
-    numbers.sort_unstable();
-    assert_eq!((&counts, &numbers), (&(1..=16).collect(), &(1..=16).collect()));
+    assert!(counts.iter().map(|(_, count)| *count).eq(1..=16), "{counts:?}");
+    parts.sort_unstable();
+    assert!(parts.into_iter().eq(1..=16));
+    let state = client.get(&path::session(&session)).await.success(200);
+    assert_eq!(Some(state["sequence"].as_u64().expect("a number")), counts.last().map(|(sequence, _)| *sequence));
     let last = events.iter().find(|event| event["progress"]["partsCompleted"] == 16).expect("one of all parts");
     assert_eq!(last["progress"]["bytesCompleted"], json!(bytes.len()));
     socket.has_no_more().await;

@@ -5,9 +5,10 @@ use moc_tests::{Client, Response, declared_pdf, own_database, own_stack, path, u
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Relayed, timeless};
+use super::{Relayed, of_one_step, timeless};
 
-/// Sends a request and gives the events of the one POST that it brought.
+/// Sends a request and gives the events of the one POST that it brought, without their number, which must be the one
+/// that the session has then.
 async fn step(session: &str, ask: impl Future<Output = Response>) -> (Response, Vec<Value>) {
     let broadcaster = &Relayed::shared().broadcaster;
     let before = if session.is_empty() { 0 } else { broadcaster.posts_of(session).len() };
@@ -16,7 +17,10 @@ async fn step(session: &str, ask: impl Future<Output = Response>) -> (Response, 
     let posts = broadcaster.posts_of(&session).split_off(before);
     let [post] = &posts[..] else { panic!("one POST for {}, not {posts:?}", reply.path) };
     assert_eq!((&post.body["sessionId"], &post.body["userId"]), (&json!(session), &json!("dev-user")));
-    (reply, post.body["events"].as_array().cloned().expect("a list of events"))
+    let (events, number) = of_one_step(post.body["events"].as_array().expect("a list of events"));
+    let state = Relayed::shared().stack.client().get(&path::session(&session)).await.success(200);
+    assert_eq!(state["sequence"], number, "{state} after {post:?}");
+    (reply, events)
 }
 
 #[tokio::test]
@@ -155,7 +159,8 @@ async fn finalizes_at_once_are_reported_once() {
     assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 201)));
     let events = Relayed::shared().events(&session);
     let emitted = events.iter().filter(|event| event["type"].as_str().is_some_and(|kind| kind.contains("finalized")));
-    is_finalized(&session, &replies[0].json(), &emitted.cloned().collect::<Vec<_>>());
+    let emitted: Vec<Value> = emitted.cloned().collect();
+    is_finalized(&session, &replies[0].json(), &of_one_step(&emitted).0);
 }
 
 /// Completions at once are one completion.
@@ -206,5 +211,5 @@ async fn a_finalize_that_resumes_emits_its_events() {
     assert_eq!(moc["resumed"], true);
     let posts = relayed.broadcaster.posts().split_off(before);
     let [post] = &posts[..] else { panic!("{posts:?}") };
-    is_finalized(&session, &moc, post.body["events"].as_array().expect("a list of events"));
+    is_finalized(&session, &moc, &of_one_step(post.body["events"].as_array().expect("a list of events")).0);
 }

@@ -6,8 +6,9 @@ use serde_json::Value;
 use crate::{files, read};
 
 /// What stands in a snapshot for what is different every time, and what could.
-const PLACEHOLDERS: [(&str, &str); 10] = [
+const PLACEHOLDERS: [(&str, &str); 11] = [
     ("\"[elapsed]\"", "1"),
+    ("\"[number]\"", "1"),
     ("[id]", "01890a5d-ac96-774b-bcce-b302099a8057"),
     ("[method]", "POST"),
     ("[path]", "/api/mocs/uploads/sessions"),
@@ -27,7 +28,7 @@ fn reply(snapshot: &str) -> Response {
     let headers = shown["headers"].as_object().expect("headers").iter();
     let headers = headers.map(|(name, value)| (name.as_str(), value.as_str().expect("text")));
     let always = [
-        ("x-request-id", PLACEHOLDERS[1].1),
+        ("x-request-id", PLACEHOLDERS[2].1),
         ("cache-control", "no-store"),
         ("vary", "Authorization"),
         ("x-content-type-options", "nosniff"),
