@@ -4,6 +4,7 @@
 //! long as nothing changes, that is one read by primary key a second, however many they are.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use moc_domain::error::{Error, ErrorKind};
@@ -21,10 +22,9 @@ use crate::port::{Platform, Store};
 
 /// The sessions that are watched in an instance.
 #[derive(Default)]
-pub struct Watched(RefCell<Vec<Entry>>);
+pub struct Watched(RefCell<BTreeMap<SessionId, Entry>>);
 
 struct Entry {
-    id: SessionId,
     watchers: usize,
     known: Option<Snapshot>,
     /// When the store is asked next.
@@ -133,7 +133,7 @@ impl Watched {
     }
 
     fn with<T>(&self, id: SessionId, look: impl FnOnce(&mut Entry) -> T) -> Option<T> {
-        self.0.borrow_mut().iter_mut().find(|entry| entry.id == id).map(look)
+        self.0.borrow_mut().get_mut(&id).map(look)
     }
 }
 
@@ -156,16 +156,11 @@ enum Turn {
 impl Watcher {
     fn join(watched: Rc<Watched>, id: SessionId, now: Timestamp) -> Result<Self, Error> {
         let mut entries = watched.0.borrow_mut();
-        if entries.iter().map(|entry| entry.watchers).sum::<usize>() >= EVENT_STREAMS_MAX {
+        if entries.values().map(|entry| entry.watchers).sum::<usize>() >= EVENT_STREAMS_MAX {
             return Err(Error::with_source(ErrorKind::Busy, "the instance has as many watchers as it may"));
         }
-        match entries.iter_mut().find(|entry| entry.id == id) {
-            Some(entry) => entry.watchers += 1,
-            None => {
-                let entry = Entry { id, watchers: 1, known: None, due: now, is_asking: false, failures: 0 };
-                entries.push(entry);
-            }
-        }
+        let new = Entry { watchers: 0, known: None, due: now, is_asking: false, failures: 0 };
+        entries.entry(id).or_insert(new).watchers += 1;
         drop(entries);
         Ok(Self { watched, id, sent: None, last_message_at: now })
     }
@@ -311,9 +306,11 @@ enum Asked {
 impl Drop for Watcher {
     fn drop(&mut self) {
         let mut entries = self.watched.0.borrow_mut();
-        if let Some(entry) = entries.iter_mut().find(|entry| entry.id == self.id) {
+        if let Some(entry) = entries.get_mut(&self.id) {
             entry.watchers -= 1;
+            if entry.watchers == 0 {
+                entries.remove(&self.id);
+            }
         }
-        entries.retain(|entry| entry.watchers > 0);
     }
 }

@@ -222,9 +222,10 @@ pub const EVENTS_DEFAULT_SECONDS: u64 = 55;
 /// Longest such time that can be configured: a stream keeps its instance, which is replaced after so many requests, and
 /// hosts allow only so many instances.
 pub const EVENTS_MAX_SECONDS: u64 = 600;
-/// Most such streams of an instance. Spin gives an instance 16 requests at once unless it is configured to give it more,
-/// as `wasmtime serve` does: so the bound is for hosts with large instances, and for their memory.
-pub const EVENT_STREAMS_MAX: usize = 256;
+/// Most such streams of an instance. Hosts do not count a stream among the requests that an instance serves at once when
+/// its head was sent, so an instance may have as many as it serves requests in its life: 128 with Spin's defaults. The
+/// bound is for hosts where that is more, and for their memory.
+pub const EVENT_STREAMS_MAX: usize = 1_024;
 /// After how long the store is asked again whether a session that is watched has changed, once for an instance.
 pub const EVENTS_LOOK_MS: i64 = 1_000;
 /// Longest pause before it is asked again after it was unavailable; it doubles from [`EVENTS_LOOK_MS`].
