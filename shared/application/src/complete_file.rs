@@ -219,7 +219,7 @@ async fn take_back(
     Ok(ErrorKind::PartCountMismatch { missing })
 }
 
-/// Every part of an upload that the bucket lists.
+/// Every part of an upload that the bucket lists; none if it has begun to complete the upload and lists nothing then.
 async fn list(bucket: &impl Bucket, file: &File, now: Timestamp) -> Result<Vec<StoredPart>, BucketError> {
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
@@ -233,9 +233,17 @@ async fn list(bucket: &impl Bucket, file: &File, now: Timestamp) -> Result<Vec<S
         // A server that repeats a page must not be asked for ever.
         match page.next.filter(|next| after.is_none_or(|after| after < *next)) {
             Some(next) => after = Some(next),
-            None => return Ok(listed),
+            None => break,
         }
     }
+    // Between two pages the bucket may have begun to complete the upload: then it no longer lists the first one either.
+    if after.is_some() && in_order(file.plan, &listed).is_err() {
+        let first = bucket.list_parts(&file.key, &file.upload_id, None).await?;
+        if first.parts.is_empty() {
+            listed.clear();
+        }
+    }
+    Ok(listed)
 }
 
 /// The listed parts that are not those of `etags`.

@@ -318,6 +318,32 @@ fn completes_slowly(stage: &Stage) {
     stage.bucket_faults.after("complete_upload", 1..=1, BucketError::Silent("30 s".into()));
 }
 
+/// What it has listed before is a part of what there is.
+#[test]
+fn parts_stay_if_the_bucket_begins_to_complete_them_between_two_pages() {
+    for second_completion in SILENT_ON_PARTS {
+        for has_claims in [true, false] {
+            let options = BucketOptions { second_completion, page_parts: 1, ..BucketOptions::default() };
+            let stage = Stage::new(options);
+            let file = if has_claims { direct(&stage) } else { stage.registered("castle.pdf", BYTES) };
+            if !has_claims {
+                stage.send(&file, BYTES);
+                // Then the parts are listed.
+                stage.bucket_faults.before("complete_upload", 1..=1, BucketError::InvalidPart("InvalidPart".into()));
+            }
+            let (other, same) = (stage.another(), file.clone());
+            stage.bucket_faults.meanwhile("list_parts", 3, move || {
+                completes_slowly(&other);
+                assert_eq!(kind(other.complete(&same, None)), ErrorKind::BucketUnavailable);
+            });
+            assert_eq!(kind(stage.complete(&file, None)), ErrorKind::BucketUnavailable, "{second_completion:?}");
+            assert_eq!(counted(&stage, &file), (4, 25), "{second_completion:?}");
+            stage.memory.reveal();
+            is_whole(&stage, &file);
+        }
+    }
+}
+
 /// Then it lists no parts, and the object shows what is right.
 #[test]
 fn claims_stay_while_the_bucket_completes_them() {
