@@ -277,3 +277,40 @@ fn another_user_finds_nothing() {
     stage.remove(&File { session_id: session.id, ..file.clone() }).unwrap();
     assert!(stage.file_now(&file).is_some());
 }
+
+/// The result of the registration is lost, and the statement is repeated after the file was taken out.
+#[test]
+fn a_file_that_is_taken_out_is_not_registered_again() {
+    let stage = Stage::default();
+    let session = stage.session();
+    stage.store_faults.after("INSERT INTO files", 1..=1, SqlError::unavailable("broken"));
+    let (other, id) = (stage.another(), session.id);
+    stage.store_faults.meanwhile("INSERT INTO files", 2, move || {
+        other.bucket_faults.before("abort_upload", 1..=3, BucketError::Unavailable("503".into()));
+        let [file] = &other.files(id)[..] else { panic!("one file") };
+        assert_eq!(rejection(&other, file), ErrorKind::BucketUnavailable);
+    });
+    let registered = stage.register(session.id, Stage::declaration("castle.pdf", BYTES), 10);
+    assert_eq!(registered.unwrap_err().kind, ErrorKind::FinalizeInProgress);
+    assert_eq!(stage.files(session.id), []);
+    // The next attempt is let in.
+    let file = stage.register(session.id, Stage::declaration("castle.pdf", BYTES), 10).unwrap();
+    assert!(stage.memory.has_upload(&file.upload_id));
+}
+
+#[test]
+fn no_part_stays_of_a_file_that_is_taken_out_or_given_up() {
+    let broken = || SqlError::permanent("broken");
+    let stage = Stage::default();
+    let [removed, lost] = ["castle.pdf", "tower.pdf"].map(|name| {
+        let file = stage.registered(name, BYTES);
+        stage.send(&file, BYTES);
+        file
+    });
+    stage.store_faults.before("DELETE FROM parts", 1..=99, broken());
+    assert_eq!(rejection(&stage, &removed), ErrorKind::StoreUnavailable);
+    stage.memory.lose_upload(&lost.upload_id);
+    let given_up = stage.complete(&lost, None).unwrap_err();
+    assert!(matches!(given_up.kind, ErrorKind::FileValidationFailed { .. }), "{given_up:?}");
+    assert_eq!((stage.rows("files"), stage.rows("parts")), (0, 0));
+}

@@ -78,11 +78,13 @@ const REPLACE_FILE_POSTGRES: &str = "UPDATE files SET id = ?1, media_type = ?3, 
       last_part_sha256 = NULL, rejected = 0, rejection = NULL, verified_etag = NULL, has_claims = 0
     FROM s WHERE files.id = ?9 AND files.session_id = s.id AND files.etag IS NOT NULL AND files.rejected = 1";
 
-/// Registers a file in SQLite, where writers take turns. Conditions on the session `s` may follow.
+/// Registers a file in SQLite, where writers take turns. Conditions on the session `s` may follow. A file that was taken
+/// out is not registered again by a statement whose result was lost.
 const INSERT_FILE_SQLITE: &str = "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id,
       size_bytes, created_at, metadata)
     SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?11 FROM sessions s
-    WHERE s.id = ?2 AND s.status = 'active' AND (SELECT count(*) FROM files WHERE session_id = s.id) < ?10";
+    WHERE s.id = ?2 AND s.status = 'active' AND (SELECT count(*) FROM files WHERE session_id = s.id) < ?10
+      AND NOT EXISTS (SELECT 1 FROM removed_files WHERE file_id = ?1)";
 
 /// The session `?2` of a file in PostgreSQL, locked, with the next number.
 pub(crate) const ACTIVE_SESSION: &str = "s AS (UPDATE sessions SET sequence = sequence + 1
@@ -96,7 +98,8 @@ const INSERT_FILE_POSTGRES: &str =
       metadata, number_in_session)
     SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, CAST(?8 AS BIGINT), CAST(?9 AS BIGINT), ?11,
       coalesce((SELECT max(number_in_session) FROM files WHERE session_id = ?2), 0) + 1
-    FROM s WHERE (SELECT count(*) FROM files WHERE session_id = ?2) < ?10";
+    FROM s WHERE (SELECT count(*) FROM files WHERE session_id = ?2) < ?10
+      AND NOT EXISTS (SELECT 1 FROM removed_files WHERE file_id = ?1)";
 
 /// Takes a file out in SQLite: a trigger deletes it from `files`.
 const REMOVE_FILE_SQLITE: &str =
@@ -115,15 +118,21 @@ const REMOVE_FILE_POSTGRES: &str = "f AS (
       DELETE FROM files USING s WHERE files.id = ?1 AND files.session_id = s.id
         AND (SELECT count(*) FROM removed_files WHERE session_id = ?2) < CAST(?3 AS BIGINT)
       RETURNING files.id, files.session_id, files.category, files.name, files.media_type, files.object_key,
-        files.upload_id, files.size_bytes, files.etag, files.created_at, files.completing_at)
+        files.upload_id, files.size_bytes, files.etag, files.created_at, files.completing_at),
+    p AS (DELETE FROM parts USING f WHERE parts.file_id = f.id)
     INSERT INTO removed_files (file_id, session_id, category, name, media_type, object_key, upload_id, size_bytes,
       etag, created_at, completing_at)
     SELECT id, session_id, category, name, media_type, object_key, upload_id, size_bytes, etag, created_at,
       completing_at FROM f
     ON CONFLICT DO NOTHING RETURNING 1";
 
-/// Deletes the parts of a file that no longer exists.
+/// Deletes the parts of a file that no longer exists. They are deleted with it, by a trigger in SQLite; but in PostgreSQL
+/// a statement does not see those that were recorded since it began.
 const DELETE_PARTS: &str = "DELETE FROM parts WHERE file_id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE id = ?1)";
+
+/// Deletes the parts of a rejected file, which nobody needs: it can only be replaced, and takes no parts.
+const DELETE_REJECTED_PARTS: &str = "DELETE FROM parts WHERE file_id = ?1
+      AND EXISTS (SELECT 1 FROM files WHERE id = ?1 AND etag IS NOT NULL AND rejected = 1)";
 
 impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
     /// What keeps a file out that would replace `rejected`, or that it is there already: looked up only when that is
@@ -155,13 +164,6 @@ impl<E: SqlExecutor, P: Platform> SqlStore<E, P> {
                 checked.err().map(Registered::OverQuota)
             }
         })
-    }
-
-    /// Executes a statement that removes the record of `file`, and deletes its parts; returns the number of the change,
-    /// `None` if it has changed nothing.
-    async fn take_away(&self, statement: Statement<'_>, file: FileId) -> Result<Option<u64>, StoreError> {
-        let results = self.execute_all(&[statement, Statement::new(DELETE_PARTS, [text(file)])]).await?;
-        results.first().and_then(|rows| rows.first()).map(|row| number(row, 0)).transpose()
     }
 
     /// Executes a statement that returns the number of a change; `None` if it has changed nothing.
@@ -204,14 +206,18 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
             files_max.into(),
             metadata(&file.checksums),
         ];
-        registration.begin(self, file.session_id).await?;
         // Whoever is kept out by another one of the same number repeats it: as often as there are others, at most.
         for _ in 0..=registration.others_max(files_max) {
+            registration.begin(self, file.session_id).await?;
             if let Some(sequence) = self.sequence(Statement::new(&*sql, parameters.clone())).await? {
                 return Ok(Registered::Done { sequence });
             }
             if let Some(outcome) = self.not_registered(file, None, files_max, quotas).await? {
                 return Ok(outcome);
+            }
+            let is_removed = Statement::new("SELECT 1 FROM removed_files WHERE file_id = ?1", [text(file.id)]);
+            if self.changed(is_removed).await? {
+                return Ok(Registered::NotActive);
             }
         }
         Err(StoreError("files are registered and removed all the time".to_owned()))
@@ -232,10 +238,12 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
             metadata(&file.checksums),
             text(rejected),
         ];
-        registration.begin(self, file.session_id).await?;
         for _ in 0..=registration.others_max(0) {
-            if let Some(sequence) = self.take_away(Statement::new(&*sql, parameters.clone()), rejected).await? {
-                return Ok(Registered::Done { sequence });
+            registration.begin(self, file.session_id).await?;
+            let parts = Statement::new(DELETE_REJECTED_PARTS, [text(rejected)]);
+            let results = self.execute_all(&[parts, Statement::new(&*sql, parameters.clone())]).await?;
+            if let Some(row) = results.last().and_then(|rows| rows.first()) {
+                return Ok(Registered::Done { sequence: number(row, 0)? });
             }
             if let Some(outcome) = self.not_registered(file, Some(rejected), u64::MAX, quotas).await? {
                 return Ok(outcome);
@@ -408,13 +416,18 @@ impl<E: SqlExecutor, P: Platform> Files for SqlStore<E, P> {
         let sql = if self.is_postgres() {
             let numbered = numbered("1", "TRUE");
             format!(
-                "WITH {numbered} DELETE FROM files USING s
-                 WHERE files.id = ?1 AND files.session_id = s.id AND {pending} RETURNING s.sequence"
+                "WITH {numbered},
+                 f AS (DELETE FROM files USING s
+                   WHERE files.id = ?1 AND files.session_id = s.id AND {pending} RETURNING files.id),
+                 p AS (DELETE FROM parts USING f WHERE parts.file_id = f.id)
+                 SELECT 1 FROM f"
             )
         } else {
-            format!("DELETE FROM files WHERE id = ?1 AND {pending} RETURNING {SEQUENCE_SQLITE}")
+            format!("DELETE FROM files WHERE id = ?1 AND {pending} RETURNING 1")
         };
         let completing_at = completing_at.unwrap_or(Timestamp::from_millis(0));
-        Ok(self.take_away(Statement::new(sql, [text(file), completing_at.into()]), file).await?.is_some())
+        let forget = Statement::new(sql, [text(file), completing_at.into()]);
+        let results = self.execute_all(&[forget, Statement::new(DELETE_PARTS, [text(file)])]).await?;
+        Ok(results.first().is_some_and(|rows| !rows.is_empty()))
     }
 }

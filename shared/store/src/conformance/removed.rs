@@ -1,6 +1,6 @@
 //! Cases of files that are taken out of their session.
 
-use moc_application::port::{Files, Platform, Sessions};
+use moc_application::port::{Files, Platform, Registered, Sessions};
 use moc_domain::file::File;
 
 use super::Database;
@@ -29,14 +29,18 @@ pub async fn takes_a_file_out_and_keeps_what_is_to_be_cleared(database: &impl Da
         let second = store.remove_file(session.id, old.id, FILES_MAX).await.unwrap().expect("the file");
         assert_eq!((second.again, &second.file), (true, &first.file));
         assert_eq!(left(store, &old).await, std::slice::from_ref(&first.file));
-        // Its name and its place are free, and its parts do not come back with its id.
-        assert!(store.insert_file(&old, 1, &NO_QUOTAS).await.unwrap().is_done());
-        let (_, _, parts) = store.file_with_parts(session.id, old.id).await.unwrap().expect("the file");
-        assert!(parts.is_empty());
-        assert!(store.forget_file(old.id, None).await.unwrap());
+        // A registration whose result was lost does not bring it back; its name and its place are free.
+        assert_eq!(store.insert_file(&old, 1, &NO_QUOTAS).await.unwrap(), Registered::NotActive);
+        let other = file(&session, &old.name, 1);
+        assert!(store.insert_file(&other, 1, &NO_QUOTAS).await.unwrap().is_done());
+        assert!(store.forget_file(other.id, None).await.unwrap());
         store.clear_files(session.id, &[old.id]).await.unwrap();
         assert_eq!(store.remove_file(session.id, old.id, FILES_MAX).await.unwrap(), None);
         assert!(left(store, &old).await.is_empty());
+        // Its parts do not come back with its id.
+        assert!(store.insert_file(&old, 1, &NO_QUOTAS).await.unwrap().is_done());
+        let (_, _, parts) = store.file_with_parts(session.id, old.id).await.unwrap().expect("the file");
+        assert!(parts.is_empty());
     }
 }
 
@@ -113,6 +117,7 @@ pub async fn records_no_part_of_a_file_that_is_taken_out(database: &impl Databas
             })
             .await;
         let store = &database.store().await;
+        store.clear_files(session.id, &[old.id]).await.unwrap();
         let again = File { id: old.id, ..file(&session, "again.pdf", 2) };
         assert!(store.insert_file(&again, FILES_MAX, &NO_QUOTAS).await.unwrap().is_done());
         let (_, found, parts) = store.file_with_parts(session.id, old.id).await.unwrap().expect("the file");

@@ -5,7 +5,7 @@
 
 /// Migration `n` leads from version `n` to version `n + 1`.
 pub const MIGRATIONS: &[&[&str]] =
-    &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS, REMOVED_FILES, QUOTAS, SEQUENCE, SECRETS];
+    &[FIRST, ISSUER_KEYS, OUTCOMES, CLAIMS, FILE_NUMBERS, SWEEPS, REMOVED_FILES, QUOTAS, SEQUENCE, SECRETS, LEFTOVERS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE schema_version (version BIGINT PRIMARY KEY)",
@@ -200,3 +200,5 @@ const SECRETS: &[&str] = &[
       created_at BIGINT NOT NULL
     )",
 ];
+
+const LEFTOVERS: &[&str] = &["CREATE INDEX IF NOT EXISTS user_quotas_by_day ON user_quotas (day_start)"];

@@ -4,7 +4,7 @@
 
 /// Migration `n` leads from version `n` to version `n + 1`.
 pub const MIGRATIONS: &[&[&str]] =
-    &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES, QUOTAS, SEQUENCE, SECRETS];
+    &[FIRST, SECOND, THIRD, ISSUER_KEYS, OUTCOMES, CLAIMS, SWEEPS, REMOVED_FILES, QUOTAS, SEQUENCE, SECRETS, LEFTOVERS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT",
@@ -277,4 +277,13 @@ const SECRETS: &[&str] = &[
       value TEXT NOT NULL,
       created_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID",
+];
+
+const LEFTOVERS: &[&str] = &[
+    // The parts of a file end with it, also if nothing follows on its deletion.
+    "CREATE TRIGGER IF NOT EXISTS delete_parts AFTER DELETE ON files
+    BEGIN
+      DELETE FROM parts WHERE file_id = OLD.id;
+    END",
+    "CREATE INDEX IF NOT EXISTS user_quotas_by_day ON user_quotas (day_start)",
 ];
