@@ -61,7 +61,7 @@ pub struct SweepOutcome {
     pub postponed: u64,
     /// Uploads and objects without a record that were removed from the bucket.
     pub leftovers: u64,
-    /// Counts of users' sessions that were deleted.
+    /// Counts of users' sessions and of their bytes that were deleted.
     pub counts: u64,
     /// Records of delivered webhooks that were deleted.
     pub deliveries: u64,

@@ -6,7 +6,7 @@ use moc_application::port::{BucketError, Platform as _, Sessions as _};
 use moc_domain::error::{Error, ErrorKind, FileFault};
 use moc_domain::file::{Declaration, File};
 use moc_domain::id::{SessionId, UserId};
-use moc_domain::limits::{OPEN_UPLOADS_PAUSE_MS, QUOTA_DAY_MS, SESSION_LIFETIME_MS};
+use moc_domain::limits::{OPEN_UPLOADS_PAUSE_MS, QUOTA_DAY_MS, SESSION_COUNTS_KEPT_MS, SESSION_LIFETIME_MS};
 use moc_domain::quota::{FileQuotas, Quota, SessionQuotas};
 use moc_domain::session::Session;
 use moc_fakes::Stage;
@@ -202,4 +202,20 @@ fn a_day_begins_at_midnight() {
     let two = [BYTES, BYTES].concat();
     let large = stage.register_within(stage.session().id, Stage::declaration("two.pdf", &two), 10, quotas);
     assert_eq!(large.unwrap_err().kind, ErrorKind::QuotaExceeded { limit_bytes: LENGTH });
+}
+
+/// A sweep that comes between the user's row and the file.
+#[test]
+fn a_file_is_counted_although_a_sweep_deletes_the_count() {
+    let stage = Stage::default();
+    let quotas = FileQuotas { day_bytes: Some(LENGTH), ..FileQuotas::default() };
+    register(&stage, stage.session().id, "castle.pdf", quotas).unwrap();
+    stage.platform.advance(SESSION_COUNTS_KEPT_MS + QUOTA_DAY_MS);
+    let session = stage.session();
+    let other = stage.another();
+    stage.store_faults.meanwhile("INSERT INTO files", 1, move || {
+        assert_eq!(other.sweep_up(100, None).unwrap().counts, 1);
+    });
+    register(&stage, session.id, "castle.pdf", quotas).unwrap();
+    assert_eq!((day_bytes(&stage), stage.rows("user_quotas")), (LENGTH, 1));
 }

@@ -384,3 +384,22 @@ fn a_crashed_sweep_delays_a_session_by_its_lease() {
     assert_eq!(sweep_up(&stage).removed, 1);
     is_empty(&stage);
 }
+
+/// The bucket is cleared of it, and the record of that fails.
+#[test]
+fn a_file_that_was_taken_out_keeps_no_row_of_its_session() {
+    let stage = Stage::default();
+    let session = stage.uploaded();
+    let file = stage.register(session.id, Stage::declaration("tower.pdf", BYTES), 10).unwrap();
+    stage.bucket_faults.before("abort_upload", 1..=3, unavailable());
+    assert!(stage.remove(&file).is_err());
+    stage.finalize(session.id, "Castle").unwrap();
+    let_end(&stage);
+    stage.store_faults.before("DELETE FROM removed_files", 1..=1, SqlError::permanent("broken"));
+    assert_eq!(sweep_up(&stage).cleared, 1);
+    assert_eq!((stage.memory.uploads(), stage.rows("removed_files")), (Vec::new(), 1));
+    stage.platform.advance(DAY_MS);
+    let swept = stage.sweep_up(100, Some(DAY_MS)).unwrap();
+    assert_eq!((swept.removed, swept.postponed, swept.left), (1, 0, Backlog::default()));
+    assert_eq!((stage.rows("sessions"), stage.rows("removed_files"), stage.rows("mocs")), (0, 0, 1));
+}

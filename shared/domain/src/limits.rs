@@ -342,7 +342,7 @@ pub const SWEEP_BODY_MAX_BYTES: u64 = 16 * KIB;
 pub const SESSION_RETENTION_DEFAULT_DAYS: u64 = 30;
 /// Longest such time that can be configured.
 pub const SESSION_RETENTION_MAX_DAYS: u64 = 3_650;
-/// How long the count of a user's sessions is kept after its window has begun.
+/// How long the counts of a user's sessions and bytes are kept after their window has begun.
 pub const SESSION_COUNTS_KEPT_MS: i64 = 48 * 60 * 60 * 1000;
 /// How long the record of a delivered webhook is kept.
 pub const WEBHOOK_DELIVERED_KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -411,7 +411,7 @@ const _: () = {
     assert!(THUMBNAIL_MIN_MS <= THUMBNAIL_OVERDUE_MAX_MS && THUMBNAIL_OVERDUE_MAX_MS <= THUMBNAIL_MAX_MS);
     assert!(THUMBNAIL_SOURCE_MAX_BYTES <= REQUEST_MAX_DEFAULT_MIB * MIB);
     assert!((SWEEP_SESSION_MAX_MS as i64) < SWEEP_LEASE_MS && SWEEP_LEASE_MS < SWEEP_PAUSE_MS);
-    assert!(RATE_WINDOW_MS < SESSION_COUNTS_KEPT_MS);
+    assert!(RATE_WINDOW_MS < SESSION_COUNTS_KEPT_MS && QUOTA_DAY_MS < SESSION_COUNTS_KEPT_MS);
     assert!(COMPLETE_BODY_MAX_BYTES <= REQUEST_MAX_MIN_MIB * MIB);
     assert!(session_body_max_bytes(FILES_PER_SESSION_MAX) <= REQUEST_MAX_MIN_MIB * MIB);
     assert!(session_body_max_bytes(FILES_PER_SESSION_DEFAULT) == JSON_BODY_MAX_BYTES);

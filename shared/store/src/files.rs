@@ -78,8 +78,8 @@ const REPLACE_FILE_POSTGRES: &str = "UPDATE files SET id = ?1, media_type = ?3, 
       last_part_sha256 = NULL, rejected = 0, rejection = NULL, verified_etag = NULL, has_claims = 0
     FROM s WHERE files.id = ?9 AND files.session_id = s.id AND files.etag IS NOT NULL AND files.rejected = 1";
 
-/// Registers a file in SQLite, where writers take turns. Conditions on the session `s` may follow. A file that was taken
-/// out is not registered again by a statement whose result was lost.
+/// Registers a file in SQLite, where writers take turns. Conditions on the session `s` may follow. A file that was
+/// taken out is not registered again by a statement whose result was lost.
 const INSERT_FILE_SQLITE: &str = "INSERT INTO files (id, session_id, category, name, media_type, object_key, upload_id,
       size_bytes, created_at, metadata)
     SELECT ?1, s.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?11 FROM sessions s
@@ -126,8 +126,8 @@ const REMOVE_FILE_POSTGRES: &str = "f AS (
       completing_at FROM f
     ON CONFLICT DO NOTHING RETURNING 1";
 
-/// Deletes the parts of a file that no longer exists. They are deleted with it, by a trigger in SQLite; but in PostgreSQL
-/// a statement does not see those that were recorded since it began.
+/// Deletes the parts of a file that no longer exists. They are deleted with it, by a trigger in SQLite; but a statement
+/// in PostgreSQL does not see those that were recorded since it began.
 const DELETE_PARTS: &str = "DELETE FROM parts WHERE file_id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE id = ?1)";
 
 /// Deletes the parts of a rejected file, which nobody needs: it can only be replaced, and takes no parts.

@@ -217,7 +217,8 @@ impl Registration<'_> {
         if let Some(limit) = day_bytes {
             let (added, day) = (self.added("files.size_bytes"), self.day());
             conditions += &format!(
-                " AND coalesce((SELECT registered_bytes FROM user_quotas
+                " AND EXISTS (SELECT 1 FROM user_quotas WHERE user_id = s.user_id)
+                AND coalesce((SELECT registered_bytes FROM user_quotas
                   WHERE user_id = s.user_id AND day_start >= {day}), 0) + {added} <= {limit}"
             );
         }

@@ -14,6 +14,9 @@ const ENDED: &str = "coalesce(sweep_at, expires_at)";
 /// Holds for a session, of the table `sessions`, that nothing can change any more.
 const IS_OVER: &str = "(sessions.status = 'cancelled' OR (sessions.status = 'finalized' AND sessions.swept = 1))";
 
+/// The day whose bytes of a user are counted; a row that a request has just inserted has none.
+const DAY_START: &str = "day_start > 0 AND day_start";
+
 /// A number of rows, up to [`SWEEP_COUNT_MAX`].
 fn count(rows: &str) -> String {
     format!("(SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {SWEEP_COUNT_MAX}) counted)")
@@ -43,10 +46,11 @@ impl<E: SqlExecutor, P: Platform> Sweeps for SqlStore<E, P> {
 
     async fn backlog(&self, due: &Due) -> Result<Backlog, StoreError> {
         let sql = format!(
-            "SELECT {}, {}, {}, {}, {}",
+            "SELECT {}, {}, {} + {}, {}, {}",
             count(&format!("sessions WHERE swept = 0 AND {ENDED} <= ?1")),
             count("sessions WHERE swept = 1 AND expires_at <= ?2"),
             count("session_counts WHERE window_start <= ?3"),
+            count(&format!("user_quotas WHERE {DAY_START} <= ?3")),
             count("webhook_deliveries WHERE status = 'delivered' AND next_attempt_at <= ?4"),
             count("webhook_deliveries WHERE status = 'failed'"),
         );
@@ -111,23 +115,32 @@ impl<E: SqlExecutor, P: Platform> Sweeps for SqlStore<E, P> {
             "DELETE FROM files WHERE session_id = ?1 AND NOT EXISTS (SELECT 1 FROM parts WHERE file_id = files.id)
                AND {is_over} AND (cleared = 1 OR EXISTS (SELECT 1 FROM sessions WHERE id = ?1 AND swept = 1))"
         );
+        // The bucket is cleared of them, and only their deletion has failed.
+        let cleared = "DELETE FROM removed_files WHERE session_id = ?1
+               AND EXISTS (SELECT 1 FROM sessions WHERE id = ?1 AND swept = 1)";
         let whole = format!(
             "DELETE FROM sessions WHERE id = ?1 AND {IS_OVER}
                AND NOT EXISTS (SELECT 1 FROM files WHERE session_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM removed_files WHERE session_id = ?1)"
         );
-        let statements = [parts, files, whole, "SELECT 1 FROM sessions WHERE id = ?1".to_owned()];
+        let exists = "SELECT 1 FROM sessions WHERE id = ?1";
+        let statements = [parts, files, cleared.to_owned(), whole, exists.to_owned()];
         let results = self.execute_all(&statements.map(|sql| Statement::new(sql, [text(session)]))).await?;
         Ok(results.last().is_some_and(Vec::is_empty))
     }
 
     async fn remove_counts(&self, due: &Due) -> Result<u64, StoreError> {
-        let sql = format!(
-            "DELETE FROM session_counts WHERE window_start <= ?1 AND user_id IN (
-               SELECT user_id FROM session_counts WHERE window_start <= ?1 ORDER BY window_start
-               LIMIT {SWEEP_ROWS_MAX}) RETURNING 1"
-        );
-        self.counted(Statement::new(sql, [due.counts.into()])).await
+        let statements = [("session_counts", "window_start", "window_start"), ("user_quotas", DAY_START, "day_start")]
+            .map(|(table, start, column)| {
+                let sql = format!(
+                    "DELETE FROM {table} WHERE {start} <= ?1 AND user_id IN (
+                       SELECT user_id FROM {table} WHERE {start} <= ?1 ORDER BY {column}
+                       LIMIT {SWEEP_ROWS_MAX}) RETURNING 1"
+                );
+                Statement::new(sql, [due.counts.into()])
+            });
+        let results = self.execute_all(&statements).await?;
+        Ok(results.iter().map(|rows| rows.len() as u64).sum())
     }
 
     async fn remove_deliveries(&self, due: &Due) -> Result<u64, StoreError> {

@@ -6,7 +6,7 @@
 //! - an acknowledged part is in the store and in the bucket until its upload is completed or its session cancelled,
 //! - a part has the bytes of the last acknowledged version, or of one that was sent at the same time,
 //! - so does a completed file's object, which stays,
-//! - a pending file's counters are those of its stored parts,
+//! - a pending file's counters are those of its stored parts, and every stored part has a file,
 //! - a file's record is deleted only if its bytes are nowhere and its completion was not acknowledged; one that a
 //!   finalize has rejected gives its place to another one in the same step,
 //! - a session has one MOC, whose id and title never change, with all completed files, and its objects exist,
@@ -28,8 +28,8 @@
 //!   that.
 //!
 //! Sweeps come among all that. At the end, when every session has ended, they come with faults and then without: after
-//! them the bucket has the MOCs' objects, no upload, and the store neither sessions nor files. Exempt are parts of a file
-//! that was replaced or given up, where a crash or the store came between its record and them.
+//! them the bucket has the MOCs' objects, no upload, and the store neither sessions nor files nor what users registered
+//! on days that are long over.
 
 mod client;
 mod model;

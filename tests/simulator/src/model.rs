@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use moc_domain::limits::{LEASE_MS, QUOTA_DAY_MS, SWEEP_AFTER_MS, WEBHOOK_ATTEMPTS_MAX};
+use moc_domain::limits::{LEASE_MS, QUOTA_DAY_MS, SESSION_COUNTS_KEPT_MS, SWEEP_AFTER_MS, WEBHOOK_ATTEMPTS_MAX};
 use moc_domain::part::PartNumber;
 use moc_domain::quota::{FileQuotas, SessionQuotas};
 use moc_fakes::MemoryBucket;
@@ -177,7 +177,8 @@ impl Model {
     ) -> Result<(), String> {
         self.check_sessions(&after, task, now)?;
         self.check_sequences(&after)?;
-        self.check_quotas(&after)?;
+        self.check_quotas(&after, now)?;
+        check_leftovers(&after)?;
         self.check_mocs(&after, bucket, now)?;
         for (id, file) in &self.before.files.clone() {
             if !after.files.contains_key(id) && !self.is_swept(&file.session, now) {
@@ -325,7 +326,7 @@ impl Model {
     }
 
     /// Whatever is new is within the quotas, as they were counted when it was asked for.
-    fn check_quotas(&mut self, after: &Snapshot) -> Result<(), String> {
+    fn check_quotas(&mut self, after: &Snapshot, now: i64) -> Result<(), String> {
         let (sessions, files) = self.quotas;
         for (id, session) in after.sessions.iter().filter(|(id, _)| !self.before.sessions.contains_key(*id)) {
             let open = after.open_sessions(&session.user, session.created_at).count() as u64;
@@ -360,7 +361,11 @@ impl Model {
                 return Err(format!("file {id} is over the quota: {} bytes were registered today", registered.1));
             }
         }
-        for (user, (_, bytes)) in self.registered.iter().filter(|_| files.day_bytes.is_some()) {
+        for (user, (day, bytes)) in self.registered.iter().filter(|_| files.day_bytes.is_some()) {
+            let is_kept = now < day * QUOTA_DAY_MS + SESSION_COUNTS_KEPT_MS;
+            if !is_kept && !after.registered.contains_key(user) {
+                continue;
+            }
             let counted = after.registered.get(user).copied().unwrap_or_default();
             if counted != *bytes {
                 return Err(format!("{user} has registered {bytes} bytes, and {counted} are counted"));
@@ -443,11 +448,25 @@ impl Model {
     }
 }
 
+/// A part belongs to a file.
+fn check_leftovers(after: &Snapshot) -> Result<(), String> {
+    match after.parts.keys().find(|(file, _)| !after.files.contains_key(file)) {
+        Some((file, number)) => Err(format!("part {number} of file {file} is left, and the file is not")),
+        None => Ok(()),
+    }
+}
+
 /// Checks that sweeps have left nothing but MOCs.
 pub fn check_swept(left: &Snapshot, bucket: &MemoryBucket) -> Result<(), String> {
-    let Snapshot { sessions, files, mocs, .. } = left;
+    let Snapshot { sessions, files, removed, mocs, registered, .. } = left;
     if !(sessions.is_empty() && files.is_empty()) {
         return Err(format!("sweeps leave {sessions:?} and {files:?}"));
+    }
+    if !removed.is_empty() {
+        return Err(format!("sweeps leave {removed:?}"));
+    }
+    if registered.values().any(|bytes| *bytes > 0) {
+        return Err(format!("sweeps leave the counts {registered:?}"));
     }
     let published: BTreeSet<&String> = mocs.values().flat_map(|moc| &moc.keys).collect();
     let keys = bucket.keys();

@@ -10,7 +10,7 @@ use moc_domain::content::Content;
 use moc_domain::error::ErrorKind;
 use moc_domain::file::{Declaration, File};
 use moc_domain::id::{FileId, SessionId};
-use moc_domain::limits::{SESSION_LIFETIME_MS, SWEEP_AFTER_MS, SWEEP_PAUSE_MS};
+use moc_domain::limits::{QUOTA_DAY_MS, SESSION_COUNTS_KEPT_MS, SESSION_LIFETIME_MS, SWEEP_AFTER_MS, SWEEP_PAUSE_MS};
 use moc_domain::name::FileName;
 use moc_domain::part::PartNumber;
 
@@ -352,8 +352,8 @@ pub async fn sweep_up(client: Client) {
     }
     world.calm();
     world.scheduler.is_prompt.set(true);
-    // Claims that crashes have left end with their leases.
-    world.scheduler.sleep(RETENTION_MS.unsigned_abs()).await;
+    // Claims that crashes have left end with their leases, and days of quotas.
+    world.scheduler.sleep(RETENTION_MS.max(SESSION_COUNTS_KEPT_MS + QUOTA_DAY_MS).unsigned_abs()).await;
     for _ in 0..20 {
         if client.sweep_sessions(Some(RETENTION_MS)).await.is_ok_and(|left| left == 0) {
             return;

@@ -13,7 +13,7 @@ pub struct Due {
     pub ended: Timestamp,
     /// Finalized sessions whose rows are to be removed, by their end; `None` if they are kept.
     pub retired: Option<Timestamp>,
-    /// Counts of users' sessions, by the beginning of their window.
+    /// Counts of users' sessions and of their bytes, by the beginning of their window.
     pub counts: Timestamp,
     /// Delivered webhooks, by the end of their last attempt's lease.
     pub deliveries: Timestamp,
@@ -39,7 +39,7 @@ pub struct Backlog {
     pub sessions: u64,
     /// Finalized sessions whose rows are to be removed.
     pub retired: u64,
-    /// Counts of users' sessions.
+    /// Counts of users' sessions and of their bytes.
     pub counts: u64,
     /// Delivered webhooks.
     pub deliveries: u64,
@@ -98,7 +98,8 @@ pub trait Sweeps {
     /// Deletes the rows of a session with its files and parts, [`moc_domain::limits::SWEEP_ROWS_MAX`] parts at most, if
     /// it is cancelled and its files are cleared, or finalized and swept. `true` once there is no such session.
     async fn remove_session(&self, session: SessionId) -> Result<bool, StoreError>;
-    /// Deletes counts of users' sessions, [`moc_domain::limits::SWEEP_ROWS_MAX`] at most; returns their number.
+    /// Deletes counts of users' sessions and of their bytes, [`moc_domain::limits::SWEEP_ROWS_MAX`] of each at most;
+    /// returns their number.
     async fn remove_counts(&self, due: &Due) -> Result<u64, StoreError>;
     /// Deletes the records of delivered webhooks, as many at most; returns their number.
     async fn remove_deliveries(&self, due: &Due) -> Result<u64, StoreError>;

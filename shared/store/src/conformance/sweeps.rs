@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use moc_application::port::{Due, Files, Inserted, Mocs, Outbox, Platform, Resend, Sessions, Settled, Sweeps};
 use moc_domain::id::{MocId, SessionId};
 use moc_domain::limits::{
-    SESSION_COUNTS_KEPT_MS, SWEEP_AFTER_MS, SWEEP_LEASE_MS, SWEEP_ROWS_MAX, WEBHOOK_DELIVERED_KEPT_MS, WEBHOOK_LEASE_MS,
+    QUOTA_DAY_MS, SESSION_COUNTS_KEPT_MS, SWEEP_AFTER_MS, SWEEP_LEASE_MS, SWEEP_ROWS_MAX, WEBHOOK_DELIVERED_KEPT_MS,
+    WEBHOOK_LEASE_MS,
 };
+use moc_domain::quota::{FileQuotas, window_start};
 use moc_domain::session::Status;
 use moc_domain::time::Timestamp;
 
 use super::Database;
-use super::cases::{CLIENTS, after, due, etag_of, locked, moc, now, part, registered};
+use super::cases::{CLIENTS, FILES_MAX, NO_QUOTAS, after, due, etag_of, file, locked, moc, now, part, registered};
 use crate::{SqlExecutor, SqlStore};
 
 /// What is due so many milliseconds after the end of a case's sessions.
@@ -143,6 +145,10 @@ pub async fn removes_old_counts_and_delivered_webhooks(database: &impl Database)
     let store = &database.store().await;
     let user = registered(store, 1).await.0.user;
     store.count_session(&user, now()).await.unwrap();
+    let (session, _) = registered(store, 1).await;
+    let quotas = FileQuotas { day_bytes: Some(2), ..NO_QUOTAS };
+    assert!(store.insert_file(&file(&session, "counted.pdf", 1), FILES_MAX, &quotas).await.unwrap().is_done());
+    let day_bytes = async || store.usage(&session.user, now()).await.unwrap().day_bytes;
     let [delivered, pending] = [due(store).await.id, due(store).await.id];
     let claim = store.claim(delivered, now()).await.unwrap().expect("a claim");
     assert!(store.settle(&claim, Settled::Delivered, None).await.unwrap());
@@ -151,9 +157,13 @@ pub async fn removes_old_counts_and_delivered_webhooks(database: &impl Database)
     for due in [at(SESSION_COUNTS_KEPT_MS - 1), at(delivered_at - 1)] {
         let backlog = store.backlog(&due).await.unwrap();
         let is_old = |number: u64, kept: i64| u64::from(due == at(delivered_at - 1) && kept < delivered_at) * number;
-        assert_eq!((backlog.counts, backlog.deliveries), (is_old(1, SESSION_COUNTS_KEPT_MS), 0));
+        // The day began earlier.
+        let days = u64::from(due.counts >= window_start(now(), QUOTA_DAY_MS));
+        assert_eq!((backlog.counts, backlog.deliveries), (is_old(1, SESSION_COUNTS_KEPT_MS) + days, 0));
     }
-    assert_eq!(store.remove_counts(&at(SESSION_COUNTS_KEPT_MS - 1)).await.unwrap(), 0);
+    let day_ms = now().millis_since(window_start(now(), QUOTA_DAY_MS));
+    assert_eq!(store.remove_counts(&at(SESSION_COUNTS_KEPT_MS - day_ms - 1)).await.unwrap(), 0);
+    assert_eq!((store.remove_counts(&at(SESSION_COUNTS_KEPT_MS - 1)).await.unwrap(), day_bytes().await), (1, 0));
     assert_eq!(store.remove_counts(&at(SESSION_COUNTS_KEPT_MS)).await.unwrap(), 1);
     assert_eq!(store.count_session(&user, now()).await.unwrap(), 1, "the count begins anew");
     assert_eq!(store.remove_deliveries(&at(delivered_at - 1)).await.unwrap(), 0);
