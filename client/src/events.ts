@@ -8,6 +8,8 @@ const CONNECT_MAX_MS = 10_000;
 /** An event of a session (README, "Live progress"), as far as it matters here. */
 export interface SessionEvent {
   type: string;
+  /** The session's counter as of the change; servers of earlier versions send none. */
+  sequence?: number;
   fileId?: string;
   progress?: { bytesCompleted?: number };
 }
@@ -19,11 +21,16 @@ export interface FollowOptions {
   /** A fresh URL, for each connection after the first. */
   freshUrl(): Promise<string | undefined>;
   onEvent(event: SessionEvent): void;
-  /** Called with `true` for each connection that is made, and with `false` once it is lost. */
-  onConnected?(connected: boolean): void;
   policy: RetryPolicy;
   signal: AbortSignal;
   WebSocket?: (new (url: string) => WebSocketLike) | undefined;
+}
+
+/** What {@link listen} takes. */
+export interface ListenOptions {
+  onOpen?(): void;
+  onEvent(event: SessionEvent): void;
+  signal: AbortSignal;
 }
 
 /**
@@ -35,7 +42,7 @@ export async function followEvents(options: FollowOptions): Promise<void> {
   try {
     let url = options.wsUrl;
     for (let failures = 0; url !== undefined && WebSocket && !signal.aborted && failures < policy.attempts; ) {
-      const heard = await listen(new WebSocket(url), options);
+      const { heard } = await listen(new WebSocket(url), options);
       failures = heard ? 1 : failures + 1;
       await sleep(retryDelayMs(policy, failures), signal);
       url = await options.freshUrl();
@@ -45,15 +52,21 @@ export async function followEvents(options: FollowOptions): Promise<void> {
   }
 }
 
-/** Listens to one connection until it ends; returns whether it has brought anything. */
-async function listen(socket: WebSocketLike, options: FollowOptions): Promise<boolean> {
+/**
+ * Listens to one connection until it ends; returns whether it has opened, and brought anything. Rejects with `ABORTED`
+ * once `signal` aborts; the connection is closed then.
+ */
+export async function listen(
+  socket: WebSocketLike,
+  { onOpen, onEvent, signal }: ListenOptions,
+): Promise<{ isOpen: boolean; heard: boolean }> {
   let [isOpen, heard] = [false, false];
   const timer = setTimeout(() => socket.close(), CONNECT_MAX_MS);
   const closed = new Promise<void>((resolve) => {
     socket.addEventListener("open", () => {
       clearTimeout(timer);
       isOpen = true;
-      options.onConnected?.(true);
+      onOpen?.();
     });
     for (const end of ["close", "error"]) {
       socket.addEventListener(end, () => {
@@ -64,20 +77,19 @@ async function listen(socket: WebSocketLike, options: FollowOptions): Promise<bo
     socket.addEventListener("message", (message: { data?: unknown }) => {
       heard = true;
       // Messages that arrived before the connection was closed may be delivered after that.
-      eventsIn(message.data).forEach((event) => options.signal.aborted || options.onEvent(event));
+      eventsIn(message.data).forEach((event) => signal.aborted || onEvent(event));
     });
   });
   try {
-    await abortable(closed, options.signal);
+    await abortable(closed, signal);
   } finally {
     // Browsers complain of a connection that is closed before it is there.
     socket.addEventListener("open", () => socket.close());
     if (isOpen) {
       socket.close();
     }
-    options.onConnected?.(false);
   }
-  return heard;
+  return { isOpen, heard };
 }
 
 /** The events of a message, which is one event or a list of them. Anything else is skipped. */

@@ -232,8 +232,15 @@ export interface StoredUploadsOptions {
   baseUrl?: string | undefined;
 }
 
+/** The way by which progress comes to whoever watches. */
+export type WatchTransport = "websocket" | "server-sent-events" | "polling";
+
 /** The progress of a session that somebody else uploads. `sentBytes` is `storedBytes`: only the server is heard. */
-export type WatchedProgress = Progress & { status: SessionStatus };
+export type WatchedProgress = Progress & {
+  status: SessionStatus;
+  /** The way by which it came; `polling` until something else is connected. */
+  transport: WatchTransport;
+};
 
 /** What {@link watchUpload} takes. */
 export interface WatchOptions extends ConnectionOptions {
@@ -245,6 +252,6 @@ export interface WatchOptions extends ConnectionOptions {
   onError?(error: UploadError): void;
   /** Aborting it ends the watching. */
   signal?: AbortSignal | undefined;
-  /** Default: the global one; without any, the session is asked for every two seconds. */
+  /** Default: the global one; without any, progress comes by server-sent events. */
   WebSocket?: (new (url: string) => WebSocketLike) | undefined;
 }
