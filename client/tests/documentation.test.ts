@@ -112,18 +112,21 @@ async function runShell(code: string): Promise<void> {
 /** Runs a script with what its surroundings have in a real page; gives what it has declared at its top. */
 async function runScript(code: string): Promise<Record<string, unknown>> {
   const bar = { max: 1, value: 0 };
+  const status: { textContent?: string } = {};
   const chosen = { files: [file(pdf(1_000), "castle.pdf")] };
   const metadata = { title: `Documentation ${createHash("md5").update(code).digest("hex").slice(0, 8)}` };
   const surroundings: Record<string, unknown> = {
     ...client,
     createUpload: (options: client.UploadOptions) =>
       client.createUpload({ WebSocket, ...options, metadata, baseUrl: stack.baseUrl }),
+    watchUpload: (options: client.WatchOptions) => client.watchUpload({ ...options, baseUrl: stack.baseUrl }),
+    addEventListener: () => {},
     createHmac,
     timingSafeEqual,
     openAsBlob: async () => new Blob([pdf(1_000) as BlobPart]),
     WebSocket,
     account: { accessToken: () => undefined },
-    session: { token: () => undefined, wsUrl: watched.wsUrl },
+    session: { token: () => undefined, ...watched },
     show: (event: object) => shown.push(event),
     findUploads: () => client.findUploads({ baseUrl: stack.baseUrl, storage: null }),
     fileInput: chosen,
@@ -133,12 +136,13 @@ async function runScript(code: string): Promise<Record<string, unknown>> {
     link: {},
     pauseButton: {},
     retryButton: {},
-    status: {},
+    status,
   };
   const { code: plain } = await transformWithOxc(code.replace(/^import .*\n/gm, ""), "block.ts");
   const declared = [...plain.matchAll(/^(?:const|let|function|async function) (\w+)/gm)].map(([, name]) => name);
   const body = `return (async () => {${plain}\nreturn { ${declared.join(", ")} };})();`;
   const result = await new Function(...Object.keys(surroundings), body)(...Object.values(surroundings));
+  if (code.includes("= watchUpload(")) await checkFollowing(result as { watching: { close(): void } }, status);
   if (code.includes("Object.assign(bar")) expect(bar.value / bar.max).toBe(1);
   return result as Record<string, unknown>;
 }
@@ -215,6 +219,15 @@ async function checkWatching(socket: WebSocket): Promise<void> {
     .poll(() => shown, { timeout: 10_000 })
     .toContainEqual(expect.objectContaining({ type: "file_registered" }));
   socket.close();
+}
+
+/** The documented watching shows how far the session is. */
+async function checkFollowing(
+  { watching }: { watching: { close(): void } },
+  status: { textContent?: string },
+): Promise<void> {
+  await expect.poll(() => status.textContent, { timeout: 10_000 }).toMatch(/^\d+ of \d+$/);
+  watching.close();
 }
 
 type SignatureCheck = (headers: IncomingHttpHeaders, rawBody: string, secret: string) => boolean;

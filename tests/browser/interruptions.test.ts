@@ -128,27 +128,3 @@ test.each(["offline", "online"])(
     expect(stage.stored(file)).toBe(true);
   },
 );
-
-test("a second tab shows the progress of the first", async () => {
-  const [third, fourth] = [stage.hold(/^PUT .*\/parts\/3$/), stage.hold(/^PUT .*\/parts\/4$/)];
-  const first = await stage.visit();
-  await first.upload("Tower", stage.files.pdf("tower.pdf", 16 * MIB));
-  await Promise.all([third.has(1), fourth.has(1)]);
-  const second = await stage.visit({ context: first.page.context() });
-  await second.page.getByText("Uploading in another tab").waitFor();
-  await second.shows("Tower", 62);
-  await second.isConnected();
-  expect(await inspect(second.page, "another-tab")).toEqual([]);
-
-  // By the WebSocket alone: whoever asks for the session gets no response meanwhile.
-  const session = stage.hold(/^GET .*\/sessions\/[^/]+$/);
-  third.release();
-  await Promise.all([first.shows("All files", 93), second.shows("Tower", 93)]);
-  session.release();
-
-  fourth.release();
-  await first.finished("Tower").waitFor();
-  await second.button("Forget", second.earlier("Tower")).waitFor();
-  await second.bar("Tower").waitFor({ state: "detached" });
-  expect(await second.barValues("Tower")).toEqual(expect.arrayContaining([62, 93]));
-});

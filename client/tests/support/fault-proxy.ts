@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as wait } from "node:timers/promises";
@@ -54,6 +54,8 @@ export class FaultProxy {
   /** Headers of every response, in the place of the stack's own. */
   headers: Record<string, string> = {};
 
+  /** The connections of the requests that have not ended. */
+  readonly #sockets = new Map<ProxiedRequest, Socket>();
   readonly #target: string;
   readonly #server: Server;
   readonly #agent = new Agent({ keepAlive: true });
@@ -102,6 +104,11 @@ export class FaultProxy {
     this.headers = {};
   }
 
+  /** Breaks the connections of the requests that match and have not ended. */
+  cut(matches: RegExp): void {
+    this.matching(matches).forEach((request) => this.#sockets.get(request)?.destroy());
+  }
+
   /** Breaks all connections and rejects new ones, as where the network is unavailable. */
   async disconnect(): Promise<void> {
     const closed = once(this.#server, "close");
@@ -136,7 +143,11 @@ export class FaultProxy {
     const { method = "", url: path = "", headers, socket } = incoming;
     const seen: ProxiedRequest = { method, path, headers, atMs: performance.now(), bodyBytes: 0, isOver: false };
     this.requests.push(seen);
-    outgoing.on("close", () => (seen.isOver = true));
+    this.#sockets.set(seen, socket);
+    outgoing.on("close", () => {
+      seen.isOver = true;
+      this.#sockets.delete(seen);
+    });
     const fault = this.#faultOf(seen);
     if (fault.response) {
       incoming.resume();

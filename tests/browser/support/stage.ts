@@ -50,6 +50,8 @@ interface Visit {
   context?: BrowserContext;
   path?: string;
   origin?: string;
+  /** Messages of the console that the test is about from the beginning. */
+  expected?: RegExp;
 }
 
 /** A stack, a browser, and between them a scripted network. */
@@ -104,9 +106,10 @@ export class Stage {
   }
 
   /** Opens the page for somebody new, or in another tab where there is a context. */
-  async visit({ context, path = "/", origin = this.origin }: Visit = {}): Promise<UploadPage> {
+  async visit({ context, path = "/", origin = this.origin, expected }: Visit = {}): Promise<UploadPage> {
     const page = await (context ?? (await this.#browser.newContext())).newPage();
     const watch = new Watch(page, new Set([origin, this.bucketOrigin, this.broadcasterOrigin]));
+    if (expected) watch.expect(expected);
     const visit = new UploadPage(page, watch);
     this.#visits.push(visit);
     await visit.record();

@@ -70,6 +70,14 @@ export class UploadPage {
     await expect.poll(() => this.#sockets, { timeout: PATIENCE_MS }).toBeGreaterThan(0);
   }
 
+  /** Has the page believe that nobody sees it, or that somebody does again. */
+  async hide(isHidden: boolean): Promise<void> {
+    await this.page.evaluate((isHidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => isHidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, isHidden);
+  }
+
   /** Chooses files by the chooser that the button opens. */
   async choose(...files: TestFile[]): Promise<void> {
     await this.#chooseBy(this.button("Choose files"), files);
