@@ -1,4 +1,4 @@
-/** Live progress: events by WebSocket, for who uploads and for who watches. */
+/** Live progress: for who uploads, and for who watches by each transport. */
 
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { followEvents } from "../src/events.js";
-import { createApi, type WatchedProgress, type WatchOptions, watchUpload } from "../src/index.js";
+import { createApi, type WatchedProgress, type WatchOptions, type WatchTransport, watchUpload } from "../src/index.js";
 import { retryPolicy } from "../src/retry.js";
 import { MIB, pdf } from "./support/content.js";
 import { BATCH, type Bench, file, GET_SESSION, latch, PUT_PART, reached, startBench } from "./support/harness.js";
@@ -15,10 +15,16 @@ let bench: Bench;
 beforeAll(async () => {
   bench = await startBench();
 });
-afterEach(() => bench.proxy.reset());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  bench.proxy.reset();
+});
 afterAll(() => bench?.stop());
 
 const BYTES = pdf(12 * MIB);
+
+/** Requests for server-sent events. */
+const STREAM = /^GET .*\/watch\?token=/;
 
 /** A WebSocket that is remembered. */
 function recorded(url?: string) {
@@ -105,6 +111,12 @@ describe("who uploads", () => {
 });
 
 describe("who watches", () => {
+  /** It has never gone back. */
+  function isMonotonic(seen: WatchedProgress[]): void {
+    const stored = seen.map(({ storedBytes }) => storedBytes);
+    expect(stored).toEqual([...stored].sort((one, other) => one - other));
+  }
+
   function watch(options: Partial<WatchOptions> & { sessionId: string }) {
     const seen: WatchedProgress[] = [];
     const end = new Promise<string | undefined>((resolve, reject) => {
@@ -122,10 +134,15 @@ describe("who watches", () => {
     return { seen, end };
   }
 
-  test.each([
-    ["by events", WebSocket],
-    ["by asking, where there is no WebSocket", undefined],
-  ])("sees %s how far it is, and what it became", async (_, given) => {
+  test.each<[WatchTransport, WatchOptions["WebSocket"]]>([
+    ["websocket", WebSocket],
+    ["server-sent-events", undefined],
+    ["polling", undefined],
+  ])("sees by %s how far it is, and what it became", async (transport, given) => {
+    vi.stubGlobal("WebSocket", undefined);
+    if (transport === "polling") {
+      bench.proxy.fail(STREAM, { response: { status: 503, headers: { "retry-after": "60" } } }, Infinity);
+    }
     const { opened, open } = latch();
     bench.proxy.fail(/^PUT .*\/parts\/[3-4]$/, { hold: opened }, 2);
     const upload = bench.upload({ files: [file(pdf(17 * MIB), "castle.pdf")] });
@@ -142,8 +159,33 @@ describe("who watches", () => {
     const moc = await done;
     expect(await end).toBe(moc.id);
     expect(seen.at(-1)).toMatchObject({ status: "finalized", storedBytes: 17 * MIB, files: [{ state: "completed" }] });
-    const stored = seen.map(({ storedBytes }) => storedBytes);
-    expect(stored).toEqual([...stored].sort((one, other) => one - other));
+    expect(seen.at(-1)?.transport).toBe(transport);
+    isMonotonic(seen);
+  });
+
+  test("catches up after its stream broke, and while none can be opened", async () => {
+    vi.stubGlobal("WebSocket", undefined);
+    const [third, fourth] = [latch(), latch()];
+    bench.proxy.fail(/^PUT .*\/parts\/3$/, { hold: third.opened });
+    bench.proxy.fail(/^PUT .*\/parts\/4$/, { hold: fourth.opened });
+    const upload = bench.upload({ files: [file(pdf(17 * MIB), "castle.pdf")] });
+    const done = upload.start();
+    await reached(upload, ({ progress }) => progress.storedBytes === 10 * MIB);
+    const { seen, end } = watch({ sessionId: upload.sessionId! });
+    const streams = () => bench.proxy.matching(STREAM);
+    await expect.poll(() => streams().map(({ status }) => status)).toEqual([200]);
+    bench.proxy.breakOff(STREAM);
+    await expect.poll(() => streams().map(({ status }) => status)).toEqual([200, 200]);
+    third.open();
+    await expect.poll(() => seen.at(-1)?.storedBytes, { timeout: 10_000 }).toBe(15 * MIB);
+    expect(seen.at(-1)?.transport).toBe("server-sent-events");
+    bench.proxy.fail(STREAM, { response: { status: 502 } }, Infinity);
+    bench.proxy.breakOff(STREAM);
+    await expect.poll(() => streams().length).toBe(3);
+    fourth.open();
+    expect(await end).toBe((await done).id);
+    expect(seen.at(-1)).toMatchObject({ storedBytes: 17 * MIB, transport: "polling" });
+    isMonotonic(seen);
   });
 
   test("never sees it go back, where a response is older than the events that overtook it", async () => {
@@ -171,8 +213,7 @@ describe("who watches", () => {
     rest.open();
     await done;
     await end;
-    const stored = seen.map(({ storedBytes }) => storedBytes);
-    expect(stored).toEqual([...stored].sort((one, other) => one - other));
+    isMonotonic(seen);
   });
 
   test("is notified of a cancellation", async () => {

@@ -121,7 +121,7 @@ describe("without counters, of an earlier server", () => {
     expect(session.apply({ type: "file_completed", fileId: "f" })).toBe("incomplete");
   });
 
-  test("a file that is not there any more is removed", () => {
+  test("a file that a state does not have is removed", () => {
     const session = known(undefined, file(50), file(10, "g"));
     expect(session.update(state(undefined, file(50)))).toBe(true);
     expect(stored(session)).toEqual({ f: 50 });

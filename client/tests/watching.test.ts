@@ -129,7 +129,7 @@ describe("a WebSocket", () => {
   test("that is lost is made again", async () => {
     const watched = watch();
     await comesBy(watched, "websocket");
-    service.cut();
+    service.disconnect();
     await expect.poll(() => service.socketRequests).toBe(2);
     await comesBy(watched, "websocket");
     expect(service.streamRequests).toHaveLength(0);
@@ -143,7 +143,7 @@ describe("a WebSocket", () => {
     expect(service.socketRequests).toBe(1);
   });
 
-  test("that is not there in this environment is replaced by server-sent events", async () => {
+  test("that this environment does not have is replaced by server-sent events", async () => {
     vi.stubGlobal("WebSocket", undefined);
     const watched = watch({}, { WebSocket: undefined });
     await comesBy(watched, "server-sent-events");
@@ -155,7 +155,7 @@ describe("a WebSocket", () => {
     for (let breaks = 1; breaks <= 3; breaks += 1) {
       await expect.poll(() => service.sockets.length, { interval: 5 }).toBe(1);
       await expect.poll(() => watched.seen.at(-1)?.transport, { interval: 5 }).toBe("websocket");
-      service.cut();
+      service.disconnect();
       await expect.poll(() => service.sockets.length, { interval: 1 }).toBe(0);
     }
     await comesBy(watched, "server-sent-events");
@@ -234,7 +234,7 @@ describe("a stream", () => {
       await expect.poll(() => service.open.size, { interval: 5 }).toBe(1);
       await expect.poll(() => watched.seen.at(-1)?.transport, { interval: 5 }).toBeDefined();
       await expect.poll(() => service.streamRequests.length).toBe(breaks);
-      service.cut();
+      service.disconnect();
       await expect.poll(() => service.open.size, { interval: 1 }).toBe(0);
     }
     await comesBy(watched, "polling");
@@ -244,7 +244,7 @@ describe("a stream", () => {
   });
 
   test.each([
-    ["is not there", { status: 404 }],
+    ["is not found", { status: 404 }],
     ["is not for this server", { status: 406 }],
     ["is another document", { status: 200, headers: { "content-type": "text/html" } }],
     ["is too much for the server", { status: 503 }],

@@ -98,7 +98,7 @@ describe("without a broadcaster", () => {
     const { first, second, third } = tabs;
     await expect.poll(() => streams(stage)).toBe(1);
     for (const tab of [first, second]) tab.watch.expect(/net::ERR_/);
-    stage.proxy.cut(STREAM);
+    stage.proxy.breakOff(STREAM);
     await expect.poll(() => stage.proxy.count(STREAM)).toBe(2);
     third.release();
     await Promise.all([first.shows("All files", 93), second.shows("Moat", 93)]);

@@ -70,7 +70,7 @@ export async function readStream(url: string, options: StreamOptions): Promise<E
       parser.feed(decoder.decode(value, { stream: true }));
     }
   } catch {
-    // A silence is a proxy's that keeps what it gets, or a connection that is not there any more.
+    // After a silence, either a proxy buffers the stream, or the connection is lost without notice.
     return { how: openedMs === undefined || closing.signal.aborted ? "failed" : "broken" };
   } finally {
     clearTimeout(timer);

@@ -51,7 +51,7 @@ export class Rest {
     this.#policy = policy;
   }
 
-  /** How long it lasts from now on, in milliseconds; 0 if there is none. */
+  /** Milliseconds until the way may be used; 0 if it may be now. */
   get leftMs(): number {
     return Math.max(0, this.#endMs - performance.now());
   }

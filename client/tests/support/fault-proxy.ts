@@ -105,7 +105,7 @@ export class FaultProxy {
   }
 
   /** Breaks the connections of the requests that match and have not ended. */
-  cut(matches: RegExp): void {
+  breakOff(matches: RegExp): void {
     this.matching(matches).forEach((request) => this.#sockets.get(request)?.destroy());
   }
 

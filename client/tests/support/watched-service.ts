@@ -104,13 +104,13 @@ export class WatchedService {
   }
 
   /** Breaks all connections that are open. */
-  cut(): void {
+  disconnect(): void {
     this.sockets.forEach((socket) => socket.terminate());
     this.open.forEach((stream) => stream.socket?.destroy());
   }
 
   async stop(): Promise<void> {
-    this.cut();
+    this.disconnect();
     this.#server.close();
     this.#server.closeAllConnections();
     this.#sockets.close();
@@ -175,7 +175,7 @@ export class WatchedService {
     if (this.streams === "stream") {
       const { sequence, status, mocId } = this.session;
       const data = JSON.stringify({ sequence, sessionId: "s", status, mocId, allFiles: true, files: [this.#file()] });
-      // In two pieces: what a client gets at once is none of the server's choice.
+      // In two pieces, as a network may deliver them.
       stream.write(`event: state\nid: ${sequence}\ndata: ${data.slice(0, 20)}`);
       stream.write(`${data.slice(20)}\n\n`);
     }

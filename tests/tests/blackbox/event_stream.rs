@@ -82,12 +82,12 @@ async fn a_client_that_connects_again_gets_what_it_has_not_seen() {
     assert!(events.next().await.is_none());
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 
-    let mut again = EventSource::reopen(&client, &url, &first.last_id).await.ok().expect("a stream");
+    let mut again = EventSource::reopen(&client, &url, &first.last_id).await.expect("a stream");
     assert!(again.next().await.is_none(), "nothing has changed");
     assert_eq!(again.retry, Some(1_000));
 
     let _ = client.register_pdf(&session, 100).await;
-    let mut again = EventSource::reopen(&client, &url, &first.last_id).await.ok().expect("a stream");
+    let mut again = EventSource::reopen(&client, &url, &first.last_id).await.expect("a stream");
     let state = again.expect("state").await;
     assert_eq!((files(&state), &state.data["allFiles"]), (vec![("castle.pdf", 0)], &json!(true)));
 }
