@@ -347,4 +347,57 @@ describe("requests", () => {
     await expect.poll(() => pauses().length).toBeGreaterThan(count);
     expect(pauses()[count]).toBeLessThan(200);
   });
+
+  test("go on while the server is unavailable, as late as it says", async () => {
+    const watched = watch({}, { retry: { attempts: 1 } });
+    await comesBy(watched, "polling");
+    service.failure = { status: 503, headers: { "retry-after": "1" } };
+    const before = service.requests.length;
+    await expect.poll(() => service.requests.length, { timeout: 5_000, interval: 10 }).toBe(before + 2);
+    const [first = 0, second = 0] = service.requests.slice(before);
+    expect(second - first).toBeGreaterThanOrEqual(990);
+    service.failure = undefined;
+    await sees(watched, 50);
+  });
+
+  test("end with an error that does not pass", async () => {
+    const watched = watch();
+    await comesBy(watched, "polling");
+    service.failure = { status: 404 };
+    await expect(watched.end).rejects.toMatchObject({ status: 404 });
+  });
+});
+
+describe("on a page", () => {
+  const page = Object.assign(new EventTarget(), { hidden: false });
+  const show = (isShown: boolean) => {
+    page.hidden = !isShown;
+    page.dispatchEvent(new Event("visibilitychange"));
+  };
+  beforeEach(() => {
+    page.hidden = false;
+    vi.stubGlobal("document", page);
+  });
+
+  test("two streams are open at most: uploads need connections, too", async () => {
+    const [one, other] = [watch(), watch()];
+    await comesBy(one, "server-sent-events");
+    await comesBy(other, "server-sent-events");
+    await comesBy(watch(), "polling");
+    expect(service.streamRequests).toHaveLength(2);
+    one.close();
+    await expect.poll(() => service.open.size).toBe(1);
+    await comesBy(watch(), "server-sent-events");
+  });
+
+  test("that nobody sees there is no stream, and one as soon as somebody does", async () => {
+    const watched = watch();
+    await comesBy(watched, "server-sent-events");
+    show(false);
+    await expect.poll(() => service.open.size).toBe(0);
+    await comesBy(watched, "polling");
+    show(true);
+    await comesBy(watched, "server-sent-events");
+    isMonotonic(watched);
+  });
 });

@@ -15,6 +15,8 @@ import { type Ending, Rest, type Way } from "./way.js";
 const PAGE_STREAMS_MAX = 2;
 /** Interval of progress while the speed falls. */
 const TICK_MS = 1_000;
+/** Longest `Retry-After` that is waited for before the session is requested again, in milliseconds. */
+const RETRY_AFTER_MAX_MS = 3_600_000;
 /** How much longer a pause is than the one before. */
 const PAUSE_GROWTH = 1.5;
 
@@ -104,7 +106,7 @@ export class Watching {
           await this.#follow(way);
         } else {
           this.#transport = "polling";
-          await this.#pause(Math.min(this.#pollMs, this.#untilBetter()));
+          await this.#pause(this.#isReachable ? Math.min(this.#pollMs, this.#untilBetter()) : this.#pollMs);
         }
         if (!this.#session.isOver) {
           await this.#refresh();
@@ -244,21 +246,22 @@ export class Watching {
   /** Requests the session. */
   async #refresh(): Promise<void> {
     this.#isStale = false;
-    let hasChanged = false;
+    const { pollMs, pollMaxMs } = this.#pace;
+    const longer = Math.min(this.#pollMs * PAUSE_GROWTH, pollMaxMs);
     try {
       const state: StateOfWatched = await this.#api.getSession(this.#options.sessionId, { signal: this.#signal });
-      hasChanged = this.#session.update({ ...state, allFiles: true });
+      this.#pollMs = this.#session.update({ ...state, allFiles: true }) ? pollMs : longer;
       this.#urls = state;
       this.#isReachable = true;
       this.#show();
-    } catch (error) {
-      if (!toUploadError(error).retryable) {
-        throw error;
+    } catch (thrown) {
+      const { retryable, retryAfterMs = 0 } = toUploadError(thrown);
+      if (!retryable) {
+        throw thrown;
       }
       this.#isReachable = false;
+      this.#pollMs = Math.max(longer, Math.min(retryAfterMs, RETRY_AFTER_MAX_MS));
     }
-    const { pollMs, pollMaxMs } = this.#pace;
-    this.#pollMs = hasChanged ? pollMs : Math.min(this.#pollMs * PAUSE_GROWTH, pollMaxMs);
   }
 
   #onEvent(event: SessionEvent): void {

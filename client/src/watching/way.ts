@@ -8,16 +8,20 @@ const DOUBLINGS_MAX = 4;
 /** Shortest `Retry-After`, in milliseconds. */
 const RETRY_AFTER_MIN_MS = 1_000;
 
+/** In which way a connection ended. */
+export type EndingKind =
+  /** Its time was over: the next one may follow at once. */
+  | "ended"
+  /** It was made, and then lost. */
+  | "broken"
+  /** It was rejected because its URL is too old. */
+  | "stale"
+  /** It was not made, or brings nothing. */
+  | "failed";
+
 /** How a connection ended. */
 export interface Ending {
-  how: /** Its time was over: the next one may follow at once. */
-    | "ended"
-    /** It was made, and then lost. */
-    | "broken"
-    /** It was rejected because its URL is too old. */
-    | "stale"
-    /** It was not made, or brings nothing. */
-    | "failed";
+  how: EndingKind;
   /** How long the server asks to wait, in milliseconds. */
   retryAfterMs?: number | undefined;
 }

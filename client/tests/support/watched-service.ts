@@ -33,6 +33,8 @@ export class WatchedService {
   webSockets: "open" | "rejected" | "none" = "none";
   streams: StreamScript = "stream";
   hasEventsUrl = true;
+  /** What requests for the session get instead. */
+  failure: { status: number; headers?: Record<string, string> } | undefined;
   /** Whether WebSockets are sent events. */
   isBroadcasting = true;
   /** Requests for the session, by the time at which they came (`performance.now()`). */
@@ -122,6 +124,10 @@ export class WatchedService {
       response.writeHead(405).end();
     } else if (pathname === PATH) {
       this.requests.push(performance.now());
+      if (this.failure) {
+        response.writeHead(this.failure.status, this.failure.headers).end();
+        return;
+      }
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(this.#response()));
     } else if (pathname === `${PATH}/watch`) {
       const lastEventId = headers["last-event-id"] as string | undefined;
