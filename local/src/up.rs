@@ -113,6 +113,7 @@ pub async fn run(options: Options) -> Result<()> {
         let broadcaster = broadcaster.guarded(move |request| names.allow(request), MISDIRECTED);
         supply("websocket_api_url", &format!("http://{address}/ws/broadcast"));
         supply("websocket_api_origin", &format!("http://{address}"));
+        supply("websocket_broadcast_format", "json-batch");
         supply("websocket_server_url", &format!("ws://{address}"));
         say(&format!("broadcaster ws://{address}"));
         tokio::spawn(broadcaster.run());

@@ -2,7 +2,7 @@
 
 use moc_adapters::http::{Request, Response};
 use moc_adapters::{progress, trace};
-use moc_contract::event::RawEventBatch;
+use moc_contract::event::EventBatch;
 use moc_domain::error::Error;
 use moc_domain::limits::{EVENT_BATCH_MAX_BYTES, PRIVATE_BODY_MAX_MS};
 
@@ -10,6 +10,6 @@ moc_adapters::private_component!(handle);
 
 async fn handle(request: &mut Request) -> Result<Response, Error> {
     request.allow("POST")?;
-    let batch: RawEventBatch = request.json(EVENT_BATCH_MAX_BYTES, PRIVATE_BODY_MAX_MS).await?;
-    Ok(progress::publish(batch, trace::context_of(request)).await.into())
+    let body = request.whole_body(EVENT_BATCH_MAX_BYTES, PRIVATE_BODY_MAX_MS).await?;
+    Ok(progress::publish(EventBatch::read_all(body.as_ref())?, trace::context_of(request)).await.into())
 }

@@ -1,4 +1,4 @@
-//! `POST /ws/broadcast`: events of one session, from whoever has the key.
+//! `POST /ws/broadcast`: events of one session, or a list of several sessions' events, from whoever has the key.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use crate::problem::Problem;
 use crate::{BODY_MAX_BYTES, Shared};
 
+/// The events of a session.
 #[derive(Deserialize)]
 struct Broadcast {
     #[serde(rename = "sessionId")]
@@ -20,6 +21,33 @@ struct Broadcast {
     #[serde(rename = "userId")]
     _user_id: String,
     events: Vec<Box<RawValue>>,
+}
+
+impl Broadcast {
+    fn parse(json: &str) -> Result<Self, String> {
+        if !json.trim_ascii_start().starts_with('{') {
+            return Err("the events of a session are an object".into());
+        }
+        let broadcast: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        if broadcast.events.iter().all(|event| event.get().starts_with('{')) {
+            Ok(broadcast)
+        } else {
+            Err("every event is an object".into())
+        }
+    }
+
+    /// All of a body, or none.
+    fn parse_all(body: &[u8]) -> Result<Vec<Self>, String> {
+        let body = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+        if !body.trim_ascii_start().starts_with('[') {
+            return Self::parse(body).map(|broadcast| vec![broadcast]);
+        }
+        let sessions: Vec<&RawValue> = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        if sessions.is_empty() {
+            return Err("the list is empty".into());
+        }
+        sessions.into_iter().map(|session| Self::parse(session.get())).collect()
+    }
 }
 
 /// Queues every event of the body as one text message, unchanged.
@@ -33,12 +61,11 @@ pub async fn publish(State(shared): State<Arc<Shared>>, request: Request) -> Res
         }
         status => Problem::new(status, "The body could not be read."),
     })?;
-    let malformed = |reason: String| Problem::new(StatusCode::BAD_REQUEST, format!("Not a broadcast: {reason}."));
-    let broadcast: Broadcast = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
-    if !broadcast.events.iter().all(|event| event.get().starts_with('{')) {
-        return Err(malformed("every event is an object".into()));
+    let broadcasts = Broadcast::parse_all(&body)
+        .map_err(|reason| Problem::new(StatusCode::BAD_REQUEST, format!("Not a broadcast: {reason}.")))?;
+    for Broadcast { session_id, events, .. } in broadcasts {
+        shared.sessions.publish(&session_id, events.iter().map(|event| event.get().into()));
     }
-    shared.sessions.publish(&broadcast.session_id, broadcast.events.iter().map(|event| event.get().into()));
     Ok(StatusCode::NO_CONTENT)
 }
 

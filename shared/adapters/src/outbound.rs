@@ -1,5 +1,6 @@
 //! Outbound HTTP: one request, the head of its response, and as much of the body as needed.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -73,7 +74,8 @@ pub fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a 
 /// A response whose body is not read yet.
 pub struct Response {
     pub status: u16,
-    headers: Vec<(String, Vec<u8>)>,
+    /// Copied from the host once somebody asks.
+    headers: OnceCell<Vec<(String, Vec<u8>)>>,
     response: HostResponse,
     /// When [`Response::read`] gives up.
     deadline: Instant,
@@ -199,13 +201,13 @@ impl Response {
     }
 
     fn new(response: HostResponse, deadline: Instant) -> Self {
-        let headers = response.get_headers().copy_all();
-        Self { status: response.get_status_code(), headers, response, deadline }
+        Self { status: response.get_status_code(), headers: OnceCell::new(), response, deadline }
     }
 
     /// The first header of this name, where it is UTF-8.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name))?;
+        let headers = self.headers.get_or_init(|| self.response.get_headers().copy_all());
+        let (_, value) = headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(value).ok()
     }
 

@@ -71,7 +71,7 @@ impl BroadcasterSettings {
         let timeout_ms = timeout_ms(values)?;
         let name = "websocket_broadcast_format";
         let format = Format::parse(values.text(name).unwrap_or("json"));
-        let problem = || "must be json, nchan, pushpin or centrifugo".into();
+        let problem = || "must be json, json-batch, nchan, pushpin or centrifugo".into();
         let format = format.ok_or_else(|| VariableError { name, problem: problem() })?;
         let granted = values.origin("websocket_api_origin")?;
         let Some(url) = values.url("websocket_api_url", &["http", "https"])? else { return Ok((None, None)) };

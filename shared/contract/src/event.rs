@@ -5,6 +5,7 @@
 //! number of the change in its session, which never goes back. The store has the truth, and `GET /sessions/:sessionId`
 //! shows it.
 
+use moc_domain::error::ErrorKind;
 use moc_domain::etag::ETag;
 use moc_domain::file::{File, Progress, StoredPart};
 use moc_domain::id::{SessionId, UserId};
@@ -12,35 +13,41 @@ use moc_domain::moc::Moc;
 use moc_domain::session::Session;
 use moc_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 /// Events of one session, as they go to the relay, and on to a broadcaster that takes JSON.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct EventBatch<E = Event> {
+pub struct EventBatch {
     pub session_id: String,
     pub user_id: String,
-    /// What has happened in it, in order.
-    pub events: Vec<E>,
+    /// What has happened in it, in order. Each event is serialised once, and then passed on as it is.
+    pub events: Vec<Box<RawValue>>,
 }
-
-/// Events that are passed on as they are.
-pub type RawEventBatch = EventBatch<Value>;
 
 impl EventBatch {
-    /// Events of a user's session.
+    /// Events of a user's session. What an event holds always serialises.
     #[must_use]
-    pub fn new(session: SessionId, user: &UserId, events: Vec<Event>) -> Self {
+    pub fn new(session: SessionId, user: &UserId, events: &[Event]) -> Self {
+        let events = events.iter().filter_map(|event| to_raw_value(event).ok()).collect();
         Self { session_id: session.to_string(), user_id: user.to_string(), events }
     }
-}
 
-impl TryFrom<EventBatch> for RawEventBatch {
-    type Error = serde_json::Error;
+    /// Reads what a component has written: a list of batches.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MalformedBody`].
+    pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, ErrorKind> {
+        serde_json::from_slice(bytes).map_err(|error| ErrorKind::MalformedBody { detail: error.to_string() })
+    }
 
-    fn try_from(EventBatch { session_id, user_id, events }: EventBatch) -> Result<Self, Self::Error> {
-        let events = events.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
-        Ok(Self { session_id, user_id, events })
+    /// The most bytes that it takes in a list of batches: a user's id has no control characters, so an escape doubles one.
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        const FRAME: &str = r#"[{"sessionId":"","userId":"","events":[]}]"#;
+        let events = self.events.iter().map(|event| event.get().len() + 1).sum::<usize>();
+        (FRAME.len() + self.session_id.len() + 2 * self.user_id.len() + events) as u64
     }
 }
 
@@ -200,19 +207,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_raw_batch_is_what_the_relay_reads_of_it() {
-        let batch = || {
-            let event = SessionFinalizedEvent {
+    fn a_batch_is_read_as_it_was_written_and_no_longer_than_announced() {
+        let event = |moc: &str| {
+            Event::SessionFinalized(SessionFinalizedEvent {
                 kind: "upload.session.finalized",
                 session_id: "s".into(),
                 sequence: 9,
-                moc_id: "m".into(),
+                moc_id: moc.into(),
                 status: "success",
-            };
-            EventBatch { session_id: "s".into(), user_id: "u".into(), events: vec![Event::SessionFinalized(event)] }
+            })
         };
-        let sent: RawEventBatch = serde_json::from_str(&serde_json::to_string(&batch()).unwrap()).unwrap();
-        let raw = RawEventBatch::try_from(batch()).unwrap();
-        assert_eq!(serde_json::to_value(raw).unwrap(), serde_json::to_value(sent).unwrap());
+        let user = UserId::parse("\"\\\"|").unwrap();
+        let session = SessionId::new(Timestamp::from_millis(1), [1; 10]);
+        let batches =
+            [EventBatch::new(session, &user, &[event("a"), event("\"")]), EventBatch::new(session, &user, &[])];
+        let written = serde_json::to_string(&batches).unwrap();
+        assert!(written.len() as u64 <= batches.iter().map(EventBatch::max_bytes).sum());
+        let read = EventBatch::read_all(written.as_bytes()).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), written);
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use moc_contract::body::{self, CompleteFileBody, CreateSessionBody, FinalizeBody};
 use moc_contract::direct::{StoredPartsBody, UploadMode};
-use moc_contract::event;
+use moc_contract::event::{self, EventBatch};
 use moc_contract::response::{MocResponse, PartList, SessionState, WatchUrls};
 use moc_domain::category::Category;
 use moc_domain::checksum::Checksums;
@@ -16,7 +16,7 @@ use moc_domain::file::{File, FileLimits, Progress, StoredPart, object_key};
 use moc_domain::id::{FileId, MocId, SessionId, UserId};
 use moc_domain::limits::{
     COMPLETE_BODY_MAX_BYTES, DESCRIPTION_MAX_CHARS, DIRECT_PARTS_MAX, ETAG_MAX_BYTES, EVENT_BATCH_MAX_BYTES,
-    EVENT_MAX_BYTES, EVENTS_WAITING_MAX, FILE_NAME_MAX_CHARS, FILES_PER_SESSION_DEFAULT, FILES_PER_SESSION_MAX,
+    EVENT_MAX_BYTES, EVENTS_WAITING_MAX_BYTES, FILE_NAME_MAX_CHARS, FILES_PER_SESSION_DEFAULT, FILES_PER_SESSION_MAX,
     JSON_BODY_MAX_BYTES, MEDIA_TYPE_MAX_BYTES, MIB, PART_NUMBER_MAX, REQUEST_MAX_MIN_MIB, TAG_MAX_CHARS, TAGS_MAX,
     TITLE_MAX_CHARS, USER_ID_MAX_BYTES, session_body_max_bytes,
 };
@@ -216,7 +216,7 @@ fn sessions_mocs_and_parts_fit_into_the_smallest_response_that_a_host_allows() {
 }
 
 #[test]
-fn events_that_wait_fit_into_a_batch_for_the_relay() {
+fn the_events_of_a_request_fit_into_a_batch_for_the_relay() {
     let (file, etag) = (file(9_999), etag(PART_NUMBER_MAX.into()));
     let number = PartNumber::new(PART_NUMBER_MAX.into()).expect("a number");
     let part = StoredPart { number, etag: etag.clone(), size_bytes: PART_BYTES, uploaded_at: now() };
@@ -231,5 +231,8 @@ fn events_that_wait_fit_into_a_batch_for_the_relay() {
         // With the comma after it.
         assert!(json_bytes(event) < EVENT_MAX_BYTES, "{} bytes", json_bytes(event));
     }
-    assert!(EVENTS_WAITING_MAX as u64 * EVENT_MAX_BYTES <= EVENT_BATCH_MAX_BYTES);
+    // Two for each part that it records.
+    let events = 2 * DIRECT_PARTS_MAX as u64 * EVENT_MAX_BYTES;
+    let frame = EventBatch::new(session().id, &user(), &[]).max_bytes();
+    assert!(events + frame <= EVENT_BATCH_MAX_BYTES && EVENT_BATCH_MAX_BYTES <= EVENTS_WAITING_MAX_BYTES);
 }

@@ -238,13 +238,13 @@ pub const EVENTS_POLL_MS: u64 = 20;
 pub const EVENTS_SILENCE_MAX_MS: i64 = 15_000;
 /// How long a client waits before it connects again.
 pub const EVENTS_RETRY_MS: u64 = 1_000;
-/// Most events of a session that wait in an instance: those of three requests, each with two for each part that it
-/// records.
-pub const EVENTS_WAITING_MAX: usize = 3 * 2 * DIRECT_PARTS_MAX;
 /// A longest event in JSON, with a file's name or an ETag.
 pub const EVENT_MAX_BYTES: u64 = (4 * FILE_NAME_MAX_CHARS + 2 * ETAG_MAX_BYTES) as u64 + 768;
-/// Largest batch of events that the relay takes.
-pub const EVENT_BATCH_MAX_BYTES: u64 = EVENTS_WAITING_MAX as u64 * EVENT_MAX_BYTES;
+/// Largest batch of events that the relay takes. That of one request fits, and so does its POST into the mebibyte that
+/// nginx takes unless configured otherwise.
+pub const EVENT_BATCH_MAX_BYTES: u64 = MIB / 2;
+/// Most bytes of events that wait in an instance.
+pub const EVENTS_WAITING_MAX_BYTES: u64 = 4 * EVENT_BATCH_MAX_BYTES;
 /// Largest image that a thumbnail is made of.
 pub const THUMBNAIL_SOURCE_MAX_BYTES: u64 = 10 * MIB;
 /// Most pixels of one.

@@ -14,7 +14,7 @@ use spin_sdk::wasip3::http::types::Method;
 use url::Url;
 
 use crate::forward::ForwardResult;
-use crate::outbound::{self, Payload, Response, SendError};
+use crate::outbound::{self, Payload, RESPONSE_TIMEOUT_MS, Response, SendError};
 use crate::platform::RequestPlatform;
 use crate::{background, webhook};
 
@@ -54,15 +54,15 @@ pub async fn share(name: &str, value: Vec<u8>) {
 }
 
 /// Has the relay publish events.
-pub async fn publish(batch: EventBatch, context: Option<&TraceContext>) -> ForwardResult {
+pub async fn publish(batches: Vec<EventBatch>, context: Option<&TraceContext>, limit_ms: u64) -> ForwardResult {
     let headers = context.map(TraceContext::headers).unwrap_or_default();
-    forward("progress-relay", RELAY, &headers, serde_json::to_vec(&batch)).await
+    forward(limit_ms, "progress-relay", RELAY, &headers, serde_json::to_vec(&batches)).await
 }
 
 /// Has an exporter send a trace: the one that is granted the host of a collector whose URL has a path, or the other.
 pub async fn export(batch: TraceBatch, has_path: bool) -> ForwardResult {
     let exporter = if has_path { HOSTED_EXPORTER } else { EXPORTER };
-    forward("the exporter", exporter, &[], serde_json::to_vec(&batch)).await
+    forward(RESPONSE_TIMEOUT_MS, "the exporter", exporter, &[], serde_json::to_vec(&batch)).await
 }
 
 /// Has the sender deliver the webhook of a MOC.
@@ -136,6 +136,7 @@ pub async fn send_to_thumbnailer(headers: &[(&'static str, String)], picture: Pa
 
 /// Sends a component a POST of JSON with these headers. Not generic: components have it once.
 async fn forward(
+    limit_ms: u64,
     component: &str,
     url: &str,
     headers: &[(&'static str, String)],
@@ -146,7 +147,7 @@ async fn forward(
     };
     let mut headers = outbound::borrowed(headers);
     headers.push(("content-type", "application/json"));
-    let reply = match outbound::send(Method::Post, &url, &headers, Payload::Bytes(body)).await {
+    let reply = match outbound::send_within(limit_ms, Method::Post, &url, &headers, Payload::Bytes(body)).await {
         Ok(reply) => reply,
         Err(error) => return ForwardResult::Failed(format!("{component}: {error}")),
     };

@@ -201,6 +201,7 @@ impl Response {
         };
         let (response, _sent) = types::Response::new(headers, contents, end_reader);
         let Self { body, at_end, mut after, .. } = self;
+        let has_body = writer.is_some();
         spawn(async move {
             let written = match (body, writer) {
                 (_, None) => Ok(()),
@@ -221,7 +222,9 @@ impl Response {
             }
         });
         let _ = response.set_status_code(self.status);
-        yield_async().await;
+        if has_body {
+            yield_async().await;
+        }
         Ok(response)
     }
 }

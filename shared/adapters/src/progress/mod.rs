@@ -2,12 +2,13 @@
 //!
 //! Events are advisory and may be lost. Emitting never fails; it may cost a response the time limit
 //! once, after which nothing is sent for a while ([`Breaker`]). In one instance the events of a
-//! session leave in their order, one batch at a time ([`queue`]).
+//! session leave in their order, and what requests emit at the same time leaves together ([`queue`]).
 
 mod broadcaster;
 mod queue;
+mod signal;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use moc_application::port::Platform as _;
@@ -21,28 +22,31 @@ use moc_domain::time::Timestamp;
 
 pub use broadcaster::publish;
 
-use self::queue::Turn;
+use self::queue::{Queue, Turn};
+use self::signal::Signal;
 use crate::breaker::{self, Breaker};
 use crate::forward::ForwardResult;
 use crate::platform::{WasiPlatform, within};
-use crate::{background, host, log, settings};
+use crate::{host, log, settings};
 
 /// How long the event of the part that makes a file whole waits for those of other instances.
 const LAST_PART_PAUSE_MS: u64 = 50;
-/// Pause between two looks at whether another request has sent this one's events.
-const POLL_MS: u64 = 1;
+/// How long events wait for the batch before theirs, to be sent with those of other requests; that of a fast broadcaster
+/// is done earlier. After that they are sent next to it, unless it has events of their session.
+const GATHER: Duration = Duration::from_millis(5);
 
 thread_local! {
     static BREAKER: Breaker = const { Breaker::new("broadcaster-pause-ends", BROADCASTER_PAUSE_MS) };
     /// Set if there is no broadcaster, for the life of the instance.
     static OFF: Cell<bool> = const { Cell::new(false) };
+    static QUEUE: RefCell<Queue<Signal>> = const { RefCell::new(Queue::new()) };
 }
 
 /// Emits the events of a step that the store has recorded. Returns when the
 /// broadcaster has the events, or when `websocket_emit_timeout_ms` are over; does nothing where
 /// there is no broadcaster.
 pub async fn emit(user: &UserId, session: SessionId, events: impl FnOnce(Timestamp) -> Vec<Event>) {
-    tell_since(Instant::now(), None, user, session, events).await;
+    emit_since(Instant::now(), None, user, session, events).await;
 }
 
 /// As [`emit`], for a step that belongs to a trace. The broadcaster gets its context with the events, unless another
@@ -53,50 +57,70 @@ pub async fn emit_traced(
     session: SessionId,
     events: impl FnOnce(Timestamp) -> Vec<Event>,
 ) {
-    tell_since(Instant::now(), context, user, session, events).await;
+    emit_since(Instant::now(), context, user, session, events).await;
 }
 
-async fn tell_since(
+async fn emit_since(
     began: Instant,
     context: Option<TraceContext>,
     user: &UserId,
     session: SessionId,
     events: impl FnOnce(Timestamp) -> Vec<Event>,
 ) {
-    if OFF.get() {
+    if OFF.get() || breaker::is_known_open(&BREAKER) {
         return;
     }
     // Before the first await, so that the order is the one in which the store has responded.
-    let turn = queue::join(session, events(WasiPlatform.now()));
+    let batch = EventBatch::new(session, user, &events(WasiPlatform.now()));
+    let Some(place) = Place::join(batch) else { return };
     let Some(broadcaster) = broadcaster().await else { return };
+    if !place.is_next().await {
+        return;
+    }
     let deadline = began + broadcaster.timeout;
-    match turn {
-        Turn::Send(events, sending) => {
-            if within(deadline, breaker::is_open(&BREAKER, &broadcaster.api_url)).await.unwrap_or(true) {
-                return;
-            }
-            let batch = EventBatch::new(session, user, events);
-            if broadcaster.send(batch, context.as_ref(), deadline).await && sending.has_next() {
-                let user = user.clone();
-                // Those of other requests. Where this one waits for them, its limit is theirs, too, and what is left
-                // is lost: only an instance that serves several requests at once has any.
-                let last = background::is_inline().await.then_some(deadline);
-                background::run(async move {
-                    while let Some(events) = sending.next() {
-                        let deadline = last.unwrap_or_else(|| Instant::now() + broadcaster.timeout);
-                        if !broadcaster.send(EventBatch::new(session, &user, events), None, deadline).await {
-                            break;
-                        }
-                    }
-                })
-                .await;
+    if !within(deadline, breaker::is_open(&BREAKER, &broadcaster.api_url)).await.unwrap_or(true) {
+        broadcaster.send(place.take(), context.as_ref(), deadline).await;
+    }
+}
+
+/// A request's place in the queue, until it has nothing to wait for.
+struct Place {
+    ticket: u64,
+    joined: Instant,
+}
+
+impl Place {
+    fn join(events: EventBatch) -> Option<Self> {
+        let ticket = QUEUE.with_borrow_mut(|queue| queue.join(events))?;
+        Some(Self { ticket, joined: Instant::now() })
+    }
+
+    /// Waits until the request has to send what waits, or until its events have been sent: `false`. Who follows sets no
+    /// limit for that: those who send before came before, and so do the ends of their time limits.
+    async fn is_next(&self) -> bool {
+        loop {
+            let limit = match QUEUE.with_borrow(|queue| queue.turn(self.ticket)) {
+                Turn::Send => return true,
+                Turn::Done => return false,
+                Turn::Lead => Some(self.joined + GATHER),
+                Turn::Follow => None,
+            };
+            let (signal, called) = signal::new();
+            QUEUE.with_borrow_mut(|queue| queue.wait(self.ticket, signal));
+            if within(limit, called).await.is_none() {
+                return true;
             }
         }
-        Turn::Wait(ticket) => {
-            while !ticket.is_settled() && Instant::now() < deadline {
-                WasiPlatform.sleep(POLL_MS).await;
-            }
-        }
+    }
+
+    fn take(&self) -> Vec<EventBatch> {
+        QUEUE.with_borrow_mut(|queue| queue.take(self.ticket))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        QUEUE.with_borrow_mut(|queue| queue.leave(self.ticket));
     }
 }
 
@@ -110,14 +134,21 @@ pub async fn emit_part(user: &UserId, stored: &Stored) {
 pub async fn emit_parts(user: &UserId, file: &File, parts: &[StoredPart], progress: &[Progress]) {
     let Some(last) = progress.last() else { return };
     let began = Instant::now();
-    let came_alone = usize::from(last.parts_completed) <= usize::from(file.parts_completed) + parts.len();
-    if last.parts_completed == file.plan.total() && !came_alone && !OFF.get() && !breaker::is_known_open(&BREAKER) {
-        let Some(broadcaster) = broadcaster().await else { return };
-        within(began + broadcaster.timeout / 2, WasiPlatform.sleep(LAST_PART_PAUSE_MS)).await;
-    }
     let stored = parts.iter().zip(progress);
     let events = |now| stored.flat_map(|(part, progress)| event::part_stored(file, part, *progress, now)).collect();
-    tell_since(began, None, user, file.session_id, events).await;
+    let came_alone = usize::from(last.parts_completed) <= usize::from(file.parts_completed) + parts.len();
+    let sending = emit_since(began, None, user, file.session_id, events);
+    if last.parts_completed < file.plan.total() || came_alone || OFF.get() || breaker::is_known_open(&BREAKER) {
+        return sending.await;
+    }
+    let Some(Broadcaster { timeout, .. }) = broadcaster().await else { return };
+    let pause_ms = u64::try_from(timeout.as_millis() / 2).unwrap_or(u64::MAX).min(LAST_PART_PAUSE_MS);
+    // Its time limit is over before that of a request that it may follow.
+    within(began + timeout, async {
+        WasiPlatform.sleep(pause_ms).await;
+        sending.await;
+    })
+    .await;
 }
 
 /// The broadcaster, as routes see it.
@@ -145,15 +176,14 @@ async fn broadcaster() -> Option<Broadcaster> {
 }
 
 impl Broadcaster {
-    /// Whether it has taken the events. Where not, nothing more is sent for a while.
-    async fn send(&self, batch: EventBatch, context: Option<&TraceContext>, deadline: Instant) -> bool {
-        match within(deadline, host::publish(batch, context)).await {
-            Some(ForwardResult::Sent) => return true,
-            Some(ForwardResult::NotConfigured) => OFF.set(true),
-            Some(ForwardResult::Failed(cause)) => self.pause(&cause).await,
-            None => self.pause("the relay did not respond in time").await,
+    /// Sends events. If it does not take them, nothing more is sent for a while.
+    async fn send(&self, batches: Vec<EventBatch>, context: Option<&TraceContext>, deadline: Instant) {
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+        match host::publish(batches, context, u64::try_from(left).unwrap_or(u64::MAX)).await {
+            ForwardResult::Sent => {}
+            ForwardResult::NotConfigured => OFF.set(true),
+            ForwardResult::Failed(cause) => self.pause(&cause).await,
         }
-        false
     }
 
     /// Sends nothing for a while, and says why.

@@ -40,7 +40,7 @@ pub enum Measurement {
     Finalize,
     /// Latency of the part route with few and with many parts stored
     Latency,
-    /// Latency of the part route with and without a broadcaster, and with a broken one
+    /// create-session and the part route with and without a broadcaster, and with a broken one
     Progress,
     /// Thumbnails of pictures of 12 megapixels, against sharp
     Thumbnail,

@@ -73,11 +73,10 @@ pub async fn shared(_: &str) -> Option<Vec<u8>> {
 pub async fn share(_: &str, _: Vec<u8>) {}
 
 /// Publishes events.
-pub async fn publish(batch: EventBatch, context: Option<&TraceContext>) -> ForwardResult {
-    match batch.try_into() {
-        Ok(batch) => progress::publish(batch, context.cloned()).await,
-        Err(error) => ForwardResult::Failed(format!("the events cannot be written: {error}")),
-    }
+pub async fn publish(batches: Vec<EventBatch>, context: Option<&TraceContext>, limit_ms: u64) -> ForwardResult {
+    let publishing = progress::publish(batches, context.cloned());
+    let published = within(Instant::now() + Duration::from_millis(limit_ms), publishing).await;
+    published.unwrap_or_else(|| ForwardResult::Failed("the broadcaster did not respond in time".to_owned()))
 }
 
 /// Sends a trace.
