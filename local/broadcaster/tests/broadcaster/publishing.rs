@@ -104,6 +104,39 @@ async fn events_arrive_as_they_stood_in_the_body() {
 }
 
 #[tokio::test]
+async fn a_list_has_the_events_of_several_sessions() {
+    const OTHER: &str = "0197a5b2-0000-7000-8000-000000000002";
+    let address = start(settings()).await;
+    let (mut client, mut other) = (connect(address, SESSION).await, connect(address, OTHER).await);
+    let of = |session: &str, events: &str| format!(r#"{{"sessionId":"{session}","userId":"user","events":{events}}}"#);
+    let body = format!(
+        " [{},{},\n{}]",
+        of(SESSION, r#"[{"n":1},{"n":2}]"#),
+        of(OTHER, r#"[{"n":3}]"#),
+        of(SESSION, r#"[{"n":4}]"#)
+    );
+    assert_eq!(post(address, &bearer(KEY), body.as_bytes()).await.status, 204);
+    for number in [1, 2, 4] {
+        assert_eq!(text(&mut client).await, format!(r#"{{"n":{number}}}"#));
+    }
+    assert_eq!(text(&mut other).await, r#"{"n":3}"#);
+}
+
+#[tokio::test]
+async fn a_list_is_published_as_a_whole_or_not_at_all() {
+    let address = start(settings()).await;
+    let mut client = connect(address, SESSION).await;
+    let good = format!(r#"{{"sessionId":"{SESSION}","userId":"user","events":[{{"n":1}}]}}"#);
+    for bad in ["{}", "1", "[]", r#"["s","u",[]]"#, r#"{"sessionId":"s","userId":"user","events":[1]}"#] {
+        let response = post(address, &bearer(KEY), format!("[{good},{bad}]").as_bytes()).await;
+        assert_eq!(response.status, 400, "{bad}");
+        response.problem();
+    }
+    publish(address, SESSION, &[json!({"n": 2})]).await;
+    assert_eq!(text(&mut client).await, r#"{"n":2}"#);
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_one_sentence() {
     let address = start(settings()).await;
     let error = moc_broadcaster::Broadcaster::bind(address, settings()).await.err().unwrap();

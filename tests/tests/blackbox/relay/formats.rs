@@ -88,6 +88,84 @@ async fn json_is_a_batch_of_events() {
 }
 
 #[tokio::test]
+async fn json_batch_is_a_list_of_batches() {
+    own_stack!();
+    let relayed = Relayed::start("/ws/broadcast", &[("websocket_broadcast_format", "json-batch")]);
+    let Published { session, posts, registered, part } = publish(&relayed).await;
+    for (post, expected) in posts.iter().zip([json!([registered]), json!(part)]) {
+        has_bearer(post);
+        let mut body = post.body.clone();
+        body[0]["events"] = first_timeless(&body[0]["events"]);
+        assert_eq!(body, json!([{ "sessionId": session, "userId": "dev-user", "events": expected }]));
+    }
+}
+
+/// The events of one POST of the format `json-batch`, with their sessions, in order.
+fn batched(post: &Post) -> Vec<(String, Value)> {
+    let batches = post.body.as_array().expect("a list of batches");
+    let of = |batch: &Value| {
+        let session = batch["sessionId"].as_str().expect("an id").to_owned();
+        let events = batch["events"].as_array().cloned().expect("a list of events");
+        events.into_iter().map(move |event| (session.clone(), event))
+    };
+    batches.iter().flat_map(of).collect()
+}
+
+/// What requests of one instance emit at once may share a POST: each event is in one of them, and those of a session
+/// in their order.
+#[tokio::test]
+async fn each_event_of_requests_at_once_is_in_one_post() {
+    own_stack!();
+    sharing_instances!();
+    let relayed = Relayed::start("/ws/broadcast", &[("websocket_broadcast_format", "json-batch")]);
+    let client = relayed.stack.client();
+    let sessions = futures::future::join_all((0..48).map(|_| client.create_session())).await;
+    let posts = relayed.broadcaster.posts();
+    let created: Vec<_> = posts.iter().flat_map(batched).collect();
+    for session in &sessions {
+        let kinds: Vec<_> = created.iter().filter(|(of, _)| of == session).map(|(_, event)| &event["type"]).collect();
+        assert_eq!(kinds, ["session_created"]);
+    }
+
+    let session = client.create_session().await;
+    let before = relayed.broadcaster.posts().len();
+    let names: Vec<String> = (0..12).map(|number| format!("{number}.png")).collect();
+    let register = names.iter().map(|name| client.register(&session, name, "image", "image/png", 100));
+    let files = futures::future::join_all(register).await;
+    let sends = files.iter().map(async |file| client.put_part(&session, file, 1, pdf(100)).await.success(200));
+    futures::future::join_all(sends).await;
+    let events: Vec<_> = relayed.broadcaster.posts()[before..].iter().flat_map(batched).collect();
+    for file in &files {
+        let kinds: Vec<_> = events
+            .iter()
+            .filter(|(_, event)| event["fileId"] == file.as_str())
+            .map(|(_, event)| &event["type"])
+            .collect();
+        assert_eq!(kinds, ["file_registered", "part_uploaded", "upload.part.completed"], "{file}");
+    }
+    assert_eq!(complaints(&relayed.stack).await, Vec::<String>::new());
+}
+
+/// A broadcaster that rejects what several sessions share gets each of them alone.
+#[tokio::test]
+async fn a_session_that_is_rejected_does_not_cost_others_their_events() {
+    own_stack!();
+    sharing_instances!();
+    let relayed = Relayed::start("/ws/broadcast", &[("websocket_broadcast_format", "json-batch")]);
+    relayed.broadcaster.set(Mode::Single);
+    let client = relayed.stack.client();
+    let sessions = futures::future::join_all((0..48).map(|_| client.create_session())).await;
+    let posts = relayed.broadcaster.posts();
+    let alone = posts.iter().map(batched).filter(|events| events.len() == 1);
+    let mut created: Vec<_> = alone.flatten().map(|(session, _)| session).collect();
+    created.sort_unstable();
+    let mut sessions = sessions;
+    sessions.sort_unstable();
+    assert_eq!(created, sessions);
+    assert_eq!(complaints(&relayed.stack).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn nchan_gets_a_message_for_a_channel() {
     own_stack!();
     for (path, with) in [("/pub", "/pub?"), ("/pub?zone=a%20b&x=1", "/pub?zone=a%20b&x=1&")] {
@@ -180,7 +258,7 @@ async fn an_response_of_something_else_than_centrifugo_is_a_failure() {
 async fn a_hostile_name_stays_in_its_place() {
     own_stack!();
     let name = "x\"},{\"type\":\"forged\"}\r\nx-forged: 1\u{2028}\u{0}.pdf";
-    let relayed: Vec<Relayed> = ["json", "nchan", "pushpin", "centrifugo"]
+    let relayed: Vec<Relayed> = ["json", "json-batch", "nchan", "pushpin", "centrifugo"]
         .map(|format| Relayed::start("/", &[("websocket_broadcast_format", format), ("dev_user_sub", "a\"b\r\n")]))
         .into();
     for relayed in &relayed {
@@ -197,7 +275,7 @@ async fn a_hostile_name_stays_in_its_place() {
         let pushed = body["items"][0]["formats"]["ws-message"]["content"].as_str();
         let event = match pushed {
             Some(content) => serde_json::from_str(content).expect("JSON"),
-            None => [&body["events"][0], &body["data"], body]
+            None => [&body["events"][0], &body[0]["events"][0], &body["data"], body]
                 .into_iter()
                 .find(|v| v["type"].is_string())
                 .cloned()
