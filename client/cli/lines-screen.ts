@@ -1,0 +1,30 @@
+import { bytes, printable } from "./format.js";
+import type { FileReport, ProgressReport } from "./report.js";
+import { type Screen, summary } from "./text-view.js";
+
+/** One line after another, for logs and pipes. */
+export class LinesScreen implements Screen {
+  #last = "";
+
+  say(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+
+  phase(phase: string): void {
+    this.say(`${phase}…`);
+  }
+
+  progress(progress: ProgressReport): void {
+    const line = summary(progress);
+    if (line !== this.#last && progress.totalBytes > 0) {
+      this.#last = line;
+      this.say(line);
+    }
+  }
+
+  completed({ name, sizeBytes }: FileReport): void {
+    this.say(`${printable(name)}: uploaded, ${bytes(sizeBytes)}`);
+  }
+
+  close(): void {}
+}
