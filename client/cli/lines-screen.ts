@@ -4,7 +4,7 @@ import { type Screen, summary } from "./text-view.js";
 
 /** One line after another, for logs and pipes. */
 export class LinesScreen implements Screen {
-  #last = "";
+  #storedBytes = 0;
 
   say(line: string): void {
     process.stderr.write(`${line}\n`);
@@ -15,10 +15,9 @@ export class LinesScreen implements Screen {
   }
 
   progress(progress: ProgressReport): void {
-    const line = summary(progress);
-    if (line !== this.#last && progress.totalBytes > 0) {
-      this.#last = line;
-      this.say(line);
+    if (progress.storedBytes !== this.#storedBytes) {
+      this.#storedBytes = progress.storedBytes;
+      this.say(summary(progress));
     }
   }
 

@@ -141,14 +141,14 @@ export class SavedUpload implements UploadStorage {
     this.forget();
   }
 
-  /** Deletes the file. */
+  /** Deletes the file. If that fails, the upload stays in the list. */
   forget(): void {
     this.#isWritten = false;
     for (const path of [this.#path, `${this.#path}.tmp`]) {
       try {
         rmSync(path, { force: true });
       } catch {
-        // Its folder cannot be written.
+        // Its folder is read-only, or is none.
       }
     }
   }
