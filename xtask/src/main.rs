@@ -19,7 +19,6 @@ mod simulate;
 mod test;
 mod up;
 mod wasm_target;
-mod watch;
 
 use std::process::ExitCode;
 
@@ -41,8 +40,6 @@ enum XtaskCommand {
     Up(up::Options),
     /// Run every check and every test
     Test(test::Options),
-    /// Show a session's progress events as they arrive
-    Watch(watch::Options),
     /// Build the components for a host into target/wasm32-wasip2/, with the pages that they embed
     Build(build::Options),
     /// Write the files that follow from the code: spin.toml's components, worlds, documents, tables, bounds
@@ -74,7 +71,6 @@ fn run(command: XtaskCommand) -> Result<()> {
     match command {
         XtaskCommand::Up(options) => up::run(&project, &options),
         XtaskCommand::Test(options) => test::run(&project, &options),
-        XtaskCommand::Watch(options) => watch::run(&project, &options),
         XtaskCommand::Build(options) => build::run(&project, &options),
         XtaskCommand::Generate(options) => generate::run(&project, &options),
         XtaskCommand::Docs(options) => docs::run(&project, &options),

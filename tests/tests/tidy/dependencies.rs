@@ -91,7 +91,6 @@ fn nothing_of_the_product_depends_on_its_tools() {
         "moc-doctor",
         "moc-tests",
         "moc-seed",
-        "moc-watch",
         "moc-bench",
         "moc-servers",
         "moc-simulator",
