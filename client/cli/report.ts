@@ -8,6 +8,7 @@ import {
   UploadError,
   type UploadState,
   type WatchedProgress,
+  type WatchTransport,
 } from "../src/index.js";
 
 /** An error, as it is reported. */
@@ -31,6 +32,8 @@ export type FileReport = Omit<FileProgress, "error" | "type"> & { error?: ErrorR
 export type ProgressReport = Omit<Progress, "files" | "waiting"> & {
   type: "progress";
   waiting?: ErrorReport | undefined;
+  /** Of `watch`: the way by which the progress came. */
+  transport?: WatchTransport | undefined;
   files: FileReport[];
 };
 
@@ -72,8 +75,8 @@ export interface View {
 }
 
 /** The report of progress. */
-export function progressReport({ files, waiting, ...totals }: Progress | WatchedProgress): ProgressReport {
-  const { totalBytes, sentBytes, storedBytes, bytesPerSecond, secondsLeft } = totals;
+export function progressReport(progress: Progress | WatchedProgress): ProgressReport {
+  const { files, waiting, totalBytes, sentBytes, storedBytes, bytesPerSecond, secondsLeft } = progress;
   return {
     type: "progress",
     totalBytes,
@@ -82,6 +85,7 @@ export function progressReport({ files, waiting, ...totals }: Progress | Watched
     bytesPerSecond: Math.round(bytesPerSecond),
     secondsLeft: secondsLeft === undefined ? undefined : Math.round(secondsLeft),
     waiting: waiting && errorReport(waiting),
+    transport: "transport" in progress ? progress.transport : undefined,
     files: files.map(({ error, type: _, ...file }) => ({ ...file, error: error && errorReport(error) })),
   };
 }

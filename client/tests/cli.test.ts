@@ -6,11 +6,12 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
 import { DiskBlob } from "../cli/disk-blob.js";
-import { createApi } from "../src/index.js";
+import { createApi, type WatchTransport } from "../src/index.js";
 import { type Cli, type CliProcess, startCli } from "./support/cli.js";
 import { csv, MIB, pdf, png } from "./support/content.js";
 import { BATCH, type Bench, CANCEL, CREATE, file, latch, PUT_PART, startBench } from "./support/harness.js";
 import { accessToken } from "./support/token.js";
+import { WatchedService } from "./support/watched-service.js";
 
 const SECRET = "a-secret-of-these-tests-and-of-nothing-else";
 const ID = /^[0-9a-f-]{36}$/;
@@ -274,6 +275,33 @@ describe("watch", () => {
     expect(terminal.stdout()).toContain(id);
   });
 
+  test.each<[WatchTransport, Partial<WatchedService>]>([
+    ["websocket", { webSockets: "open" }],
+    ["server-sent-events", {}],
+    ["polling", { hasEventsUrl: false }],
+  ])("follows by %s", async (transport, given) => {
+    const service = await WatchedService.start();
+    try {
+      Object.assign(service, given);
+      const watching = run(["watch", "s", "--json", "--base-url", service.url]);
+      const seen = () => watching.lines().filter(({ type }) => type === "progress");
+      // More is stored until it comes by this way, because the first progress comes by a request.
+      await expect
+        .poll(() => {
+          service.store(Math.min(service.session.bytesCompleted + 1, 99));
+          return seen().at(-1)?.transport;
+        }, TIMEOUT)
+        .toBe(transport);
+      service.store(100);
+      service.end("finalized", "m");
+      expect(await watching.status).toBe(0);
+      expect(seen().at(-1)).toMatchObject({ storedBytes: 100, files: [{ state: "completed" }] });
+      expect(watching.lines().at(-1)).toEqual({ type: "published", mocId: "m" });
+    } finally {
+      await service.stop();
+    }
+  });
+
   test("is interrupted without consequences for the upload", async () => {
     const { open, done, sessionId } = await started();
     const watching = run(["watch", sessionId]);
@@ -295,13 +323,11 @@ describe("watch", () => {
     await done;
   });
 
-  test("fails if the upload ends without a MOC", async () => {
+  test("fails if the upload has ended without a MOC", async () => {
     const declared = { category: "instruction", name: "castle.pdf", size: 1, type: "" } as const;
     const { sessionId } = await api().createSession({ files: [declared] });
-    const watching = run(["watch", sessionId]);
-    await expect.poll(() => watching.stderr(), TIMEOUT).toContain("Uploading…");
     await api().cancelSession(sessionId);
-    const { status, stdout, stderr } = await ended(watching);
+    const { status, stdout, stderr } = await ended(run(["watch", sessionId]));
     expect([status, stdout, stderr]).toEqual([1, "", expect.stringContaining("The upload was cancelled.")]);
   });
 
