@@ -148,7 +148,7 @@ export class SavedUpload implements UploadStorage {
       try {
         rmSync(path, { force: true });
       } catch {
-        // Its folder is read-only, or is none.
+        // Its folder cannot be written.
       }
     }
   }

@@ -156,6 +156,8 @@ test("progress is shown once in an interval, and the last one before anything el
   view.show(state);
   expect(shown.slice(2)).toEqual([progress[3], progress[4], state]);
   view.close();
+  view.show(progress[0]!);
+  expect(shown).toHaveLength(5);
   expect(vi.getTimerCount()).toBe(0);
 });
 

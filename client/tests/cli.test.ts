@@ -156,6 +156,14 @@ describe("upload", () => {
     expect([status, stderr]).toEqual([0, expect.stringContaining(`Published “${title} again”`)]);
   });
 
+  test("says which metadata are wrong, and sends nothing again with others", async () => {
+    const rejected = await ended(run(["upload", "shed.pdf", "--title", "x".repeat(101)]));
+    expect(rejected.status).toBe(1);
+    expect(rejected.stderr).toMatch(/\(VALIDATION_ERROR, request .+\)\ntitle: .*100/);
+    const { status } = await ended(run(["resume", "--title", title]));
+    expect([status, bench.proxy.count(PUT_PART)]).toEqual([0, 1]);
+  });
+
   test("sends files that are larger than what Node.js has as a blob", async () => {
     const path = join(cli.folder, "castle.pdf");
     const blob = new DiskBlob(path, await stat(path));

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -18,6 +18,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 
 import * as client from "../src/index.js";
+import { buildCli } from "./support/cli.js";
 import { pdf } from "./support/content.js";
 import { file } from "./support/harness.js";
 import { type Stack, startStack } from "./support/stack.js";
@@ -93,6 +94,8 @@ beforeAll(async () => {
   watched = await post("/sessions", { files: [DECLARED] });
   folder = await mkdtemp(join(tmpdir(), "moc-documentation-"));
   await writeFile(join(folder, "castle.pdf"), CASTLE);
+  await mkdir(join(folder, "bin"));
+  await symlink(await buildCli(join(folder, "cli")), join(folder, "bin", "moc-uploads"));
 });
 afterAll(async () => {
   receiver?.close();
@@ -104,7 +107,8 @@ afterAll(async () => {
 async function runShell(code: string): Promise<void> {
   const script = `set -euo pipefail\n${code.replaceAll(LOCAL_URL, stack.baseUrl)}`;
   // A response that is an error ends the script.
-  const env = { ...process.env, CURL_HOME: folder };
+  const path = `${join(folder, "bin")}:${process.env.PATH}`;
+  const env = { ...process.env, CURL_HOME: folder, PATH: path, XDG_STATE_HOME: folder };
   await writeFile(join(folder, ".curlrc"), "fail-with-body\n");
   await run("bash", ["-c", script], { cwd: folder, env, timeout: RUN_LIMIT_MS });
 }
