@@ -153,9 +153,13 @@ pub fn prepare(
     list.extend(length.map(|length| ("content-length".to_owned(), length.to_string().into_bytes())));
     let fields = Fields::from_list(&list).map_err(|error| SendError::Denied(error.to_string()))?;
 
-    let options = RequestOptions::new();
-    let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_MS * 1_000_000));
-    let _ = options.set_between_bytes_timeout(Some(RESPONSE_TIMEOUT_MS * 1_000_000));
+    let is_in_application = url.host_str().is_some_and(|host| host.ends_with(".spin.internal"));
+    let options = (!is_in_application).then(|| {
+        let options = RequestOptions::new();
+        let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_MS * 1_000_000));
+        let _ = options.set_between_bytes_timeout(Some(RESPONSE_TIMEOUT_MS * 1_000_000));
+        options
+    });
 
     let (contents, end, writing) = match payload {
         Payload::Stream { bytes, end, .. } => (Some(bytes), end, None),
@@ -169,7 +173,7 @@ pub fn prepare(
             (None, end, Some((None, end_writer)))
         }
     };
-    let (request, _sent) = Request::new(fields, contents, end, Some(options));
+    let (request, _sent) = Request::new(fields, contents, end, options);
     address(&request, method, url).map_err(invalid)?;
     let write = async move {
         let Some((contents, end_writer)) = writing else { return };

@@ -1,5 +1,6 @@
 //! A request as a component reads it.
 
+use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use moc_application::port::Platform as _;
@@ -40,7 +41,8 @@ pub struct Request {
     query: String,
     authority: String,
     headers: Vec<(String, Vec<u8>)>,
-    id: String,
+    /// Made once somebody asks.
+    id: OnceCell<String>,
     unread: Option<types::Request>,
     received: Instant,
     limits: Option<TimeLimits>,
@@ -66,16 +68,13 @@ impl Request {
         let (path, query) = (path.to_owned(), query.to_owned());
         let method = method_name(request.get_method());
         let authority = request.get_authority().unwrap_or_default();
-        let (unread, received, id) = (Some(request), Instant::now(), String::new());
+        let (unread, received, id) = (Some(request), Instant::now(), OnceCell::new());
         let (limits, trace) = (None, Trace::OFF);
         let mut request = Self { method, path, query, authority, headers, id, unread, received, limits, trace };
         if request.authority.is_empty() {
             // A host may leave it in the header.
             request.authority = request.header("host").unwrap_or_default().to_owned();
         }
-        let given = request.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
-        // Any UUIDv7 does; that of a file has no other meaning here.
-        request.id = given.unwrap_or_else(|| FileId::new(WasiPlatform.now(), WasiPlatform.random()).to_string());
         request
     }
 
@@ -145,7 +144,11 @@ impl Request {
     /// The id that the response and the log name this request by: the client's, or a new one.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        self.id.get_or_init(|| {
+            let given = self.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
+            // Any UUIDv7 does; that of a file has no other meaning here.
+            given.unwrap_or_else(|| FileId::new(WasiPlatform.now(), WasiPlatform.random()).to_string())
+        })
     }
 
     /// The trace that the request is recorded in, if it is.
