@@ -32,6 +32,7 @@ pub mod nginx;
 pub mod openapi;
 pub mod path;
 mod path_prefix;
+pub mod pushpin;
 pub mod raw;
 pub mod receiver;
 mod response;
