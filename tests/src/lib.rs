@@ -28,6 +28,7 @@ pub mod host;
 mod host_kind;
 mod inbound;
 mod kept;
+pub mod local_broadcaster;
 pub mod nginx;
 pub mod openapi;
 pub mod path;

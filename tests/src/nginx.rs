@@ -27,12 +27,15 @@ http {
 client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
 ";
 
+/// The socket of the server that redirects to TLS.
+const REDIRECTS: &str = "redirects";
+
 /// Longest time a start may take.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running nginx. Dropping it kills it.
 pub struct Nginx {
-    _kept: Kept,
+    running: Option<Kept>,
     addresses: Addresses,
     prefix: TempDir,
 }
@@ -92,14 +95,28 @@ impl Nginx {
 
     /// The same where the application knows the addresses already.
     pub fn start(addresses: Addresses, base_url: &str) -> Self {
+        Self::start_with(addresses, base_url, "")
+    }
+
+    /// The same, with TLS for the application's events, and a certificate that nobody trusts.
+    pub fn start_with_tls(addresses: Addresses, base_url: &str) -> Self {
+        Self::start_with(addresses, base_url, " ssl; ssl_certificate fullchain.pem; ssl_certificate_key privkey.pem")
+    }
+
+    /// `publisher_options`: of the port that takes events.
+    fn start_with(addresses: Addresses, base_url: &str, publisher_options: &str) -> Self {
         let prefix = temporary_folder();
+        make_certificate(prefix.path());
         let deployed = proxy_configuration(prefix.path(), "");
         let lines = deployed.lines().filter(|line| !line.trim_start().starts_with("ssl_"));
         let deployed = lines.collect::<Vec<_>>().join("\n");
         let (clients, publisher) = (addresses.clients.address, addresses.publisher.address);
-        let deployed = deployed.replace("listen 80;", &format!("listen unix:{}/redirects;", prefix.path().display()));
+        let deployed = deployed.replace("listen 80;", &format!("listen unix:{}/{REDIRECTS};", prefix.path().display()));
+        // The port here is not the default one, which `$host` would leave out.
+        let deployed = deployed.replace("Host $host;", "Host $http_host;");
         let deployed = deployed.replace("listen 443 ssl", &format!("listen {clients} reuseport"));
-        let deployed = deployed.replace(&format!("listen {PUBLISHER}"), &format!("listen {publisher} reuseport"));
+        let publisher = format!("listen {publisher} reuseport{publisher_options}");
+        let deployed = deployed.replace(&format!("listen {PUBLISHER}"), &publisher);
         Self::run(addresses, prefix, &deployed.replace(APPLICATION, base_url))
     }
 
@@ -115,11 +132,7 @@ impl Nginx {
         let configuration = configuration.replace("listen 443", &format!("{socket}443"));
         let configuration = configuration.replace(&format!("listen {PUBLISHER}"), &format!("{socket}publisher"));
         fs::write(prefix.path().join("nginx.conf"), configuration).expect("a configuration");
-        let mut openssl = Command::new("openssl");
-        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
-        openssl.args(["-keyout", "privkey.pem", "-out", "fullchain.pem", "-subj", "/CN=uploads.example.com"]);
-        let made = openssl.current_dir(prefix.path()).output().expect("the command openssl");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        make_certificate(prefix.path());
         let mut command = Command::new(BINARY);
         command.args(["-t", "-q", "-e", "stderr", "-c", "nginx.conf", "-p"]).arg(prefix.path());
         let checked = command.output().expect("nginx");
@@ -129,20 +142,33 @@ impl Nginx {
     /// Starts one with a configuration in its directory.
     fn run(addresses: Addresses, prefix: TempDir, configuration: &str) -> Self {
         fs::write(prefix.path().join("nginx.conf"), configuration).expect("a configuration");
-        let log = prefix.path().join("log");
+        let mut nginx = Self { running: None, addresses, prefix };
+        nginx.restart();
+        nginx
+    }
+
+    /// Kills it, if it runs, and starts it with the same configuration and addresses.
+    pub fn restart(&mut self) {
+        self.stop();
+        // One that is killed leaves it, and another cannot bind to it then.
+        let _ = fs::remove_file(self.prefix.path().join(REDIRECTS));
         let mut command = kept::command(BINARY);
-        command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(prefix.path());
-        command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
-        let nginx = Self { _kept: Kept::start(command), addresses, prefix };
+        command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(self.prefix.path());
+        let log = File::options().create(true).append(true).open(self.prefix.path().join("log")).expect("a log");
+        command.stdout(Stdio::null()).stderr(log);
+        self.running = Some(Kept::start(command));
         let started = Instant::now();
-        for Reserved { address, .. } in [&nginx.addresses.clients, &nginx.addresses.publisher] {
+        for Reserved { address, .. } in [&self.addresses.clients, &self.addresses.publisher] {
             while TcpStream::connect(address).is_err() {
-                let said = || fs::read_to_string(&log).unwrap_or_default();
-                assert!(started.elapsed() < START_LIMIT, "nginx does not listen at {address}: {}", said());
+                assert!(started.elapsed() < START_LIMIT, "nginx does not listen at {address}: {}", self.logs());
                 std::thread::sleep(Duration::from_millis(10));
             }
         }
-        nginx
+    }
+
+    /// Kills it, as a crash does.
+    pub fn stop(&mut self) {
+        self.running = None;
     }
 
     /// Everything that it has logged.
@@ -165,6 +191,15 @@ impl Nginx {
     pub fn publisher(&self) -> String {
         self.addresses.publisher()
     }
+}
+
+/// Makes `fullchain.pem`, which nobody has signed, and its `privkey.pem`.
+fn make_certificate(folder: &Path) {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+    openssl.args(["-keyout", "privkey.pem", "-out", "fullchain.pem", "-subj", "/CN=uploads.example.com"]);
+    let made = openssl.current_dir(folder).output().expect("the command openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 fn deployed(name: &str) -> PathBuf {

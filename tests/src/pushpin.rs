@@ -66,6 +66,10 @@ impl Pushpin {
     /// Kills it, if it runs, and starts it with the same addresses before the same application.
     pub fn restart(&mut self) {
         self.stop();
+        // The shell that kills its programs may end before the last of them.
+        while TcpStream::connect(self.clients()).is_ok() || TcpStream::connect(self.publishers()).is_ok() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let mut command = kept::command("sh");
         command.args(["-c", SCRIPT, "sh"]).args(PROGRAMS).arg(self.clients().to_string());
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
@@ -92,6 +96,11 @@ impl Pushpin {
     /// `http://…`, where it stands before the application.
     pub fn origin(&self) -> String {
         format!("http://{}", self.clients())
+    }
+
+    /// `ws://…`, where sessions are watched through it: `websocket_server_url`.
+    pub fn server_url(&self) -> String {
+        format!("ws://{}/api/mocs/uploads/watch", self.clients())
     }
 
     /// Everything that it has logged.

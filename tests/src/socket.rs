@@ -58,6 +58,17 @@ impl Socket {
         event
     }
 
+    /// The next event, if one comes within this time.
+    pub async fn next_within(&mut self, limit: Duration) -> Option<Value> {
+        timeout(limit, self.next()).await.ok()
+    }
+
+    /// Waits until the other side has ended the connection.
+    pub async fn ended(mut self) {
+        let end = async { while let Some(Ok(_)) = self.stream.next().await {} };
+        timeout(PATIENCE, end).await.expect("the end in time");
+    }
+
     /// So many events.
     pub async fn take(&mut self, count: usize) -> Vec<Value> {
         let mut events = Vec::new();

@@ -6,6 +6,7 @@ mod formats;
 mod nchan;
 mod numbers;
 mod off;
+mod real;
 mod steps;
 mod ws_url;
 

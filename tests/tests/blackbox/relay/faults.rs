@@ -10,12 +10,12 @@ use moc_tests::{Client, Response, Stack, components_apart, own_stack, sharing_in
 use super::{KEY, Relayed, complaints};
 
 /// How long an event may take in these tests.
-const EMIT_LIMIT: Duration = Duration::from_millis(300);
+pub(super) const EMIT_LIMIT: Duration = Duration::from_millis(300);
 /// What a request may take next to its event, on a busy machine.
-const WORK: Duration = Duration::from_millis(1_500);
+pub(super) const WORK: Duration = Duration::from_millis(1_500);
 /// For how long nothing is sent after a failure.
-const PAUSE: Duration = Duration::from_secs(5);
-const WARNING: &str = "progress events: ";
+pub(super) const PAUSE: Duration = Duration::from_secs(5);
+pub(super) const WARNING: &str = "progress events: ";
 
 fn start() -> Relayed {
     Relayed::start("/ws/broadcast", &[("websocket_emit_timeout_ms", "300")])
