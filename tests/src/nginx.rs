@@ -95,18 +95,23 @@ impl Nginx {
 
     /// The same where the application knows the addresses already.
     pub fn start(addresses: Addresses, base_url: &str) -> Self {
-        Self::start_with(addresses, base_url, "")
+        Self::start_in(temporary_folder(), addresses, base_url, "")
     }
 
     /// The same, with TLS for the application's events, and a certificate that nobody trusts.
     pub fn start_with_tls(addresses: Addresses, base_url: &str) -> Self {
-        Self::start_with(addresses, base_url, " ssl; ssl_certificate fullchain.pem; ssl_certificate_key privkey.pem")
+        let prefix = temporary_folder();
+        make_certificate(prefix.path());
+        Self::start_in(
+            prefix,
+            addresses,
+            base_url,
+            " ssl; ssl_certificate fullchain.pem; ssl_certificate_key privkey.pem",
+        )
     }
 
     /// `publisher_options`: of the port that takes events.
-    fn start_with(addresses: Addresses, base_url: &str, publisher_options: &str) -> Self {
-        let prefix = temporary_folder();
-        make_certificate(prefix.path());
+    fn start_in(prefix: TempDir, addresses: Addresses, base_url: &str, publisher_options: &str) -> Self {
         let deployed = proxy_configuration(prefix.path(), "");
         let lines = deployed.lines().filter(|line| !line.trim_start().starts_with("ssl_"));
         let deployed = lines.collect::<Vec<_>>().join("\n");

@@ -126,7 +126,8 @@ impl Pushpin {
         let respond = |address| -> io::Result<String> {
             let mut connection = TcpStream::connect(address)?;
             connection.set_read_timeout(Some(Duration::from_secs(1)))?;
-            connection.write_all(format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+            connection
+                .write_all(format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
             let mut head = [0; 12];
             connection.read_exact(&mut head)?;
             Ok(String::from_utf8_lossy(&head).into_owned())

@@ -8,7 +8,7 @@ use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::fault_proxy::{Fault, FaultProxy, Operation, Times};
 use moc_tests::host::HostKind;
 use moc_tests::local_broadcaster::LocalBroadcaster;
-use moc_tests::nginx::Nginx;
+use moc_tests::nginx::{Addresses, Nginx};
 use moc_tests::pushpin::Pushpin;
 use moc_tests::socket::Socket;
 use moc_tests::{Client, Stack, own_stack, path, unique_title};
@@ -19,90 +19,128 @@ use super::{KEY, TOKEN_SECRET, complaints};
 
 /// What Pushpin signs with.
 const GRIP_KEY: &str = "a-key-for-requests-of-pushpin-alone";
+/// The event of a part that has a number for progress bars.
+const PART: &str = "upload.part.completed";
 /// How long a response takes that comes too late.
 const TOO_LONG: Duration = Duration::from_secs(1);
 
-/// A broadcaster that is not scripted.
+/// The broadcasters.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Local,
+    Nchan,
+    Pushpin,
+}
+
+/// How the relay reaches one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Direct,
+    /// Through a proxy that fails as it is scripted.
+    Proxied,
+    /// With TLS, to a port that does not speak it.
+    Tls,
+    /// With TLS, and a certificate that nobody trusts.
+    Untrusted,
+}
+
 enum Server {
     Local(LocalBroadcaster),
     Nchan(Nginx),
     Pushpin(Pushpin),
 }
 
-impl Server {
-    /// All that are installed.
-    fn all() -> Vec<Self> {
-        let local = Self::Local(LocalBroadcaster::start(KEY, TOKEN_SECRET));
-        let nchan = Nginx::is_installed().then(|| Self::Nchan(Nginx::start(KEY)));
-        let pushpin = Pushpin::is_installed().then(|| Self::Pushpin(Pushpin::reserve(GRIP_KEY)));
-        for (name, is_missing) in [("nginx with nchan", nchan.is_none()), ("Pushpin", pushpin.is_none())] {
-            if is_missing {
-                moc_tests::skipped(name, file!(), line!());
+/// A broadcaster that is not scripted, and a stack that publishes there.
+struct Live {
+    kind: Kind,
+    server: Server,
+    proxy: Option<FaultProxy>,
+    stack: Stack,
+}
+
+impl Live {
+    /// One of each kind that is installed.
+    fn all(way: Way) -> Vec<Self> {
+        let kinds = [
+            (Kind::Local, "", true),
+            (Kind::Nchan, "nginx with nchan", Nginx::is_installed()),
+            (Kind::Pushpin, "Pushpin", Pushpin::is_installed()),
+        ];
+        for (_, name, _) in kinds.iter().filter(|(.., is_installed)| !is_installed) {
+            moc_tests::skipped(name, file!(), line!());
+        }
+        kinds.into_iter().filter(|(.., is_installed)| *is_installed).map(|(kind, ..)| Self::start(kind, way)).collect()
+    }
+
+    fn start(kind: Kind, way: Way) -> Self {
+        match kind {
+            Kind::Local => {
+                let local = LocalBroadcaster::start(KEY, TOKEN_SECRET);
+                let server_url = local.origin().replace("http://", "ws://");
+                let (stack, proxy) = stack("json", way, local.origin(), "/ws/broadcast", &server_url);
+                Self { kind, server: Server::Local(local), proxy, stack }
+            }
+            Kind::Nchan => {
+                let addresses = Addresses::reserve();
+                let (stack, proxy) = stack("nchan", way, addresses.publisher(), "/publish", &addresses.server_url());
+                let start = if way == Way::Untrusted { Nginx::start_with_tls } else { Nginx::start };
+                let nginx = start(addresses, stack.base_url());
+                Self { kind, server: Server::Nchan(nginx), proxy, stack }
+            }
+            Kind::Pushpin => {
+                let mut pushpin = Pushpin::reserve(GRIP_KEY);
+                let (stack, proxy) =
+                    stack("pushpin", way, pushpin.publishing_origin(), "/publish/", &pushpin.server_url());
+                pushpin.start(stack.base_url());
+                Self { kind, server: Server::Pushpin(pushpin), proxy, stack }
             }
         }
-        [Some(local), nchan, pushpin].into_iter().flatten().collect()
-    }
-
-    /// Its `websocket_broadcast_format`.
-    fn format(&self) -> &'static str {
-        match self {
-            Self::Local(_) => "json",
-            Self::Nchan(_) => "nchan",
-            Self::Pushpin(_) => "pushpin",
-        }
-    }
-
-    /// Where it takes events: its origin, and the path there.
-    fn api(&self) -> (String, &'static str) {
-        match self {
-            Self::Local(local) => (local.origin(), "/ws/broadcast"),
-            Self::Nchan(nginx) => (nginx.origin(), "/pub"),
-            Self::Pushpin(pushpin) => (pushpin.publishing_origin(), "/publish/"),
-        }
-    }
-
-    /// Its `websocket_server_url`.
-    fn server_url(&self) -> String {
-        match self {
-            Self::Local(local) => local.origin().replace("http://", "ws://"),
-            Self::Nchan(nginx) => nginx.server_url(),
-            Self::Pushpin(pushpin) => pushpin.server_url(),
-        }
-    }
-
-    /// A stack that publishes at this origin, which leads to this server.
-    fn stack(&mut self, api_origin: &str) -> Stack {
-        let stack = Stack::start(&[
-            ("websocket_api_url", &format!("{api_origin}{}", self.api().1)),
-            ("websocket_api_origin", api_origin),
-            ("websocket_api_key", KEY),
-            ("websocket_broadcast_format", self.format()),
-            ("websocket_emit_timeout_ms", &EMIT_LIMIT.as_millis().to_string()),
-            ("websocket_server_url", &self.server_url()),
-            ("websocket_token_secret", TOKEN_SECRET),
-            ("pushpin_grip_key", GRIP_KEY),
-        ]);
-        if let Self::Pushpin(pushpin) = self {
-            pushpin.start(stack.base_url());
-        }
-        stack
     }
 
     fn stop(&mut self) {
-        match self {
-            Self::Local(local) => local.stop(),
-            Self::Nchan(nginx) => nginx.stop(),
-            Self::Pushpin(pushpin) => pushpin.stop(),
+        match &mut self.server {
+            Server::Local(local) => local.stop(),
+            Server::Nchan(nginx) => nginx.stop(),
+            Server::Pushpin(pushpin) => pushpin.stop(),
         }
     }
 
     fn restart(&mut self) {
-        match self {
-            Self::Local(local) => local.restart(),
-            Self::Nchan(nginx) => nginx.restart(),
-            Self::Pushpin(pushpin) => pushpin.restart(),
+        match &mut self.server {
+            Server::Local(local) => local.restart(),
+            Server::Nchan(nginx) => nginx.restart(),
+            Server::Pushpin(pushpin) => pushpin.restart(),
         }
     }
+
+    /// What the log says of a failure that lasted less than the pause after it: one warning.
+    async fn warns_once(&self) -> String {
+        let said = complaints(&self.stack).await;
+        assert!(!said.is_empty() && said.iter().all(|line| line.contains(WARNING)), "{:?}: {said:?}", self.kind);
+        assert!(said.len() == 1 || !HostKind::chosen().instances_share(), "{:?}: {said:?}", self.kind);
+        said[0].clone()
+    }
+}
+
+/// A stack that publishes at this path of a broadcaster, in this way.
+fn stack(format: &str, way: Way, origin: String, path: &str, server_url: &str) -> (Stack, Option<FaultProxy>) {
+    let proxy = (way == Way::Proxied).then(|| FaultProxy::start(&origin));
+    let api_origin = match (&proxy, way) {
+        (Some(proxy), _) => proxy.endpoint(),
+        (None, Way::Tls | Way::Untrusted) => origin.replace("http://", "https://"),
+        (None, _) => origin,
+    };
+    let stack = Stack::start(&[
+        ("websocket_api_url", &format!("{api_origin}{path}")),
+        ("websocket_api_origin", &api_origin),
+        ("websocket_api_key", KEY),
+        ("websocket_broadcast_format", format),
+        ("websocket_emit_timeout_ms", &EMIT_LIMIT.as_millis().to_string()),
+        ("websocket_server_url", server_url),
+        ("websocket_token_secret", TOKEN_SECRET),
+        ("pushpin_grip_key", GRIP_KEY),
+    ]);
+    (stack, proxy)
 }
 
 /// An upload of one file of three parts, and who watches it.
@@ -150,7 +188,7 @@ impl Upload {
         loop {
             self.send(number).await;
             while let Some(event) = socket.next_within(EMIT_LIMIT).await {
-                if event["type"] == "upload.part.completed" && event["partNumber"] == number {
+                if event["type"] == PART && event["partNumber"] == number {
                     assert_eq!(event["completedParts"], 3, "{event}");
                     return;
                 }
@@ -160,88 +198,74 @@ impl Upload {
     }
 }
 
-/// What the log says of a failure that lasted less than the pause after it: one warning.
-async fn warns_once(stack: &Stack, format: &str) -> String {
-    let said = complaints(stack).await;
-    assert!(!said.is_empty() && said.iter().all(|line| line.contains(WARNING)), "{format}: {said:?}");
-    assert!(said.len() == 1 || !HostKind::chosen().instances_share(), "{format}: {said:?}");
-    said[0].clone()
-}
-
-/// An upload that is watched while its broadcaster fails.
-async fn is_watched_through(mut server: Server, fault: Option<Fault>) {
-    let format = server.format();
-    let proxy = fault.as_ref().map(|_| FaultProxy::start(&server.api().0));
-    let origin = proxy.as_ref().map_or_else(|| server.api().0, FaultProxy::endpoint);
-    let stack = server.stack(&origin);
-    let upload = Upload::start(&stack).await;
+/// An upload that is watched while its broadcaster fails in this way, or is not running.
+async fn is_watched_through(mut live: Live, fault: Option<Fault>) {
+    let kind = live.kind;
+    let upload = Upload::start(&live.stack).await;
     let (mut socket, _) = upload.watch().await;
     upload.send(1).await;
-    assert_eq!(socket.take(2).await[1]["completedParts"], 1, "{format}");
-    assert_eq!(complaints(&stack).await, Vec::<String>::new(), "{format}");
+    let events = socket.until(PART).await;
+    assert_eq!(events.last().map(|event| &event["completedParts"]), Some(&1.into()), "{kind:?}: {events:?}");
+    assert_eq!(complaints(&live.stack).await, Vec::<String>::new(), "{kind:?}");
 
-    match (&proxy, fault) {
+    match (&live.proxy, fault) {
         (Some(proxy), Some(fault)) => proxy.fail(Operation::Other, "", Times::Always, fault),
         _ => {
-            server.stop();
+            live.stop();
             socket.ended().await;
         }
     }
     upload.send(2).await;
-    let _ = warns_once(&stack, format).await;
-    match &proxy {
+    let _ = live.warns_once().await;
+    match &live.proxy {
         Some(proxy) => proxy.lift(""),
-        None => server.restart(),
+        None => live.restart(),
     }
     let (mut socket, state) = upload.watch().await;
-    assert_eq!(state["files"][0]["partsCompleted"], 2, "{format}: {state}");
+    assert_eq!(state["files"][0]["partsCompleted"], 2, "{kind:?}: {state}");
 
     upload.flows_again(3, &mut socket).await;
     upload.end().await;
     let last = socket.until("upload.session.finalized").await;
-    assert!(last.iter().any(|event| event["type"] == "file_completed"), "{format}: {last:?}");
-}
-
-async fn all_are_watched_through(fault: Option<Fault>) {
-    join_all(Server::all().into_iter().map(|server| is_watched_through(server, fault.clone()))).await;
+    assert!(last.iter().any(|event| event["type"] == "file_completed"), "{kind:?}: {last:?}");
 }
 
 #[tokio::test]
 async fn a_broadcaster_is_restarted_during_an_upload() {
     own_stack!();
-    all_are_watched_through(None).await;
+    join_all(Live::all(Way::Direct).into_iter().map(|live| is_watched_through(live, None))).await;
 }
 
 #[tokio::test]
 async fn a_broadcaster_is_too_slow_during_an_upload() {
     own_stack!();
-    all_are_watched_through(Some(Fault::Delay(TOO_LONG))).await;
+    let late = || Some(Fault::Delay(TOO_LONG));
+    join_all(Live::all(Way::Proxied).into_iter().map(|live| is_watched_through(live, late()))).await;
 }
 
 #[tokio::test]
 async fn a_broadcaster_responds_500_during_an_upload() {
     own_stack!();
-    all_are_watched_through(Some(Fault::Response(500, String::new()))).await;
+    let error = || Some(Fault::Response(500, String::new()));
+    join_all(Live::all(Way::Proxied).into_iter().map(|live| is_watched_through(live, error()))).await;
 }
 
 /// Neither a port that does not speak TLS, nor a server whose certificate nobody trusts, gets an event.
 #[tokio::test]
 async fn a_broadcaster_without_valid_tls_gets_nothing_and_uploads_go_on() {
     own_stack!();
-    let untrusted = Nginx::is_installed().then(|| Server::Nchan(Nginx::start_with_tls(KEY)));
-    let fail = Server::all().into_iter().chain(untrusted).map(async |mut server| {
-        let format = server.format();
-        let stack = server.stack(&server.api().0.replace("http://", "https://"));
-        let upload = Upload::start(&stack).await;
+    let untrusted = Nginx::is_installed().then(|| Live::start(Kind::Nchan, Way::Untrusted));
+    let fail = Live::all(Way::Tls).into_iter().chain(untrusted).map(async |live| {
+        let upload = Upload::start(&live.stack).await;
         for number in 1..=3 {
             upload.send(number).await;
         }
         // Pushpin waits for the end of what it takes for a request.
-        let line = warns_once(&stack, format).await;
-        assert!(line.contains("cannot be reached") || line.contains("did not respond"), "{format}: {line}");
+        let line = live.warns_once().await;
+        assert!(line.contains("cannot be reached") || line.contains("did not respond"), "{:?}: {line}", live.kind);
         upload.end().await;
         let state = upload.client.get(&path::session(&upload.session)).await.success(200);
-        assert_eq!(state["status"], "finalized", "{format}: {state}");
+        assert_eq!(state["status"], "finalized", "{:?}: {state}", live.kind);
     });
     join_all(fail).await;
 }
