@@ -6,6 +6,7 @@ mod formats;
 mod nchan;
 mod numbers;
 mod off;
+mod pushpin;
 mod real;
 mod steps;
 mod ws_url;
@@ -21,6 +22,8 @@ use serde_json::{Value, json};
 
 const KEY: &str = "a-key-that-no-log-may-hold";
 const TOKEN_SECRET: &str = "a-secret-for-tokens-to-watch-with";
+/// What Pushpin signs its requests with.
+const GRIP_KEY: &str = "a-key-for-the-requests-of-pushpin";
 
 /// How long an event may take where a test needs every one of them, in milliseconds.
 const PATIENT_MS: &str = "10000";

@@ -15,10 +15,8 @@ use moc_tests::{Client, Stack, own_stack, path, unique_title};
 use serde_json::Value;
 
 use super::faults::{EMIT_LIMIT, PAUSE, WARNING, WORK};
-use super::{KEY, TOKEN_SECRET, complaints};
+use super::{GRIP_KEY, KEY, TOKEN_SECRET, complaints};
 
-/// What Pushpin signs with.
-const GRIP_KEY: &str = "a-key-for-requests-of-pushpin-alone";
 /// The event of a part that has a number for progress bars.
 const PART: &str = "upload.part.completed";
 /// How long a response takes that comes too late.
