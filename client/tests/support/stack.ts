@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 
 const PROJECT = fileURLToPath(new URL("../../../", import.meta.url));
 /** `MOC_LOCAL_BIN`, or what the build has made. */
-const HOST = process.env.MOC_LOCAL_BIN ?? join(PROJECT, "target/release/moc-local");
+export const HOST = process.env.MOC_LOCAL_BIN ?? join(PROJECT, "target/release/moc-local");
 
 /** The first start compiles every component. */
 const START_LIMIT_MS = 120_000;

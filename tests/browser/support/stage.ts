@@ -9,6 +9,7 @@ import { FaultProxy } from "../../../client/tests/support/fault-proxy.ts";
 import { type Stack, startStack } from "../../../client/tests/support/stack.ts";
 import { artefact } from "./artefacts.ts";
 import { type TestFile, TestFiles } from "./files.ts";
+import { Front, type FrontKind } from "./front.ts";
 import { Hold } from "./hold.ts";
 import { UploadPage } from "./upload-page.ts";
 import { Watch } from "./watch.ts";
@@ -27,6 +28,8 @@ const DIRECT_REST = /^PUT .*[?&]partNumber=[34](?:&|$)/;
 export interface Props {
   /** A scripted network between everyone and the bucket, too; then the bucket has the CORS rules of {@link Stage.cors}. */
   bucketProxy?: boolean;
+  /** The broadcaster that everyone reaches the application through, in place of the local host's. */
+  front?: FrontKind;
 }
 
 /** Gives the tests of a file a stage with these variables of the application, and looks after each at what it left. */
@@ -61,17 +64,20 @@ export class Stage {
   bucket: FaultProxy | undefined;
   files!: TestFiles;
   #stack!: Stack;
+  #front: Front | undefined;
   #browser!: Browser;
   #visits: UploadPage[] = [];
 
-  async open(variables: Record<string, string>, { bucketProxy = false }: Props): Promise<void> {
+  async open(variables: Record<string, string>, { bucketProxy = false, front: kind }: Props): Promise<void> {
     this.files = new TestFiles(mkdtempSync(join(tmpdir(), "moc-uploads-files-")));
     const front = async (s3Url: string) => {
       this.bucket = await FaultProxy.start(s3Url);
       return this.bucket.url;
     };
-    this.#stack = await startStack(variables, bucketProxy ? front : undefined);
+    this.#front = kind && (await Front.reserve(kind));
+    this.#stack = await startStack({ ...this.#front?.variables, ...variables }, bucketProxy ? front : undefined);
     this.proxy = await FaultProxy.start(this.#stack.baseUrl);
+    await this.#front?.serve(this.proxy.url);
     this.#browser = await chromium.launch({
       executablePath: process.env.MOC_CHROMIUM || "/usr/bin/chromium",
       // Chromium's sandbox does not run as root.
@@ -81,6 +87,7 @@ export class Stage {
 
   async close(): Promise<void> {
     await this.#browser?.close();
+    await this.#front?.stop();
     await this.proxy?.stop();
     await this.#stack?.stop();
     await this.bucket?.stop();
@@ -89,7 +96,7 @@ export class Stage {
 
   /** Where the page is. */
   get origin(): string {
-    return this.proxy.url;
+    return this.#front?.origin ?? this.proxy.url;
   }
 
   /** Where the application itself is, without a network before it. */
@@ -102,7 +109,7 @@ export class Stage {
   }
 
   get broadcasterOrigin(): string {
-    return this.#stack.broadcasterUrl;
+    return this.#front?.origin.replace("http://", "ws://") ?? this.#stack.broadcasterUrl;
   }
 
   /** Opens the page for somebody new, or in another tab where there is a context. */

@@ -17,6 +17,8 @@ interface Shown {
 
 /** The page as a person meets it: by roles and names. */
 export class UploadPage {
+  /** The text that has come by WebSockets and by streams of events, in order. */
+  readonly received: string[] = [];
   #sockets = 0;
 
   constructor(
@@ -28,10 +30,21 @@ export class UploadPage {
     page.on("filechooser", () => {});
   }
 
-  /** Writes down which WebSockets open, and what bars and announcements show in documents that are opened later. */
+  /** Writes down which WebSockets open, what comes by them and by streams of events, and what bars and announcements show in documents that are opened later. */
   async record(): Promise<void> {
     const browser = await this.page.context().newCDPSession(this.page);
     browser.on("Network.webSocketHandshakeResponseReceived", () => (this.#sockets += 1));
+    browser.on("Network.webSocketFrameReceived", ({ response }) => this.received.push(response.payloadData));
+    const keep = (base64: string) => base64 && this.received.push(Buffer.from(base64, "base64").toString());
+    const streams = new Set<string>();
+    browser.on("Network.dataReceived", ({ requestId, data = "" }) => streams.has(requestId) && keep(data));
+    browser.on("Network.responseReceived", async ({ requestId, response }) => {
+      if (response.mimeType !== "text/event-stream") return;
+      streams.add(requestId);
+      // A stream that has ended meanwhile has no content.
+      const content = await browser.send("Network.streamResourceContent", { requestId }).catch(() => undefined);
+      keep(content?.bufferedData ?? "");
+    });
     await browser.send("Network.enable");
     await this.page.addInitScript((key) => {
       const shown: Shown = { bars: [], announcements: [] };
