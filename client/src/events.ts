@@ -92,10 +92,11 @@ export async function listen(
   return { isOpen, heard };
 }
 
-/** The events of a message, which is one event or a list of them. Anything else is skipped. */
+/** The events of a message: one event or a list of them, in Centrifugo's frame or not. Anything else is skipped. */
 function eventsIn(data: unknown): SessionEvent[] {
   try {
-    const parsed: unknown = JSON.parse(String(data));
+    const message = JSON.parse(String(data));
+    const parsed: unknown = message?.pub?.data ?? message;
     return (Array.isArray(parsed) ? parsed : [parsed]).filter(
       (event): event is SessionEvent => typeof (event as Partial<SessionEvent> | null)?.type === "string",
     );

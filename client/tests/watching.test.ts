@@ -126,6 +126,19 @@ describe("a WebSocket", () => {
     service.webSockets = "open";
   });
 
+  test.each<[string, (event: object) => unknown]>([
+    ["a list", (event) => [event]],
+    ["a frame of Centrifugo", (event) => ({ pub: { data: event } })],
+    ["a list in a frame of Centrifugo", (event) => ({ pub: { data: [event] } })],
+  ])("may bring %s", async (_, frame) => {
+    service.frame = frame;
+    const watched = watch();
+    await comesBy(watched, "websocket");
+    service.broadcast({});
+    await sees(watched, 50);
+    expect(watched.seen.at(-1)?.transport).toBe("websocket");
+  });
+
   test("that is lost is made again", async () => {
     const watched = watch();
     await comesBy(watched, "websocket");

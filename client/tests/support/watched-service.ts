@@ -37,6 +37,8 @@ export class WatchedService {
   failure: { status: number; headers?: Record<string, string> } | undefined;
   /** Whether WebSockets are sent events. */
   isBroadcasting = true;
+  /** What of an event is sent to WebSockets. */
+  frame = (event: object): unknown => event;
   /** Requests for the session, by the time at which they came (`performance.now()`). */
   readonly requests: number[] = [];
   /** Requests for streams, by what they sent. */
@@ -101,7 +103,7 @@ export class WatchedService {
   /** Sends an event to every WebSocket. */
   broadcast(event: object): void {
     if (this.isBroadcasting) {
-      this.sockets.forEach((socket) => socket.send(JSON.stringify(event)));
+      this.sockets.forEach((socket) => socket.send(JSON.stringify(this.frame(event))));
     }
   }
 
