@@ -34,8 +34,6 @@ const LINGER: Duration = Duration::from_secs(2);
 pub enum Mode {
     /// Reads it and responds with this status and body. A redirection leads to [`ELSEWHERE`].
     Response(u16, String),
-    /// Reads it and responds 204, or 400 if its body is a list of several.
-    Single,
     /// Reads it and sends no response.
     Silent,
     /// Takes the connection and reads nothing.
@@ -204,10 +202,8 @@ async fn serve(mut client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     }
     let Some(request) = inbound::read(&mut client, REQUEST_MAX_BYTES).await? else { return Ok(()) };
     let post = Post::from(request);
-    let is_list_of_several = post.body.as_array().is_some_and(|list| list.len() > 1);
     locked(state).posts.push(post);
     match mode {
-        Mode::Single => response(&mut client, if is_list_of_several { 400 } else { 204 }, "").await?,
         Mode::Response(status, body) => response(&mut client, status, &body).await?,
         Mode::Silent | Mode::Deaf => {}
         Mode::SlowHead => {

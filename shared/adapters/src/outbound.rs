@@ -115,6 +115,28 @@ pub async fn send_within(
     Ok(Response::new(response.unwrap_or_else(|| Err(too_late()))?, deadline))
 }
 
+/// As [`send`], of a stream that is at hand: the host alone limits the time until the response's head, in milliseconds,
+/// and nothing runs here meanwhile.
+///
+/// # Errors
+/// See [`SendError`].
+pub async fn pass_on(
+    timeout_ms: u64,
+    url: &Url,
+    headers: &[(&str, &str)],
+    body: Body,
+    length: u64,
+) -> Result<Response, SendError> {
+    let limit = Some(timeout_ms * 1_000_000);
+    let options = RequestOptions::new();
+    let _ = options.set_connect_timeout(limit);
+    let _ = options.set_first_byte_timeout(limit);
+    let Body { bytes, end } = body;
+    let payload = Payload::Stream { bytes, end, length };
+    let (request, _) = prepare_with(Some(options), &Method::Post, url, headers, payload)?;
+    Ok(Response::new(client::send(request).await?, Instant::now() + Duration::from_millis(timeout_ms)))
+}
+
 fn too_late() -> SendError {
     SendError::Timeout("the response did not arrive in time".into())
 }
@@ -140,6 +162,23 @@ pub fn prepare(
     headers: &[(&str, &str)],
     payload: Payload,
 ) -> Result<(Request, impl Future<Output = ()> + use<>), SendError> {
+    let is_in_application = url.host_str().is_some_and(|host| host.ends_with(".spin.internal"));
+    let options = (!is_in_application).then(|| {
+        let options = RequestOptions::new();
+        let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_MS * 1_000_000));
+        let _ = options.set_between_bytes_timeout(Some(RESPONSE_TIMEOUT_MS * 1_000_000));
+        options
+    });
+    prepare_with(options, method, url, headers, payload)
+}
+
+fn prepare_with(
+    options: Option<RequestOptions>,
+    method: &Method,
+    url: &Url,
+    headers: &[(&str, &str)],
+    payload: Payload,
+) -> Result<(Request, impl Future<Output = ()> + use<>), SendError> {
     let invalid = |()| SendError::Denied("the request's address is not valid".into());
     let length = match &payload {
         Payload::Empty if matches!(method, Method::Get | Method::Head | Method::Delete) => None,
@@ -152,14 +191,6 @@ pub fn prepare(
     // Without it the body would go out in chunks, which S3 rejects.
     list.extend(length.map(|length| ("content-length".to_owned(), length.to_string().into_bytes())));
     let fields = Fields::from_list(&list).map_err(|error| SendError::Denied(error.to_string()))?;
-
-    let is_in_application = url.host_str().is_some_and(|host| host.ends_with(".spin.internal"));
-    let options = (!is_in_application).then(|| {
-        let options = RequestOptions::new();
-        let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_MS * 1_000_000));
-        let _ = options.set_between_bytes_timeout(Some(RESPONSE_TIMEOUT_MS * 1_000_000));
-        options
-    });
 
     let (contents, end, writing) = match payload {
         Payload::Stream { bytes, end, .. } => (Some(bytes), end, None),
@@ -218,6 +249,11 @@ impl Response {
     /// `Content-Length`, in bytes. `None` if it is absent or unreadable.
     pub fn length(&self) -> Option<u64> {
         self.header("content-length")?.parse().ok()
+    }
+
+    /// The response itself, to be passed on.
+    pub fn into_host(self) -> HostResponse {
+        self.response
     }
 
     /// The body, untouched. Its time is the caller's to watch.

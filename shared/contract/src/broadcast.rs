@@ -50,10 +50,7 @@ impl Format {
     /// several sessions in one, else one for each.
     #[must_use]
     pub fn publications(self, api: &Url, key: Option<&str>, batches: &[EventBatch]) -> Vec<Publication> {
-        let key = key.map(|key| match self {
-            Self::Centrifugo => ("x-api-key", key.to_owned()),
-            _ => ("authorization", format!("Bearer {key}")),
-        });
+        let key = key.map(|key| self.key_header(key));
         let post = |body| Publication { url: api.clone(), key: key.clone(), body };
         let each = batches.iter();
         match self {
@@ -71,6 +68,21 @@ impl Format {
                 .map(|batch| post(json(&Channel { channel: &batch.session_id, data: Message::of(batch) })))
                 .collect(),
         }
+    }
+
+    /// The header with this key: its name in lower case, and its value.
+    #[must_use]
+    pub fn key_header(self, key: &str) -> (&'static str, String) {
+        match self {
+            Self::Centrifugo => ("x-api-key", key.to_owned()),
+            _ => ("authorization", format!("Bearer {key}")),
+        }
+    }
+
+    /// Whether the events of several sessions share a POST.
+    #[must_use]
+    pub fn joins_sessions(self) -> bool {
+        matches!(self, Self::JsonBatch | Self::Pushpin)
     }
 
     /// Whether a response's status says all. Centrifugo responds 200 with an error inside.
@@ -220,10 +232,15 @@ mod tests {
     fn several_sessions_are_one_post_where_the_broadcaster_takes_them() {
         let batches = [batch("s-1", &[json!({ "n": 1 })]), batch("s-2", &[json!({ "n": 2 }), json!({ "n": 3 })])];
         for format in [Format::Json, Format::Nchan, Format::Centrifugo] {
+            assert!(!format.joins_sessions());
             let publications = all(format, "http://b.example/", &batches);
             let [(first, _, one), (second, _, two)] = &publications[..] else { unreachable!("{publications:?}") };
             assert!(format!("{first}{one}").contains("s-1") && !format!("{first}{one}").contains("s-2"));
             assert!(format!("{second}{two}").contains("s-2") && !format!("{second}{two}").contains("s-1"));
+        }
+        for format in [Format::JsonBatch, Format::Pushpin] {
+            assert!(format.joins_sessions());
+            assert_eq!(all(format, "http://b.example/", &batches).len(), 1);
         }
         let (.., body) = &all(Format::JsonBatch, "http://b.example/", &batches)[0];
         let of = |session: &str, events: Value| json!({ "sessionId": session, "userId": "alice", "events": events });

@@ -93,7 +93,7 @@ const USES: [(&str, &[&str]); 17] = [
     ("bucket", &["s3"]),
     ("public-urls", &["Downloads"]),
     ("progress", &["emit", "emit_part", "emit_parts", "emit_traced"]),
-    ("broadcaster", &["publish"]),
+    ("broadcaster", &["relay"]),
     ("watch-tokens", &["watch_token"]),
     ("watching", &["watching"]),
     ("event-streams", &["event_stream"]),

@@ -54,9 +54,9 @@ pub async fn share(name: &str, value: Vec<u8>) {
 }
 
 /// Has the relay publish events.
-pub async fn publish(batches: Vec<EventBatch>, context: Option<&TraceContext>, limit_ms: u64) -> ForwardResult {
+pub async fn publish(batches: &[EventBatch], context: Option<&TraceContext>, limit_ms: u64) -> ForwardResult {
     let headers = context.map(TraceContext::headers).unwrap_or_default();
-    forward(limit_ms, "progress-relay", RELAY, &headers, serde_json::to_vec(&batches)).await
+    forward(limit_ms, "progress-relay", RELAY, &headers, serde_json::to_vec(batches)).await
 }
 
 /// Has an exporter send a trace: the one that is granted the host of a collector whose URL has a path, or the other.
@@ -152,7 +152,8 @@ async fn forward(
         Err(error) => return ForwardResult::Failed(format!("{component}: {error}")),
     };
     match reply.status {
-        204 => ForwardResult::Sent,
+        200..300 => ForwardResult::Sent,
+        422 => ForwardResult::Rejected(reply.cause().await),
         501 => ForwardResult::NotConfigured,
         502 => ForwardResult::Failed(reply.cause().await),
         status => ForwardResult::Failed(format!("{component} responded {status}")),

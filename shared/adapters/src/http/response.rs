@@ -34,6 +34,8 @@ type Written = Pin<Box<dyn Future<Output = Result<(), ClientLeft>>>>;
 
 enum Body {
     Whole(Vec<u8>),
+    /// That of another response, which is passed on as it is.
+    PassedOn(types::Response),
     Streamed {
         write: Box<dyn FnOnce(BodyWriter) -> Written>,
         /// Whether the work that would follow the response is done before its body ends.
@@ -107,6 +109,12 @@ impl Response {
         Self::empty(204)
     }
 
+    /// The response of another server, passed on as it is: nothing can be added to it.
+    #[must_use]
+    pub(crate) fn passed_on(status: u16, response: types::Response) -> Self {
+        Self { body: Body::PassedOn(response), ..Self::empty(status) }
+    }
+
     pub(super) const fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Body::Whole(Vec::new()), at_end: Vec::new(), after: None }
     }
@@ -150,7 +158,7 @@ impl Response {
     #[must_use]
     pub(crate) fn at_end(mut self, work: impl FnOnce() + 'static) -> Self {
         match self.body {
-            Body::Whole(_) => work(),
+            Body::Whole(_) | Body::PassedOn(_) => work(),
             Body::Streamed { .. } => self.at_end.push(Box::new(work)),
         }
         self
@@ -165,7 +173,7 @@ impl Response {
     pub(super) async fn wait(&mut self, deadline: Option<Instant>) {
         match &mut self.body {
             Body::Streamed { ends_after_work, .. } => *ends_after_work = true,
-            Body::Whole(_) => {
+            Body::Whole(_) | Body::PassedOn(_) => {
                 if let Some(after) = self.after.take() {
                     within(deadline, after).await;
                 }
@@ -179,6 +187,9 @@ impl Response {
     /// wait for the client's delayed acknowledgement, some 40 ms: the length is known, unless the body is streamed, and
     /// the body's write waits already when the head goes out.
     pub(super) async fn send(mut self, deadline: Option<Instant>) -> Result<types::Response, ErrorCode> {
+        if let Body::PassedOn(response) = self.body {
+            return Ok(response);
+        }
         if let Body::Whole(body) = &self.body
             && !matches!(self.status, 204 | 304)
         {
@@ -204,7 +215,7 @@ impl Response {
         let has_body = writer.is_some();
         spawn(async move {
             let written = match (body, writer) {
-                (_, None) => Ok(()),
+                (Body::PassedOn(_), _) | (_, None) => Ok(()),
                 (Body::Whole(body), Some(mut writer)) => writer.write(&body).await,
                 (Body::Streamed { write, ends_after_work }, Some(writer)) => {
                     let written = write(writer).await;

@@ -4,6 +4,7 @@
 //! once, after which nothing is sent for a while ([`Breaker`]). In one instance the events of a
 //! session leave in their order, and what requests emit at the same time leaves together ([`queue`]).
 
+mod apart;
 mod broadcaster;
 mod queue;
 mod signal;
@@ -20,7 +21,7 @@ use moc_domain::id::{SessionId, UserId};
 use moc_domain::limits::BROADCASTER_PAUSE_MS;
 use moc_domain::time::Timestamp;
 
-pub use broadcaster::publish;
+pub use broadcaster::{publish, relay};
 
 use self::queue::{Queue, Turn};
 use self::signal::Signal;
@@ -178,11 +179,14 @@ async fn broadcaster() -> Option<Broadcaster> {
 impl Broadcaster {
     /// Sends events. If it does not take them, nothing more is sent for a while.
     async fn send(&self, batches: Vec<EventBatch>, context: Option<&TraceContext>, deadline: Instant) {
-        let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-        match host::publish(batches, context, u64::try_from(left).unwrap_or(u64::MAX)).await {
+        let publish = async |batches: &[EventBatch]| {
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+            host::publish(batches, context, u64::try_from(left).unwrap_or(u64::MAX)).await
+        };
+        match apart::together_or_apart(&batches, publish).await {
             ForwardResult::Sent => {}
             ForwardResult::NotConfigured => OFF.set(true),
-            ForwardResult::Failed(cause) => self.pause(&cause).await,
+            ForwardResult::Rejected(cause) | ForwardResult::Failed(cause) => self.pause(&cause).await,
         }
     }
 

@@ -172,7 +172,7 @@ impl Trace {
         let exporting = host::export(recording.batch(), recording.has_path);
         let cause = match within(now + Duration::from_millis(limit_ms), exporting).await {
             Some(ForwardResult::Sent | ForwardResult::NotConfigured) => return,
-            Some(ForwardResult::Failed(cause)) => cause,
+            Some(ForwardResult::Rejected(cause) | ForwardResult::Failed(cause)) => cause,
             None => "the exporter did not respond in time".into(),
         };
         let now = Instant::now();

@@ -146,25 +146,6 @@ async fn each_event_of_requests_at_once_is_in_one_post() {
     assert_eq!(complaints(&relayed.stack).await, Vec::<String>::new());
 }
 
-/// A broadcaster that rejects what several sessions share gets each of them alone.
-#[tokio::test]
-async fn a_session_that_is_rejected_does_not_cost_others_their_events() {
-    own_stack!();
-    sharing_instances!();
-    let relayed = Relayed::start("/ws/broadcast", &[("websocket_broadcast_format", "json-batch")]);
-    relayed.broadcaster.set(Mode::Single);
-    let client = relayed.stack.client();
-    let sessions = futures::future::join_all((0..48).map(|_| client.create_session())).await;
-    let posts = relayed.broadcaster.posts();
-    let alone = posts.iter().map(batched).filter(|events| events.len() == 1);
-    let mut created: Vec<_> = alone.flatten().map(|(session, _)| session).collect();
-    created.sort_unstable();
-    let mut sessions = sessions;
-    sessions.sort_unstable();
-    assert_eq!(created, sessions);
-    assert_eq!(complaints(&relayed.stack).await, Vec::<String>::new());
-}
-
 #[tokio::test]
 async fn nchan_gets_a_message_for_a_channel() {
     own_stack!();

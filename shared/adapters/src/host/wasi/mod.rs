@@ -73,7 +73,7 @@ pub async fn shared(_: &str) -> Option<Vec<u8>> {
 pub async fn share(_: &str, _: Vec<u8>) {}
 
 /// Publishes events.
-pub async fn publish(batches: Vec<EventBatch>, context: Option<&TraceContext>, limit_ms: u64) -> ForwardResult {
+pub async fn publish(batches: &[EventBatch], context: Option<&TraceContext>, limit_ms: u64) -> ForwardResult {
     let publishing = progress::publish(batches, context.cloned());
     let published = within(Instant::now() + Duration::from_millis(limit_ms), publishing).await;
     published.unwrap_or_else(|| ForwardResult::Failed("the broadcaster did not respond in time".to_owned()))
