@@ -56,8 +56,9 @@ describe.each(FRONTS)("through $name", ({ kind }) => {
 describe("without a broadcaster", () => {
   const stage = useStage({ websocket_api_url: "" });
 
-  test("a second tab receives the states of every part", async () => {
+  // What the store has when the stream begins, the tab may know already.
+  test("a second tab receives what changes", async () => {
     const received = await watchedByASecondTab(stage, "watched-without-a-broadcaster");
-    for (const completed of [2, 3]) expect(received).toContain(`"partsCompleted":${completed},`);
+    expect(received).toContain('"partsCompleted":3,');
   });
 });
