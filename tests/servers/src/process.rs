@@ -1,7 +1,7 @@
 //! Processes that end with this one.
 
-use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -27,8 +27,7 @@ pub struct Server {
 
 impl Server {
     /// Starts the server that `command` makes of a folder and a free port, and waits until `is_ready` of the two.
-    /// Another process may take the port first, so it tries a few. `signal` ends the server; Python ignores `INT`
-    /// in the background.
+    /// `signal` ends the server; Python ignores `INT` in the background.
     ///
     /// # Panics
     /// If the server does not start.
@@ -42,7 +41,7 @@ impl Server {
         command: impl Fn(&Path, u16) -> Command,
         is_ready: impl Fn(&Path, u16) -> bool,
     ) -> Option<Self> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).ok()?.port();
+        let port = reserve_port().ok()?;
         let folder = TempDir::new().expect("a temporary folder").keep();
         let command = command(&folder, port);
         let mut supervisor = Command::new("sh");
@@ -92,6 +91,21 @@ impl Drop for Server {
     }
 }
 
+/// A port that the system gives to nobody else for a minute, unless a server asks for it by its number.
+///
+/// A port that was merely free goes to the next one who asks: two servers start on it, and the test of the one that
+/// cannot listen uses the other's. A connection that this end closes first leaves the port in TIME_WAIT, where the
+/// system chooses it for no other listener or connection, while `SO_REUSEADDR` lets a listener have it by number.
+pub fn reserve_port() -> io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    let client = TcpStream::connect(address)?;
+    let (server, _) = listener.accept()?;
+    drop(server);
+    drop(client);
+    Ok(address.port())
+}
+
 /// Runs a program to its end.
 ///
 /// # Panics
@@ -115,4 +129,19 @@ pub fn find(name: &str, folders: impl Iterator<Item = PathBuf>) -> Option<PathBu
 /// The folder of the programs from PyPI, where `cargo xtask test` installs them.
 pub fn python_programs() -> impl Iterator<Item = PathBuf> {
     std::iter::once(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/python/bin"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// Of ports that are merely free, the system gives one in three twice.
+    #[test]
+    fn reserves_no_port_twice() {
+        let ports: HashSet<_> = (0..500).map(|_| reserve_port().unwrap()).collect();
+        assert_eq!(ports.len(), 500);
+        assert!(ports.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()));
+    }
 }
