@@ -263,10 +263,12 @@ impl Response {
         Body { bytes, end }
     }
 
-    /// The start of the body as text for the log: why the request failed.
+    /// The start of the body as text for the log: why the request failed, or why that does not arrive.
     pub async fn cause(self) -> String {
-        let bytes = self.read(CAUSE_MAX_BYTES, false).await.unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        match self.read(CAUSE_MAX_BYTES, false).await {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => error.to_string(),
+        }
     }
 
     /// Reads the body, at most `limit` bytes of it.

@@ -22,8 +22,10 @@ async fn an_upload_goes_on_after_the_host_was_killed() {
     send(&client, &session, &file, &bytes, 3).await;
     let state = async |client: &Client| {
         let mut state = client.get(&path::session(&session)).await.success(200);
-        // Another one each time.
-        state["wsUrl"].take();
+        // Another one each second.
+        for url in ["wsUrl", "eventsUrl"] {
+            state[url].take();
+        }
         state
     };
     let before = state(&client).await;
