@@ -11,7 +11,8 @@ fn trace_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
-/// What the broadcaster got of a session before its finalize, and what it got of that.
+/// What the broadcaster got of a session before its finalize, and what it got of that. The stack must have no other
+/// requests meanwhile: events of several share a post, which has the context of one of them.
 fn posts(traced: &Traced, session: &str) -> (Vec<Post>, Post) {
     let posts = traced.broadcaster.posts_of(session);
     let is_of_finalize = |post: &Post| post.body.to_string().contains("session_finalized");
@@ -23,7 +24,7 @@ fn posts(traced: &Traced, session: &str) -> (Vec<Post>, Post) {
 #[tokio::test]
 async fn a_trace_that_has_begun_goes_on() {
     own_stack!();
-    let traced = Traced::shared();
+    let traced = Traced::start(&[]);
     let client = traced.stack.client();
     let (session, _) = client.upload_pdf(10).await;
     let trace_id = trace_id();
@@ -37,7 +38,7 @@ async fn a_trace_that_has_begun_goes_on() {
     assert!(trace.spans.iter().all(|span| span.state == "a=1,b=2,c=3"), "{trace:?}");
     assert_eq!(trace.steps().len(), trace.spans.len() - 1);
 
-    let (others, last) = posts(traced, &session);
+    let (others, last) = posts(&traced, &session);
     assert_eq!(last.header("traceparent"), Some(format!("00-{trace_id}-{}-01", root.id).as_str()));
     assert_eq!(last.header("tracestate"), Some("a=1,b=2,c=3"));
     assert!(!others.is_empty() && others.iter().all(|post| post.header("traceparent").is_none()), "{others:?}");
@@ -46,7 +47,7 @@ async fn a_trace_that_has_begun_goes_on() {
 #[tokio::test]
 async fn a_trace_begins_where_none_has() {
     own_stack!();
-    let traced = Traced::shared();
+    let traced = Traced::start(&[]);
     let client = traced.stack.client();
     let id = trace_id();
     let (first, second) = (format!("00-{id}-{SPAN}-01"), format!("00-{id}-00f067aa0ba902b8-01"));
@@ -66,7 +67,7 @@ async fn a_trace_begins_where_none_has() {
         let root = trace.root();
         assert_eq!((&root.parent, root.state.as_str()), (&None, ""), "{headers:?}");
         assert_ne!(root.trace_id, id, "{headers:?}");
-        let (_, last) = posts(traced, &session);
+        let (_, last) = posts(&traced, &session);
         assert_eq!(last.header("traceparent"), Some(format!("00-{}-{}-01", root.trace_id, root.id).as_str()));
         assert_eq!(last.header("tracestate"), None);
     }
@@ -76,13 +77,13 @@ async fn a_trace_begins_where_none_has() {
 #[tokio::test]
 async fn a_trace_that_is_not_sampled_is_passed_on_and_not_sent() {
     own_stack!();
-    let traced = Traced::shared();
+    let traced = Traced::start(&[]);
     let client = traced.stack.client();
     let (quiet, _) = client.upload_pdf(10).await;
     let traceparent = format!("00-{}-{SPAN}-00", trace_id());
     let headers = [("traceparent", traceparent.as_str()), ("tracestate", "a=1")];
     let _ = finalize(&client, &quiet, &unique_title(), &headers).await.success(201);
-    let (_, last) = posts(traced, &quiet);
+    let (_, last) = posts(&traced, &quiet);
     assert_eq!(last.header("traceparent"), Some(traceparent.as_str()));
     assert_eq!(last.header("tracestate"), Some("a=1"));
     // What came later is there: what came before would be.
