@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use moc_tests::content::{PART_BYTES, pdf};
 use moc_tests::event_source::{Event, EventSource};
 use moc_tests::token::{hs256, now};
-use moc_tests::{Client, Stack, declared_pdf, logged_json, own_database, own_stack, path, unique_title, wait_for};
+use moc_tests::{
+    Client, Stack, declared_pdf, logged_json, own_database, own_stack, path, unique_title, wait_for,
+    work_after_responses,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -191,6 +194,7 @@ async fn every_host_accepts_the_tokens_of_the_database() {
 #[tokio::test]
 async fn a_stream_has_one_line_in_the_log_when_it_has_ended() {
     own_stack!();
+    work_after_responses!();
     let stack = Stack::start(&[("websocket_api_url", "")]);
     let client = stack.client();
     let (session, url) = create(&client).await;
