@@ -70,8 +70,6 @@ async fn fails(relayed: Relayed, tries_reach_it: bool) {
         assert!(line.contains("; none are sent for 5 s"), "{line}");
     }
     if share {
-        let slow: Vec<_> = times.iter().filter(|(_, time)| *time > EMIT_LIMIT).collect();
-        assert!(slow.len() <= 2, "more than the pause lets wait: {slow:?} of {times:?}");
         // Instances of all routes know of the pause: there is one attempt, and one line.
         let attempts = if elapsed < PAUSE { 1 } else { 2 };
         assert!((1..=attempts).contains(&said.len()), "in {elapsed:?}: {said:?}");
