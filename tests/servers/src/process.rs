@@ -27,7 +27,8 @@ pub struct Server {
 
 impl Server {
     /// Starts the server that `command` makes of a folder and a free port, and waits until `is_ready` of the two.
-    /// `signal` ends the server; Python ignores `INT` in the background.
+    /// Another process may ask for the port by its number first, so it tries a few. `signal` ends the server; Python
+    /// ignores `INT` in the background.
     ///
     /// # Panics
     /// If the server does not start.
@@ -96,7 +97,7 @@ impl Drop for Server {
 /// A port that was merely free goes to the next one who asks: two servers start on it, and the test of the one that
 /// cannot listen uses the other's. A connection that this end closes first leaves the port in TIME_WAIT, where the
 /// system chooses it for no other listener or connection, while `SO_REUSEADDR` lets a listener have it by number.
-pub fn reserve_port() -> io::Result<u16> {
+fn reserve_port() -> io::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     let client = TcpStream::connect(address)?;
